@@ -1,0 +1,103 @@
+/* clock.c - the clocks, and times as text; see clock.h. */
+#include "clock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/timex.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BOOT_ID_BYTES 36
+
+static int64_t read_ms(clockid_t clock)
+{
+    struct timespec now;
+    int r = clock_gettime(clock, &now);
+    assert(r == 0); /* both clocks exist since Linux 2.6.39 */
+    (void)r;
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t clock_uptime_ms(void)
+{
+    return read_ms(CLOCK_BOOTTIME);
+}
+
+int64_t clock_wall_ms(void)
+{
+    return read_ms(CLOCK_REALTIME);
+}
+
+bool clock_synchronised(void)
+{
+    struct timex kernel = {.modes = 0}; /* ask, change nothing */
+    return adjtimex(&kernel) >= 0 && !(kernel.status & STA_UNSYNC);
+}
+
+const char *clock_boot_id(void)
+{
+    static char id[BOOT_ID_BYTES + 1];
+    if (id[0])
+        return id;
+
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return "unknown";
+    char text[BOOT_ID_BYTES];
+    ssize_t got = read(fd, text, sizeof(text)); /* procfs gives it whole or not at all */
+    close(fd);
+    if (got != BOOT_ID_BYTES)
+        return "unknown";
+    memcpy(id, text, BOOT_ID_BYTES);
+    return id;
+}
+
+/* The years 0 to 9999, for which RFC 3339 has a form. */
+#define RFC3339_LEAST_MS INT64_C(-62167219200000)
+#define RFC3339_MOST_MS  INT64_C(253402300799999)
+
+void clock_format_rfc3339(int64_t wall_ms, char text[static CLOCK_RFC3339_BYTES])
+{
+    if (wall_ms < RFC3339_LEAST_MS)
+        wall_ms = RFC3339_LEAST_MS;
+    if (wall_ms > RFC3339_MOST_MS)
+        wall_ms = RFC3339_MOST_MS;
+    int64_t ms = wall_ms % 1000;
+    if (ms < 0)
+        ms += 1000; /* before 1970: the seconds round down, not towards zero */
+    time_t seconds = (time_t)((wall_ms - ms) / 1000);
+    struct tm utc;
+    gmtime_r(&seconds, &utc);
+    size_t length = strftime(text, CLOCK_RFC3339_BYTES, "%4Y-%m-%dT%H:%M:%S", &utc);
+    assert(length > 0);
+    snprintf(text + length, CLOCK_RFC3339_BYTES - length, ".%03uZ", (unsigned)ms % 1000);
+}
+
+int clock_parse_http_date(const char *text, int64_t *ret_wall_ms)
+{
+    /* strptime() reads these names as English because the process stays in the
+     * "C" locale. Its %y puts 69 to 99 into the 20th century; RFC 9110's rule
+     * for two digits moves with the year in which one asks, which is no help to
+     * a machine that may not know the year. */
+    static const char *const forms[] = {
+        "%a, %d %b %Y %H:%M:%S GMT", /* the one that is sent today */
+        "%A, %d-%b-%y %H:%M:%S GMT", /* RFC 850 */
+        "%a %b %e %H:%M:%S %Y",      /* asctime() */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+        struct tm date = {0};
+        const char *end = strptime(text, forms[i], &date);
+        if (!end || *end)
+            continue;
+        struct tm normal = date;
+        int64_t seconds = (int64_t)timegm(&normal);
+        if (normal.tm_mday != date.tm_mday && date.tm_sec < 60)
+            return -EINVAL; /* 31 February; a leap second may well end a day */
+        *ret_wall_ms = seconds * 1000;
+        return 0;
+    }
+    return -EINVAL;
+}

@@ -1,0 +1,40 @@
+/* fault.h - points at which the tests can make the daemon stop or fail.
+ *
+ * Only with -DSLUICE_FAULTS (the dev and asan presets); in a release they are
+ * nothing at all. The environment variable SLUICE_FAULT arms points:
+ *
+ *     SLUICE_FAULT="intake.read:37:kill,queue.commit:3:fail:2"
+ *
+ * NAME:N:ACTION[:TIMES] - at the Nth time that the process comes by the point
+ * (N from 1), and at the following TIMES - 1 times (default 1):
+ *   kill  the process kills itself (SIGKILL), as a power cut would
+ *   fail  fault_fails() returns true, and the code there acts as if its
+ *         operation had failed
+ *   stop  the process stops itself (SIGSTOP) until someone continues it
+ *
+ * Points (every one is listed here):
+ *   intake.read    in the message callback, after the message was appended
+ *   intake.own     in the message callback: `fail` makes sluice queue a
+ *                  SUBSCRIBE, a PINGREQ-like packet and a PUBLISH of its own in
+ *                  the middle of a transaction
+ *   queue.commit   just before COMMIT; `fail`: the commit fails
+ *   queue.trial    in the trial commit; `fail`: it fails
+ *   intake.flush   after COMMIT, before the acknowledgements are written
+ *   deliver.answer after a response came, before it is acted upon
+ */
+#ifndef SLUICE_FAULT_H
+#define SLUICE_FAULT_H
+
+#include <stdbool.h>
+
+#ifdef SLUICE_FAULTS
+bool fault_fails(const char *point);
+#else
+static inline bool fault_fails(const char *point)
+{
+    (void)point;
+    return false;
+}
+#endif
+
+#endif
