@@ -1,0 +1,32 @@
+/* message.h - one message: what an edge brings, what the queue keeps, what is sent.
+ */
+#ifndef SLUICE_MESSAGE_H
+#define SLUICE_MESSAGE_H
+
+#include "base.h"
+#include <stdbool.h>
+
+/* A message, on its way in (id and the fields from `key` on are ignored) or as
+ * it was stored. Text is NUL-terminated UTF-8; pointers are NULL where the
+ * column is. */
+struct message {
+    int64_t id;
+    const char *route;
+    const char *topic;
+    const char *source;       /* "mqtt" or "http" */
+    const char *method;       /* http */
+    const char *target;       /* http */
+    const char *content_type; /* what the sender said */
+    int packet_id;            /* mqtt; 0: none */
+    int64_t uptime_ms;        /* time of receipt, CLOCK_BOOTTIME */
+    int64_t late_since_ms;    /* wall clock; 0: it did not wait at the broker */
+    const void *payload;
+    size_t payload_bytes;
+    char key[48];            /* idempotency key */
+    int64_t received_ms;     /* wall clock of the receipt, as well as it is known */
+    bool clock_synchronised; /* whether that time can be trusted */
+    bool this_boot;          /* whether uptime_ms is of this boot: its age is certain */
+    unsigned attempts;
+};
+
+#endif

@@ -1,0 +1,130 @@
+/* redact.c - a backend's secrets. See redact.h. */
+#include "redact.h"
+#include "body.h"
+#include "buf.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+/* RFC 4648, section 4. */
+static char *base64(const char *data, size_t bytes)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char *text = xcalloc((bytes + 2) / 3 * 4 + 1, 1), *out = text;
+    for (size_t i = 0; i < bytes; i += 3) {
+        uint32_t group = (uint32_t)(unsigned char)data[i] << 16;
+        if (i + 1 < bytes)
+            group |= (uint32_t)(unsigned char)data[i + 1] << 8;
+        if (i + 2 < bytes)
+            group |= (uint32_t)(unsigned char)data[i + 2];
+        *out++ = digits[group >> 18];
+        *out++ = digits[group >> 12 & 63];
+        *out++ = i + 1 < bytes ? digits[group >> 6 & 63] : '=';
+        *out++ = i + 2 < bytes ? digits[group & 63] : '=';
+    }
+    return text;
+}
+
+static char *basic_credentials(const struct config_backend *backend)
+{
+    cleanup_free char *pair = xasprintf("%s:%s", backend->username, backend->password);
+    return base64(pair, strlen(pair));
+}
+
+char *redact_authorization(const struct config_backend *backend)
+{
+    if (backend->bearer)
+        return xasprintf("Bearer %s", backend->bearer);
+    if (!backend->username)
+        return NULL;
+    cleanup_free char *credentials = basic_credentials(backend);
+    return xasprintf("Basic %s", credentials);
+}
+
+/* Replaces every occurrence in place; "***" is never longer than it: secrets
+ * shorter than three characters are padded over as far as they go. */
+static void strike_text(char *words, size_t *bytes, const char *secret)
+{
+    size_t secret_bytes = strlen(secret);
+    if (secret_bytes == 0)
+        return;
+    size_t stars = secret_bytes < 3 ? secret_bytes : 3;
+    char *at = words;
+    while ((at = memmem(at, *bytes - (size_t)(at - words), secret, secret_bytes)) != NULL) {
+        size_t rest = *bytes - (size_t)(at - words) - secret_bytes;
+        memset(at, '*', stars);
+        memmove(at + stars, at + secret_bytes, rest);
+        *bytes -= secret_bytes - stars;
+        at += stars;
+    }
+}
+
+static void strike(char *words, size_t *bytes, const char *secret)
+{
+    struct buf encoded cleanup_buf;
+    buf_init(&encoded, 3 * strlen(secret) + 1);
+    buf_append_percent_encoded(&encoded, secret, strlen(secret));
+    cleanup_free char *in_base64 = base64(secret, strlen(secret));
+    strike_text(words, bytes, secret);
+    strike_text(words, bytes, buf_text(&encoded));
+    strike_text(words, bytes, in_base64);
+}
+
+static void strike_all(const struct config_backend *backend, char *words, size_t *bytes)
+{
+    for (size_t i = 0; i < backend->query_count; i++)
+        if (backend->query[i].secret)
+            strike(words, bytes, backend->query[i].value);
+    for (size_t i = 0; i < backend->header_count; i++)
+        if (backend->headers[i].secret)
+            strike(words, bytes, backend->headers[i].value);
+    if (backend->bearer)
+        strike(words, bytes, backend->bearer);
+    if (backend->username) {
+        cleanup_free char *credentials = basic_credentials(backend);
+        strike_text(words, bytes, credentials);
+        strike(words, bytes, backend->password);
+    }
+}
+
+/* Drops an incomplete character that the cut at the limit left. */
+static size_t whole_characters(const char *text, size_t bytes)
+{
+    size_t start = bytes;
+    while (start > 0 && bytes - start < 4 && ((unsigned char)text[start - 1] & 0xc0) == 0x80)
+        start--;
+    if (start > 0 && bytes - (start - 1) < 4 && !body_is_utf8(text + start - 1, bytes - (start - 1)))
+        return start - 1;
+    return bytes;
+}
+
+static bool is_blank(unsigned char c)
+{
+    return c <= 0x20 || c == 0x7f;
+}
+
+char *redact_words(const struct config_backend *backend, const char *words, size_t bytes)
+{
+    cleanup_free char *copy = xstrndup("", 0);
+    copy = xrealloc(copy, bytes + 1);
+    memcpy(copy, words, bytes);
+    strike_all(backend, copy, &bytes);
+
+    char *line = xcalloc(REDACT_WORDS_BYTES + 1, 1);
+    size_t used = 0;
+    for (size_t i = 0; i < bytes && used < REDACT_WORDS_BYTES; i++) {
+        if (!is_blank((unsigned char)copy[i]))
+            line[used++] = copy[i];
+        else if (used > 0 && line[used - 1] != ' ')
+            line[used++] = ' ';
+    }
+    while (used > 0 && line[used - 1] == ' ')
+        used--;
+    used = whole_characters(line, used);
+    line[used] = '\0';
+    if (!body_is_utf8(line, used))
+        for (size_t i = 0; i < used; i++)
+            if ((unsigned char)line[i] >= 0x80)
+                line[i] = '?';
+    return line;
+}

@@ -1,0 +1,33 @@
+/* request.h - what is sent for a message: URL, headers, body. Pure.
+ *
+ * Made at delivery, not at receipt, so that a mended configuration heals what is
+ * queued. No part of it can leave the backend's base URL or add a header: the
+ * path comes from path.h, and what a header quotes from a topic is
+ * percent-encoded.
+ */
+#ifndef SLUICE_REQUEST_H
+#define SLUICE_REQUEST_H
+
+#include "base.h"
+#include "buf.h"
+#include "config.h"
+#include "message.h"
+
+struct request {
+    struct buf url;
+    char **headers; /* "Name: value" */
+    size_t header_count;
+    const void *body; /* the message's payload: not owned */
+    size_t body_bytes;
+};
+
+/* Fills *request, which the caller ends with request_done, also after a failure.
+ * age_ms: since receipt, negative when it is not known. Returns 0, or -EINVAL
+ * when the topic's levels cannot be used in the path, with the reason in
+ * *ret_why (freed by the caller). */
+int request_make(struct request *request, const struct config_backend *backend,
+                 const struct config_route *route, const struct message *message, const char *received,
+                 int64_t age_ms, char **ret_why);
+void request_done(struct request *request);
+
+#endif

@@ -1,0 +1,124 @@
+/* route.c - which routes a message serves, and in which lane it waits; see
+ * route.h.
+ */
+#include "route.h"
+
+#include "topic.h"
+
+#include <string.h>
+
+struct route_table {
+    const struct config *config;
+    const char **filters; /* distinct; the texts are the configuration's */
+    size_t filter_count;
+    size_t **own; /* for each route: the numbers of its filters, in its order */
+};
+
+static size_t add_filter(struct route_table *table, const char *filter)
+{
+    size_t number = route_table_find_filter(table, filter);
+    if (number != SIZE_MAX)
+        return number;
+    table->filters = xrealloc(table->filters, (table->filter_count + 1) * sizeof(*table->filters));
+    table->filters[table->filter_count] = filter;
+    return table->filter_count++;
+}
+
+struct route_table *route_table_new(const struct config *config)
+{
+    struct route_table *table = xcalloc(1, sizeof(*table));
+    table->config = config;
+    table->own = xcalloc(config->route_count, sizeof(*table->own));
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct config_route *route = &config->routes[i];
+        table->own[i] = xcalloc(route->topic_count, sizeof(**table->own));
+        for (size_t k = 0; k < route->topic_count; k++)
+            table->own[i][k] = add_filter(table, route->topics[k]);
+    }
+    return table;
+}
+
+void route_table_free(struct route_table *table)
+{
+    if (!table)
+        return;
+    for (size_t i = 0; i < table->config->route_count; i++)
+        free(table->own[i]);
+    free(table->own);
+    free(table->filters);
+    free(table);
+}
+
+size_t route_table_filter_count(const struct route_table *table)
+{
+    return table->filter_count;
+}
+
+const char *route_table_filter(const struct route_table *table, size_t filter)
+{
+    return table->filters[filter];
+}
+
+size_t route_table_find_filter(const struct route_table *table, const char *filter)
+{
+    for (size_t i = 0; i < table->filter_count; i++)
+        if (!strcmp(table->filters[i], filter))
+            return i;
+    return SIZE_MAX;
+}
+
+/* The first of a route's own filters that matches, or SIZE_MAX. */
+static size_t first_match(const struct route_table *table, size_t route, const char *topic)
+{
+    for (size_t k = 0; k < table->config->routes[route].topic_count; k++)
+        if (topic_matches(table->filters[table->own[route][k]], topic))
+            return table->own[route][k];
+    return SIZE_MAX;
+}
+
+static bool contains(const size_t *numbers, size_t count, size_t number)
+{
+    for (size_t i = 0; i < count; i++)
+        if (numbers[i] == number)
+            return true;
+    return false;
+}
+
+void route_table_serve(const struct route_table *table, const char *topic, bool retained,
+                       const size_t *filters, size_t filter_count, route_visit_fn *visit, void *context)
+{
+    for (size_t i = 0; i < table->config->route_count; i++) {
+        if (retained && !table->config->routes[i].retained)
+            continue;
+        size_t first = first_match(table, i, topic);
+        if (first != SIZE_MAX && (filter_count == 0 || contains(filters, filter_count, first)))
+            visit(context, i);
+    }
+}
+
+/* FNV-1a, 64 bits, the halves laid over each other until six bits are left. It
+ * is fixed for ever: were a new version to hash differently, messages of one
+ * topic that are in the queue would change lanes and overtake each other. */
+static unsigned topic_lane(const char *topic)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (const unsigned char *at = (const unsigned char *)topic; *at; at++)
+        hash = (hash ^ *at) * UINT64_C(0x100000001b3);
+    hash ^= hash >> 32;
+    hash ^= hash >> 16;
+    hash ^= hash >> 8;
+    return (unsigned)(hash % ROUTE_LANES);
+}
+
+unsigned route_lane(enum config_order order, const char *topic, int64_t id)
+{
+    switch (order) {
+    case CONFIG_ORDER_TOPIC:
+        return topic_lane(topic);
+    case CONFIG_ORDER_ROUTE:
+        return 0;
+    case CONFIG_ORDER_NONE:
+        break;
+    }
+    return (unsigned)((uint64_t)id % ROUTE_LANES);
+}

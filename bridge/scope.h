@@ -1,0 +1,58 @@
+/* scope.h - what is suspected when a request fails: a destination or a route. Pure.
+ *
+ *                 failed                         probe failed: waits longer
+ *    ┌─────────┐ ─────────► ┌───────────┐ wait over, ┌─────────┐ ───┐
+ *    │ trusted │            │ suspected │ ─────────► │ probing │    │
+ *    └─────────┘ ◄───────── └───────────┘  started   └─────────┘ ◄──┘
+ *                 passed: acquitted  ▲                    │ passed: acquitted
+ *                 (any request)      └────────────────────┘
+ *
+ * A failure may be the message's own fault, or that of everything in the scope;
+ * one failure cannot tell. So the scope is suspected: no request starts in it
+ * until a wait is over, and then one at a time, a probe, with another message
+ * where there is one. Whatever passes acquits the scope. `passes` lets a message
+ * that failed find out whether a neighbour passed since.
+ */
+#ifndef SLUICE_SCOPE_H
+#define SLUICE_SCOPE_H
+
+#include "base.h"
+#include "verdict.h"
+#include <stdbool.h>
+
+struct scope {
+    bool suspected;
+    bool probing;        /* the one request that may be under way */
+    bool announced;      /* the caller told people; it clears this itself */
+    bool alarmed;        /* and raised an alarm */
+    enum verdict cause;  /* VERDICT_AWAY or VERDICT_MISCONFIGURED */
+    unsigned failures;   /* probes that failed in a row, the first failure included */
+    int64_t since_ms;    /* uptime when it was first suspected */
+    int64_t retry_at_ms; /* uptime when the next probe may start */
+    uint64_t passes;     /* deliveries so far */
+};
+
+/* Whether a request may start now. */
+bool scope_admits(const struct scope *scope, int64_t now_ms);
+/* A request starts, which scope_admits allowed; returns whether it is a probe. */
+bool scope_started(struct scope *scope);
+
+/* A request failed by no clear fault of its message. probe: what scope_started
+ * returned for it. Only the failure that raises the suspicion and those of
+ * probes count; requests that were under way meanwhile say nothing new. Returns
+ * true when it counted: then scope->failures is the number in a row, and the
+ * caller sets the wait with scope_wait. */
+bool scope_failed(struct scope *scope, enum verdict cause, bool probe, int64_t now_ms);
+void scope_wait(struct scope *scope, int64_t now_ms, int64_t wait_ms);
+
+/* A message was delivered: counts it, and acquits. Returns true when the scope
+ * was suspected until now; since_ms, cause and announced are then still those
+ * of the suspicion. */
+bool scope_passed(struct scope *scope);
+/* The scope is innocent, though nothing was delivered (a destination thought
+ * away that answers 400). Returns as scope_passed. */
+bool scope_acquit(struct scope *scope);
+/* A probe ended without telling anything (the message was gone). */
+void scope_unstarted(struct scope *scope, bool probe);
+
+#endif

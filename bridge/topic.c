@@ -1,0 +1,105 @@
+/* topic.c - MQTT topic names and topic filters; see topic.h.
+ *
+ * A level is walked, never copied: `end` is its '/' or the end of the text.
+ */
+#include "topic.h"
+
+#include "utf8.h"
+
+#include <string.h>
+
+#define MAX_BYTES 65535u /* MQTT's strings have a length of two bytes */
+
+static const char share_prefix[] = "$share/";
+#define SHARE_PREFIX_BYTES (sizeof(share_prefix) - 1)
+
+static const char *level_end(const char *level)
+{
+    return level + strcspn(level, "/");
+}
+
+/* What is wrong with a filter, or NULL. */
+static const char *filter_fault(const char *filter)
+{
+    if (!*filter)
+        return "it is empty";
+    if (strlen(filter) > MAX_BYTES)
+        return "it is longer than 65535 bytes";
+    if (!utf8_valid(filter, strlen(filter)))
+        return "it is not valid UTF-8";
+    if (!strncmp(filter, share_prefix, SHARE_PREFIX_BYTES)) {
+        const char *group = filter + SHARE_PREFIX_BYTES;
+        const char *end = level_end(group);
+        if (end == group || !*end || !end[1])
+            return "a shared subscription is $share/GROUP/FILTER";
+        if (group + strcspn(group, "+#") < end)
+            return "the group of a shared subscription must not contain '+' or '#'";
+        filter = end + 1;
+    }
+    for (const char *level = filter;; level++) {
+        const char *end = level_end(level);
+        const char *wildcard = level + strcspn(level, "+#");
+        if (wildcard < end) {
+            if (end - level != 1)
+                return *wildcard == '#' ? "'#' must be a level of its own" : "'+' must be a level of its own";
+            if (*wildcard == '#' && *end)
+                return "'#' must be the last level";
+        }
+        if (!*end)
+            return NULL;
+        level = end;
+    }
+}
+
+bool topic_filter_valid(const char *filter, const char **ret_why)
+{
+    const char *fault = filter_fault(filter);
+    if (fault)
+        *ret_why = fault;
+    return !fault;
+}
+
+bool topic_matches(const char *filter, const char *topic)
+{
+    if (!strncmp(filter, share_prefix, SHARE_PREFIX_BYTES)) {
+        const char *end = level_end(filter + SHARE_PREFIX_BYTES);
+        filter = *end ? end + 1 : end;
+    }
+    if (topic[0] == '$' && (filter[0] == '+' || filter[0] == '#'))
+        return false;
+    for (;;) {
+        if (filter[0] == '#')
+            return true;
+        const char *topic_end = level_end(topic);
+        if (filter[0] == '+') {
+            filter++;
+        } else {
+            size_t bytes = (size_t)(topic_end - topic);
+            if (strncmp(filter, topic, bytes) || (filter[bytes] && filter[bytes] != '/'))
+                return false;
+            filter += bytes;
+        }
+        if (!*topic_end)
+            return !*filter || !strcmp(filter, "/#"); /* "a/#" stands for "a" as well */
+        if (!*filter)
+            return false;
+        filter++;
+        topic = topic_end + 1;
+    }
+}
+
+bool topic_level(const char *topic, unsigned number, const char **ret_level, size_t *ret_bytes)
+{
+    if (number == 0)
+        return false;
+    const char *end = level_end(topic);
+    for (; number > 1; number--) {
+        if (!*end)
+            return false;
+        topic = end + 1;
+        end = level_end(topic);
+    }
+    *ret_level = topic;
+    *ret_bytes = (size_t)(end - topic);
+    return true;
+}

@@ -1,0 +1,43 @@
+/* verdict.h - what a reply means. Pure: a table.
+ *
+ *   2xx                                          delivered
+ *   no connection, unknown host, time-out,
+ *   408, 425, 429, 5xx                           away
+ *   certificate expired or not yet valid while
+ *   our own clock is not synchronised            away
+ *   other TLS failures, 1xx, 3xx, 401, 402, 403,
+ *   404, 405, 407, 451, 501, 505, 511            misconfigured
+ *   409                                          later
+ *   every other 4xx                              bad
+ */
+#ifndef SLUICE_VERDICT_H
+#define SLUICE_VERDICT_H
+
+#include "base.h"
+#include <stdbool.h>
+
+/* How a request ended, below HTTP. */
+enum transfer_failure {
+    TRANSFER_OK,               /* a whole response came: its status decides */
+    TRANSFER_UNREACHABLE,      /* nothing of the request was sent: no name, no route, refused */
+    TRANSFER_BROKEN,           /* it was sent, in part at least, and no whole response came */
+    TRANSFER_TLS,              /* the TLS handshake or the certificate's check failed */
+    TRANSFER_CERTIFICATE_TIME, /* the certificate is expired or not yet valid */
+    TRANSFER_LOCAL,            /* we could not even try: a bad URL, an unreadable CA file */
+};
+
+enum verdict {
+    VERDICT_DELIVERED,     /* the backend has it */
+    VERDICT_AWAY,          /* suspects the destination; time heals it */
+    VERDICT_MISCONFIGURED, /* suspects the route, or the destination: a person heals it */
+    VERDICT_LATER,         /* this message: try it again later, then set it aside */
+    VERDICT_BAD,           /* this message: set it aside */
+};
+
+/* status counts only for TRANSFER_OK. */
+enum verdict verdict_of(enum transfer_failure failure, int status, bool clock_synchronised);
+
+/* "delivered", "away", ... */
+const char *verdict_name(enum verdict verdict);
+
+#endif
