@@ -1,0 +1,382 @@
+/* queue.c - messages on their way in and out: append, commit, scan, fetch, settle.
+ *
+ * One commit is shared by everything that happened since the last one: the
+ * messages that an edge appended, and the deletes of what was delivered
+ * meanwhile. A delete needs no sync of its own; when it is lost, one more
+ * delivery is made under the same key.
+ *
+ * What the files of the queue promise is in queue.h; the columns are explained
+ * in schema/001_queue.sql.
+ */
+#include "queue.h"
+#include "clock.h"
+#include "fault.h"
+#include "log.h"
+#include "queue_private.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+/* clang-format off */
+static const char *const statement_sql[Q_STATEMENTS] = {
+    [Q_APPEND] =
+        "INSERT INTO message (id, run, route, topic, uptime_ms, source, method, target, content_type,"
+        " packet_id, late_since_ms, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    [Q_DELETE] =
+        "DELETE FROM message WHERE id = ?1",
+    [Q_SCAN] =
+        "SELECT id, route, topic FROM message WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
+    [Q_FETCH] =
+        "SELECT m.route, m.topic, m.uptime_ms, m.source, m.method, m.target, m.content_type, m.packet_id,"
+        " m.late_since_ms, m.attempts, m.payload, r.token, r.boot_id, r.epoch_ms, r.synchronised"
+        " FROM message AS m JOIN run AS r ON r.id = m.run WHERE m.id = ?1",
+    [Q_BLAME] =
+        "UPDATE message SET attempts = ?2, last_status = ?3, last_error = ?4 WHERE id = ?1",
+    [Q_BURY] =
+        "INSERT INTO dead_letter (id, run, route, topic, uptime_ms, source, method, target, content_type,"
+        " packet_id, late_since_ms, attempts, last_status, last_error, died_ms, reason, payload)"
+        " SELECT id, run, route, topic, uptime_ms, source, method, target, content_type,"
+        " packet_id, late_since_ms, ?2, ?3, ?4, ?5, ?6, payload FROM message WHERE id = ?1",
+    [Q_TOUCH_RUN] =
+        "UPDATE run SET token = token WHERE id = ?1",
+    [Q_SUBSCRIPTIONS] =
+        "SELECT filter, identifier FROM subscription WHERE NOT removed",
+    [Q_SUBSCRIPTION_FIND] =
+        "SELECT identifier FROM subscription WHERE filter = ?1 AND NOT removed",
+    [Q_SUBSCRIPTION_NEXT] =
+        "SELECT coalesce(max(identifier), 0) + 1 FROM subscription",
+    [Q_SUBSCRIPTION_ADD] =
+        "INSERT INTO subscription (filter, identifier) VALUES (?1, ?2)"
+        " ON CONFLICT (filter) DO UPDATE SET removed = 0",
+    [Q_SUBSCRIPTION_REMOVE] =
+        "UPDATE subscription SET removed = 1 WHERE filter = ?1",
+};
+/* clang-format on */
+
+int queue_bind_text(sqlite3_stmt *statement, int column, const char *text)
+{
+    return sqlite3_bind_text(statement, column, text, -1, SQLITE_STATIC);
+}
+
+int queue_transaction(struct queue *queue, enum db_sync sync, queue_work_fn *work, void *context)
+{
+    int error = db_begin(&queue->db, sync);
+    if (error != 0)
+        return error;
+    error = work(queue, context);
+    if (error != 0) {
+        db_rollback(&queue->db);
+        return error;
+    }
+    return db_commit(&queue->db);
+}
+
+/* ---- opening and closing ---- */
+
+/* A lock file of its own: closing any descriptor of the database itself would
+ * drop the locks that SQLite holds on it (fcntl(2) locks belong to the process). */
+static int take_lock(const char *path, int *ret_fd)
+{
+    cleanup_free char *name = xasprintf("%s-lock", path);
+    int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return -errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        int error = errno == EWOULDBLOCK ? -EBUSY : -errno;
+        close(fd);
+        return error;
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+static int64_t query_number(struct queue *queue, const char *sql)
+{
+    int64_t number = 0;
+    sqlite3_stmt *statement = db_prepare(&queue->db, sql);
+    if (statement && sqlite3_step(statement) == SQLITE_ROW)
+        number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return number;
+}
+
+/* Runs of which nothing is left need no row. Ids grow with runs, so the oldest
+ * message tells the oldest run that is still needed. */
+static const char prune_runs_sql[] =
+    "DELETE FROM run WHERE id NOT IN (SELECT run FROM dead_letter)"
+    " AND id < coalesce((SELECT run FROM message ORDER BY id LIMIT 1), 9223372036854775807)";
+
+static int start_run(struct queue *queue, void *unused)
+{
+    (void)unused;
+    uint64_t token;
+    if (getrandom(&token, sizeof token, 0) != (ssize_t)sizeof token)
+        return -EIO;
+    char token_hex[17];
+    snprintf(token_hex, sizeof token_hex, "%016llx", (unsigned long long)token);
+
+    sqlite3_stmt *insert =
+        db_prepare(&queue->db, "INSERT INTO run (id, token, boot_id, epoch_ms, synchronised)"
+                               " VALUES ((SELECT coalesce(max(id), 0) + 1 FROM run), ?1, ?2, ?3, ?4)");
+    if (!insert)
+        return -EIO;
+    queue_bind_text(insert, 1, token_hex);
+    queue_bind_text(insert, 2, clock_boot_id());
+    sqlite3_bind_int64(insert, 3, clock_wall_ms() - clock_uptime_ms());
+    sqlite3_bind_int(insert, 4, clock_synchronised());
+    int error = db_run(&queue->db, insert, "start a run");
+    sqlite3_finalize(insert);
+    if (error != 0)
+        return error;
+    queue->run = sqlite3_last_insert_rowid(queue->db.handle);
+
+    cleanup_free char *prune = xasprintf("%s AND id <> %lld", prune_runs_sql, (long long)queue->run);
+    return db_result(&queue->db, sqlite3_exec(queue->db.handle, prune, NULL, NULL, NULL), "prune runs");
+}
+
+static int prepare_all(struct queue *queue)
+{
+    for (int i = 0; i < Q_STATEMENTS; i++) {
+        queue->statements[i] = db_prepare(&queue->db, statement_sql[i]);
+        if (!queue->statements[i])
+            return -EIO;
+    }
+    return 0;
+}
+
+static void queue_free(struct queue *queue)
+{
+    for (int i = 0; i < Q_STATEMENTS; i++)
+        sqlite3_finalize(queue->statements[i]);
+    if (queue->db.handle)
+        db_close(&queue->db);
+    if (queue->lock_fd >= 0)
+        close(queue->lock_fd);
+    free(queue->settled);
+    free(queue);
+}
+
+int queue_open(const char *path, struct queue **ret, char **ret_why)
+{
+    struct queue *queue = xcalloc(1, sizeof *queue);
+    queue->lock_fd = -1;
+    char *why = NULL;
+    int error = take_lock(path, &queue->lock_fd);
+    if (error == -EBUSY)
+        why = xasprintf("%s: another sluice uses this queue: stop it first", path);
+    else if (error != 0)
+        why = xasprintf("%s-lock: %s: the directory must exist and belong to sluice's user", path,
+                        strerror(-error));
+    if (error == 0)
+        error = db_open(path, &queue->db, &why);
+    if (error == 0)
+        error = prepare_all(queue);
+    if (error == 0)
+        error = queue_transaction(queue, DB_SYNC, start_run, NULL);
+    if (error != 0) {
+        *ret_why = why ? why : xasprintf("%s: cannot be written: %s", path, strerror(-error));
+        queue_free(queue);
+        return error;
+    }
+    int64_t highest = query_number(queue, "SELECT max(id) FROM message");
+    int64_t highest_dead = query_number(queue, "SELECT max(id) FROM dead_letter");
+    queue->last_id = highest;
+    queue->next_id = (highest > highest_dead ? highest : highest_dead) + 1;
+    *ret = queue;
+    return 0;
+}
+
+void queue_close(struct queue *queue)
+{
+    if (!queue)
+        return;
+    if (queue->settled_count > 0)
+        queue_settle_commit(queue);
+    queue_free(queue);
+}
+
+int64_t queue_last_id(const struct queue *queue)
+{
+    return queue->last_id;
+}
+
+/* ---- in ---- */
+
+int queue_begin(struct queue *queue)
+{
+    queue->append_failed = false;
+    return db_begin(&queue->db, DB_SYNC);
+}
+
+int queue_append(struct queue *queue, const struct message *message, int64_t *ret_id)
+{
+    int64_t id = queue->next_id++;
+    sqlite3_stmt *statement = queue->statements[Q_APPEND];
+    sqlite3_bind_int64(statement, 1, id);
+    sqlite3_bind_int64(statement, 2, queue->run);
+    queue_bind_text(statement, 3, message->route);
+    queue_bind_text(statement, 4, message->topic);
+    sqlite3_bind_int64(statement, 5, message->uptime_ms);
+    queue_bind_text(statement, 6, message->source);
+    queue_bind_text(statement, 7, message->method);
+    queue_bind_text(statement, 8, message->target);
+    queue_bind_text(statement, 9, message->content_type);
+    if (message->packet_id != 0)
+        sqlite3_bind_int(statement, 10, message->packet_id);
+    if (message->late_since_ms != 0)
+        sqlite3_bind_int64(statement, 11, message->late_since_ms);
+    /* A zero-length blob needs a pointer that is not NULL. */
+    sqlite3_bind_blob64(statement, 12, message->payload_bytes > 0 ? message->payload : "",
+                        message->payload_bytes, SQLITE_STATIC);
+    int error = db_run(&queue->db, statement, "store a message");
+    sqlite3_clear_bindings(statement);
+    if (error != 0) {
+        queue->append_failed = true;
+        return error;
+    }
+    *ret_id = id;
+    return 0;
+}
+
+static int delete_settled(struct queue *queue, void *unused)
+{
+    (void)unused;
+    sqlite3_stmt *statement = queue->statements[Q_DELETE];
+    for (size_t i = 0; i < queue->settled_count; i++) {
+        sqlite3_bind_int64(statement, 1, queue->settled[i]);
+        int error = db_run(&queue->db, statement, "delete what was delivered");
+        if (error != 0)
+            return error;
+    }
+    return 0;
+}
+
+int queue_commit(struct queue *queue)
+{
+    int error = queue->append_failed ? -EIO : delete_settled(queue, NULL);
+    if (error == 0 && fault_fails("queue.commit"))
+        error = -EIO;
+    if (error != 0) {
+        queue_rollback(queue);
+        return error;
+    }
+    error = db_commit(&queue->db);
+    if (error != 0)
+        return error;
+    queue->settled_count = 0;
+    queue->last_id = queue->next_id - 1;
+    return 0;
+}
+
+void queue_rollback(struct queue *queue)
+{
+    db_rollback(&queue->db);
+}
+
+static int touch_run(struct queue *queue, void *unused)
+{
+    (void)unused;
+    if (fault_fails("queue.trial"))
+        return -EIO;
+    sqlite3_bind_int64(queue->statements[Q_TOUCH_RUN], 1, queue->run);
+    return db_run(&queue->db, queue->statements[Q_TOUCH_RUN], "try a commit");
+}
+
+int queue_trial_commit(struct queue *queue)
+{
+    return queue_transaction(queue, DB_SYNC, touch_run, NULL);
+}
+
+/* ---- what is there ---- */
+
+int queue_scan(struct queue *queue, int64_t after, int64_t up_to, int limit, queue_visit_fn *visit,
+               void *context)
+{
+    sqlite3_stmt *statement = queue->statements[Q_SCAN];
+    sqlite3_bind_int64(statement, 1, after);
+    sqlite3_bind_int64(statement, 2, up_to);
+    sqlite3_bind_int(statement, 3, limit);
+    int count = 0, code;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        visit(context, sqlite3_column_int64(statement, 0), (const char *)sqlite3_column_text(statement, 1),
+              (const char *)sqlite3_column_text(statement, 2));
+        count++;
+    }
+    int error = db_result(&queue->db, code, "read the queue");
+    sqlite3_reset(statement);
+    return error != 0 ? error : count;
+}
+
+static void read_row(struct queue *queue, int64_t id, struct message *ret)
+{
+    sqlite3_stmt *row = queue->statements[Q_FETCH];
+    const char *boot_id = (const char *)sqlite3_column_text(row, 12);
+    *ret = (struct message){
+        .id = id,
+        .route = (const char *)sqlite3_column_text(row, 0),
+        .topic = (const char *)sqlite3_column_text(row, 1),
+        .uptime_ms = sqlite3_column_int64(row, 2),
+        .source = (const char *)sqlite3_column_text(row, 3),
+        .method = (const char *)sqlite3_column_text(row, 4),
+        .target = (const char *)sqlite3_column_text(row, 5),
+        .content_type = (const char *)sqlite3_column_text(row, 6),
+        .packet_id = sqlite3_column_int(row, 7),
+        .late_since_ms = sqlite3_column_int64(row, 8),
+        .attempts = (unsigned)sqlite3_column_int(row, 9),
+        .payload = sqlite3_column_blob(row, 10),
+        .payload_bytes = (size_t)sqlite3_column_bytes(row, 10),
+        .this_boot = boot_id && strcmp(boot_id, clock_boot_id()) == 0,
+        .clock_synchronised = sqlite3_column_int(row, 14) != 0,
+    };
+    ret->received_ms = sqlite3_column_int64(row, 13) + ret->uptime_ms;
+    snprintf(ret->key, sizeof ret->key, "%s-%lld", (const char *)sqlite3_column_text(row, 11), (long long)id);
+}
+
+int queue_fetch(struct queue *queue, int64_t id, struct message *ret)
+{
+    sqlite3_stmt *statement = queue->statements[Q_FETCH];
+    sqlite3_bind_int64(statement, 1, id);
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) {
+        read_row(queue, id, ret);
+        return 0;
+    }
+    int error = db_result(&queue->db, code, "read a message");
+    sqlite3_reset(statement);
+    return error != 0 ? error : -ENOENT;
+}
+
+void queue_release(struct queue *queue)
+{
+    sqlite3_reset(queue->statements[Q_FETCH]);
+}
+
+/* ---- out ---- */
+
+void queue_settle(struct queue *queue, int64_t id)
+{
+    if (queue->settled_count == queue->settled_capacity) {
+        queue->settled_capacity = queue->settled_capacity > 0 ? 2 * queue->settled_capacity : 64;
+        queue->settled = xrealloc(queue->settled, queue->settled_capacity * sizeof *queue->settled);
+    }
+    queue->settled[queue->settled_count++] = id;
+}
+
+size_t queue_settled_count(const struct queue *queue)
+{
+    return queue->settled_count;
+}
+
+int queue_settle_commit(struct queue *queue)
+{
+    int error = queue_transaction(queue, DB_LAZY, delete_settled, NULL);
+    if (error == 0)
+        queue->settled_count = 0;
+    return error;
+}

@@ -1,0 +1,81 @@
+/* queue.h - the one place where messages rest, and the only SQL.
+ *
+ * The life of a message is drawn in schema/001_queue.sql. In calls:
+ *
+ *   queue_begin ── queue_append... ── queue_commit      in, durable on return
+ *   queue_scan, queue_fetch                             what is there
+ *   queue_settle                                        delivered: remembered, and
+ *       deleted by the next commit or by queue_settle_commit, whichever is first
+ *   queue_blame                                         a failure is its own fault
+ *   queue_bury                                          set aside
+ *
+ * Nothing here waits for a lock: where another process holds it, -EBUSY comes
+ * back and the caller tries again later, by a timer. -ENOSPC, -EIO, -EROFS and
+ * -EBADMSG (corrupt) tell of storage that fails; the log has SQLite's words.
+ * There is one writer of messages at a time (queue_open takes a lock file).
+ */
+#ifndef SLUICE_QUEUE_H
+#define SLUICE_QUEUE_H
+
+#include "base.h"
+#include "message.h"
+
+struct queue;
+
+/* Opens or creates the database, brings its schema up to date, and starts a run.
+ * The directory must exist. Errors, in *ret_why in words with what to do (freed
+ * by the caller): -EBUSY another sluice has it; -EPROTONOSUPPORT the database
+ * is from a newer sluice; -EBADMSG not a database; others as errno. */
+int queue_open(const char *path, struct queue **ret, char **ret_why);
+/* Commits what is settled, makes a checkpoint, and closes. Takes NULL. */
+void queue_close(struct queue *queue);
+
+/* Intake. begin takes the write lock: 0 or -EBUSY etc. After a failed append,
+ * only rollback makes sense. commit returns 0 when everything appended is on
+ * disk; otherwise the transaction was rolled back. */
+int queue_begin(struct queue *queue);
+int queue_append(struct queue *queue, const struct message *message, int64_t *ret_id);
+int queue_commit(struct queue *queue);
+void queue_rollback(struct queue *queue);
+/* Whether a commit would work now: writes a row and syncs, then removes it. */
+int queue_trial_commit(struct queue *queue);
+/* The highest id that a commit made durable in this run, or that was there when
+ * it was opened; 0 when there is none. */
+int64_t queue_last_id(const struct queue *queue);
+
+/* Calls visit for the messages with after < id <= up_to in the order of ids, at
+ * most limit of them; payloads are not touched. Strings are valid during the
+ * call only. Returns the number visited or -Exxx. visit must not use the queue. */
+typedef void queue_visit_fn(void *context, int64_t id, const char *route, const char *topic);
+int queue_scan(struct queue *queue, int64_t after, int64_t up_to, int limit, queue_visit_fn *visit,
+               void *context);
+
+/* Reads one message. Its pointers are valid until queue_release. -ENOENT when
+ * it is gone (a person dropped it). */
+int queue_fetch(struct queue *queue, int64_t id, struct message *ret);
+void queue_release(struct queue *queue);
+
+/* Delivered. Only remembers it; when the process dies before the delete was
+ * committed, the message is delivered again under the same key. */
+void queue_settle(struct queue *queue, int64_t id);
+/* How many are remembered and not yet deleted. */
+size_t queue_settled_count(const struct queue *queue);
+/* Deletes them in a transaction of their own that does not sync. */
+int queue_settle_commit(struct queue *queue);
+
+/* Notes a failure that is the message's own: attempts and what the backend said
+ * (status 0: there was no response; error may be NULL). */
+int queue_blame(struct queue *queue, int64_t id, unsigned attempts, int status, const char *error);
+/* Moves it to the dead letters. reason is one word. 0, or -ENOENT when it is gone. */
+int queue_bury(struct queue *queue, int64_t id, unsigned attempts, int status, const char *reason,
+               const char *error, int64_t wall_ms);
+
+/* Subscriptions that the broker may still hold. */
+typedef void queue_subscription_fn(void *context, const char *filter, uint32_t identifier);
+int queue_subscriptions(struct queue *queue, queue_subscription_fn *visit, void *context);
+/* The identifier of a filter, from 1 to 268,435,455 (MQTT 5.0, 3.8.2.1.2); made
+ * and stored when it is new. */
+int queue_subscription_add(struct queue *queue, const char *filter, uint32_t *ret_identifier);
+int queue_subscription_remove(struct queue *queue, const char *filter);
+
+#endif

@@ -1,0 +1,45 @@
+/* queue_private.h - what the files of the queue share; nobody else includes it. */
+#ifndef SLUICE_QUEUE_PRIVATE_H
+#define SLUICE_QUEUE_PRIVATE_H
+
+#include "db.h"
+#include "queue.h"
+
+enum queue_statement {
+    Q_APPEND,
+    Q_DELETE,
+    Q_SCAN,
+    Q_FETCH,
+    Q_BLAME,
+    Q_BURY,
+    Q_TOUCH_RUN,
+    Q_SUBSCRIPTIONS,
+    Q_SUBSCRIPTION_FIND,
+    Q_SUBSCRIPTION_NEXT,
+    Q_SUBSCRIPTION_ADD,
+    Q_SUBSCRIPTION_REMOVE,
+    Q_STATEMENTS
+};
+
+struct queue {
+    struct db db;
+    int lock_fd;        /* held with flock(2) while open */
+    int64_t run;        /* run.id of this opening */
+    int64_t next_id;    /* never goes back, not even after a failed commit: its
+                           rows may be on disk all the same, and a key must never
+                           name two messages */
+    int64_t last_id;    /* highest id committed */
+    bool append_failed; /* the open transaction must be rolled back */
+    int64_t *settled;   /* delivered, to be deleted */
+    size_t settled_count;
+    size_t settled_capacity;
+    sqlite3_stmt *statements[Q_STATEMENTS];
+};
+
+/* Runs f inside a transaction of its own. */
+typedef int queue_work_fn(struct queue *queue, void *context);
+int queue_transaction(struct queue *queue, enum db_sync sync, queue_work_fn *work, void *context);
+
+int queue_bind_text(sqlite3_stmt *statement, int column, const char *text); /* NULL: null */
+
+#endif
