@@ -1,0 +1,18 @@
+/* cmd.h - the subcommands, one per file cmd_NAME.c. Each gets the arguments from
+ * its own name on (argv[0] is "run") and returns the exit status. */
+#ifndef SLUICE_CMD_H
+#define SLUICE_CMD_H
+
+#define CMD_DEFAULT_CONFIG "/etc/sluice/sluice.conf"
+
+enum cmd_exit {
+    CMD_EXIT_OK = 0,      /* done, or stopped on request */
+    CMD_EXIT_FAILED = 1,  /* it failed while it ran, or a check found errors */
+    CMD_EXIT_USAGE = 2,   /* wrong command line */
+    CMD_EXIT_CONFIG = 78, /* the configuration is invalid (EX_CONFIG of sysexits.h) */
+};
+
+int cmd_run(int argc, char **argv);   /* sluice run [-c FILE] [-v] */
+int cmd_check(int argc, char **argv); /* sluice check [FILE] */
+
+#endif

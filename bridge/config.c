@@ -1,0 +1,92 @@
+/* config.c - the finished configuration, and the list of errors. The parser is
+ * in config_parser.c. */
+#include "config.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void config_errors_add(struct config_errors *errors, const char *format, ...)
+{
+    char *line = NULL;
+    va_list args;
+
+    va_start(args, format);
+    if (vasprintf(&line, format, args) < 0)
+        line = xstrdup("out of memory");
+    va_end(args);
+    errors->lines = xrealloc(errors->lines, (errors->count + 1) * sizeof(*errors->lines));
+    errors->lines[errors->count++] = line;
+}
+
+void config_errors_done(struct config_errors *errors)
+{
+    for (size_t i = 0; i < errors->count; i++)
+        free(errors->lines[i]);
+    free(errors->lines);
+    *errors = (struct config_errors){0};
+}
+
+static void broker_done(struct config_broker *broker)
+{
+    free(broker->host);
+    free(broker->client_id);
+    free(broker->username);
+    free(broker->password);
+    free(broker->ca_file);
+    free(broker->cert_file);
+    free(broker->key_file);
+}
+
+static void pairs_free(struct config_pair *pairs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(pairs[i].name);
+        free(pairs[i].value);
+    }
+    free(pairs);
+}
+
+static void backend_done(struct config_backend *backend)
+{
+    free(backend->name);
+    free(backend->url);
+    pairs_free(backend->query, backend->query_count);
+    pairs_free(backend->headers, backend->header_count);
+    free(backend->bearer);
+    free(backend->username);
+    free(backend->password);
+    free(backend->ca_file);
+}
+
+static void route_done(struct config_route *route)
+{
+    free(route->name);
+    for (size_t i = 0; i < route->topic_count; i++)
+        free(route->topics[i]);
+    free(route->topics);
+    path_template_free(route->path);
+    free(route->content_type);
+}
+
+void config_free(struct config *config)
+{
+    if (!config)
+        return;
+    broker_done(&config->broker);
+    free(config->queue.path);
+    for (size_t i = 0; i < config->backend_count; i++)
+        backend_done(&config->backends[i]);
+    free(config->backends);
+    for (size_t i = 0; i < config->route_count; i++)
+        route_done(&config->routes[i]);
+    free(config->routes);
+    free(config);
+}
+
+size_t config_find_route(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->route_count; i++)
+        if (strcmp(config->routes[i].name, name) == 0)
+            return i;
+    return SIZE_MAX;
+}

@@ -1,0 +1,121 @@
+/* config.h - the configuration: text in, one immutable struct out. Pure.
+ *
+ * The format is INI (inih): [broker], [queue], [backend NAME], [route NAME].
+ * config/sluice.conf documents every key. All errors of all files are reported,
+ * each with file, line, the value and what would be right; only a configuration
+ * without any error is ever used. Nobody changes a struct config after it was
+ * finished.
+ *
+ * Files and secrets are read by config_file.c; here text comes in, and secrets
+ * come through a callback, so that all of this is tested without a file system.
+ */
+#ifndef SLUICE_CONFIG_H
+#define SLUICE_CONFIG_H
+
+#include "base.h"
+#include "path.h"
+#include <stdbool.h>
+
+enum config_protocol { CONFIG_PROTOCOL_AUTO, CONFIG_PROTOCOL_V5, CONFIG_PROTOCOL_V311 };
+enum config_order { CONFIG_ORDER_TOPIC, CONFIG_ORDER_ROUTE, CONFIG_ORDER_NONE };
+
+/* A name and a value, either of a query parameter or of a header. `secret` is
+ * true where the value came from a file (@file): it is struck out of everything
+ * that people may see. */
+struct config_pair {
+    char *name;
+    char *value;
+    bool secret;
+};
+
+struct config_broker {
+    char *host;                    /* default "localhost" */
+    unsigned port;                 /* default 1883, with TLS 8883 */
+    char *client_id;               /* default "sluice"; names the session at the broker */
+    char *username;                /* or NULL */
+    char *password;                /* or NULL; from password = @file */
+    bool tls;                      /* default: whether ca_file is set */
+    char *ca_file;                 /* or NULL: the system's */
+    char *cert_file;               /* or NULL; client certificate, with key_file */
+    char *key_file;                /* or NULL */
+    unsigned keepalive_s;          /* default 60; 5 to 65535 */
+    uint32_t session_expiry_s;     /* default 30 days; 0xffffffff = never */
+    enum config_protocol protocol; /* protocol = auto | 5 | 3.1.1 */
+};
+
+struct config_queue {
+    char *path;            /* default /var/lib/sluice/queue.db */
+    unsigned commit_batch; /* messages in one commit at most, and MQTT's receive
+                              maximum; default 1000, 1 to 65535 */
+};
+
+struct config_backend {
+    char *name;
+    char *url; /* https://host[:port][/base], no query, no trailing slash */
+    struct config_pair *query;
+    size_t query_count;
+    struct config_pair *headers;
+    size_t header_count;
+    char *bearer;   /* or NULL */
+    char *username; /* basic authentication, with password; or NULL */
+    char *password;
+    char *ca_file;              /* or NULL: the system's */
+    bool http1_only;            /* protocol = auto | http1.1 */
+    unsigned max_in_flight;     /* HTTP/2: requests at once; default 32, 1 to 1000 */
+    unsigned max_connections;   /* HTTP/1.1: connections; default 4, 1 to 64 */
+    int64_t timeout_ms;         /* a whole request; default 30 s */
+    int64_t connect_timeout_ms; /* default 10 s */
+    int64_t retry_min_ms;       /* first backoff; default 1 s */
+    int64_t retry_max_ms;       /* longest backoff, and bound of Retry-After; default 5 min */
+    unsigned max_attempts;      /* default 10, 1 to 1000 */
+};
+
+struct config_route {
+    char *name;
+    char **topics; /* topic filters, in the order of the file, at least one */
+    size_t topic_count;
+    size_t backend; /* index into config.backends */
+    struct path_template *path;
+    char *content_type; /* or NULL: derived from the payload */
+    bool retained;      /* forward retained messages too; default no */
+    enum config_order order;
+};
+
+struct config {
+    struct config_broker broker;
+    struct config_queue queue;
+    struct config_backend *backends;
+    size_t backend_count;
+    struct config_route *routes;
+    size_t route_count;
+};
+
+/* Errors found so far, one line each, without newline: "FILE:LINE: ...". */
+struct config_errors {
+    char **lines;
+    size_t count;
+};
+void config_errors_add(struct config_errors *errors, const char *format, ...) PRINTF_LIKE(2, 3);
+void config_errors_done(struct config_errors *errors);
+
+/* Fetches the secret that "@name" names. Returns 0 and the value, to be freed by
+ * the caller, or -Exxx and in *ret_why what is wrong and what to do (freed by
+ * the caller). name comes without the '@'. */
+typedef int config_secret_fn(void *context, const char *name, char **ret_value, char **ret_why);
+
+struct config_parser;
+struct config_parser *config_parser_new(struct config_errors *errors, config_secret_fn *secret,
+                                        void *context);
+/* Takes one file's text; may be called for several files in turn, a later one
+ * may go on in sections of an earlier one. `file` is used in messages. */
+void config_parser_text(struct config_parser *parser, const char *file, const char *text, size_t bytes);
+/* Checks what can only be checked at the end (a route without a backend, ...),
+ * frees the parser, and gives the configuration, or NULL when there were errors. */
+struct config *config_parser_finish(struct config_parser *parser);
+
+void config_free(struct config *config); /* takes NULL */
+
+/* The index of the route or backend with this name, or SIZE_MAX. */
+size_t config_find_route(const struct config *config, const char *name);
+
+#endif

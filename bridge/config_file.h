@@ -1,0 +1,18 @@
+/* config_file.h - reads the configuration's files and secrets from disk.
+ *
+ * PATH itself, then PATH's neighbours conf.d/NAME.conf (in the folder conf.d
+ * beside it) in the byte order of their names. A secret "@/path/file" is that file's content
+ * without its trailing newline; "@name" (no slash) is the systemd credential of
+ * that name in $CREDENTIALS_DIRECTORY (systemd.exec(5)).
+ */
+#ifndef SLUICE_CONFIG_FILE_H
+#define SLUICE_CONFIG_FILE_H
+
+#include "config.h"
+
+/* The configuration, owned by the caller (config_free), or NULL, and errors
+ * holds at least one line. Warnings that do not prevent its use (a secret file
+ * that others may read) are logged. */
+struct config *config_file_load(const char *path, struct config_errors *errors);
+
+#endif

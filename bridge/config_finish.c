@@ -1,0 +1,154 @@
+/* config_finish.c - what can only be said when every file was read: what is
+ * missing, what contradicts, which backend a route means. */
+#include "config_key.h"
+#include "config_nearest.h"
+#include "config_value.h"
+#include <assert.h>
+#include <string.h>
+
+static bool is_set(const struct config_section *section, const char *key)
+{
+    return config_key_where(section, key).line != 0;
+}
+
+/* Two keys that only make sense together. */
+static void need_both(struct config_parser *parser, const struct config_section *section, const char *one,
+                      const char *other)
+{
+    if (is_set(section, one) && !is_set(section, other))
+        config_parser_error(parser, config_key_where(section, one), "%s needs %s beside it", one, other);
+    if (!is_set(section, one) && is_set(section, other))
+        config_parser_error(parser, config_key_where(section, other), "%s needs %s beside it", other, one);
+}
+
+static void check_missing(struct config_parser *parser, const struct config_section *section)
+{
+    const struct config_keys *table = &config_keys[section->kind];
+
+    for (size_t i = 0; i < table->count; i++) {
+        if (!table->keys[i].example || section->keys[i].line != 0)
+            continue;
+        cleanup_free char *title = config_section_title(parser, section);
+        config_parser_error(parser, section->where, "%s has no %s; add a line such as %s", title,
+                            table->keys[i].name, table->keys[i].example);
+    }
+}
+
+static void check_broker(struct config_parser *parser, const struct config_section *section)
+{
+    static const char *const of_tls[] = {"ca_file", "cert_file", "key_file"};
+    struct config_broker *broker = &parser->config->broker;
+
+    need_both(parser, section, "username", "password");
+    need_both(parser, section, "cert_file", "key_file");
+    if (!is_set(section, "tls"))
+        broker->tls = is_set(section, "ca_file");
+    for (size_t i = 0; i < ARRAY_LEN(of_tls) && !broker->tls && !config_key_faulty(section, "tls"); i++)
+        if (is_set(section, of_tls[i]))
+            config_parser_error(parser, config_key_where(section, of_tls[i]),
+                                "%s is used with TLS only; add tls = yes, or delete the line", of_tls[i]);
+}
+
+static void check_backend(struct config_parser *parser, const struct config_section *section)
+{
+    const struct config_backend *backend = &parser->config->backends[section->index];
+
+    need_both(parser, section, "username", "password");
+    if (is_set(section, "bearer") && is_set(section, "username"))
+        config_parser_error(parser, config_key_where(section, "bearer"),
+                            "bearer and username exclude each other; keep what the backend asks for");
+    if (section->authorization.line != 0 && (is_set(section, "bearer") || is_set(section, "username")))
+        config_parser_error(parser, section->authorization,
+                            "header = Authorization: %s sets this header already; keep one of the two",
+                            is_set(section, "bearer") ? "bearer" : "username");
+    if (backend->retry_max_ms < backend->retry_min_ms) {
+        const char *key = is_set(section, "retry_max") ? "retry_max" : "retry_min";
+        cleanup_free char *min = config_duration_text(backend->retry_min_ms);
+        cleanup_free char *max = config_duration_text(backend->retry_max_ms);
+        config_parser_error(parser, config_key_where(section, key),
+                            "retry_max (%s) must not be shorter than retry_min (%s)", max, min);
+    }
+}
+
+static void report_backend(struct config_parser *parser, const struct config_section *section)
+{
+    const struct config *config = parser->config;
+    struct config_where where = config_key_where(section, "backend");
+    const char **names = xcalloc(config->backend_count, sizeof(*names));
+
+    for (size_t i = 0; i < config->backend_count; i++)
+        names[i] = config->backends[i].name;
+    size_t near = config_nearest(section->backend, names, config->backend_count);
+    if (near != SIZE_MAX)
+        config_parser_error(parser, where, "backend = %s: there is no [backend %s]; did you mean '%s'?",
+                            section->backend, section->backend, names[near]);
+    else
+        config_parser_error(parser, where, "backend = %s: there is no [backend %s]; the first one is '%s'",
+                            section->backend, section->backend, names[0]);
+    free(names);
+}
+
+/* Finds the backend that a route names, or the only one. */
+static void check_route(struct config_parser *parser, const struct config_section *section)
+{
+    const struct config *config = parser->config;
+    struct config_route *route = &parser->config->routes[section->index];
+    char *why = NULL;
+
+    if (!is_set(section, "path")) {
+        int error = path_template_parse("", &route->path, &why);
+        assert(error == 0);
+        (void)error;
+    }
+    if (config->backend_count == 0)
+        return; /* reported as such */
+    if (is_set(section, "backend")) {
+        if (!section->backend)
+            return; /* an empty value, which was reported */
+        for (size_t i = 0; i < config->backend_count; i++) {
+            if (strcmp(config->backends[i].name, section->backend) == 0) {
+                route->backend = i;
+                return;
+            }
+        }
+        report_backend(parser, section);
+    } else if (config->backend_count > 1) {
+        config_parser_error(
+            parser, section->where,
+            "[route %s] does not say which of the %zu backends it goes to; add a line such as "
+            "backend = %s",
+            route->name, config->backend_count, config->backends[0].name);
+    }
+}
+
+void config_finish_check(struct config_parser *parser)
+{
+    struct config *config = parser->config;
+    struct config_where whole = {.line = CONFIG_WHOLE_FILE};
+    bool port_set = false;
+
+    for (size_t i = 0; i < parser->section_count; i++) {
+        const struct config_section *section = &parser->sections[i];
+
+        check_missing(parser, section);
+        if (section->kind == CONFIG_BROKER) {
+            check_broker(parser, section);
+            port_set = is_set(section, "port");
+        } else if (section->kind == CONFIG_BACKEND) {
+            check_backend(parser, section);
+        } else if (section->kind == CONFIG_ROUTE) {
+            check_route(parser, section);
+        }
+    }
+    if (!port_set)
+        config->broker.port = config->broker.tls ? 8883 : 1883;
+    if (!parser->tried[CONFIG_BACKEND])
+        config_parser_error(
+            parser, whole,
+            "there is no [backend NAME]: sluice would not know where to; add a section such as "
+            "[backend garden] with a url");
+    if (!parser->tried[CONFIG_ROUTE])
+        config_parser_error(parser, whole,
+                            "there is no [route NAME]: sluice would forward nothing; add a section such as "
+                            "[route sensor] with a topic");
+}

@@ -1,0 +1,160 @@
+/* config_key.c - every key that there is. config/sluice.conf documents them for
+ * people; a test holds the two against each other. */
+#include "config_key.h"
+#include "config_value.h"
+#include <assert.h>
+#include <string.h>
+
+#define SECOND INT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define DAY    (24 * 60 * MINUTE)
+
+#define BROKER(field)  offsetof(struct config_broker, field)
+#define QUEUE(field)   offsetof(struct config_queue, field)
+#define BACKEND(field) offsetof(struct config_backend, field)
+#define ROUTE(field)   offsetof(struct config_route, field)
+
+static const struct config_key broker_keys[] = {
+    {.name = "host", .set = config_set_host, .offset = BROKER(host)},
+    {.name = "port", .set = config_set_number, .offset = BROKER(port), .min = 1, .max = 65535},
+    {.name = "client_id", .set = config_set_text, .offset = BROKER(client_id)},
+    {.name = "username", .set = config_set_text, .offset = BROKER(username)},
+    {.name = "password", .set = config_set_secret, .offset = BROKER(password)},
+    {.name = "tls", .set = config_set_yes_no, .offset = BROKER(tls)},
+    {.name = "ca_file", .set = config_set_file, .offset = BROKER(ca_file)},
+    {.name = "cert_file", .set = config_set_file, .offset = BROKER(cert_file)},
+    {.name = "key_file", .set = config_set_file, .offset = BROKER(key_file)},
+    {.name = "keepalive",
+     .set = config_set_seconds,
+     .offset = BROKER(keepalive_s),
+     .min = 5 * SECOND,
+     .max = 65535 * SECOND},
+    {.name = "session_expiry",
+     .set = config_set_expiry,
+     .offset = BROKER(session_expiry_s),
+     .min = SECOND,
+     .max = 36500 * DAY},
+    {.name = "protocol", .set = config_set_mqtt, .offset = BROKER(protocol)},
+};
+
+static const struct config_key queue_keys[] = {
+    {.name = "path", .set = config_set_path, .offset = QUEUE(path)},
+    {.name = "commit_batch", .set = config_set_number, .offset = QUEUE(commit_batch), .min = 1, .max = 65535},
+};
+
+static const struct config_key backend_keys[] = {
+    {.name = "url",
+     .set = config_set_url,
+     .offset = BACKEND(url),
+     .example = "url = https://garden.example.org/api"},
+    {.name = "query", .set = config_set_query, .repeatable = true},
+    {.name = "header", .set = config_set_header, .repeatable = true},
+    {.name = "bearer", .set = config_set_secret, .offset = BACKEND(bearer)},
+    {.name = "username", .set = config_set_user, .offset = BACKEND(username)},
+    {.name = "password", .set = config_set_secret, .offset = BACKEND(password)},
+    {.name = "ca_file", .set = config_set_file, .offset = BACKEND(ca_file)},
+    {.name = "protocol", .set = config_set_http, .offset = BACKEND(http1_only)},
+    {.name = "max_in_flight",
+     .set = config_set_number,
+     .offset = BACKEND(max_in_flight),
+     .min = 1,
+     .max = 1000},
+    {.name = "max_connections",
+     .set = config_set_number,
+     .offset = BACKEND(max_connections),
+     .min = 1,
+     .max = 64},
+    {.name = "timeout",
+     .set = config_set_duration,
+     .offset = BACKEND(timeout_ms),
+     .min = 100,
+     .max = 60 * MINUTE},
+    {.name = "connect_timeout",
+     .set = config_set_duration,
+     .offset = BACKEND(connect_timeout_ms),
+     .min = 100,
+     .max = 5 * MINUTE},
+    {.name = "retry_min",
+     .set = config_set_duration,
+     .offset = BACKEND(retry_min_ms),
+     .min = 10,
+     .max = 60 * MINUTE},
+    {.name = "retry_max", .set = config_set_duration, .offset = BACKEND(retry_max_ms), .min = 10, .max = DAY},
+    {.name = "max_attempts",
+     .set = config_set_number,
+     .offset = BACKEND(max_attempts),
+     .min = 1,
+     .max = 1000},
+};
+
+static const struct config_key route_keys[] = {
+    {.name = "topic", .set = config_set_topic, .repeatable = true, .example = "topic = garden/+/sensor"},
+    {.name = "backend", .set = config_set_backend},
+    {.name = "path", .set = config_set_template, .offset = ROUTE(path)},
+    {.name = "content_type", .set = config_set_content_type, .offset = ROUTE(content_type)},
+    {.name = "retained", .set = config_set_yes_no, .offset = ROUTE(retained)},
+    {.name = "order", .set = config_set_order, .offset = ROUTE(order)},
+};
+
+_Static_assert(ARRAY_LEN(broker_keys) <= CONFIG_KEYS_MAX, "config_section.keys is too short");
+_Static_assert(ARRAY_LEN(backend_keys) <= CONFIG_KEYS_MAX, "config_section.keys is too short");
+
+const struct config_keys config_keys[CONFIG_KIND_COUNT] = {
+    [CONFIG_BROKER] = {.section = "broker", .keys = broker_keys, .count = ARRAY_LEN(broker_keys)},
+    [CONFIG_QUEUE] = {.section = "queue", .keys = queue_keys, .count = ARRAY_LEN(queue_keys)},
+    [CONFIG_BACKEND] = {.section = "backend",
+                        .named = true,
+                        .keys = backend_keys,
+                        .count = ARRAY_LEN(backend_keys)},
+    [CONFIG_ROUTE] = {.section = "route", .named = true, .keys = route_keys, .count = ARRAY_LEN(route_keys)},
+};
+
+size_t config_key_find(enum config_kind kind, const char *name)
+{
+    for (size_t i = 0; i < config_keys[kind].count; i++)
+        if (strcmp(config_keys[kind].keys[i].name, name) == 0)
+            return i;
+    return SIZE_MAX;
+}
+
+struct config_where config_key_where(const struct config_section *section, const char *name)
+{
+    size_t i = config_key_find(section->kind, name);
+
+    assert(i != SIZE_MAX);
+    return section->keys[i];
+}
+
+bool config_key_faulty(const struct config_section *section, const char *name)
+{
+    size_t i = config_key_find(section->kind, name);
+
+    assert(i != SIZE_MAX);
+    return (section->faulty >> i & 1) != 0;
+}
+
+void *config_key_field(struct config_parser *parser, const struct config_section *section,
+                       const struct config_key *key)
+{
+    struct config *config = parser->config;
+    void *base = NULL;
+
+    switch (section->kind) {
+    case CONFIG_BROKER:
+        base = &config->broker;
+        break;
+    case CONFIG_QUEUE:
+        base = &config->queue;
+        break;
+    case CONFIG_BACKEND:
+        base = &config->backends[section->index];
+        break;
+    case CONFIG_ROUTE:
+        base = &config->routes[section->index];
+        break;
+    case CONFIG_KIND_COUNT:
+        break;
+    }
+    assert(base);
+    return (char *)base + key->offset;
+}
