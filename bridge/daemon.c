@@ -1,0 +1,302 @@
+/* daemon.c - the whole: builds the parts, wires them, shuts them down in order.
+ *
+ *     start:  queue → deliver → intake → MQTT edge → READY
+ *     stop:   MQTT edge → deliver (requests under way may end) → queue
+ *
+ * One thread, one loop. A stop takes less than STOP_MOST_MS, whatever hangs; what
+ * is cut off then is in the queue, or still at the broker, and comes again.
+ * A reload waits until no request is under way, so that no message is sent twice
+ * for it, but not for ever.
+ */
+#include "daemon.h"
+#include "clock.h"
+#include "config_file.h"
+#include "deliver.h"
+#include "intake.h"
+#include "intake_mqtt.h"
+#include "log.h"
+#include "metrics.h"
+#include "notify.h"
+#include "queue.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uv.h>
+
+enum {
+    STOP_MOST_MS = 3000,
+    RELOAD_MOST_MS = 5000,
+    STATUS_EVERY_MS = 10000,
+};
+
+struct daemon {
+    const char *config_path;
+    struct config *first_config; /* its broker and queue stay in force */
+    struct config *config;
+    struct config *next_config; /* a reload is under way */
+    struct queue *queue;
+    struct intake *intake;
+    struct intake_mqtt *mqtt;
+    struct deliver *deliver;
+    struct metrics metrics;
+
+    uv_loop_t loop;
+    uv_signal_t terminate, interrupt, hangup;
+    uv_timer_t deadline; /* of a stop or a reload */
+    uv_timer_t watchdog;
+    uv_timer_t status;
+    uv_check_t before;  /* callbacks start after polling ... */
+    uv_prepare_t after; /* ... and end before polling: together they time the loop */
+    uint64_t busy_since_ns;
+    int64_t busy_commit_ms; /* metrics.commit_ms then */
+    bool stopping;
+};
+
+/* ---- how long the loop was busy ---- */
+
+static void on_before(uv_check_t *check)
+{
+    struct daemon *daemon = check->data;
+    daemon->busy_since_ns = uv_hrtime();
+    daemon->busy_commit_ms = daemon->metrics.commit_ms;
+}
+
+static void on_after(uv_prepare_t *prepare)
+{
+    struct daemon *daemon = prepare->data;
+    if (daemon->busy_since_ns == 0)
+        return;
+    int64_t busy_ms = (int64_t)((uv_hrtime() - daemon->busy_since_ns) / 1000000);
+    busy_ms -= daemon->metrics.commit_ms - daemon->busy_commit_ms;
+    if (busy_ms > daemon->metrics.longest_stall_ms)
+        daemon->metrics.longest_stall_ms = busy_ms;
+}
+
+/* ---- stopping ---- */
+
+static void log_stopped(const struct daemon *daemon)
+{
+    const struct metrics *m = &daemon->metrics;
+    log_notice(
+        "stopped: received %llu, stored %llu, delivered %llu, set aside %llu; longest stall %lld ms, longest "
+        "commit %lld ms",
+        (unsigned long long)m->received, (unsigned long long)m->stored, (unsigned long long)m->delivered,
+        (unsigned long long)m->dead, (long long)m->longest_stall_ms, (long long)m->longest_commit_ms);
+}
+
+static void close_handle(uv_handle_t *handle, void *unused)
+{
+    (void)unused;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+/* Nothing is under way any more, or there is no time left. */
+static void finish(void *context)
+{
+    struct daemon *daemon = context;
+    bool clean = intake_mqtt_stop(daemon->mqtt);
+    if (!clean) {
+        /* A worker thread hangs in a connect; joining it could take minutes. */
+        queue_close(daemon->queue);
+        log_stopped(daemon);
+        _exit(0);
+    }
+    intake_mqtt_free(daemon->mqtt);
+    deliver_free(daemon->deliver);
+    uv_handle_t *const handles[] = {
+        (uv_handle_t *)&daemon->terminate, (uv_handle_t *)&daemon->interrupt, (uv_handle_t *)&daemon->hangup,
+        (uv_handle_t *)&daemon->deadline,  (uv_handle_t *)&daemon->watchdog,  (uv_handle_t *)&daemon->status,
+        (uv_handle_t *)&daemon->before,    (uv_handle_t *)&daemon->after,
+    };
+    for (size_t i = 0; i < ARRAY_LEN(handles); i++)
+        close_handle(handles[i], NULL);
+}
+
+static void on_stop_deadline(uv_timer_t *timer)
+{
+    struct daemon *daemon = timer->data;
+    log_info("stopping without waiting for requests under way; they are sent again at the next start");
+    finish(daemon);
+}
+
+static void on_terminate(uv_signal_t *signal, int number)
+{
+    struct daemon *daemon = signal->data;
+    if (daemon->stopping)
+        return;
+    daemon->stopping = true;
+    log_notice("stopping (%s)", number == SIGINT ? "SIGINT" : "SIGTERM");
+    notify_stopping();
+    intake_mqtt_stop(daemon->mqtt);
+    uv_timer_start(&daemon->deadline, on_stop_deadline, STOP_MOST_MS, 0);
+    deliver_pause(daemon->deliver, finish, daemon);
+}
+
+/* ---- reloading ---- */
+
+static void log_errors(const struct config_errors *errors)
+{
+    for (size_t i = 0; i < errors->count; i++)
+        log_error("%s", errors->lines[i]);
+}
+
+static void warn_of_unchangeable(const struct config *old, const struct config *new)
+{
+    if (strcmp(old->broker.host, new->broker.host) != 0 || old->broker.port != new->broker.port ||
+        strcmp(old->broker.client_id, new->broker.client_id) != 0 ||
+        strcmp(old->queue.path, new->queue.path) != 0)
+        log_warning("[broker] and [queue] changed: that takes effect at a restart only");
+}
+
+static void swap_config(void *context)
+{
+    struct daemon *daemon = context;
+    uv_timer_stop(&daemon->deadline);
+    struct config *old = daemon->config;
+    daemon->config = daemon->next_config;
+    daemon->next_config = NULL;
+    intake_reconfigure(daemon->intake, daemon->config);
+    deliver_restart(daemon->deliver, daemon->config);
+    intake_mqtt_resubscribe(daemon->mqtt);
+    if (old != daemon->first_config)
+        config_free(old);
+    log_notice("configuration reloaded: %zu backends, %zu routes", daemon->config->backend_count,
+               daemon->config->route_count);
+    notify_ready();
+}
+
+static void on_reload_deadline(uv_timer_t *timer)
+{
+    swap_config(timer->data);
+}
+
+static void on_hangup(uv_signal_t *signal, int number)
+{
+    (void)number;
+    struct daemon *daemon = signal->data;
+    if (daemon->stopping)
+        return;
+    if (daemon->next_config) {
+        log_info("a reload is under way already");
+        return;
+    }
+    notify_reloading();
+    struct config_errors errors = {0};
+    daemon->next_config = config_file_load(daemon->config_path, &errors);
+    if (!daemon->next_config) {
+        log_errors(&errors);
+        log_error("configuration not reloaded: %zu errors, going on with the old one", errors.count);
+        config_errors_done(&errors);
+        notify_ready();
+        return;
+    }
+    config_errors_done(&errors);
+    warn_of_unchangeable(daemon->first_config, daemon->next_config);
+    uv_timer_start(&daemon->deadline, on_reload_deadline, RELOAD_MOST_MS, 0);
+    deliver_pause(daemon->deliver, swap_config, daemon);
+}
+
+/* ---- while it runs ---- */
+
+static void on_released(void *context)
+{
+    struct daemon *daemon = context;
+    deliver_released(daemon->deliver);
+}
+
+static void on_watchdog(uv_timer_t *timer)
+{
+    (void)timer;
+    notify_alive();
+}
+
+static void on_status(uv_timer_t *timer)
+{
+    const struct metrics *m = &((struct daemon *)timer->data)->metrics;
+    notify_status("stored %llu, delivered %llu, set aside %llu", (unsigned long long)m->stored,
+                  (unsigned long long)m->delivered, (unsigned long long)m->dead);
+}
+
+/* ---- starting ---- */
+
+static void start_handles(struct daemon *daemon)
+{
+    uv_loop_t *loop = &daemon->loop;
+    uv_signal_init(loop, &daemon->terminate);
+    uv_signal_init(loop, &daemon->interrupt);
+    uv_signal_init(loop, &daemon->hangup);
+    uv_timer_init(loop, &daemon->deadline);
+    uv_timer_init(loop, &daemon->watchdog);
+    uv_timer_init(loop, &daemon->status);
+    uv_check_init(loop, &daemon->before);
+    uv_prepare_init(loop, &daemon->after);
+    daemon->terminate.data = daemon->interrupt.data = daemon->hangup.data = daemon;
+    daemon->deadline.data = daemon->watchdog.data = daemon->status.data = daemon;
+    daemon->before.data = daemon->after.data = daemon;
+
+    uv_signal_start(&daemon->terminate, on_terminate, SIGTERM);
+    uv_signal_start(&daemon->interrupt, on_terminate, SIGINT);
+    uv_signal_start(&daemon->hangup, on_hangup, SIGHUP);
+    uv_check_start(&daemon->before, on_before);
+    uv_prepare_start(&daemon->after, on_after);
+    uv_timer_start(&daemon->status, on_status, STATUS_EVERY_MS, STATUS_EVERY_MS);
+    uint64_t watchdog_ms = notify_watchdog_ms();
+    if (watchdog_ms > 0)
+        uv_timer_start(&daemon->watchdog, on_watchdog, watchdog_ms, watchdog_ms);
+}
+
+static int open_queue(struct daemon *daemon)
+{
+    char *why = NULL;
+    int error = queue_open(daemon->config->queue.path, &daemon->queue, &why);
+    if (error != 0) {
+        log_error("queue: %s", why);
+        free(why);
+    }
+    return error;
+}
+
+static void on_loop_runs(uv_timer_t *timer)
+{
+    struct daemon *daemon = timer->data;
+    log_notice("ready: queue %s, %zu backends, %zu routes", daemon->config->queue.path,
+               daemon->config->backend_count, daemon->config->route_count);
+    notify_ready();
+}
+
+int daemon_run(const char *config_path, struct config *config)
+{
+    signal(SIGPIPE, SIG_IGN);
+    umask(027); /* the group may look into the queue, others may not */
+    struct daemon daemon = {.config_path = config_path, .first_config = config, .config = config};
+    if (open_queue(&daemon) != 0) {
+        config_free(config);
+        return 1;
+    }
+    uv_loop_init(&daemon.loop);
+    start_handles(&daemon);
+    daemon.deliver = deliver_new(&daemon.loop, daemon.queue, config, &daemon.metrics);
+    daemon.intake = intake_new(daemon.queue, config, &daemon.metrics, on_released, &daemon);
+    daemon.mqtt = intake_mqtt_new(&daemon.loop, &config->broker, config->queue.commit_batch, daemon.intake,
+                                  daemon.queue);
+    uv_timer_start(&daemon.deadline, on_loop_runs, 0, 0);
+
+    uv_run(&daemon.loop, UV_RUN_DEFAULT); /* until finish() has closed every handle */
+
+    int busy = uv_loop_close(&daemon.loop);
+    assert(busy == 0);
+    (void)busy;
+    intake_free(daemon.intake);
+    queue_close(daemon.queue);
+    log_stopped(&daemon);
+    if (daemon.config != daemon.first_config)
+        config_free(daemon.config);
+    config_free(daemon.first_config);
+    config_free(daemon.next_config);
+    return 0;
+}

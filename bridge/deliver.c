@@ -1,0 +1,407 @@
+/* deliver.c - the engine: which lane sends next, and when.
+ *
+ * A lane with work and no request under way stands in its backend's line. While
+ * the destination admits another request, the first lane in line whose route
+ * admits it too sends its first message; when the answer was acted upon
+ * (deliver_answer.c), the lane goes to the end of the line. So ready lanes take
+ * the budget in rotation, and the probe of a suspected scope comes from another
+ * lane than the one that failed, wherever another has work.
+ *
+ * Every wait (a suspicion's, a message's own) is an uptime; one timer is set to
+ * the earliest, and then every backend is looked at again.
+ */
+#include "deliver.h"
+#include "backoff.h"
+#include "clock.h"
+#include "deliver_private.h"
+#include "log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+enum {
+    SETTLE_MS = 1000,       /* deletes get a commit of their own after this */
+    SETTLE_MOST = 500,      /* or when there are so many */
+    BUSY_RETRY_MS = 50,     /* someone else holds the database's lock */
+    STORAGE_RETRY_MS = 5000 /* the storage fails */
+};
+
+static int64_t storage_retry_ms(int error)
+{
+    return error == -EBUSY ? BUSY_RETRY_MS : STORAGE_RETRY_MS;
+}
+
+/* ---- claims ---- */
+
+void deliver_line_up(struct lane *lane)
+{
+    if (lane->in_line || lane->in_flight || lane->count == 0)
+        return;
+    TAILQ_INSERT_TAIL(&lane->route->backend->line, lane, line);
+    lane->in_line = true;
+}
+
+static struct lane *next_in_line(struct backend_state *backend, int64_t now_ms)
+{
+    struct lane *lane;
+    TAILQ_FOREACH(lane, &backend->line, line)
+    if (lane->not_before_ms <= now_ms && scope_admits(&lane->route->scope, now_ms))
+        return lane;
+    return NULL;
+}
+
+/* Usually the first. When its lane is the only one with work in a suspected
+ * scope, and the first was tried max_attempts times there, it takes turns with
+ * those behind it: it may be the one at fault. */
+static int64_t pick(const struct lane *lane)
+{
+    unsigned position = 0;
+    unsigned patience = lane->route->backend->config->max_attempts;
+    const struct suspect *suspect = &lane->suspect;
+    bool probe = lane->route->scope.suspected || lane->route->backend->destination.scope.suspected;
+    if (probe && lane->count > 1 && suspect->id == lane->ids[lane->first] && suspect->alone >= patience) {
+        unsigned turn = suspect->alone - patience;
+        if (turn % 2 == 0)
+            position = 1 + turn / 2 % (lane->count - 1);
+    }
+    return lane->ids[(lane->first + position) % LANE_IDS];
+}
+
+/* A failure counts once a neighbour passed after it. Small numbers stay in
+ * memory, so that an outage costs no writes: after one, every message that was
+ * under way when it began has one failure to its name. */
+static void count_attempt(struct flight *flight)
+{
+    struct suspect *suspect = &flight->lane->suspect;
+    if (suspect->id != flight->id)
+        return;
+    if (suspect->owed && suspect->scope->passes > suspect->passes) {
+        suspect->owed = false;
+        suspect->attempts++;
+        suspect->alone = 0;
+        flight->convicted = true;
+        if (suspect->attempts > 1)
+            queue_blame(flight->deliver->queue, flight->id, suspect->attempts, suspect->status,
+                        suspect->error);
+    }
+    if (suspect->attempts > flight->attempts)
+        flight->attempts = suspect->attempts;
+}
+
+static int64_t age_ms(const struct message *message)
+{
+    if (message->this_boot)
+        return clock_uptime_ms() - message->uptime_ms;
+    if (message->clock_synchronised && clock_synchronised())
+        return clock_wall_ms() - message->received_ms;
+    return -1;
+}
+
+static void on_done(void *context, const struct reply *reply)
+{
+    struct flight *flight = context;
+    deliver_answer(flight, reply);
+    free(flight);
+}
+
+/* Sends it, or sets it aside when no request can be made of it. */
+static int send_message(struct flight *flight, const struct message *message)
+{
+    struct deliver *deliver = flight->deliver;
+    struct lane *lane = flight->lane;
+    struct backend_state *backend = lane->route->backend;
+    char received[CLOCK_RFC3339_BYTES];
+    clock_format_rfc3339(message->received_ms, received);
+
+    struct request request;
+    cleanup_free char *why = NULL;
+    int error = request_make(&request, backend->config, lane->route->config, message, received,
+                             age_ms(message), &why);
+    if (error == 0)
+        transfer_start(backend->transfer, &request, on_done, flight);
+    request_done(&request);
+    queue_release(deliver->queue);
+    if (error == 0)
+        return 0;
+    int buried = deliver_bury(deliver, lane, flight->id, flight->attempts, 0, "path", why);
+    return buried < 0 ? buried : -ENOMSG;
+}
+
+/* 0: a request is under way. -ENOMSG: the message is gone, the lane may have
+ * others. Another error: the lane must wait for the storage. */
+static int launch(struct deliver *deliver, struct lane *lane)
+{
+    int64_t id = pick(lane);
+    struct message message;
+    int error = queue_fetch(deliver->queue, id, &message);
+    if (error == -ENOENT) { /* a person dropped it */
+        deliver_lanes_remove(lane, id);
+        return -ENOMSG;
+    }
+    if (error != 0)
+        return error;
+
+    struct flight *flight = xcalloc(1, sizeof *flight);
+    *flight = (struct flight){.deliver = deliver, .lane = lane, .id = id, .attempts = message.attempts};
+    count_attempt(flight);
+    struct backend_state *backend = lane->route->backend;
+    if (flight->attempts >= backend->config->max_attempts) {
+        queue_release(deliver->queue);
+        const struct suspect *suspect = lane->suspect.id == id ? &lane->suspect : NULL;
+        error = deliver_bury(deliver, lane, id, flight->attempts, suspect ? suspect->status : 0, "attempts",
+                             suspect ? suspect->error : NULL);
+        error = error < 0 ? error : -ENOMSG;
+    } else {
+        error = send_message(flight, &message);
+    }
+    if (error != 0) {
+        free(flight);
+        return error;
+    }
+    flight->backend_probe = destination_started(&backend->destination);
+    flight->route_probe = scope_started(&lane->route->scope);
+    lane->in_flight = true;
+    deliver->in_flight++;
+    deliver->metrics->requests++;
+    return 0;
+}
+
+static void on_scan(uv_timer_t *timer);
+
+/* Has the queue read again for a lane that runs empty. */
+static void feed(struct deliver *deliver, const struct lane *lane)
+{
+    if (deliver_lanes_hungry(lane) && !uv_is_active((uv_handle_t *)&deliver->scan))
+        uv_timer_start(&deliver->scan, on_scan, 0, 0);
+}
+
+void deliver_pump(struct deliver *deliver, struct backend_state *backend)
+{
+    int64_t now_ms = clock_uptime_ms();
+    while (!deliver->paused && destination_admits(&backend->destination, now_ms)) {
+        struct lane *lane = next_in_line(backend, now_ms);
+        if (!lane)
+            return;
+        TAILQ_REMOVE(&backend->line, lane, line);
+        lane->in_line = false;
+        int error = launch(deliver, lane);
+        if (error == 0)
+            continue;
+        if (error != -ENOMSG) {
+            lane->not_before_ms = now_ms + storage_retry_ms(error);
+            deliver_wake_at(deliver, lane->not_before_ms);
+        }
+        deliver_line_up(lane);
+        feed(deliver, lane);
+    }
+}
+
+/* ---- waits ---- */
+
+static void on_wake(uv_timer_t *timer);
+
+void deliver_wake_at(struct deliver *deliver, int64_t uptime_ms)
+{
+    if (uptime_ms >= deliver->wake_at_ms)
+        return;
+    deliver->wake_at_ms = uptime_ms;
+    int64_t wait_ms = uptime_ms - clock_uptime_ms();
+    uv_update_time(deliver->loop);
+    uv_timer_start(&deliver->wake, on_wake, wait_ms > 0 ? (uint64_t)wait_ms : 0, 0);
+}
+
+static void wake_for_lanes(struct deliver *deliver, struct route_state *route, int64_t now_ms)
+{
+    for (size_t i = 0; i < ROUTE_LANES; i++)
+        if (route->lanes[i].in_line && route->lanes[i].not_before_ms > now_ms)
+            deliver_wake_at(deliver, route->lanes[i].not_before_ms);
+}
+
+static void wake_for_scope(struct deliver *deliver, const struct scope *scope, int64_t now_ms)
+{
+    if (scope->suspected && !scope->probing && scope->retry_at_ms > now_ms)
+        deliver_wake_at(deliver, scope->retry_at_ms);
+}
+
+static void on_wake(uv_timer_t *timer)
+{
+    struct deliver *deliver = timer->data;
+    deliver->wake_at_ms = INT64_MAX;
+    for (size_t i = 0; i < deliver->config->backend_count; i++)
+        deliver_pump(deliver, &deliver->backends[i]);
+    int64_t now_ms = clock_uptime_ms();
+    for (size_t i = 0; i < deliver->config->backend_count; i++)
+        wake_for_scope(deliver, &deliver->backends[i].destination.scope, now_ms);
+    for (size_t i = 0; i < deliver->config->route_count; i++) {
+        wake_for_scope(deliver, &deliver->routes[i].scope, now_ms);
+        wake_for_lanes(deliver, &deliver->routes[i], now_ms);
+    }
+}
+
+/* ---- reading the queue ---- */
+
+static void on_scan(uv_timer_t *timer)
+{
+    struct deliver *deliver = timer->data;
+    int more = deliver_lanes_step(deliver);
+    if (more != 0)
+        uv_timer_start(&deliver->scan, on_scan, more < 0 ? (uint64_t)storage_retry_ms(more) : 0, 0);
+    for (size_t i = 0; i < deliver->config->backend_count; i++)
+        deliver_pump(deliver, &deliver->backends[i]);
+}
+
+void deliver_released(struct deliver *deliver)
+{
+    deliver->tail = queue_last_id(deliver->queue);
+    if (!uv_is_active((uv_handle_t *)&deliver->scan))
+        on_scan(&deliver->scan);
+}
+
+/* ---- deletes ---- */
+
+static void check_idle(struct deliver *deliver)
+{
+    if (!deliver->idle || deliver->in_flight > 0 || queue_settled_count(deliver->queue) > 0)
+        return;
+    deliver_idle_fn *idle = deliver->idle;
+    deliver->idle = NULL;
+    idle(deliver->idle_context);
+}
+
+static void on_settle(uv_timer_t *timer)
+{
+    struct deliver *deliver = timer->data;
+    uv_timer_stop(timer);
+    if (queue_settled_count(deliver->queue) > 0) {
+        int error = queue_settle_commit(deliver->queue);
+        if (error != 0)
+            uv_timer_start(timer, on_settle, (uint64_t)storage_retry_ms(error), 0);
+    }
+    check_idle(deliver);
+}
+
+void deliver_settled(struct deliver *deliver)
+{
+    bool set = uv_is_active((uv_handle_t *)&deliver->settle);
+    if (queue_settled_count(deliver->queue) == SETTLE_MOST)
+        on_settle(&deliver->settle);
+    else if (!set)
+        uv_timer_start(&deliver->settle, on_settle, SETTLE_MS, 0);
+}
+
+/* From the loop: whoever waits for it may then take the engine apart. */
+static void settle_soon(struct deliver *deliver)
+{
+    uv_timer_start(&deliver->settle, on_settle, 0, 0);
+}
+
+/* ---- the end of a request ---- */
+
+void deliver_landed(struct deliver *deliver, struct lane *lane)
+{
+    lane->in_flight = false;
+    deliver->in_flight--;
+    deliver_line_up(lane);
+    feed(deliver, lane);
+    deliver_pump(deliver, lane->route->backend);
+    if (deliver->paused && deliver->in_flight == 0)
+        settle_soon(deliver);
+}
+
+void deliver_pause(struct deliver *deliver, deliver_idle_fn *idle, void *context)
+{
+    deliver->paused = true;
+    deliver->idle = idle;
+    deliver->idle_context = context;
+    if (deliver->in_flight == 0)
+        settle_soon(deliver);
+}
+
+/* ---- life ---- */
+
+static void build(struct deliver *deliver, const struct config *config)
+{
+    deliver->config = config;
+    deliver->backends = xcalloc(config->backend_count, sizeof *deliver->backends);
+    deliver->routes = xcalloc(config->route_count, sizeof *deliver->routes);
+    for (size_t i = 0; i < config->backend_count; i++) {
+        struct backend_state *backend = &deliver->backends[i];
+        backend->config = &config->backends[i];
+        backend->transfer = transfer_new(deliver->loop, backend->config);
+        destination_init(&backend->destination, backend->config->max_connections,
+                         backend->config->max_in_flight);
+        TAILQ_INIT(&backend->line);
+    }
+    for (size_t i = 0; i < config->route_count; i++) {
+        struct route_state *route = &deliver->routes[i];
+        route->config = &config->routes[i];
+        route->backend = &deliver->backends[route->config->backend];
+        for (size_t j = 0; j < ROUTE_LANES; j++)
+            route->lanes[j].route = route;
+    }
+    deliver->frontier = 0;
+    deliver->paused = false;
+    deliver->idle = NULL;
+    deliver->wake_at_ms = INT64_MAX;
+    uv_timer_start(&deliver->scan, on_scan, 0, 0);
+}
+
+static void free_flight(void *flight)
+{
+    free(flight);
+}
+
+static void tear_down(struct deliver *deliver)
+{
+    for (size_t i = 0; i < deliver->config->backend_count; i++)
+        transfer_free(deliver->backends[i].transfer, free_flight);
+    for (size_t i = 0; i < deliver->config->route_count; i++)
+        deliver_lanes_free(&deliver->routes[i]);
+    free(deliver->backends);
+    free(deliver->routes);
+    deliver->in_flight = 0;
+    uv_timer_stop(&deliver->wake);
+    uv_timer_stop(&deliver->scan);
+}
+
+struct deliver *deliver_new(uv_loop_t *loop, struct queue *queue, const struct config *config,
+                            struct metrics *metrics)
+{
+    struct deliver *deliver = xcalloc(1, sizeof *deliver);
+    deliver->loop = loop;
+    deliver->queue = queue;
+    deliver->metrics = metrics;
+    deliver->tail = queue_last_id(queue);
+    uv_timer_t *const timers[] = {&deliver->wake, &deliver->settle, &deliver->scan};
+    for (size_t i = 0; i < ARRAY_LEN(timers); i++) {
+        uv_timer_init(loop, timers[i]);
+        timers[i]->data = deliver;
+        deliver->open_handles++;
+    }
+    build(deliver, config);
+    return deliver;
+}
+
+void deliver_restart(struct deliver *deliver, const struct config *config)
+{
+    tear_down(deliver);
+    build(deliver, config);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct deliver *deliver = handle->data;
+    if (--deliver->open_handles == 0)
+        free(deliver);
+}
+
+void deliver_free(struct deliver *deliver)
+{
+    if (!deliver)
+        return;
+    tear_down(deliver);
+    uv_close((uv_handle_t *)&deliver->wake, on_closed);
+    uv_close((uv_handle_t *)&deliver->settle, on_closed);
+    uv_close((uv_handle_t *)&deliver->scan, on_closed);
+}

@@ -1,0 +1,348 @@
+/* deliver_answer.c - what an answer does: settle, suspect, blame, bury.
+ *
+ * One rule for all failures (see scope.h): a failure suspects the widest scope
+ * of its class. A message is only held responsible when a neighbour in that
+ * scope passed after it had failed, or when the answer says that it is this
+ * message. Messages are set aside one by one; when ten in a row are rejected and
+ * none passes between, it is not the messages: the route is held.
+ */
+#include "backoff.h"
+#include "clock.h"
+#include "deliver_private.h"
+#include "fault.h"
+#include "log.h"
+#include "redact.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum {
+    REJECTED_IN_ROW_MOST = 10,
+    ALARM_AFTER_MS = 3600 * 1000, /* a backend that is away this long needs a person */
+};
+
+/* An answer on its way through this file. */
+struct outcome {
+    struct flight *flight;
+    const struct reply *reply;
+    enum verdict verdict;
+    int64_t now_ms;
+    char *words; /* "503: Service Unavailable", for people; secrets struck out */
+};
+
+static uint32_t chance(void)
+{
+    uint32_t number = 0;
+    if (getrandom(&number, sizeof number, GRND_NONBLOCK) != (ssize_t)sizeof number)
+        number = (uint32_t)clock_uptime_ms() * 2654435761u; /* before the pool is seeded at boot */
+    return number;
+}
+
+static char *describe(const struct config_backend *backend, const struct reply *reply)
+{
+    if (reply->failure != TRANSFER_OK)
+        return redact_words(backend, reply->error, strlen(reply->error));
+    cleanup_free char *body = redact_words(backend, reply->body, reply->body_bytes);
+    return xasprintf("%d%s%s", reply->status, body[0] != '\0' ? ": " : "", body);
+}
+
+/* ---- waits ---- */
+
+static int64_t backoff_for(const struct outcome *outcome, unsigned failures)
+{
+    const struct config_backend *backend = outcome->flight->lane->route->backend->config;
+    int64_t wait_ms;
+    if (outcome->reply->retry_after && backoff_retry_after_ms(outcome->reply->retry_after, clock_wall_ms(),
+                                                              backend->retry_max_ms, &wait_ms) == 0)
+        return wait_ms;
+    return backoff_wait_ms(backend->retry_min_ms, backend->retry_max_ms, failures, chance());
+}
+
+/* ---- suspicion ---- */
+
+/* Remembers the failure, so that a neighbour's pass can turn it into an attempt. */
+static void remember(const struct outcome *outcome, const struct scope *scope)
+{
+    struct lane *lane = outcome->flight->lane;
+    struct suspect *suspect = &lane->suspect;
+    if (lane->ids[lane->first] != outcome->flight->id)
+        return; /* a probe from behind the one that is suspected: that one stays */
+    if (suspect->id != outcome->flight->id)
+        deliver_suspect_clear(suspect);
+    suspect->id = outcome->flight->id;
+    suspect->attempts = outcome->flight->attempts;
+    suspect->owed = true;
+    suspect->scope = scope;
+    suspect->passes = scope->passes;
+    suspect->status = outcome->reply->status;
+    free(suspect->error);
+    suspect->error = xstrdup(outcome->words);
+}
+
+static void count_alone(const struct outcome *outcome, unsigned busy_lanes)
+{
+    struct suspect *suspect = &outcome->flight->lane->suspect;
+    if (suspect->id == 0)
+        return;
+    /* What never reached the backend says nothing about the message. */
+    bool reached = outcome->reply->failure == TRANSFER_OK || outcome->reply->failure == TRANSFER_BROKEN;
+    if (busy_lanes > 1)
+        suspect->alone = 0;
+    else if (reached)
+        suspect->alone++;
+}
+
+/* A transport failure is certain; an answer may be about one message, so it is
+ * told only when a second one confirms it. */
+static bool is_certain(const struct outcome *outcome, const struct scope *scope)
+{
+    enum transfer_failure failure = outcome->reply->failure;
+    return scope->failures > 1 || (failure != TRANSFER_OK && failure != TRANSFER_BROKEN);
+}
+
+static void announce(const struct outcome *outcome, struct scope *scope, const char *kind, const char *name,
+                     int64_t wait_ms)
+{
+    double wait_s = (double)wait_ms / 1000;
+    if (!scope->announced && is_certain(outcome, scope)) {
+        scope->announced = true;
+        if (scope->cause == VERDICT_AWAY) {
+            log_warning("%s %s: away: %s; next try in %.1f s", kind, name, outcome->words, wait_s);
+        } else {
+            scope->alarmed = true;
+            log_error("%s %s: misconfigured: %s; nothing is lost, next try in %.1f s", kind, name,
+                      outcome->words, wait_s);
+        }
+    } else if (scope->announced && !scope->alarmed && outcome->now_ms - scope->since_ms >= ALARM_AFTER_MS) {
+        scope->alarmed = true;
+        log_error("%s %s: away for %lld minutes: %s", kind, name,
+                  (long long)(outcome->now_ms - scope->since_ms) / 60000, outcome->words);
+    } else {
+        log_debug("%s %s: %s; next try in %.1f s", kind, name, outcome->words, wait_s);
+    }
+}
+
+static void tell_acquitted(const struct scope *scope, int64_t now_ms, const char *kind, const char *name,
+                           const char *verb)
+{
+    if (scope->announced)
+        log_notice("%s %s: %s after %lld s", kind, name, verb, (long long)(now_ms - scope->since_ms) / 1000);
+}
+
+static void suspect_backend(const struct outcome *outcome, bool by_routes)
+{
+    struct backend_state *backend = outcome->flight->lane->route->backend;
+    struct scope *scope = &backend->destination.scope;
+    if (!destination_failed(&backend->destination, outcome->verdict, outcome->flight->backend_probe,
+                            outcome->now_ms))
+        return;
+    backend->by_routes = by_routes;
+    int64_t wait_ms = backoff_for(outcome, scope->failures);
+    scope_wait(scope, outcome->now_ms, wait_ms);
+    announce(outcome, scope, "backend", backend->config->name, wait_ms);
+    deliver_wake_at(outcome->flight->deliver, scope->retry_at_ms);
+}
+
+static void suspect_route(const struct outcome *outcome)
+{
+    struct route_state *route = outcome->flight->lane->route;
+    if (!scope_failed(&route->scope, VERDICT_MISCONFIGURED, outcome->flight->route_probe, outcome->now_ms))
+        return;
+    int64_t wait_ms = backoff_for(outcome, route->scope.failures);
+    scope_wait(&route->scope, outcome->now_ms, wait_ms);
+    announce(outcome, &route->scope, "route", route->config->name, wait_ms);
+    deliver_wake_at(outcome->flight->deliver, route->scope.retry_at_ms);
+}
+
+static bool another_route_is_suspected(const struct deliver *deliver, const struct route_state *than)
+{
+    for (size_t i = 0; i < deliver->config->route_count; i++) {
+        const struct route_state *route = &deliver->routes[i];
+        if (route != than && route->backend == than->backend && route->scope.suspected &&
+            route->scope.announced)
+            return true;
+    }
+    return false;
+}
+
+static void acquit_backend(const struct outcome *outcome, bool delivered)
+{
+    struct backend_state *backend = outcome->flight->lane->route->backend;
+    bool suspected =
+        delivered ? destination_passed(&backend->destination) : scope_acquit(&backend->destination.scope);
+    if (suspected)
+        tell_acquitted(&backend->destination.scope, outcome->now_ms, "backend", backend->config->name,
+                       "back");
+}
+
+/* A message that failed before, and whose failure counts by now, is tried again
+ * for itself alone; its neighbours go on. */
+static void own_fault(const struct outcome *outcome)
+{
+    struct lane *lane = outcome->flight->lane;
+    lane->not_before_ms = outcome->now_ms + backoff_for(outcome, outcome->flight->attempts);
+    deliver_wake_at(outcome->flight->deliver, lane->not_before_ms);
+}
+
+/* Away and misconfigured. */
+static void on_scope_failure(const struct outcome *outcome)
+{
+    struct flight *flight = outcome->flight;
+    struct route_state *route = flight->lane->route;
+    bool whole_backend = outcome->verdict == VERDICT_AWAY || outcome->reply->failure != TRANSFER_OK;
+    struct scope *scope = whole_backend ? &route->backend->destination.scope : &route->scope;
+
+    /* It answers, so it is not away. */
+    if (!whole_backend && !route->backend->by_routes)
+        acquit_backend(outcome, false);
+    remember(outcome, scope);
+    if (flight->convicted && !scope->suspected) {
+        scope_unstarted(&route->scope, flight->route_probe);
+        scope_unstarted(&route->backend->destination.scope, flight->backend_probe);
+        own_fault(outcome);
+        return;
+    }
+    count_alone(outcome, whole_backend ? route->backend->busy_lanes : route->busy_lanes);
+    if (whole_backend) {
+        suspect_backend(outcome, false);
+        scope_unstarted(&route->scope, flight->route_probe);
+    } else {
+        suspect_route(outcome);
+        if (another_route_is_suspected(flight->deliver, route))
+            suspect_backend(outcome, true);
+        else
+            scope_unstarted(&route->backend->destination.scope, flight->backend_probe);
+    }
+}
+
+/* ---- messages ---- */
+
+int deliver_bury(struct deliver *deliver, struct lane *lane, int64_t id, unsigned attempts, int status,
+                 const char *reason, const char *error)
+{
+    int result = queue_bury(deliver->queue, id, attempts, status, reason, error, clock_wall_ms());
+    if (result != 0 && result != -ENOENT)
+        return result;
+    if (result == 0) {
+        deliver->metrics->dead++;
+        log_warning("message %lld (route %s): set aside (%s): %s", (long long)id, lane->route->config->name,
+                    reason, error ? error : "no answer is known");
+    }
+    deliver_lanes_remove(lane, id);
+    return 0;
+}
+
+/* When the storage does not take it, the message is simply tried again. */
+static void bury(const struct outcome *outcome, unsigned attempts, const char *reason)
+{
+    struct flight *flight = outcome->flight;
+    int error = deliver_bury(flight->deliver, flight->lane, flight->id, attempts, outcome->reply->status,
+                             reason, outcome->words);
+    if (error != 0)
+        own_fault(outcome);
+}
+
+static void on_delivered(const struct outcome *outcome)
+{
+    struct flight *flight = outcome->flight;
+    struct route_state *route = flight->lane->route;
+    queue_settle(flight->deliver->queue, flight->id);
+    deliver_lanes_remove(flight->lane, flight->id);
+    flight->deliver->metrics->delivered++;
+    acquit_backend(outcome, true);
+    if (scope_passed(&route->scope))
+        tell_acquitted(&route->scope, outcome->now_ms, "route", route->config->name, "passes again");
+    route->rejected_in_row = 0;
+    route->rejected_lanes = 0;
+    route->held = false;
+    const char *type = outcome->reply->content_type;
+    if (type && strncasecmp(type, "text/html", strlen("text/html")) == 0 && !route->html_seen) {
+        route->html_seen = true;
+        log_error("route %s: the backend answers %d with a web page (text/html): is its URL right?",
+                  route->config->name, outcome->reply->status);
+    }
+    deliver_settled(flight->deliver);
+}
+
+static void on_later(const struct outcome *outcome)
+{
+    struct flight *flight = outcome->flight;
+    flight->attempts++;
+    if (flight->attempts >= flight->lane->route->backend->config->max_attempts) {
+        bury(outcome, flight->attempts, "attempts");
+        return;
+    }
+    queue_blame(flight->deliver->queue, flight->id, flight->attempts, outcome->reply->status, outcome->words);
+    own_fault(outcome);
+}
+
+/* Ten different messages, of two lanes where two have work, and none delivered
+ * between them. */
+static bool too_many_rejected(const struct route_state *route)
+{
+    bool two_lanes = (route->rejected_lanes & (route->rejected_lanes - 1)) != 0;
+    return route->rejected_in_row >= REJECTED_IN_ROW_MOST && (two_lanes || route->busy_lanes <= 1);
+}
+
+static void on_bad(const struct outcome *outcome)
+{
+    struct flight *flight = outcome->flight;
+    struct lane *lane = flight->lane;
+    struct route_state *route = lane->route;
+    if (!route->held && too_many_rejected(route)) {
+        route->held = true;
+        log_error("route %s: %u messages in a row were rejected, none delivered between: nothing more is set "
+                  "aside until one passes; mend the route or the backend",
+                  route->config->name, route->rejected_in_row);
+    }
+    if (route->held) {
+        remember(outcome, &route->scope);
+        count_alone(outcome, route->busy_lanes);
+        suspect_route(outcome);
+        return;
+    }
+    if (scope_acquit(&route->scope)) /* this answer is another one */
+        tell_acquitted(&route->scope, outcome->now_ms, "route", route->config->name, "answers otherwise");
+    route->rejected_in_row++;
+    route->rejected_lanes |= UINT64_C(1) << (lane - route->lanes);
+    bury(outcome, flight->attempts, "rejected");
+}
+
+void deliver_answer(struct flight *flight, const struct reply *reply)
+{
+    fault_fails("deliver.answer");
+    struct lane *lane = flight->lane;
+    struct backend_state *backend = lane->route->backend;
+    struct outcome outcome = {
+        .flight = flight,
+        .reply = reply,
+        .verdict = verdict_of(reply->failure, reply->status, clock_synchronised()),
+        .now_ms = clock_uptime_ms(),
+    };
+    destination_ended(&backend->destination, reply->http_version);
+    if (outcome.verdict != VERDICT_DELIVERED)
+        outcome.words = describe(backend->config, reply);
+    switch (outcome.verdict) {
+    case VERDICT_DELIVERED:
+        on_delivered(&outcome);
+        break;
+    case VERDICT_AWAY:
+    case VERDICT_MISCONFIGURED:
+        on_scope_failure(&outcome);
+        break;
+    case VERDICT_LATER:
+        acquit_backend(&outcome, false);
+        scope_unstarted(&lane->route->scope, flight->route_probe);
+        on_later(&outcome);
+        break;
+    case VERDICT_BAD:
+        acquit_backend(&outcome, false);
+        on_bad(&outcome);
+        break;
+    }
+    free(outcome.words);
+    deliver_landed(flight->deliver, lane);
+}

@@ -1,0 +1,182 @@
+/* deliver_lanes.c - which messages wait in which lane: a window over the queue.
+ *
+ * The queue may hold millions of messages, memory may not. There is no index by
+ * lane either, for each would wear the SD card with every message. So each lane
+ * knows the ids of its next LANE_IDS messages, and the queue is read in the
+ * order of ids, in bounded steps, each row once or little more than once:
+ *
+ *    ids   1 ──────────── horizon ─────────────── frontier ────── tail
+ *          lanes that are     lanes that are behind      not read yet
+ *          full know these    have more of these
+ *
+ * A lane that is not behind knows everything up to the frontier. One whose ring
+ * is full when the frontier passes one of its messages falls behind: from its
+ * horizon on there is more. When it gets hungry (a quarter full), the rows after
+ * its horizon are read again, and every other lane that is behind takes what it
+ * has room for from the same step.
+ */
+#include "deliver_private.h"
+#include "log.h"
+
+#include <assert.h>
+
+enum { STEP_ROWS = 256, HUNGRY = LANE_IDS / 4 };
+
+void deliver_suspect_clear(struct suspect *suspect)
+{
+    free(suspect->error);
+    *suspect = (struct suspect){.id = 0};
+}
+
+static void push(struct lane *lane, int64_t id)
+{
+    assert(lane->count < LANE_IDS);
+    if (!lane->ids)
+        lane->ids = xcalloc(LANE_IDS, sizeof *lane->ids);
+    lane->ids[(lane->first + lane->count) % LANE_IDS] = id;
+    if (lane->count++ == 0) {
+        lane->route->busy_lanes++;
+        lane->route->backend->busy_lanes++;
+        deliver_line_up(lane);
+    }
+}
+
+void deliver_lanes_remove(struct lane *lane, int64_t id)
+{
+    unsigned at = 0;
+    while (at < lane->count && lane->ids[(lane->first + at) % LANE_IDS] != id)
+        at++;
+    assert(at < lane->count);
+    for (; at > 0; at--) /* usually it is the first */
+        lane->ids[(lane->first + at) % LANE_IDS] = lane->ids[(lane->first + at - 1) % LANE_IDS];
+    lane->first = (lane->first + 1) % LANE_IDS;
+    if (lane->suspect.id == id)
+        deliver_suspect_clear(&lane->suspect);
+    if (--lane->count == 0) {
+        lane->route->busy_lanes--;
+        lane->route->backend->busy_lanes--;
+        if (lane->in_line) {
+            TAILQ_REMOVE(&lane->route->backend->line, lane, line);
+            lane->in_line = false;
+        }
+    }
+}
+
+bool deliver_lanes_hungry(const struct lane *lane)
+{
+    return lane->behind && lane->count <= HUNGRY;
+}
+
+/* Rows of a route that the configuration does not have are held: no lane. */
+static struct lane *lane_of(struct deliver *deliver, const char *route_name, const char *topic, int64_t id)
+{
+    size_t index = config_find_route(deliver->config, route_name);
+    if (index == SIZE_MAX)
+        return NULL;
+    struct route_state *route = &deliver->routes[index];
+    return &route->lanes[route_lane(route->config->order, topic, id)];
+}
+
+struct step {
+    struct deliver *deliver;
+    int64_t start;
+    int64_t last;
+};
+
+static void visit_new(void *context, int64_t id, const char *route_name, const char *topic)
+{
+    struct step *step = context;
+    step->last = id;
+    struct lane *lane = lane_of(step->deliver, route_name, topic, id);
+    if (!lane || lane->behind)
+        return;
+    if (lane->count < LANE_IDS) {
+        push(lane, id);
+    } else {
+        lane->behind = true;
+        lane->horizon = id - 1;
+    }
+}
+
+/* Takes the row unless the lane lacks an earlier one: either its horizon is
+ * before this step's start, or it was full earlier in this step, which leaves its
+ * horizon behind as well. */
+static void visit_again(void *context, int64_t id, const char *route_name, const char *topic)
+{
+    struct step *step = context;
+    step->last = id;
+    struct lane *lane = lane_of(step->deliver, route_name, topic, id);
+    if (!lane || !lane->behind || id <= lane->horizon)
+        return;
+    if (lane->horizon < step->start || lane->count == LANE_IDS)
+        return;
+    push(lane, id);
+    lane->horizon = id;
+}
+
+static struct lane *hungriest(struct deliver *deliver)
+{
+    struct lane *found = NULL;
+    for (size_t r = 0; r < deliver->config->route_count; r++)
+        for (size_t i = 0; i < ROUTE_LANES; i++) {
+            struct lane *lane = &deliver->routes[r].lanes[i];
+            if (deliver_lanes_hungry(lane) && (!found || lane->horizon < found->horizon))
+                found = lane;
+        }
+    return found;
+}
+
+/* Lanes that took part and still have room lack nothing up to here. */
+static void advance_horizons(struct deliver *deliver, int64_t start, int64_t end)
+{
+    for (size_t r = 0; r < deliver->config->route_count; r++)
+        for (size_t i = 0; i < ROUTE_LANES; i++) {
+            struct lane *lane = &deliver->routes[r].lanes[i];
+            if (!lane->behind || lane->horizon < start || lane->count == LANE_IDS)
+                continue;
+            if (lane->horizon < end)
+                lane->horizon = end;
+            if (lane->horizon >= deliver->frontier)
+                lane->behind = false;
+        }
+}
+
+static int step_again(struct deliver *deliver)
+{
+    struct lane *lane = hungriest(deliver);
+    if (!lane)
+        return 0;
+    struct step step = {.deliver = deliver, .start = lane->horizon, .last = lane->horizon};
+    int rows = queue_scan(deliver->queue, step.start, deliver->frontier, STEP_ROWS, visit_again, &step);
+    if (rows < 0)
+        return rows;
+    advance_horizons(deliver, step.start, rows < STEP_ROWS ? deliver->frontier : step.last);
+    return 1;
+}
+
+static int step_new(struct deliver *deliver)
+{
+    if (deliver->frontier >= deliver->tail)
+        return 0;
+    struct step step = {.deliver = deliver, .last = deliver->frontier};
+    int rows = queue_scan(deliver->queue, deliver->frontier, deliver->tail, STEP_ROWS, visit_new, &step);
+    if (rows < 0)
+        return rows;
+    deliver->frontier = rows < STEP_ROWS ? deliver->tail : step.last;
+    return deliver->frontier < deliver->tail;
+}
+
+int deliver_lanes_step(struct deliver *deliver)
+{
+    int again = step_again(deliver);
+    int more = again < 0 ? again : step_new(deliver);
+    return more < 0 ? more : again || more;
+}
+
+void deliver_lanes_free(struct route_state *route)
+{
+    for (size_t i = 0; i < ROUTE_LANES; i++) {
+        free(route->lanes[i].ids);
+        deliver_suspect_clear(&route->lanes[i].suspect);
+    }
+}

@@ -1,0 +1,126 @@
+/* deliver_private.h - what the files of the engine share; nobody else includes it.
+ *
+ *   deliver.c         claims: which lane sends next, and the timers
+ *   deliver_lanes.c   which messages wait in which lane, a window over the queue
+ *   deliver_answer.c  what an answer does: settle, blame, bury
+ */
+#ifndef SLUICE_DELIVER_PRIVATE_H
+#define SLUICE_DELIVER_PRIVATE_H
+
+#include "deliver.h"
+#include "destination.h"
+#include "route.h"
+#include "transfer.h"
+#include <sys/queue.h>
+
+enum { LANE_IDS = 64 };
+
+/* What is held against a message that failed, for as long as it stands in its
+ * lane. A failure counts as an attempt only once a neighbour in the suspected
+ * scope passed after it: until then the scope may be at fault. */
+struct suspect {
+    int64_t id;                /* 0: nobody */
+    unsigned attempts;         /* failures that count */
+    bool owed;                 /* the last failure does not count yet */
+    const struct scope *scope; /* where the last failure was */
+    uint64_t passes;           /* scope->passes then */
+    unsigned alone;            /* failures while no other lane had work */
+    int status;                /* of the last failure */
+    char *error;               /* its words, secrets struck out */
+};
+
+struct lane {
+    struct route_state *route;
+    TAILQ_ENTRY(lane) line; /* in its backend's line, while it waits for its turn */
+    bool in_line;
+    bool in_flight;
+    int64_t not_before_ms; /* uptime; its first message is to be tried again later */
+    int64_t *ids;          /* ring of LANE_IDS: its next messages, without a gap */
+    unsigned first, count;
+    bool behind;     /* the queue may hold more for it, after `horizon` */
+    int64_t horizon; /* all its messages up to here are in the ring, or gone */
+    struct suspect suspect;
+};
+
+struct route_state {
+    const struct config_route *config;
+    struct backend_state *backend;
+    struct scope scope;
+    unsigned busy_lanes;      /* lanes that hold messages */
+    unsigned rejected_in_row; /* set aside with nothing delivered between */
+    uint64_t rejected_lanes;  /* from which lanes: bit n for lane n */
+    bool held;                /* too many in a row: it is not the messages */
+    bool html_seen;
+    struct lane lanes[ROUTE_LANES];
+};
+
+TAILQ_HEAD(lane_line, lane);
+
+struct backend_state {
+    const struct config_backend *config;
+    struct destination destination;
+    struct transfer *transfer;
+    struct lane_line line; /* lanes with work and no request under way, in turn */
+    unsigned busy_lanes;
+    bool by_routes; /* it is suspected because several of its routes are */
+};
+
+/* A request under way. */
+struct flight {
+    struct deliver *deliver;
+    struct lane *lane;
+    int64_t id;
+    bool backend_probe, route_probe;
+    bool convicted; /* an earlier failure of this message counts already */
+    unsigned attempts;
+};
+
+struct deliver {
+    uv_loop_t *loop;
+    uv_timer_t wake;    /* the next wait that is over */
+    uv_timer_t settle;  /* when deletes get a commit of their own */
+    uv_timer_t scan;    /* goes on reading the queue, step by step */
+    int64_t wake_at_ms; /* INT64_MAX: wake is not set */
+    struct queue *queue;
+    const struct config *config;
+    struct metrics *metrics;
+    struct backend_state *backends;
+    struct route_state *routes;
+    int64_t frontier; /* lanes that are not behind have seen all up to here */
+    int64_t tail;     /* and there is no message after this to be seen yet */
+    unsigned in_flight;
+    bool paused;
+    deliver_idle_fn *idle;
+    void *idle_context;
+    int open_handles; /* the memory can go when none is */
+};
+
+/* ---- deliver.c ---- */
+void deliver_wake_at(struct deliver *deliver, int64_t uptime_ms);
+void deliver_pump(struct deliver *deliver, struct backend_state *backend);
+/* Puts a lane with work into its backend's line, at the end. */
+void deliver_line_up(struct lane *lane);
+/* Something was delivered: its delete is due within a second. */
+void deliver_settled(struct deliver *deliver);
+/* A request ended and was acted upon: goes on. */
+void deliver_landed(struct deliver *deliver, struct lane *lane);
+
+/* ---- deliver_lanes.c ---- */
+/* Reads one bounded step of the queue; returns 1 when there is more to read, 0
+ * when not, or -Exxx. */
+int deliver_lanes_step(struct deliver *deliver);
+/* Whether the lane runs empty and the queue has more for it. */
+bool deliver_lanes_hungry(const struct lane *lane);
+/* Removes a message that was delivered, set aside or is gone; it is among the
+ * ids of its lane. */
+void deliver_lanes_remove(struct lane *lane, int64_t id);
+void deliver_lanes_free(struct route_state *route);
+void deliver_suspect_clear(struct suspect *suspect);
+
+/* ---- deliver_answer.c ---- */
+void deliver_answer(struct flight *flight, const struct reply *reply);
+/* Sets a message aside. Returns 0, or -Exxx when that must be tried again. */
+int deliver_bury(struct deliver *deliver, struct lane *lane, int64_t id, unsigned attempts, int status,
+                 const char *reason, const char *error);
+
+#endif

@@ -1,0 +1,146 @@
+/* intake.c - the one door in. See intake.h. */
+#include "intake.h"
+#include "clock.h"
+#include "log.h"
+
+#include <assert.h>
+#include <errno.h>
+
+struct intake {
+    struct queue *queue;
+    const struct config *config;
+    struct route_table *routes;
+    struct metrics *metrics;
+    intake_released_fn *released;
+    void *context;
+    /* of the open transaction */
+    bool open;
+    int error;         /* the first failure */
+    uint64_t received; /* to be counted once it is committed */
+    uint64_t stored, unrouted, retained;
+};
+
+struct intake *intake_new(struct queue *queue, const struct config *config, struct metrics *metrics,
+                          intake_released_fn *released, void *context)
+{
+    struct intake *intake = xcalloc(1, sizeof *intake);
+    intake->queue = queue;
+    intake->metrics = metrics;
+    intake->released = released;
+    intake->context = context;
+    intake_reconfigure(intake, config);
+    return intake;
+}
+
+void intake_free(struct intake *intake)
+{
+    if (!intake)
+        return;
+    route_table_free(intake->routes);
+    free(intake);
+}
+
+void intake_reconfigure(struct intake *intake, const struct config *config)
+{
+    assert(!intake->open);
+    route_table_free(intake->routes);
+    intake->config = config;
+    intake->routes = route_table_new(config);
+}
+
+const struct route_table *intake_routes(const struct intake *intake)
+{
+    return intake->routes;
+}
+
+int intake_begin(struct intake *intake)
+{
+    assert(!intake->open);
+    int error = queue_begin(intake->queue);
+    if (error != 0)
+        return error;
+    intake->open = true;
+    intake->error = 0;
+    intake->received = intake->stored = intake->unrouted = intake->retained = 0;
+    return 0;
+}
+
+struct taking {
+    struct intake *intake;
+    struct message message;
+    unsigned served;
+};
+
+static void store(void *context, size_t route)
+{
+    struct taking *taking = context;
+    struct intake *intake = taking->intake;
+    taking->served++;
+    if (intake->error != 0)
+        return;
+    taking->message.route = intake->config->routes[route].name;
+    int64_t id;
+    intake->error = queue_append(intake->queue, &taking->message, &id);
+    if (intake->error == 0)
+        intake->stored++;
+}
+
+void intake_take(struct intake *intake, const struct intake_message *message)
+{
+    assert(intake->open);
+    struct taking taking = {
+        .intake = intake,
+        .message =
+            {
+                .topic = message->topic,
+                .source = "mqtt",
+                .packet_id = message->packet_id,
+                .uptime_ms = clock_uptime_ms(),
+                .payload = message->payload,
+                .payload_bytes = message->payload_bytes,
+            },
+    };
+    intake->received++;
+    route_table_serve(intake->routes, message->topic, message->retained, message->filters,
+                      message->filter_count, store, &taking);
+    if (taking.served > 0)
+        return;
+    if (message->retained)
+        intake->retained++;
+    else
+        intake->unrouted++;
+    log_debug("topic %s: %s", message->topic, message->retained ? "retained, not forwarded" : "no route");
+}
+
+int intake_commit(struct intake *intake)
+{
+    assert(intake->open);
+    intake->open = false;
+    int error = intake->error;
+    if (error != 0) {
+        queue_rollback(intake->queue);
+    } else {
+        int64_t start_ms = clock_uptime_ms();
+        error = queue_commit(intake->queue);
+        int64_t took_ms = clock_uptime_ms() - start_ms;
+        if (took_ms > intake->metrics->longest_commit_ms)
+            intake->metrics->longest_commit_ms = took_ms;
+        intake->metrics->commit_ms += took_ms;
+    }
+    if (error != 0) {
+        intake->metrics->commit_failures++;
+        return error;
+    }
+    if (intake->stored > 0)
+        intake->metrics->commits++;
+    intake->metrics->received += intake->received;
+    intake->metrics->stored += intake->stored;
+    intake->metrics->unrouted += intake->unrouted;
+    intake->metrics->retained += intake->retained;
+    return 0;
+}
+
+void intake_released(struct intake *intake)
+{
+    intake->released(intake->context);
+}

@@ -1,0 +1,45 @@
+/* intake.h - the one door in: routes, stamps and stores what an edge brings.
+ *
+ * An edge calls intake_begin, intake_take for each message, intake_commit; only
+ * when that returned 0 may it acknowledge. When its acknowledgements are out it
+ * calls intake_released, and delivery may begin: so a message is never
+ * delivered, and deleted, before its sender knows that it was stored.
+ */
+#ifndef SLUICE_INTAKE_H
+#define SLUICE_INTAKE_H
+
+#include "metrics.h"
+#include "queue.h"
+#include "route.h"
+
+struct intake;
+
+typedef void intake_released_fn(void *context);
+
+/* Keeps everything that it is given. */
+struct intake *intake_new(struct queue *queue, const struct config *config, struct metrics *metrics,
+                          intake_released_fn *released, void *context);
+void intake_free(struct intake *intake); /* takes NULL */
+
+/* Another configuration; not between begin and commit. */
+void intake_reconfigure(struct intake *intake, const struct config *config);
+const struct route_table *intake_routes(const struct intake *intake);
+
+struct intake_message {
+    const char *topic;
+    const void *payload;
+    size_t payload_bytes;
+    bool retained;
+    int packet_id;
+    const size_t *filters; /* as for route_table_serve */
+    size_t filter_count;
+};
+
+int intake_begin(struct intake *intake); /* 0, -EBUSY: try again later, -Exxx */
+/* Stores it once for every route that it serves. A failure shows in the commit. */
+void intake_take(struct intake *intake, const struct intake_message *message);
+/* 0 when all of it is on disk; otherwise none of it is kept. */
+int intake_commit(struct intake *intake);
+void intake_released(struct intake *intake);
+
+#endif

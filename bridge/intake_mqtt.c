@@ -1,0 +1,360 @@
+/* intake_mqtt.c - the MQTT edge: read, commit, and only then write.
+ *
+ * libmosquitto queues the PUBACK of a message before it hands the message over.
+ * With mosquitto_loop() and its kin the PUBACK is on the wire before the message
+ * is stored. So the socket is driven here: told that there are threads
+ * (mosquitto_threaded_set), libmosquitto leaves every outgoing packet in its
+ * queue until mosquitto_loop_write(). What follows is one cycle,
+ *
+ *     BEGIN → read what is there, up to the batch limit → COMMIT → write
+ *
+ * which is group commit and acknowledge-after-commit at once. Two rules keep it
+ * true. Packets are written in one place (intake_mqtt_flush), which asserts that
+ * no transaction is open: one write flushes everything that is queued, so a
+ * SUBSCRIBE sent in the middle would take uncommitted PUBACKs along. And while
+ * anything is left to be written, nothing is read.
+ *
+ * When a COMMIT fails, nothing may be written any more: the connection is shut
+ * down, its queue of PUBACKs is discarded by the next connect, and the broker
+ * sends the messages again.
+ *
+ * This is observed behaviour of libmosquitto 2.0, not a documented contract:
+ * tests/system pins it.
+ */
+#include "intake_mqtt.h"
+#include "clock.h"
+#include "fault.h"
+#include "intake_mqtt_private.h"
+#include "log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    LOCK_RETRY_MS = 10,        /* someone else holds the database's lock */
+    HANDSHAKE_MOST_MS = 15000, /* from the TCP connection to the CONNACK */
+    SETTLED_MS = 10000,        /* a connection that lasts this long ends the backoff */
+    MOST_IDENTIFIERS = 32,     /* on one message */
+};
+
+/* ---- messages ---- */
+
+/* The filters that this copy of a message was delivered for. None, when the
+ * broker does not say, or for a filter that is no longer configured: what waited
+ * under that one must reach whatever route wants it now. */
+static size_t filters_of(const struct intake_mqtt *mqtt, const mosquitto_property *properties,
+                         size_t filters[static MOST_IDENTIFIERS])
+{
+    size_t count = 0;
+    uint32_t identifier;
+    const mosquitto_property *at =
+        mosquitto_property_read_varint(properties, MQTT_PROP_SUBSCRIPTION_IDENTIFIER, &identifier, false);
+    while (at && count < MOST_IDENTIFIERS) {
+        for (size_t i = 0; i < mqtt->filter_count; i++)
+            if (mqtt->identifiers[i] == identifier)
+                filters[count++] = i;
+        at = mosquitto_property_read_varint(at, MQTT_PROP_SUBSCRIPTION_IDENTIFIER, &identifier, true);
+    }
+    return count;
+}
+
+/* For the tests: packets of our own, in the middle of a transaction. */
+static void queue_own_packets(struct intake_mqtt *mqtt)
+{
+    mosquitto_subscribe(mqtt->client, NULL, "sluice/test", 1);
+    mosquitto_publish(mqtt->client, NULL, "sluice/test", 0, NULL, 0, false);
+    mosquitto_loop_misc(mqtt->client);
+}
+
+static void on_message(struct mosquitto *client, void *context, const struct mosquitto_message *packet,
+                       const mosquitto_property *properties)
+{
+    (void)client;
+    struct intake_mqtt *mqtt = context;
+    size_t filters[MOST_IDENTIFIERS];
+    struct intake_message message = {
+        .topic = packet->topic,
+        .payload = packet->payload,
+        .payload_bytes = (size_t)packet->payloadlen,
+        .retained = packet->retain,
+        .packet_id = packet->mid,
+        .filters = filters,
+        .filter_count = filters_of(mqtt, properties, filters),
+    };
+    intake_take(mqtt->intake, &message);
+    mqtt->batch++;
+    fault_fails("intake.read");
+    if (fault_fails("intake.own"))
+        queue_own_packets(mqtt);
+}
+
+static void on_disconnect(struct mosquitto *client, void *context, int reason,
+                          const mosquitto_property *properties)
+{
+    (void)client;
+    (void)properties;
+    struct intake_mqtt *mqtt = context;
+    mqtt->closed = true;
+    mqtt->close_reason = reason;
+}
+
+void intake_mqtt_set_callbacks(struct intake_mqtt *mqtt)
+{
+    mosquitto_message_v5_callback_set(mqtt->client, on_message);
+    mosquitto_disconnect_v5_callback_set(mqtt->client, on_disconnect);
+    mosquitto_connect_v5_callback_set(mqtt->client, intake_mqtt_on_connack);
+    mosquitto_subscribe_v5_callback_set(mqtt->client, intake_mqtt_on_suback);
+    mosquitto_unsubscribe_v5_callback_set(mqtt->client, intake_mqtt_on_unsuback);
+}
+
+/* ---- one cycle ---- */
+
+bool intake_mqtt_flush(struct intake_mqtt *mqtt)
+{
+    assert(!mqtt->in_transaction);
+    if (!mqtt->closed && mosquitto_want_write(mqtt->client))
+        mosquitto_loop_write(mqtt->client, 1); /* as much as the socket takes */
+    return !mqtt->closed && !mosquitto_want_write(mqtt->client);
+}
+
+static bool is_readable(const struct intake_mqtt *mqtt)
+{
+    struct pollfd fd = {.fd = mqtt->poll_fd, .events = POLLIN};
+    return poll(&fd, 1, 0) > 0;
+}
+
+static void read_batch(struct intake_mqtt *mqtt)
+{
+    mqtt->batch = 0;
+    while (!mqtt->closed && mqtt->batch < mqtt->commit_batch && is_readable(mqtt)) {
+        int result = mosquitto_loop_read(mqtt->client, 1); /* one packet, or a TLS record of them */
+        if (result != MOSQ_ERR_SUCCESS && !mqtt->closed) {
+            mqtt->closed = true;
+            mqtt->close_reason = result;
+        }
+    }
+}
+
+/* Returns 0, -EBUSY when the database is locked, or -Exxx when the storage
+ * failed and nothing may be acknowledged. */
+static int read_and_commit(struct intake_mqtt *mqtt)
+{
+    int error = intake_begin(mqtt->intake);
+    if (error != 0)
+        return error;
+    mqtt->in_transaction = true;
+    read_batch(mqtt);
+    error = intake_commit(mqtt->intake);
+    mqtt->in_transaction = false;
+    return error == -EBUSY ? -EIO : error;
+}
+
+static void on_again(uv_timer_t *timer)
+{
+    struct intake_mqtt *mqtt = timer->data;
+    mqtt->lock_wait = false;
+    intake_mqtt_work(mqtt);
+}
+
+static void wait_for_lock(struct intake_mqtt *mqtt)
+{
+    mqtt->lock_wait = true;
+    uv_timer_start(&mqtt->again, on_again, LOCK_RETRY_MS, 0);
+}
+
+/* What was committed may be delivered once its acknowledgements are out, or
+ * never will be. */
+static void release(struct intake_mqtt *mqtt)
+{
+    if (!mqtt->release_due)
+        return;
+    mqtt->release_due = false;
+    intake_released(mqtt->intake);
+}
+
+/* What could not be done inside the transaction. */
+static int do_subscriptions(struct intake_mqtt *mqtt)
+{
+    int error = 0;
+    if (mqtt->forget_due)
+        error = intake_mqtt_forget(mqtt);
+    if (error == 0 && mqtt->subscribe_due && mqtt->link == LINK_UP)
+        error = intake_mqtt_subscribe(mqtt);
+    return error;
+}
+
+static int cycle(struct intake_mqtt *mqtt)
+{
+    if (!intake_mqtt_flush(mqtt))
+        return 0;
+    release(mqtt);
+    int error = do_subscriptions(mqtt);
+    if (error == 0)
+        error = read_and_commit(mqtt);
+    if (error != 0)
+        return error;
+    mqtt->release_due = mqtt->release_due || mqtt->batch > 0;
+    fault_fails("intake.flush");
+    if (intake_mqtt_flush(mqtt))
+        release(mqtt);
+    return do_subscriptions(mqtt);
+}
+
+static void on_socket(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    intake_mqtt_work(poll->data);
+}
+
+void intake_mqtt_watch(struct intake_mqtt *mqtt)
+{
+    if (!mqtt->poll)
+        return;
+    int events = mosquitto_want_write(mqtt->client) ? UV_WRITABLE : mqtt->lock_wait ? 0 : UV_READABLE;
+    if (events != 0)
+        uv_poll_start(mqtt->poll, events, on_socket);
+    else
+        uv_poll_stop(mqtt->poll);
+}
+
+void intake_mqtt_work(struct intake_mqtt *mqtt)
+{
+    if (mqtt->link != LINK_HANDSHAKE && mqtt->link != LINK_UP)
+        return;
+    int error = cycle(mqtt);
+    if (error != 0 && error != -EBUSY) {
+        release(mqtt);
+        intake_mqtt_storage_failed(mqtt, error);
+        return;
+    }
+    if (mqtt->closed) {
+        release(mqtt);
+        intake_mqtt_link_down(mqtt);
+        return;
+    }
+    if (error == -EBUSY)
+        wait_for_lock(mqtt);
+    if (mqtt->batch > 0)
+        mqtt->failures = 0;
+    if (mqtt->subscribe_due || mqtt->forget_due)
+        wait_for_lock(mqtt); /* comes by again */
+    intake_mqtt_flush(mqtt); /* SUBSCRIBEs, if any */
+    intake_mqtt_watch(mqtt);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct intake_mqtt *mqtt = timer->data;
+    if (mqtt->link != LINK_HANDSHAKE && mqtt->link != LINK_UP)
+        return;
+    int64_t lasted_ms = clock_uptime_ms() - mqtt->since_ms;
+    if (mqtt->link == LINK_HANDSHAKE && lasted_ms > HANDSHAKE_MOST_MS) {
+        mqtt->closed = true;
+        mqtt->close_reason = MOSQ_ERR_KEEPALIVE;
+    } else {
+        if (mqtt->link == LINK_UP && lasted_ms > SETTLED_MS)
+            mqtt->failures = 0;
+        mosquitto_loop_misc(mqtt->client); /* may queue a PINGREQ, or give up */
+    }
+    if (mqtt->closed) {
+        release(mqtt);
+        intake_mqtt_link_down(mqtt);
+        return;
+    }
+    if (intake_mqtt_flush(mqtt))
+        release(mqtt);
+    intake_mqtt_watch(mqtt);
+}
+
+/* ---- life ---- */
+
+static void give_credentials(struct intake_mqtt *mqtt)
+{
+    const struct config_broker *config = mqtt->config;
+    if (config->username)
+        mosquitto_username_pw_set(mqtt->client, config->username, config->password);
+    if (!config->tls)
+        return;
+    const char *ca_path = config->ca_file ? NULL : "/etc/ssl/certs";
+    int result =
+        mosquitto_tls_set(mqtt->client, config->ca_file, ca_path, config->cert_file, config->key_file, NULL);
+    if (result != MOSQ_ERR_SUCCESS)
+        log_error("broker: cannot set up TLS: %s: check ca_file, cert_file and key_file",
+                  mosquitto_strerror(result));
+    mosquitto_tls_opts_set(mqtt->client, 1, NULL, NULL); /* verify the broker's certificate */
+}
+
+struct intake_mqtt *intake_mqtt_new(uv_loop_t *loop, const struct config_broker *broker,
+                                    unsigned commit_batch, struct intake *intake, struct queue *queue)
+{
+    mosquitto_lib_init();
+    struct intake_mqtt *mqtt = xcalloc(1, sizeof *mqtt);
+    mqtt->loop = loop;
+    mqtt->config = broker;
+    mqtt->commit_batch = commit_batch;
+    mqtt->intake = intake;
+    mqtt->queue = queue;
+    mqtt->poll_fd = -1;
+    mqtt->use_v311 = broker->protocol == CONFIG_PROTOCOL_V311;
+    mqtt->client = mosquitto_new(broker->client_id, false, mqtt);
+    if (!mqtt->client)
+        abort();
+    mosquitto_threaded_set(mqtt->client, true);
+    intake_mqtt_set_callbacks(mqtt);
+    give_credentials(mqtt);
+    uv_timer_init(loop, &mqtt->tick);
+    uv_timer_init(loop, &mqtt->again);
+    mqtt->tick.data = mqtt->again.data = mqtt;
+    uv_timer_start(&mqtt->tick, on_tick, 1000, 1000);
+    intake_mqtt_connect(mqtt);
+    return mqtt;
+}
+
+void intake_mqtt_resubscribe(struct intake_mqtt *mqtt)
+{
+    mqtt->subscribe_due = true;
+    intake_mqtt_work(mqtt);
+}
+
+bool intake_mqtt_stop(struct intake_mqtt *mqtt)
+{
+    if (mqtt->link == LINK_CONNECTING)
+        return false;
+    if (mqtt->link == LINK_UP && intake_mqtt_flush(mqtt)) {
+        release(mqtt);
+        mosquitto_disconnect(mqtt->client);
+        intake_mqtt_flush(mqtt);
+    }
+    intake_mqtt_unwatch(mqtt);
+    uv_timer_stop(&mqtt->tick);
+    uv_timer_stop(&mqtt->again);
+    mqtt->link = LINK_DOWN;
+    return true;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct intake_mqtt *mqtt = handle->data;
+    if (--mqtt->open_handles > 0)
+        return;
+    mosquitto_destroy(mqtt->client);
+    mosquitto_lib_cleanup();
+    mosquitto_property_free_all(&mqtt->connect_properties);
+    intake_mqtt_subscriptions_free(mqtt);
+    free(mqtt);
+}
+
+void intake_mqtt_free(struct intake_mqtt *mqtt)
+{
+    if (!mqtt)
+        return;
+    assert(mqtt->link == LINK_DOWN);
+    mqtt->open_handles = 2;
+    uv_close((uv_handle_t *)&mqtt->tick, on_closed);
+    uv_close((uv_handle_t *)&mqtt->again, on_closed);
+}

@@ -1,0 +1,29 @@
+/* intake_mqtt.h - the edge to the MQTT broker. */
+#ifndef SLUICE_INTAKE_MQTT_H
+#define SLUICE_INTAKE_MQTT_H
+
+#include "config.h"
+#include "intake.h"
+#include "queue.h"
+#include <uv.h>
+
+struct intake_mqtt;
+
+/* Starts to connect, and goes on for ever. Keeps everything that it is given;
+ * broker is the configuration at start (a reload does not change it). */
+struct intake_mqtt *intake_mqtt_new(uv_loop_t *loop, const struct config_broker *broker,
+                                    unsigned commit_batch, struct intake *intake, struct queue *queue);
+
+/* The routes changed: subscribes and unsubscribes. */
+void intake_mqtt_resubscribe(struct intake_mqtt *mqtt);
+
+/* Disconnects; the session and what is not acknowledged stay at the broker.
+ * Returns false when a connection attempt hangs in a system call and cannot be
+ * waited for: then the process must end without freeing anything (_exit). */
+bool intake_mqtt_stop(struct intake_mqtt *mqtt);
+
+/* After stop returned true. Takes NULL. Memory is let go when the loop has run
+ * once more. */
+void intake_mqtt_free(struct intake_mqtt *mqtt);
+
+#endif

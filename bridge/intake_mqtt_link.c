@@ -1,0 +1,253 @@
+/* intake_mqtt_link.c - connecting to the broker, and connecting again.
+ *
+ * libmosquitto's blocking connect is used, for only that one takes MQTT 5
+ * properties; it runs in a worker thread of libuv, because the look-up of a name
+ * and a black-holed broker can block it for minutes. It cannot be cancelled:
+ * whoever stops the program does not wait for it.
+ *
+ * A broker that does not speak MQTT 5 answers in one of three ways (a CONNACK of
+ * either version, or by hanging up); then MQTT 3.1.1 is tried.
+ */
+#include "backoff.h"
+#include "clock.h"
+#include "intake_mqtt_private.h"
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    RETRY_MIN_MS = 1000,
+    RETRY_MAX_MS = 30000,
+    EARLY_CLOSES = 2,    /* connections closed without a word, before the other version is tried */
+    SESSION_PRESENT = 1, /* bit of the CONNACK's flags, MQTT 5.0 section 3.2.2.1.1 */
+};
+
+static const char *close_reason_text(const struct intake_mqtt *mqtt)
+{
+    int reason = mqtt->close_reason;
+    if (reason == MQTT_RC_SESSION_TAKEN_OVER)
+        return "another client took over the session: each sluice needs a client_id of its own";
+    if (reason >= 128) /* a DISCONNECT of the broker, MQTT 5.0 section 3.14.2.1 */
+        return mosquitto_reason_string(reason);
+    switch (reason) {
+    case MOSQ_ERR_SUCCESS:
+    case MOSQ_ERR_CONN_LOST:
+        return "the connection was lost";
+    case MOSQ_ERR_KEEPALIVE:
+        return "it does not answer";
+    case MOSQ_ERR_ERRNO:
+        return errno != 0 ? strerror(errno) : "the connection was lost";
+    case MOSQ_ERR_MALFORMED_UTF8:
+        return "it sent a topic with control characters or invalid UTF-8, which MQTT forbids: find its "
+               "publisher";
+    default:
+        return mosquitto_strerror(reason);
+    }
+}
+
+static void retry_later(struct intake_mqtt *mqtt, const char *why);
+
+/* ---- leaving ---- */
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+void intake_mqtt_unwatch(struct intake_mqtt *mqtt)
+{
+    if (!mqtt->poll)
+        return;
+    uv_close((uv_handle_t *)mqtt->poll, on_poll_closed); /* leaves epoll at once */
+    mqtt->poll = NULL;
+    close(mqtt->poll_fd);
+    mqtt->poll_fd = -1;
+}
+
+static void leave(struct intake_mqtt *mqtt)
+{
+    intake_mqtt_unwatch(mqtt);
+    uv_timer_stop(&mqtt->again);
+    mqtt->lock_wait = false;
+    mqtt->link = LINK_DOWN;
+    mqtt->since_ms = clock_uptime_ms();
+}
+
+void intake_mqtt_link_down(struct intake_mqtt *mqtt)
+{
+    bool early = mqtt->link == LINK_HANDSHAKE && !mqtt->refused;
+    const char *why = close_reason_text(mqtt);
+    leave(mqtt);
+    if (early && mqtt->config->protocol == CONFIG_PROTOCOL_AUTO && !mqtt->v5_worked &&
+        ++mqtt->closed_early % EARLY_CLOSES == 0)
+        mqtt->use_v311 = !mqtt->use_v311;
+    if (mqtt->refused) /* told already, with the broker's reason */
+        why = NULL;
+    retry_later(mqtt, why);
+}
+
+void intake_mqtt_storage_failed(struct intake_mqtt *mqtt, int error)
+{
+    /* Not mosquitto_disconnect: its packet would go out behind the PUBACKs. */
+    int socket = mosquitto_socket(mqtt->client);
+    if (socket >= 0)
+        shutdown(socket, SHUT_RDWR);
+    leave(mqtt);
+    mqtt->storage_failed = true;
+    log_error(
+        "queue: a commit failed (%s): nothing is acknowledged, messages stay at the broker until the queue "
+        "can be written again",
+        strerror(-error));
+    retry_later(mqtt, NULL);
+}
+
+/* ---- arriving ---- */
+
+void intake_mqtt_on_connack(struct mosquitto *client, void *context, int reason, int flags,
+                            const mosquitto_property *properties)
+{
+    (void)client;
+    struct intake_mqtt *mqtt = context;
+    const struct config_broker *config = mqtt->config;
+    if (reason != 0) {
+        mqtt->refused = true;
+        const char *why = mqtt->use_v311 ? mosquitto_connack_string(reason) : mosquitto_reason_string(reason);
+        bool version =
+            reason == MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION || reason == CONNACK_REFUSED_PROTOCOL_VERSION;
+        if (version && config->protocol == CONFIG_PROTOCOL_AUTO && !mqtt->use_v311) {
+            mqtt->use_v311 = true;
+            log_notice("broker %s:%u: does not speak MQTT 5, trying 3.1.1", config->host, config->port);
+        } else {
+            log_error("broker %s:%u: refused the connection: %s", config->host, config->port, why);
+        }
+        return;
+    }
+    mqtt->link = LINK_UP;
+    mqtt->since_ms = clock_uptime_ms();
+    mqtt->closed_early = 0;
+    mqtt->v5_worked = !mqtt->use_v311;
+    uint8_t available = 1;
+    mosquitto_property_read_byte(properties, MQTT_PROP_SUBSCRIPTION_ID_AVAILABLE, &available, false);
+    mqtt->identifiers_available = !mqtt->use_v311 && available;
+    mqtt->subscribe_due = true;
+    log_notice("broker %s:%u: connected (MQTT %s, %s)", config->host, config->port,
+               mqtt->use_v311 ? "3.1.1" : "5", flags & SESSION_PRESENT ? "session resumed" : "new session");
+}
+
+/* In the worker thread: nothing but the client is touched. */
+static void connect_work(uv_work_t *work)
+{
+    struct intake_mqtt *mqtt = work->data;
+    const struct config_broker *config = mqtt->config;
+    errno = 0;
+    mqtt->connect_result =
+        mosquitto_connect_bind_v5(mqtt->client, config->host, (int)config->port, (int)config->keepalive_s,
+                                  NULL, mqtt->use_v311 ? NULL : mqtt->connect_properties);
+    mqtt->connect_errno = errno;
+}
+
+static bool watch_socket(struct intake_mqtt *mqtt)
+{
+    int fd = fcntl(mosquitto_socket(mqtt->client), F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    uv_poll_t *poll = xcalloc(1, sizeof *poll);
+    if (uv_poll_init(mqtt->loop, poll, fd) != 0) {
+        free(poll);
+        close(fd);
+        return false;
+    }
+    poll->data = mqtt;
+    mqtt->poll = poll;
+    mqtt->poll_fd = fd;
+    return true;
+}
+
+static const char *connect_error_text(const struct intake_mqtt *mqtt)
+{
+    switch (mqtt->connect_result) {
+    case MOSQ_ERR_ERRNO:
+        return strerror(mqtt->connect_errno);
+    case MOSQ_ERR_EAI:
+        return "its name is unknown";
+    default:
+        return mosquitto_strerror(mqtt->connect_result);
+    }
+}
+
+static void connect_done(uv_work_t *work, int status)
+{
+    (void)status;
+    struct intake_mqtt *mqtt = work->data;
+    mqtt->since_ms = clock_uptime_ms();
+    if (mqtt->connect_result != MOSQ_ERR_SUCCESS || !watch_socket(mqtt)) {
+        mqtt->link = LINK_DOWN;
+        retry_later(mqtt, connect_error_text(mqtt));
+        return;
+    }
+    mqtt->link = LINK_HANDSHAKE;
+    intake_mqtt_flush(mqtt); /* the CONNECT */
+    intake_mqtt_watch(mqtt);
+}
+
+static void make_properties(struct intake_mqtt *mqtt)
+{
+    mosquitto_property_free_all(&mqtt->connect_properties);
+    mosquitto_property_add_int32(&mqtt->connect_properties, MQTT_PROP_SESSION_EXPIRY_INTERVAL,
+                                 mqtt->config->session_expiry_s);
+    mosquitto_property_add_int16(&mqtt->connect_properties, MQTT_PROP_RECEIVE_MAXIMUM,
+                                 (uint16_t)mqtt->commit_batch);
+}
+
+void intake_mqtt_connect(struct intake_mqtt *mqtt)
+{
+    mqtt->closed = mqtt->refused = false;
+    mqtt->close_reason = MOSQ_ERR_CONN_LOST;
+    make_properties(mqtt);
+    mosquitto_int_option(mqtt->client, MOSQ_OPT_PROTOCOL_VERSION,
+                         mqtt->use_v311 ? MQTT_PROTOCOL_V311 : MQTT_PROTOCOL_V5);
+    mqtt->link = LINK_CONNECTING;
+    mqtt->work.data = mqtt;
+    uv_queue_work(mqtt->loop, &mqtt->work, connect_work, connect_done);
+}
+
+/* ---- again ---- */
+
+/* After a failed commit, only once a trial commit succeeds: otherwise the broker
+ * would send everything again, for nothing. */
+static bool storage_works(struct intake_mqtt *mqtt)
+{
+    if (!mqtt->storage_failed)
+        return true;
+    if (queue_trial_commit(mqtt->queue) != 0)
+        return false;
+    mqtt->storage_failed = false;
+    log_notice("queue: can be written again");
+    return true;
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    struct intake_mqtt *mqtt = timer->data;
+    if (storage_works(mqtt))
+        intake_mqtt_connect(mqtt);
+    else
+        retry_later(mqtt, NULL);
+}
+
+static void retry_later(struct intake_mqtt *mqtt, const char *why)
+{
+    uint32_t chance = 0;
+    if (getrandom(&chance, sizeof chance, GRND_NONBLOCK) < 0)
+        chance = (uint32_t)clock_uptime_ms() * 2654435761u;
+    int64_t wait_ms = backoff_wait_ms(RETRY_MIN_MS, RETRY_MAX_MS, ++mqtt->failures, chance);
+    if (why)
+        log_warning("broker %s:%u: %s; next try in %.1f s", mqtt->config->host, mqtt->config->port, why,
+                    (double)wait_ms / 1000);
+    uv_timer_start(&mqtt->again, on_retry, (uint64_t)wait_ms, 0);
+}

@@ -1,0 +1,111 @@
+/* intake_mqtt_private.h - what the files of the MQTT edge share; nobody else
+ * includes it.
+ *
+ *   intake_mqtt.c            read, commit, and only then write
+ *   intake_mqtt_link.c       connecting, and connecting again
+ *   intake_mqtt_subscribe.c  the topic filters held at the broker
+ *
+ *                  timer, trial commit            worker thread
+ *     ┌───────────┐ ─────────────► ┌────────────┐ connected ┌───────────┐
+ *     │ LINK_DOWN │                │ CONNECTING │ ────────► │ HANDSHAKE │
+ *     └───────────┘ ◄───────────── └────────────┘           └───────────┘
+ *          ▲    ▲        failed                          CONNACK │  │ refused, closed,
+ *          │    └────────────────────────────────────────────────┼──┘ too slow
+ *          │   closed, or the storage fails   ┌─────────┐        │
+ *          └───────────────────────────────── │ LINK_UP │ ◄──────┘
+ *                                             └─────────┘
+ */
+#ifndef SLUICE_INTAKE_MQTT_PRIVATE_H
+#define SLUICE_INTAKE_MQTT_PRIVATE_H
+
+#include "intake_mqtt.h"
+#include <mosquitto.h>
+#include <mqtt_protocol.h>
+
+enum link { LINK_DOWN, LINK_CONNECTING, LINK_HANDSHAKE, LINK_UP };
+
+struct vanished {
+    char *filter;
+    int packet_id;
+    bool gone; /* the broker confirmed */
+};
+
+struct intake_mqtt {
+    uv_loop_t *loop;
+    const struct config_broker *config;
+    unsigned commit_batch;
+    struct intake *intake;
+    struct queue *queue;
+    struct mosquitto *client; /* belongs to the worker while CONNECTING */
+    enum link link;
+
+    /* the socket on the loop */
+    uv_poll_t *poll; /* on a duplicate of the socket, which libmosquitto may close at any time */
+    int poll_fd;
+    uv_timer_t tick;  /* once a second: keepalive, deadlines */
+    uv_timer_t again; /* LINK_DOWN: connect; otherwise: the database was locked */
+    bool lock_wait;
+    bool in_transaction;
+    unsigned batch;   /* messages in it */
+    bool release_due; /* committed, and the acknowledgements are not all out */
+
+    /* connecting */
+    uv_work_t work;
+    int connect_result;
+    int connect_errno;
+    mosquitto_property *connect_properties;
+    bool closed;      /* libmosquitto closed the socket: */
+    int close_reason; /* why; MOSQ_ERR_... or an MQTT 5 reason code */
+    bool refused;     /* by a CONNACK */
+    bool use_v311;
+    bool v5_worked;
+    unsigned closed_early; /* closed without a CONNACK, in a row */
+    unsigned failures;     /* in a row */
+    int64_t since_ms;      /* uptime of the last change of link */
+    bool storage_failed;
+
+    /* subscriptions */
+    bool identifiers_available;
+    bool subscribe_due;
+    uint32_t *identifiers; /* by filter number */
+    int *packet_ids;       /* of the SUBSCRIBEs, by filter number */
+    size_t filter_count;
+    struct vanished *vanished;
+    size_t vanished_count;
+    bool forget_due;
+
+    int open_handles; /* the memory can go when none is */
+};
+
+/* ---- intake_mqtt.c ---- */
+/* Reads, commits, writes: whatever is to be done. */
+void intake_mqtt_work(struct intake_mqtt *mqtt);
+/* The only place where packets are written. Never while a transaction is open:
+ * a write takes along every acknowledgement that is queued. Returns true when
+ * nothing is left to write. */
+bool intake_mqtt_flush(struct intake_mqtt *mqtt);
+void intake_mqtt_watch(struct intake_mqtt *mqtt);
+void intake_mqtt_set_callbacks(struct intake_mqtt *mqtt);
+
+/* ---- intake_mqtt_link.c ---- */
+/* Gives the connection up and tries again later. */
+void intake_mqtt_link_down(struct intake_mqtt *mqtt);
+/* The same, without another byte written: queued acknowledgements must not
+ * leave. */
+void intake_mqtt_storage_failed(struct intake_mqtt *mqtt, int error);
+void intake_mqtt_connect(struct intake_mqtt *mqtt);
+void intake_mqtt_unwatch(struct intake_mqtt *mqtt);
+void intake_mqtt_on_connack(struct mosquitto *client, void *context, int reason, int flags,
+                            const mosquitto_property *properties);
+
+/* ---- intake_mqtt_subscribe.c ---- */
+/* Both need the database and no open transaction; -EBUSY: later. */
+int intake_mqtt_subscribe(struct intake_mqtt *mqtt);
+int intake_mqtt_forget(struct intake_mqtt *mqtt);
+void intake_mqtt_subscriptions_free(struct intake_mqtt *mqtt);
+void intake_mqtt_on_suback(struct mosquitto *client, void *context, int packet_id, int count,
+                           const int *granted, const mosquitto_property *properties);
+void intake_mqtt_on_unsuback(struct mosquitto *client, void *context, int packet_id,
+                             const mosquitto_property *properties);
+
+#endif

@@ -1,0 +1,414 @@
+/* transfer.c - HTTPS requests to one backend, many at a time, on the loop.
+ *
+ * How libcurl and libuv fit together: curl tells which sockets it waits for
+ * (on_curl_socket) and when it wants to be called again (on_curl_timer); libuv
+ * watches both and calls curl_multi_socket_action, after which finished
+ * requests are collected (collect). Done callbacks run only from there, never
+ * from inside curl.
+ *
+ * An exchange is one request with its easy handle. Exchanges are reused: the
+ * options that never change are set once, and a connection is not tied to one.
+ */
+#include "transfer.h"
+#include "buf.h"
+#include "log.h"
+
+#include <assert.h>
+#include <curl/curl.h>
+#include <string.h>
+
+struct exchange {
+    struct transfer *transfer;
+    CURL *easy;
+    struct curl_slist *headers;
+    void *body;
+    struct buf answer;
+    char error[CURL_ERROR_SIZE];
+    transfer_done_fn *done;
+    void *context;
+    struct exchange *next, *previous; /* in `active`; next alone in `idle` */
+};
+
+struct transfer {
+    uv_loop_t *loop;
+    const struct config_backend *backend;
+    CURLM *multi;
+    uv_timer_t timer;
+    struct exchange *idle;
+    struct exchange *active;
+};
+
+struct watch {
+    uv_poll_t poll;
+    struct transfer *transfer;
+    curl_socket_t socket;
+};
+
+/* Sets an option; a failure would be our own mistake, or want of memory. */
+#define SET(easy, option, value)                                                                             \
+    do {                                                                                                     \
+        CURLcode code_ = curl_easy_setopt(easy, option, value);                                              \
+        assert(code_ == CURLE_OK);                                                                           \
+        (void)code_;                                                                                         \
+    } while (0)
+
+/* ---- the end of a request ---- */
+
+/* Whether any of the request may have reached the backend. */
+static bool was_sent(CURL *easy)
+{
+    curl_off_t pretransfer_us = 0;
+    curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer_us);
+    return pretransfer_us > 0;
+}
+
+static enum transfer_failure certificate_failure(CURL *easy)
+{
+    enum { NOT_YET_VALID = 9, HAS_EXPIRED = 10 }; /* X509_V_ERR_CERT_..., openssl-verification-options(1) */
+    long result = 0;
+    curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &result);
+    return result == NOT_YET_VALID || result == HAS_EXPIRED ? TRANSFER_CERTIFICATE_TIME : TRANSFER_TLS;
+}
+
+/* A connection that breaks in the handshake is no matter of TLS. curl gives one
+ * code for both; OpenSSL's own complaints carry an "error:" number. */
+static enum transfer_failure handshake_failure(const struct exchange *exchange)
+{
+    bool complaint = strstr(exchange->error, "error:") && !strstr(exchange->error, "unexpected eof");
+    return complaint ? TRANSFER_TLS : TRANSFER_UNREACHABLE;
+}
+
+static enum transfer_failure failure_of(const struct exchange *exchange, CURLcode code)
+{
+    switch (code) {
+    case CURLE_OK:
+        return TRANSFER_OK;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_CONNECT:
+        return TRANSFER_UNREACHABLE;
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return certificate_failure(exchange->easy);
+    case CURLE_SSL_CONNECT_ERROR:
+        return handshake_failure(exchange);
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_ISSUER_ERROR:
+        return TRANSFER_TLS;
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CRL_BADFILE:
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_BAD_FUNCTION_ARGUMENT:
+        return TRANSFER_LOCAL;
+    default:
+        return was_sent(exchange->easy) ? TRANSFER_BROKEN : TRANSFER_UNREACHABLE;
+    }
+}
+
+static unsigned http_version(CURL *easy)
+{
+    long version = CURL_HTTP_VERSION_NONE;
+    curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
+    switch (version) {
+    case CURL_HTTP_VERSION_NONE:
+        return 0;
+    case CURL_HTTP_VERSION_2_0:
+        return 2;
+    default:
+        return 1;
+    }
+}
+
+static const char *response_header(CURL *easy, const char *name)
+{
+    struct curl_header *header = NULL;
+    return curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK ? header->value : NULL;
+}
+
+static void unlink_active(struct exchange *exchange)
+{
+    struct transfer *transfer = exchange->transfer;
+    if (exchange->next)
+        exchange->next->previous = exchange->previous;
+    if (exchange->previous)
+        exchange->previous->next = exchange->next;
+    else
+        transfer->active = exchange->next;
+    exchange->next = exchange->previous = NULL;
+}
+
+static void clear_request(struct exchange *exchange)
+{
+    curl_slist_free_all(exchange->headers);
+    exchange->headers = NULL;
+    free(exchange->body);
+    exchange->body = NULL;
+    buf_reset(&exchange->answer);
+}
+
+static void finish(struct exchange *exchange, CURLcode code)
+{
+    struct transfer *transfer = exchange->transfer;
+    curl_multi_remove_handle(transfer->multi, exchange->easy);
+    unlink_active(exchange);
+
+    long status = 0;
+    curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
+    struct reply reply = {
+        .failure = failure_of(exchange, code),
+        .status = (int)status,
+        .http_version = http_version(exchange->easy),
+        .retry_after = response_header(exchange->easy, "Retry-After"),
+        .content_type = response_header(exchange->easy, "Content-Type"),
+        .body = buf_text(&exchange->answer),
+        .body_bytes = exchange->answer.bytes,
+        .error = "",
+    };
+    if (code != CURLE_OK)
+        reply.error = exchange->error[0] != '\0' ? exchange->error : curl_easy_strerror(code);
+    exchange->done(exchange->context, &reply);
+
+    clear_request(exchange);
+    exchange->next = transfer->idle;
+    transfer->idle = exchange;
+}
+
+static void collect(struct transfer *transfer)
+{
+    CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(transfer->multi, &left)) != NULL) {
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        char *exchange = NULL;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &exchange);
+        finish((struct exchange *)(void *)exchange, message->data.result);
+    }
+}
+
+/* ---- curl on the loop ---- */
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct transfer *transfer = timer->data;
+    int running;
+    curl_multi_socket_action(transfer->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    collect(transfer);
+}
+
+static int on_curl_timer(CURLM *multi, long timeout_ms, void *context)
+{
+    (void)multi;
+    struct transfer *transfer = context;
+    if (timeout_ms < 0)
+        uv_timer_stop(&transfer->timer);
+    else
+        uv_timer_start(&transfer->timer, on_timer, (uint64_t)timeout_ms, 0);
+    return 0;
+}
+
+static void on_socket(uv_poll_t *poll, int status, int events)
+{
+    struct watch *watch = poll->data;
+    struct transfer *transfer = watch->transfer;
+    int what = status < 0 ? CURL_CSELECT_ERR : 0;
+    if (events & UV_READABLE)
+        what |= CURL_CSELECT_IN;
+    if (events & UV_WRITABLE)
+        what |= CURL_CSELECT_OUT;
+    int running;
+    curl_multi_socket_action(transfer->multi, watch->socket, what, &running); /* may free watch */
+    collect(transfer);
+}
+
+static void free_handle_data(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static struct watch *watch_new(struct transfer *transfer, curl_socket_t socket)
+{
+    struct watch *watch = xcalloc(1, sizeof *watch);
+    watch->transfer = transfer;
+    watch->socket = socket;
+    watch->poll.data = watch;
+    int error = uv_poll_init_socket(transfer->loop, &watch->poll, socket);
+    if (error != 0) {
+        log_error("cannot watch a socket: %s", uv_strerror(error));
+        free(watch);
+        return NULL;
+    }
+    curl_multi_assign(transfer->multi, socket, watch);
+    return watch;
+}
+
+static int on_curl_socket(CURL *easy, curl_socket_t socket, int what, void *context, void *socket_context)
+{
+    (void)easy;
+    struct transfer *transfer = context;
+    struct watch *watch = socket_context;
+    if (what == CURL_POLL_REMOVE) {
+        if (watch) {
+            uv_close((uv_handle_t *)&watch->poll, free_handle_data);
+            curl_multi_assign(transfer->multi, socket, NULL);
+        }
+        return 0;
+    }
+    if (!watch && !(watch = watch_new(transfer, socket)))
+        return -1;
+    int events = 0;
+    if (what != CURL_POLL_OUT)
+        events |= UV_READABLE;
+    if (what != CURL_POLL_IN)
+        events |= UV_WRITABLE;
+    uv_poll_start(&watch->poll, events, on_socket);
+    return 0;
+}
+
+/* ---- the start of a request ---- */
+
+/* Takes what fits and lets the rest of a long answer pass by. */
+static size_t on_answer(char *data, size_t size, size_t count, void *context)
+{
+    struct exchange *exchange = context;
+    size_t bytes = size * count, room = TRANSFER_BODY_BYTES - exchange->answer.bytes;
+    buf_append(&exchange->answer, data, bytes < room ? bytes : room);
+    return bytes;
+}
+
+static void set_options(struct exchange *exchange)
+{
+    const struct config_backend *backend = exchange->transfer->backend;
+    CURL *easy = exchange->easy;
+    SET(easy, CURLOPT_PRIVATE, exchange);
+    SET(easy, CURLOPT_ERRORBUFFER, exchange->error);
+    SET(easy, CURLOPT_WRITEFUNCTION, on_answer);
+    SET(easy, CURLOPT_WRITEDATA, exchange);
+    SET(easy, CURLOPT_PROTOCOLS_STR, "https");
+    SET(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    SET(easy, CURLOPT_PROXY, ""); /* nor from the environment */
+    SET(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    SET(easy, CURLOPT_PATH_AS_IS, 1L);
+    SET(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    SET(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    SET(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (backend->ca_file) {
+        SET(easy, CURLOPT_CAINFO, backend->ca_file);
+        SET(easy, CURLOPT_CAPATH, NULL); /* this authority and no other */
+    }
+    SET(easy, CURLOPT_HTTP_VERSION,
+        (long)(backend->http1_only ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
+    SET(easy, CURLOPT_PIPEWAIT, 1L); /* rather wait for the connection's protocol than open another */
+    SET(easy, CURLOPT_NOSIGNAL, 1L);
+    SET(easy, CURLOPT_QUICK_EXIT, 1L); /* do not join a thread that looks up a name */
+    SET(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    SET(easy, CURLOPT_TIMEOUT_MS, (long)backend->timeout_ms);
+    SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)backend->connect_timeout_ms);
+    SET(easy, CURLOPT_USERAGENT, "sluice/" SLUICE_VERSION);
+    SET(easy, CURLOPT_POST, 1L);
+}
+
+static struct exchange *exchange_take(struct transfer *transfer)
+{
+    struct exchange *exchange = transfer->idle;
+    if (exchange) {
+        transfer->idle = exchange->next;
+    } else {
+        exchange = xcalloc(1, sizeof *exchange);
+        exchange->transfer = transfer;
+        buf_init(&exchange->answer, TRANSFER_BODY_BYTES);
+        exchange->easy = curl_easy_init();
+        if (!exchange->easy)
+            abort();
+        set_options(exchange);
+    }
+    exchange->previous = NULL;
+    exchange->next = transfer->active;
+    if (transfer->active)
+        transfer->active->previous = exchange;
+    transfer->active = exchange;
+    return exchange;
+}
+
+static struct curl_slist *append_header(struct curl_slist *list, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(list, line);
+    if (!longer)
+        abort();
+    return longer;
+}
+
+void transfer_start(struct transfer *transfer, const struct request *request, transfer_done_fn *done,
+                    void *context)
+{
+    struct exchange *exchange = exchange_take(transfer);
+    exchange->done = done;
+    exchange->context = context;
+    exchange->error[0] = '\0';
+    for (size_t i = 0; i < request->header_count; i++)
+        exchange->headers = append_header(exchange->headers, request->headers[i]);
+    exchange->headers = append_header(exchange->headers, "Expect:"); /* no round trip before a large body */
+    exchange->body = xcalloc(request->body_bytes + 1, 1);
+    if (request->body_bytes > 0)
+        memcpy(exchange->body, request->body, request->body_bytes);
+
+    SET(exchange->easy, CURLOPT_URL, buf_text(&request->url));
+    SET(exchange->easy, CURLOPT_HTTPHEADER, exchange->headers);
+    SET(exchange->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_bytes);
+    SET(exchange->easy, CURLOPT_POSTFIELDS, exchange->body);
+    CURLMcode code = curl_multi_add_handle(transfer->multi, exchange->easy);
+    assert(code == CURLM_OK);
+    (void)code;
+}
+
+/* ---- life ---- */
+
+struct transfer *transfer_new(uv_loop_t *loop, const struct config_backend *backend)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT); /* counted: one cleanup each */
+    struct transfer *transfer = xcalloc(1, sizeof *transfer);
+    transfer->loop = loop;
+    transfer->backend = backend;
+    transfer->multi = curl_multi_init();
+    if (!transfer->multi)
+        abort();
+    uv_timer_init(loop, &transfer->timer);
+    transfer->timer.data = transfer;
+    curl_multi_setopt(transfer->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
+    curl_multi_setopt(transfer->multi, CURLMOPT_SOCKETDATA, transfer);
+    curl_multi_setopt(transfer->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
+    curl_multi_setopt(transfer->multi, CURLMOPT_TIMERDATA, transfer);
+    curl_multi_setopt(transfer->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
+    curl_multi_setopt(transfer->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)backend->max_connections);
+    curl_multi_setopt(transfer->multi, CURLMOPT_MAXCONNECTS, (long)backend->max_connections);
+    return transfer;
+}
+
+static void exchange_free(struct exchange *exchange)
+{
+    curl_easy_cleanup(exchange->easy);
+    clear_request(exchange);
+    buf_done(&exchange->answer);
+    free(exchange);
+}
+
+void transfer_free(struct transfer *transfer, void (*drop_context)(void *context))
+{
+    if (!transfer)
+        return;
+    struct exchange *exchange;
+    while ((exchange = transfer->active) != NULL) {
+        curl_multi_remove_handle(transfer->multi, exchange->easy);
+        unlink_active(exchange);
+        drop_context(exchange->context);
+        exchange_free(exchange);
+    }
+    while ((exchange = transfer->idle) != NULL) {
+        transfer->idle = exchange->next;
+        exchange_free(exchange);
+    }
+    curl_multi_cleanup(transfer->multi); /* closes the connections; calls on_curl_socket */
+    uv_close((uv_handle_t *)&transfer->timer, free_handle_data);
+    curl_global_cleanup();
+}
