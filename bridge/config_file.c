@@ -59,7 +59,7 @@ static int open_file(const char *path, struct stat *ret_stat)
 static int read_file(const char *path, size_t most_bytes, char **ret_text, size_t *ret_bytes,
                      mode_t *ret_mode)
 {
-    struct stat found;
+    struct stat found = {0};
     int fd = open_file(path, &found);
 
     if (fd < 0)
@@ -147,7 +147,7 @@ static int fetch_secret(void *context, const char *name, char **ret_value, char 
 
 static int file_readable(void *context, const char *path, char **ret_why)
 {
-    struct stat found;
+    struct stat found = {0};
     int fd = open_file(path, &found);
 
     (void)context;

@@ -228,9 +228,9 @@ static void on_wake(uv_timer_t *timer)
 {
     struct deliver *deliver = timer->data;
     deliver->wake_at_ms = INT64_MAX;
+    int64_t now_ms = clock_uptime_ms(); /* before the pumps, or a wait that ends after them gets lost */
     for (size_t i = 0; i < deliver->config->backend_count; i++)
         deliver_pump(deliver, &deliver->backends[i]);
-    int64_t now_ms = clock_uptime_ms();
     for (size_t i = 0; i < deliver->config->backend_count; i++)
         wake_for_scope(deliver, &deliver->backends[i].destination.scope, now_ms);
     for (size_t i = 0; i < deliver->config->route_count; i++) {

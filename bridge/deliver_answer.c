@@ -107,8 +107,10 @@ static void announce(const struct outcome *outcome, struct scope *scope, const c
                      int64_t wait_ms)
 {
     double wait_s = (double)wait_ms / 1000;
-    if (!scope->announced && is_certain(outcome, scope)) {
+    bool news = !scope->announced || scope->announced_cause != scope->cause;
+    if (news && is_certain(outcome, scope)) {
         scope->announced = true;
+        scope->announced_cause = scope->cause;
         if (scope->cause == VERDICT_AWAY) {
             log_warning("%s %s: away: %s; next try in %.1f s", kind, name, outcome->words, wait_s);
         } else {
@@ -223,13 +225,18 @@ static void on_scope_failure(const struct outcome *outcome)
 int deliver_bury(struct deliver *deliver, struct lane *lane, int64_t id, unsigned attempts, int status,
                  const char *reason, const char *error)
 {
-    int result = queue_bury(deliver->queue, id, attempts, status, reason, error, clock_wall_ms());
+    struct message message;
+    int result = queue_fetch(deliver->queue, id, &message);
+    cleanup_free char *topic = xstrdup(result == 0 ? message.topic : "");
+    queue_release(deliver->queue);
+    if (result == 0)
+        result = queue_bury(deliver->queue, id, attempts, status, reason, error, clock_wall_ms());
     if (result != 0 && result != -ENOENT)
         return result;
     if (result == 0) {
         deliver->metrics->dead++;
-        log_warning("message %lld (route %s): set aside (%s): %s", (long long)id, lane->route->config->name,
-                    reason, error ? error : "no answer is known");
+        log_warning("message %lld (route %s, topic %s): set aside (%s): %s", (long long)id,
+                    lane->route->config->name, topic, reason, error ? error : "no answer is known");
     }
     deliver_lanes_remove(lane, id);
     return 0;

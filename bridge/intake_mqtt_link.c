@@ -30,6 +30,9 @@ enum {
 static const char *close_reason_text(const struct intake_mqtt *mqtt)
 {
     int reason = mqtt->close_reason;
+    if (mqtt->refused) /* MQTT 5.0 section 3.2.2.2, 3.1.1 section 3.2.2.3 */
+        return mqtt->use_v311 ? mosquitto_connack_string(mqtt->refusal)
+                              : mosquitto_reason_string(mqtt->refusal);
     if (reason == MQTT_RC_SESSION_TAKEN_OVER)
         return "another client took over the session: each sluice needs a client_id of its own";
     if (reason >= 128) /* a DISCONNECT of the broker, MQTT 5.0 section 3.14.2.1 */
@@ -86,8 +89,14 @@ void intake_mqtt_link_down(struct intake_mqtt *mqtt)
     if (early && mqtt->config->protocol == CONFIG_PROTOCOL_AUTO && !mqtt->v5_worked &&
         ++mqtt->closed_early % EARLY_CLOSES == 0)
         mqtt->use_v311 = !mqtt->use_v311;
-    if (mqtt->refused) /* told already, with the broker's reason */
-        why = NULL;
+    if (mqtt->refused) {
+        bool version = mqtt->refusal == MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION ||
+                       mqtt->refusal == CONNACK_REFUSED_PROTOCOL_VERSION;
+        if (version && mqtt->config->protocol == CONFIG_PROTOCOL_AUTO && !mqtt->use_v311) {
+            mqtt->use_v311 = true;
+            why = "it does not speak MQTT 5, trying 3.1.1";
+        }
+    }
     retry_later(mqtt, why);
 }
 

@@ -56,7 +56,8 @@ struct intake_mqtt {
     mosquitto_property *connect_properties;
     bool closed;      /* libmosquitto closed the socket: */
     int close_reason; /* why; MOSQ_ERR_... or an MQTT 5 reason code */
-    bool refused;     /* by a CONNACK */
+    bool refused;     /* by a CONNACK: */
+    int refusal;      /* its reason or return code */
     bool use_v311;
     bool v5_worked;
     unsigned closed_early; /* closed without a CONNACK, in a row */

@@ -211,6 +211,7 @@ int64_t queue_last_id(const struct queue *queue)
 int queue_begin(struct queue *queue)
 {
     queue->append_failed = false;
+    queue->appended = 0;
     return db_begin(&queue->db, DB_SYNC);
 }
 
@@ -240,6 +241,7 @@ int queue_append(struct queue *queue, const struct message *message, int64_t *re
         queue->append_failed = true;
         return error;
     }
+    queue->appended++;
     *ret_id = id;
     return 0;
 }
@@ -259,6 +261,10 @@ static int delete_settled(struct queue *queue, void *unused)
 
 int queue_commit(struct queue *queue)
 {
+    if (queue->appended == 0 && !queue->append_failed) {
+        queue_rollback(queue); /* nothing is worth a sync */
+        return 0;
+    }
     int error = queue->append_failed ? -EIO : delete_settled(queue, NULL);
     if (error == 0 && fault_fails("queue.commit"))
         error = -EIO;

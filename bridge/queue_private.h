@@ -29,6 +29,7 @@ struct queue {
                            rows may be on disk all the same, and a key must never
                            name two messages */
     int64_t last_id;    /* highest id committed */
+    unsigned appended;  /* in the open transaction */
     bool append_failed; /* the open transaction must be rolled back */
     int64_t *settled;   /* delivered, to be deleted */
     size_t settled_count;

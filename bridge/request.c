@@ -10,6 +10,7 @@
 enum {
     URL_LIMIT_BYTES = 256 * 1024, /* a topic has at most 65,535 bytes, each at most %XX */
     MOST_FIXED_HEADERS = 8,
+    TOPIC_HEADER_BYTES = 4096, /* servers refuse long headers, and a topic may have 65,535 bytes */
 };
 
 static void add_header(struct request *request, char *line)
@@ -78,7 +79,8 @@ int request_make(struct request *request, const struct config_backend *backend,
     add_header(request, xasprintf("Content-Type: %s", content_type(route, message)));
     add_header(request, xasprintf("Idempotency-Key: %s", message->key));
     cleanup_free char *topic = encode_for_header(message->topic);
-    add_header(request, xasprintf("Sluice-Topic: %s", topic));
+    if (strlen(topic) <= TOPIC_HEADER_BYTES)
+        add_header(request, xasprintf("Sluice-Topic: %s", topic));
     add_header(request, xasprintf("Sluice-Received: %s", received));
     if (age_ms >= 0)
         add_header(request, xasprintf("Sluice-Age: %lld", (long long)age_ms));

@@ -3,7 +3,7 @@
  * Made at delivery, not at receipt, so that a mended configuration heals what is
  * queued. No part of it can leave the backend's base URL or add a header: the
  * path comes from path.h, and what a header quotes from a topic is
- * percent-encoded.
+ * percent-encoded (and left out where that makes more than 4 KiB).
  */
 #ifndef SLUICE_REQUEST_H
 #define SLUICE_REQUEST_H

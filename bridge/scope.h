@@ -22,14 +22,15 @@
 
 struct scope {
     bool suspected;
-    bool probing;        /* the one request that may be under way */
-    bool announced;      /* the caller told people; it clears this itself */
-    bool alarmed;        /* and raised an alarm */
-    enum verdict cause;  /* VERDICT_AWAY or VERDICT_MISCONFIGURED */
-    unsigned failures;   /* probes that failed in a row, the first failure included */
-    int64_t since_ms;    /* uptime when it was first suspected */
-    int64_t retry_at_ms; /* uptime when the next probe may start */
-    uint64_t passes;     /* deliveries so far */
+    bool probing;                 /* the one request that may be under way */
+    bool announced;               /* the caller told people of this suspicion, ... */
+    enum verdict announced_cause; /* ... for this cause, ... */
+    bool alarmed;                 /* ... and raised an alarm */
+    enum verdict cause;           /* VERDICT_AWAY or VERDICT_MISCONFIGURED */
+    unsigned failures;            /* probes that failed in a row, the first failure included */
+    int64_t since_ms;             /* uptime when it was first suspected */
+    int64_t retry_at_ms;          /* uptime when the next probe may start */
+    uint64_t passes;              /* deliveries so far */
 };
 
 /* Whether a request may start now. */
