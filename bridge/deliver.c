@@ -386,6 +386,8 @@ struct deliver *deliver_new(uv_loop_t *loop, struct queue *queue, const struct c
 void deliver_restart(struct deliver *deliver, const struct config *config)
 {
     tear_down(deliver);
+    if (queue_settled_count(deliver->queue) > 0)
+        queue_settle_commit(deliver->queue); /* or they would be sent again */
     build(deliver, config);
 }
 

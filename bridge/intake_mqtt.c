@@ -176,23 +176,12 @@ static void release(struct intake_mqtt *mqtt)
     intake_released(mqtt->intake);
 }
 
-/* What could not be done inside the transaction. */
-static int do_subscriptions(struct intake_mqtt *mqtt)
-{
-    int error = 0;
-    if (mqtt->forget_due)
-        error = intake_mqtt_forget(mqtt);
-    if (error == 0 && mqtt->subscribe_due && mqtt->link == LINK_UP)
-        error = intake_mqtt_subscribe(mqtt);
-    return error;
-}
-
 static int cycle(struct intake_mqtt *mqtt)
 {
     if (!intake_mqtt_flush(mqtt))
         return 0;
     release(mqtt);
-    int error = do_subscriptions(mqtt);
+    int error = intake_mqtt_subscriptions(mqtt);
     if (error == 0)
         error = read_and_commit(mqtt);
     if (error != 0)
@@ -201,7 +190,7 @@ static int cycle(struct intake_mqtt *mqtt)
     fault_fails("intake.flush");
     if (intake_mqtt_flush(mqtt))
         release(mqtt);
-    return do_subscriptions(mqtt);
+    return intake_mqtt_subscriptions(mqtt);
 }
 
 static void on_socket(uv_poll_t *poll, int status, int events)
@@ -241,7 +230,7 @@ void intake_mqtt_work(struct intake_mqtt *mqtt)
         wait_for_lock(mqtt);
     if (mqtt->batch > 0)
         mqtt->failures = 0;
-    if (mqtt->subscribe_due || mqtt->forget_due)
+    if (mqtt->link == LINK_UP && (mqtt->subscribe_due || mqtt->forget_due))
         wait_for_lock(mqtt); /* comes by again */
     intake_mqtt_flush(mqtt); /* SUBSCRIBEs, if any */
     intake_mqtt_watch(mqtt);
@@ -317,7 +306,7 @@ struct intake_mqtt *intake_mqtt_new(uv_loop_t *loop, const struct config_broker 
 
 void intake_mqtt_resubscribe(struct intake_mqtt *mqtt)
 {
-    mqtt->subscribe_due = true;
+    mqtt->prepare_due = mqtt->subscribe_due = true;
     intake_mqtt_work(mqtt);
 }
 

@@ -6,7 +6,10 @@
  * whoever stops the program does not wait for it.
  *
  * A broker that does not speak MQTT 5 answers in one of three ways (a CONNACK of
- * either version, or by hanging up); then MQTT 3.1.1 is tried.
+ * either version, or by hanging up); then MQTT 3.1.1 is tried. So it is with one
+ * that names several subscriptions on one copy of a message (MQTT 5.0 section
+ * 3.3.2.3.8 allows it, Mosquitto never does it): libmosquitto 2.0 takes that for
+ * an error, and 3.1.1 has no such property.
  */
 #include "backoff.h"
 #include "clock.h"
@@ -45,6 +48,8 @@ static const char *close_reason_text(const struct intake_mqtt *mqtt)
         return "it does not answer";
     case MOSQ_ERR_ERRNO:
         return errno != 0 ? strerror(errno) : "the connection was lost";
+    case MOSQ_ERR_DUPLICATE_PROPERTY:
+        return "it sends one copy for several filters, which needs protocol = 3.1.1";
     case MOSQ_ERR_MALFORMED_UTF8:
         return "it sent a topic with control characters or invalid UTF-8, which MQTT forbids: find its "
                "publisher";
@@ -89,6 +94,8 @@ void intake_mqtt_link_down(struct intake_mqtt *mqtt)
     if (early && mqtt->config->protocol == CONFIG_PROTOCOL_AUTO && !mqtt->v5_worked &&
         ++mqtt->closed_early % EARLY_CLOSES == 0)
         mqtt->use_v311 = !mqtt->use_v311;
+    if (mqtt->close_reason == MOSQ_ERR_DUPLICATE_PROPERTY && mqtt->config->protocol == CONFIG_PROTOCOL_AUTO)
+        mqtt->use_v311 = true;
     if (mqtt->refused) {
         bool version = mqtt->refusal == MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION ||
                        mqtt->refusal == CONNACK_REFUSED_PROTOCOL_VERSION;
@@ -220,6 +227,7 @@ void intake_mqtt_connect(struct intake_mqtt *mqtt)
     make_properties(mqtt);
     mosquitto_int_option(mqtt->client, MOSQ_OPT_PROTOCOL_VERSION,
                          mqtt->use_v311 ? MQTT_PROTOCOL_V311 : MQTT_PROTOCOL_V5);
+    mqtt->prepare_due = true;
     mqtt->link = LINK_CONNECTING;
     mqtt->work.data = mqtt;
     uv_queue_work(mqtt->loop, &mqtt->work, connect_work, connect_done);

@@ -67,6 +67,7 @@ struct intake_mqtt {
 
     /* subscriptions */
     bool identifiers_available;
+    bool prepare_due; /* identifiers are to be read; before that, nothing is */
     bool subscribe_due;
     uint32_t *identifiers; /* by filter number */
     int *packet_ids;       /* of the SUBSCRIBEs, by filter number */
@@ -100,9 +101,8 @@ void intake_mqtt_on_connack(struct mosquitto *client, void *context, int reason,
                             const mosquitto_property *properties);
 
 /* ---- intake_mqtt_subscribe.c ---- */
-/* Both need the database and no open transaction; -EBUSY: later. */
-int intake_mqtt_subscribe(struct intake_mqtt *mqtt);
-int intake_mqtt_forget(struct intake_mqtt *mqtt);
+/* Does what is due. Needs the database and no open transaction; -EBUSY: later. */
+int intake_mqtt_subscriptions(struct intake_mqtt *mqtt);
 void intake_mqtt_subscriptions_free(struct intake_mqtt *mqtt);
 void intake_mqtt_on_suback(struct mosquitto *client, void *context, int packet_id, int count,
                            const int *granted, const mosquitto_property *properties);

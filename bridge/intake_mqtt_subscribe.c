@@ -41,7 +41,8 @@ void intake_mqtt_subscriptions_free(struct intake_mqtt *mqtt)
     mqtt->vanished_count = mqtt->filter_count = 0;
 }
 
-/* Reads what is to be done from the database, before anything is sent. */
+/* Reads what is to be done from the database. Messages that waited in the session
+ * come right behind the CONNACK, so this must be done before anything is read. */
 static int prepare(struct intake_mqtt *mqtt)
 {
     const struct route_table *routes = intake_routes(mqtt->intake);
@@ -54,7 +55,10 @@ static int prepare(struct intake_mqtt *mqtt)
         if (error != 0)
             return error;
     }
-    return queue_subscriptions(mqtt->queue, collect_vanished, mqtt);
+    int error = queue_subscriptions(mqtt->queue, collect_vanished, mqtt);
+    if (error == 0)
+        mqtt->prepare_due = false;
+    return error;
 }
 
 static void send_subscribe(struct intake_mqtt *mqtt, size_t filter)
@@ -72,11 +76,8 @@ static void send_subscribe(struct intake_mqtt *mqtt, size_t filter)
         log_error("broker: cannot subscribe to %s: %s", text, mosquitto_strerror(result));
 }
 
-int intake_mqtt_subscribe(struct intake_mqtt *mqtt)
+static void subscribe(struct intake_mqtt *mqtt)
 {
-    int error = prepare(mqtt);
-    if (error != 0)
-        return error;
     for (size_t i = 0; i < mqtt->filter_count; i++)
         send_subscribe(mqtt, i);
     for (size_t i = 0; i < mqtt->vanished_count; i++) {
@@ -85,10 +86,9 @@ int intake_mqtt_subscribe(struct intake_mqtt *mqtt)
         log_info("broker: unsubscribing from %s, which no route names any more", vanished->filter);
     }
     mqtt->subscribe_due = false;
-    return 0;
 }
 
-int intake_mqtt_forget(struct intake_mqtt *mqtt)
+static int forget(struct intake_mqtt *mqtt)
 {
     for (size_t i = 0; i < mqtt->vanished_count; i++) {
         struct vanished *vanished = &mqtt->vanished[i];
@@ -101,6 +101,18 @@ int intake_mqtt_forget(struct intake_mqtt *mqtt)
     }
     mqtt->forget_due = false;
     return 0;
+}
+
+int intake_mqtt_subscriptions(struct intake_mqtt *mqtt)
+{
+    int error = 0;
+    if (mqtt->forget_due)
+        error = forget(mqtt);
+    if (error == 0 && mqtt->prepare_due)
+        error = prepare(mqtt);
+    if (error == 0 && mqtt->subscribe_due && mqtt->link == LINK_UP)
+        subscribe(mqtt);
+    return error;
 }
 
 void intake_mqtt_on_suback(struct mosquitto *client, void *context, int packet_id, int count,

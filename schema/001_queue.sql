@@ -85,8 +85,9 @@ CREATE TABLE subscription (
 -- Views for people. Times are local, with a '?' where the clock was not set; a
 -- query in an http target is hidden, for it may carry a key. Payloads are shown
 -- as text, 200 characters at most, or in hexadecimal where they hold control
--- characters (tab and newline aside) or are no UTF-8 (which reads as U+FFFD):
--- what a device sent must not drive the reader's terminal.
+-- characters (tab and newline aside) or are no UTF-8 (which reads as U+FFFD, or
+-- as U+00A0 to U+00BF without the byte C2 that belongs before those): what a
+-- device sent must not drive the reader's terminal.
 
 CREATE VIEW pending AS
 SELECT m.id,
@@ -97,6 +98,8 @@ SELECT m.id,
        CASE WHEN instr(m.payload, x'00') = 0
                  AND CAST(m.payload AS TEXT) NOT GLOB '*[' || char(1) || '-' || char(8) || char(11) || '-' || char(31)
                                                           || char(127) || '-' || char(159) || char(65533) || ']*'
+                 AND NOT (CAST(m.payload AS TEXT) GLOB '*[' || char(160) || '-' || char(191) || ']*'
+                          AND instr(m.payload, x'C2') = 0)
             THEN substr(CAST(m.payload AS TEXT), 1, 200)
             ELSE 'x''' || hex(substr(m.payload, 1, 100)) || '''' END AS payload,
        length(m.payload) AS bytes,
@@ -123,6 +126,8 @@ SELECT d.id,
        CASE WHEN instr(d.payload, x'00') = 0
                  AND CAST(d.payload AS TEXT) NOT GLOB '*[' || char(1) || '-' || char(8) || char(11) || '-' || char(31)
                                                           || char(127) || '-' || char(159) || char(65533) || ']*'
+                 AND NOT (CAST(d.payload AS TEXT) GLOB '*[' || char(160) || '-' || char(191) || ']*'
+                          AND instr(d.payload, x'C2') = 0)
             THEN substr(CAST(d.payload AS TEXT), 1, 200)
             ELSE 'x''' || hex(substr(d.payload, 1, 100)) || '''' END AS payload,
        length(d.payload) AS bytes,

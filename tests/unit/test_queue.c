@@ -1,0 +1,452 @@
+/* The queue, with real files. */
+#include "queue_place.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+
+/* ---- in ---- */
+
+static void what_was_stored_comes_back_byte_for_byte(void **state)
+{
+    static const char bytes[] = "\0\xff\xfe{\"a\":1}\r\n\0";
+    struct message in = reading("garden/\xc3\xa9/sensor", bytes, sizeof bytes);
+    in.source = "http";
+    in.method = "POST";
+    in.target = "/api/x?user_key=secret";
+    in.content_type = "text/plain";
+    in.packet_id = 65535;
+    in.late_since_ms = 1234567890123;
+    struct queue *queue = open_queue();
+    int64_t before_ms = clock_wall_ms();
+    int64_t id = store(queue, &in);
+
+    struct message out;
+    assert_int_equal(queue_fetch(queue, id, &out), 0);
+    assert_int_equal(out.id, id);
+    assert_string_equal(out.route, in.route);
+    assert_string_equal(out.topic, in.topic);
+    assert_string_equal(out.source, in.source);
+    assert_string_equal(out.method, in.method);
+    assert_string_equal(out.target, in.target);
+    assert_string_equal(out.content_type, in.content_type);
+    assert_int_equal(out.packet_id, in.packet_id);
+    assert_int_equal(out.uptime_ms, in.uptime_ms);
+    assert_int_equal(out.late_since_ms, in.late_since_ms);
+    assert_int_equal(out.payload_bytes, sizeof bytes);
+    assert_memory_equal(out.payload, bytes, sizeof bytes);
+    assert_int_equal(out.attempts, 0);
+    assert_true(out.this_boot);
+    assert_true(out.received_ms > before_ms - 1000 && out.received_ms < before_ms + 1000);
+    queue_release(queue);
+    queue_close(queue);
+}
+
+static void what_is_absent_stays_absent(void **state)
+{
+    struct queue *queue = open_queue();
+    struct message in = reading("a", NULL, 0);
+    in.packet_id = 0;
+    int64_t id = store(queue, &in);
+    struct message out;
+    assert_int_equal(queue_fetch(queue, id, &out), 0);
+    assert_int_equal(out.payload_bytes, 0);
+    assert_null(out.method);
+    assert_null(out.target);
+    assert_null(out.content_type);
+    assert_int_equal(out.packet_id, 0);
+    assert_int_equal(out.late_since_ms, 0);
+    queue_release(queue);
+    assert_int_equal(queue_fetch(queue, id + 1, &out), -ENOENT);
+    queue_close(queue);
+    assert_answer("SELECT typeof(payload), length(payload), packet_id, late_since_ms FROM message",
+                  "blob|0|-|-");
+}
+
+static void nobody_sees_it_before_the_commit(void **state)
+{
+    struct queue *queue = open_queue();
+    assert_int_equal(queue_last_id(queue), 0);
+    assert_int_equal(queue_begin(queue), 0);
+    struct message message = reading("a", "1", 1);
+    append(queue, &message);
+    int64_t last = append(queue, &message);
+    assert_answer("SELECT count(*) FROM message", "0");
+    assert_int_equal(queue_last_id(queue), 0);
+    assert_int_equal(queue_commit(queue), 0);
+    assert_answer("SELECT count(*) FROM message", "2");
+    assert_int_equal(queue_last_id(queue), last);
+    queue_close(queue);
+}
+
+static void a_rollback_leaves_nothing_and_uses_no_id_again(void **state)
+{
+    struct queue *queue = open_queue();
+    assert_int_equal(queue_begin(queue), 0);
+    struct message message = reading("a", "1", 1);
+    int64_t lost = append(queue, &message);
+    queue_rollback(queue);
+    assert_int_equal(queue_last_id(queue), 0);
+    struct message out;
+    assert_int_equal(queue_fetch(queue, lost, &out), -ENOENT);
+    assert_true(store_text(queue, "b", "2") > lost);
+    assert_answer("SELECT topic FROM message", "b");
+    queue_close(queue);
+}
+
+/* Storage that takes no more bytes: files may not grow beyond what they are. */
+static void a_commit_that_fails_is_rolled_back_and_told(void **state)
+{
+    struct queue *queue = open_queue();
+    int64_t kept = store_text(queue, "a", "kept");
+    struct rlimit old, none;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    none = old;
+    none.rlim_cur = 4096;
+    signal(SIGXFSZ, SIG_IGN);
+
+    assert_int_equal(queue_begin(queue), 0);
+    struct message message = reading("a", "lost", 4);
+    int64_t lost = append(queue, &message);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    int error = queue_commit(queue);
+    int trial = queue_trial_commit(queue);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_true(error < 0 && error != -EBUSY);
+    assert_true(trial < 0 && trial != -EBUSY);
+    assert_int_equal(queue_last_id(queue), kept);
+
+    assert_int_equal(queue_trial_commit(queue), 0);
+    assert_true(store_text(queue, "a", "again") > lost);
+    queue_close(queue);
+    assert_answer("SELECT CAST(payload AS TEXT) FROM message ORDER BY id", "kept\nagain");
+}
+
+static void a_trial_leaves_no_trace(void **state)
+{
+    struct queue *queue = open_queue();
+    store_text(queue, "a", "1");
+    cleanup_free char *before = ask("SELECT * FROM run, message, subscription");
+    assert_int_equal(queue_trial_commit(queue), 0);
+    assert_int_equal(queue_trial_commit(queue), 0);
+    assert_answer("SELECT * FROM run, message, subscription", before);
+    assert_answer("SELECT count(*) FROM run", "1");
+    queue_close(queue);
+}
+
+static void ids_are_in_order_of_arrival_over_restarts(void **state)
+{
+    int64_t last = 0;
+    for (int run = 0; run < 3; run++) {
+        struct queue *queue = open_queue();
+        assert_int_equal(queue_last_id(queue), last);
+        for (int i = 0; i < 3; i++) {
+            int64_t id = store_text(queue, "a", "1");
+            assert_true(id > last);
+            last = id;
+        }
+        queue_close(queue);
+    }
+}
+
+static void fetch_key(struct queue *queue, int64_t id, char key[static 48])
+{
+    struct message message;
+    assert_int_equal(queue_fetch(queue, id, &message), 0);
+    memcpy(key, message.key, sizeof message.key);
+    queue_release(queue);
+}
+
+static bool is_key(const char *key, int64_t id)
+{
+    cleanup_free char *end = xasprintf("-%lld", (long long)id);
+    return strspn(key, "0123456789abcdef") == 16 && strcmp(key + 16, end) == 0;
+}
+
+/* Ids start again when the queue was empty; keys must not. */
+static void keys_are_never_used_twice(void **state)
+{
+    enum { RUNS = 6, EACH = 3 };
+    char keys[RUNS * EACH][48];
+    int count = 0;
+    for (int run = 0; run < RUNS; run++) {
+        struct queue *queue = open_queue();
+        for (int i = 0; i < EACH; i++) {
+            int64_t id = store_text(queue, "a", "1");
+            fetch_key(queue, id, keys[count]);
+            assert_true(is_key(keys[count], id));
+            count++;
+            queue_settle(queue, id);
+        }
+        queue_close(queue);
+    }
+    for (int i = 0; i < count; i++)
+        for (int j = 0; j < i; j++)
+            assert_string_not_equal(keys[i], keys[j]);
+}
+
+static void a_message_keeps_its_key_over_restarts(void **state)
+{
+    struct queue *queue = open_queue();
+    char before[48], after[48];
+    int64_t id = store_text(queue, "a", "1");
+    fetch_key(queue, id, before);
+    for (int i = 0; i < 3; i++) {
+        queue_close(queue);
+        queue = open_queue();
+        fetch_key(queue, id, after);
+        assert_string_equal(after, before);
+    }
+    /* Set aside and left alone for some runs, it still has it. */
+    assert_int_equal(queue_bury(queue, id, 1, 400, "rejected", "no", clock_wall_ms()), 0);
+    queue_close(queue);
+    queue_close(open_queue());
+    assert_answer("SELECT idempotency_key FROM dead", before);
+    queue = open_queue();
+    int64_t next = store_text(queue, "a", "2");
+    assert_true(next > id);
+    queue_close(queue);
+}
+
+static void a_cloned_database_makes_other_keys(void **state)
+{
+    struct queue *queue = open_queue();
+    store_text(queue, "a", "1");
+    queue_close(queue);
+    cleanup_free char *clone_path = xasprintf("%s/clone.db", place.dir);
+    copy_file(place.path, clone_path);
+
+    struct queue *clone = NULL;
+    char *why = NULL;
+    assert_int_equal(queue_open(clone_path, &clone, &why), 0);
+    queue = open_queue();
+    char key[48], clone_key[48];
+    int64_t id = store_text(queue, "a", "2"), clone_id = store_text(clone, "a", "2");
+    assert_int_equal(id, clone_id);
+    fetch_key(queue, id, key);
+    fetch_key(clone, clone_id, clone_key);
+    assert_string_not_equal(key, clone_key);
+    queue_close(queue);
+    queue_close(clone);
+}
+
+/* ---- what is there ---- */
+
+struct seen {
+    int count;
+    int64_t ids[16];
+    char topics[16][8];
+};
+
+static void see(void *context, int64_t id, const char *route, const char *topic)
+{
+    struct seen *seen = context;
+    assert_string_equal(route, "sensor");
+    assert_true(seen->count < 16);
+    seen->ids[seen->count] = id;
+    snprintf(seen->topics[seen->count++], sizeof seen->topics[0], "%s", topic);
+}
+
+static void a_scan_gives_ranges_in_order(void **state)
+{
+    struct queue *queue = open_queue();
+    int64_t ids[10];
+    for (int i = 0; i < 10; i++) {
+        char topic[8];
+        snprintf(topic, sizeof topic, "t/%c", (char)('0' + i));
+        ids[i] = store_text(queue, topic, "1");
+    }
+    struct seen seen = {0};
+    assert_int_equal(queue_scan(queue, 0, ids[9], 100, see, &seen), 10);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(seen.ids[i], ids[i]);
+    assert_string_equal(seen.topics[9], "t/9");
+
+    seen.count = 0; /* after is excluded, up_to included */
+    assert_int_equal(queue_scan(queue, ids[2], ids[5], 100, see, &seen), 3);
+    assert_int_equal(seen.ids[0], ids[3]);
+    assert_int_equal(seen.ids[2], ids[5]);
+    seen.count = 0;
+    assert_int_equal(queue_scan(queue, 0, ids[9], 4, see, &seen), 4);
+    assert_int_equal(seen.ids[3], ids[3]);
+    seen.count = 0;
+    assert_int_equal(queue_scan(queue, ids[9], ids[9] + 5, 4, see, &seen), 0);
+    queue_close(queue);
+}
+
+/* A statement left open would keep the WAL growing for ever. */
+static void nothing_is_left_open_between_calls(void **state)
+{
+    struct queue *queue = open_queue();
+    struct seen seen = {0};
+    int64_t id = store_text(queue, "a", "1");
+    struct message message;
+    assert_int_equal(queue_scan(queue, 0, id, 1, see, &seen), 1);
+    assert_int_equal(queue_fetch(queue, id, &message), 0);
+    queue_release(queue);
+    sqlite3 *other = look(SQLITE_OPEN_READWRITE);
+    assert_answer("SELECT 1", "1");
+    cleanup_free char *result = ask_with(other, "PRAGMA wal_checkpoint(TRUNCATE)");
+    assert_string_equal(result, "0|0|0"); /* not busy, nothing left in it */
+    sqlite3_close(other);
+    queue_close(queue);
+}
+
+/* ---- out ---- */
+
+static void settled_is_deleted_by_a_commit_of_its_own(void **state)
+{
+    struct queue *queue = open_queue();
+    int64_t first = store_text(queue, "a", "1");
+    store_text(queue, "b", "2");
+    queue_settle(queue, first);
+    assert_int_equal(queue_settled_count(queue), 1);
+    assert_answer("SELECT count(*) FROM message", "2");
+    assert_int_equal(queue_settle_commit(queue), 0);
+    assert_int_equal(queue_settled_count(queue), 0);
+    assert_answer("SELECT topic FROM message", "b");
+    queue_close(queue);
+}
+
+static void settled_rides_on_the_next_commit(void **state)
+{
+    struct queue *queue = open_queue();
+    queue_settle(queue, store_text(queue, "a", "1"));
+    assert_int_equal(queue_begin(queue), 0);
+    struct message message = reading("b", "2", 1);
+    append(queue, &message);
+    queue_rollback(queue);
+    assert_int_equal(queue_settled_count(queue), 1); /* not forgotten by a rollback */
+    store_text(queue, "c", "3");
+    assert_int_equal(queue_settled_count(queue), 0);
+    assert_answer("SELECT topic FROM message", "c");
+    queue_close(queue);
+}
+
+static void settled_is_deleted_when_it_closes(void **state)
+{
+    struct queue *queue = open_queue();
+    for (int i = 0; i < 300; i++)
+        queue_settle(queue, store_text(queue, "a", "1"));
+    queue_close(queue);
+    assert_answer("SELECT count(*) FROM message", "0");
+}
+
+static void blame_is_noted_and_kept(void **state)
+{
+    struct queue *queue = open_queue();
+    int64_t id = store_text(queue, "a", "1");
+    assert_int_equal(queue_blame(queue, id, 3, 409, "conflict"), 0);
+    assert_answer("SELECT attempts, last_status, last_error FROM pending", "3|409|conflict");
+    assert_int_equal(queue_blame(queue, id, 4, 0, NULL), 0);
+    assert_answer("SELECT attempts, last_status, last_error FROM pending", "4|-|-");
+    queue_close(queue);
+    queue = open_queue();
+    struct message message;
+    assert_int_equal(queue_fetch(queue, id, &message), 0);
+    assert_int_equal(message.attempts, 4);
+    queue_release(queue);
+    queue_close(queue);
+}
+
+static void the_buried_lie_among_the_dead_whole(void **state)
+{
+    struct queue *queue = open_queue();
+    struct message in = reading("a", "\0x", 2);
+    in.content_type = "text/plain";
+    int64_t id = store(queue, &in);
+    cleanup_free char *was =
+        ask("SELECT id, run, route, topic, uptime_ms, source, method, target, content_type, "
+            "packet_id, late_since_ms, hex(payload) FROM message");
+    int64_t now = clock_wall_ms();
+    assert_int_equal(queue_bury(queue, id, 5, 400, "rejected", "bad field", now), 0);
+    assert_answer("SELECT count(*) FROM message", "0");
+    assert_answer("SELECT id, run, route, topic, uptime_ms, source, method, target, content_type, "
+                  "packet_id, late_since_ms, hex(payload) FROM dead_letter",
+                  was);
+    assert_answer("SELECT attempts, last_status, last_error, reason FROM dead_letter",
+                  "5|400|bad field|rejected");
+    cleanup_free char *died = xasprintf("%lld", (long long)now);
+    assert_answer("SELECT died_ms FROM dead_letter", died);
+    assert_int_equal(queue_bury(queue, id, 5, 400, "rejected", "bad field", now), -ENOENT);
+    struct message out;
+    assert_int_equal(queue_fetch(queue, id, &out), -ENOENT);
+    queue_close(queue);
+}
+
+/* ---- subscriptions ---- */
+
+static void count_subscription(void *context, const char *filter, uint32_t identifier)
+{
+    char *text = context;
+    size_t used = strlen(text);
+    snprintf(text + used, 200 - used, "%s=%u ", filter, identifier);
+}
+
+static void subscriptions_keep_their_identifiers(void **state)
+{
+    struct queue *queue = open_queue();
+    uint32_t a, b, again;
+    assert_int_equal(queue_subscription_add(queue, "a/#", &a), 0);
+    assert_int_equal(queue_subscription_add(queue, "b/+", &b), 0);
+    assert_true(a >= 1 && b >= 1 && a != b && a <= 268435455 && b <= 268435455);
+    queue_close(queue);
+
+    queue = open_queue();
+    assert_int_equal(queue_subscription_add(queue, "b/+", &again), 0);
+    assert_int_equal(again, b);
+    char text[200] = "";
+    assert_int_equal(queue_subscriptions(queue, count_subscription, text), 0);
+    cleanup_free char *expected = xasprintf("a/#=%u ", a), *other = xasprintf("b/+=%u ", b);
+    assert_non_null(strstr(text, expected));
+    assert_non_null(strstr(text, other));
+    assert_int_equal(strlen(text), strlen(expected) + strlen(other));
+    queue_close(queue);
+}
+
+/* Copies that still wait at the broker carry the identifier of their filter. */
+static void an_identifier_is_never_given_to_another_filter(void **state)
+{
+    struct queue *queue = open_queue();
+    uint32_t old, next, newest;
+    assert_int_equal(queue_subscription_add(queue, "old", &old), 0);
+    assert_int_equal(queue_subscription_remove(queue, "old"), 0);
+    assert_int_equal(queue_subscription_add(queue, "next", &next), 0);
+    assert_int_not_equal(next, old);
+    assert_int_equal(queue_subscription_remove(queue, "next"), 0);
+    char text[200] = "";
+    assert_int_equal(queue_subscriptions(queue, count_subscription, text), 0);
+    assert_string_equal(text, "");
+    queue_close(queue);
+
+    queue = open_queue(); /* nor after a restart */
+    assert_int_equal(queue_subscription_add(queue, "newest", &newest), 0);
+    assert_true(newest != old && newest != next);
+    assert_int_equal(queue_subscription_remove(queue, "never seen"), 0);
+    queue_close(queue);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        in_place(what_was_stored_comes_back_byte_for_byte),
+        in_place(what_is_absent_stays_absent),
+        in_place(nobody_sees_it_before_the_commit),
+        in_place(a_rollback_leaves_nothing_and_uses_no_id_again),
+        in_place(a_commit_that_fails_is_rolled_back_and_told),
+        in_place(a_trial_leaves_no_trace),
+        in_place(ids_are_in_order_of_arrival_over_restarts),
+        in_place(keys_are_never_used_twice),
+        in_place(a_message_keeps_its_key_over_restarts),
+        in_place(a_cloned_database_makes_other_keys),
+        in_place(a_scan_gives_ranges_in_order),
+        in_place(nothing_is_left_open_between_calls),
+        in_place(settled_is_deleted_by_a_commit_of_its_own),
+        in_place(settled_rides_on_the_next_commit),
+        in_place(settled_is_deleted_when_it_closes),
+        in_place(blame_is_noted_and_kept),
+        in_place(the_buried_lie_among_the_dead_whole),
+        in_place(subscriptions_keep_their_identifiers),
+        in_place(an_identifier_is_never_given_to_another_filter),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,76 @@
+/* test_redact.c - secrets never reach what people see. */
+#include "unit.h"
+
+#include "redact.h"
+#include <string.h>
+
+static struct config_pair query[] = {{"user_key", "s3cr3t/key+1", true}, {"unit", "celsius", false}};
+static struct config_pair headers[] = {{"X-Token", "header token", true}};
+static const struct config_backend basic = {.query = query,
+                                            .query_count = ARRAY_LEN(query),
+                                            .headers = headers,
+                                            .header_count = ARRAY_LEN(headers),
+                                            .username = "pi",
+                                            .password = "raspberry"};
+static const struct config_backend bearer = {.bearer = "abc.def"};
+
+static void assert_redacted(const struct config_backend *backend, const char *words, const char *expected)
+{
+    cleanup_free char *line = redact_words(backend, words, strlen(words));
+    assert_string_equal(line, expected);
+}
+
+static void authorization_as_the_rfcs_say(void **state)
+{
+    (void)state;
+    cleanup_free char *one = redact_authorization(&basic);
+    assert_string_equal(one, "Basic cGk6cmFzcGJlcnJ5");
+    cleanup_free char *two = redact_authorization(&bearer);
+    assert_string_equal(two, "Bearer abc.def");
+    const struct config_backend none = {0};
+    assert_null(redact_authorization(&none));
+}
+
+static void secrets_are_struck_out_in_every_form(void **state)
+{
+    (void)state;
+    assert_redacted(&basic, "bad key s3cr3t/key+1!", "bad key ***!");
+    assert_redacted(&basic, "/api?user_key=s3cr3t%2Fkey%2B1&unit=celsius", "/api?user_key=***&unit=celsius");
+    assert_redacted(&basic, "X-Token: header token", "X-Token: ***");
+    assert_redacted(&basic, "Authorization: Basic cGk6cmFzcGJlcnJ5", "Authorization: Basic ***");
+    assert_redacted(&basic, "raspberryraspberry raspberry", "****** ***");
+    assert_redacted(&basic, "czNjcjN0L2tleSsx", "***"); /* base64 */
+    assert_redacted(&bearer, "token abc.def expired", "token *** expired");
+}
+
+static void one_line_without_control_characters(void **state)
+{
+    (void)state;
+    assert_redacted(&bearer, "  a\r\nb\t\x1b[31mc  ", "a b [31mc");
+    assert_redacted(&bearer, "", "");
+    assert_redacted(&bearer, "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f");
+    assert_redacted(&bearer, "\xff\xfe!",
+                    "?"
+                    "?!");
+}
+
+static void cut_between_characters(void **state)
+{
+    (void)state;
+    char words[REDACT_WORDS_BYTES + 10];
+    memset(words, 'x', sizeof words);
+    memcpy(words + REDACT_WORDS_BYTES - 1, "\xc3\xbc", 2);
+    cleanup_free char *line = redact_words(&bearer, words, sizeof words);
+    assert_int_equal(strlen(line), REDACT_WORDS_BYTES - 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(authorization_as_the_rfcs_say),
+        cmocka_unit_test(secrets_are_struck_out_in_every_form),
+        cmocka_unit_test(one_line_without_control_characters),
+        cmocka_unit_test(cut_between_characters),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

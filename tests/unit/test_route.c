@@ -1,0 +1,180 @@
+#include "unit.h"
+
+#include "route.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static char *sensor_topics[] = {"garden/+/sensor", "house/#"};
+static char *all_topics[] = {"#"};
+static char *both_topics[] = {"garden/#", "garden/+/sensor"};
+static char *state_topics[] = {"garden/+/state"};
+
+enum { SENSOR, ALL, BOTH, STATE };
+static struct config_route routes[] = {
+    [SENSOR] = {.name = "sensor", .topics = sensor_topics, .topic_count = 2},
+    [ALL] = {.name = "all", .topics = all_topics, .topic_count = 1},
+    [BOTH] = {.name = "both", .topics = both_topics, .topic_count = 2},
+    [STATE] = {.name = "state", .topics = state_topics, .topic_count = 1, .retained = true},
+};
+static const struct config config = {.routes = routes, .route_count = ARRAY_LEN(routes)};
+
+/* The distinct filters, in order. */
+enum { GARDEN_SENSOR, HOUSE, EVERYTHING, GARDEN, GARDEN_STATE, FILTERS };
+
+static int make_table(void **state)
+{
+    *state = route_table_new(&config);
+    return 0;
+}
+
+static int free_table(void **state)
+{
+    route_table_free(*state);
+    return 0;
+}
+
+#define NAMES_BYTES 200
+
+static void note(void *context, size_t route)
+{
+    char *served = context;
+    snprintf(served + strlen(served), NAMES_BYTES - strlen(served), "%s ", routes[route].name);
+}
+
+/* The names of the routes that a copy serves, each with a space behind it. */
+static const char *served(struct route_table *table, const char *topic, bool retained, const size_t *filters,
+                          size_t filter_count)
+{
+    static char names[NAMES_BYTES];
+    names[0] = '\0';
+    route_table_serve(table, topic, retained, filters, filter_count, note, names);
+    return names;
+}
+
+static void filters_are_distinct_and_in_order(void **state)
+{
+    static const char *const expected[FILTERS] = {
+        [GARDEN_SENSOR] = "garden/+/sensor", [HOUSE] = "house/#", [EVERYTHING] = "#", [GARDEN] = "garden/#",
+        [GARDEN_STATE] = "garden/+/state",
+    };
+    assert_int_equal(route_table_filter_count(*state), FILTERS);
+    for (size_t i = 0; i < FILTERS; i++) {
+        assert_string_equal(route_table_filter(*state, i), expected[i]);
+        assert_int_equal(route_table_find_filter(*state, expected[i]), i);
+    }
+    assert_true(route_table_find_filter(*state, "garden") == SIZE_MAX);
+}
+
+static void a_copy_for_all_filters_serves_every_route_once(void **state)
+{
+    assert_string_equal(served(*state, "garden/a/sensor", false, NULL, 0), "sensor all both ");
+    assert_string_equal(served(*state, "garden/a/state", false, NULL, 0), "all both state ");
+    assert_string_equal(served(*state, "house", false, NULL, 0), "sensor all ");
+    assert_string_equal(served(*state, "elsewhere", false, NULL, 0), "all ");
+    assert_string_equal(served(*state, "$SYS/x", false, NULL, 0), "");
+}
+
+/* The broker sends one copy for each subscription that matches; together they
+ * must serve each route exactly once. */
+static void copies_per_filter_serve_every_route_once(void **state)
+{
+    static const char *const topics[] = {"garden/a/sensor", "garden/a/state", "garden", "house/x",
+                                         "elsewhere"};
+    assert_string_equal(served(*state, topics[0], false, &(size_t){GARDEN_SENSOR}, 1), "sensor ");
+    assert_string_equal(served(*state, topics[0], false, &(size_t){EVERYTHING}, 1), "all ");
+    assert_string_equal(served(*state, topics[0], false, &(size_t){GARDEN}, 1), "both ");
+    for (size_t i = 0; i < ARRAY_LEN(topics); i++) {
+        char names[NAMES_BYTES] = "";
+        for (size_t filter = 0; filter < FILTERS; filter++)
+            route_table_serve(*state, topics[i], false, &filter, 1, note, names);
+        const char *all = served(*state, topics[i], false, NULL, 0);
+        assert_int_equal(strlen(names), strlen(all));
+        for (size_t route = 0; route < ARRAY_LEN(routes); route++)
+            assert_int_equal(strstr(names, routes[route].name) != NULL,
+                             strstr(all, routes[route].name) != NULL);
+    }
+}
+
+static void one_copy_for_several_filters_serves_each_route_once(void **state)
+{
+    const size_t filters[] = {GARDEN, GARDEN_SENSOR, EVERYTHING};
+    assert_string_equal(served(*state, "garden/a/sensor", false, filters, 3), "sensor all both ");
+    assert_string_equal(served(*state, "garden/a/sensor", false, filters, 2), "sensor both ");
+}
+
+static void retained_messages_serve_only_routes_that_want_them(void **state)
+{
+    assert_string_equal(served(*state, "garden/a/state", true, NULL, 0), "state ");
+    assert_string_equal(served(*state, "garden/a/state", true, &(size_t){GARDEN_STATE}, 1), "state ");
+    assert_string_equal(served(*state, "garden/a/sensor", true, NULL, 0), "");
+}
+
+static void no_routes_serve_nothing(void **state)
+{
+    const struct config empty = {0};
+    struct route_table *table = route_table_new(&empty);
+    assert_int_equal(route_table_filter_count(table), 0);
+    assert_string_equal(served(table, "a", false, NULL, 0), "");
+    route_table_free(table);
+    route_table_free(NULL);
+}
+
+/* Written down, not computed: a queue that was filled by another version must
+ * find its topics in the same lanes. */
+static void lanes_never_change(void **state)
+{
+    static const struct {
+        const char *topic;
+        unsigned lane;
+    } cases[] = {
+        {"", 33},
+        {"a", 59},
+        {"garden/wino-0013a2/sensor", 18},
+        {"garden/gem\xc3\xbcse/sensor", 41},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_int_equal(route_lane(CONFIG_ORDER_TOPIC, cases[i].topic, 1), cases[i].lane);
+        assert_int_equal(route_lane(CONFIG_ORDER_TOPIC, cases[i].topic, 2), cases[i].lane);
+    }
+}
+
+static void topics_spread_over_the_lanes(void **state)
+{
+    unsigned counts[ROUTE_LANES] = {0};
+    for (int i = 0; i < 6400; i++) {
+        cleanup_free char *topic = xasprintf("garden/wino-%d/sensor", i);
+        unsigned lane = route_lane(CONFIG_ORDER_TOPIC, topic, 0);
+        assert_true(lane < ROUTE_LANES);
+        counts[lane]++;
+    }
+    for (size_t lane = 0; lane < ROUTE_LANES; lane++)
+        assert_in_range(counts[lane], 50, 160); /* 100 on average */
+}
+
+static void the_order_key_picks_the_lane(void **state)
+{
+    assert_int_equal(route_lane(CONFIG_ORDER_ROUTE, "a", 1), 0);
+    assert_int_equal(route_lane(CONFIG_ORDER_ROUTE, "b", 77), 0);
+    assert_int_equal(route_lane(CONFIG_ORDER_NONE, "a", 1), 1);
+    assert_int_equal(route_lane(CONFIG_ORDER_NONE, "a", 64), 0);
+    assert_int_equal(route_lane(CONFIG_ORDER_NONE, "a", INT64_MAX), 63);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, make_table, free_table)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(filters_are_distinct_and_in_order),
+        TEST(a_copy_for_all_filters_serves_every_route_once),
+        TEST(copies_per_filter_serve_every_route_once),
+        TEST(one_copy_for_several_filters_serves_each_route_once),
+        TEST(retained_messages_serve_only_routes_that_want_them),
+        cmocka_unit_test(no_routes_serve_nothing),
+        cmocka_unit_test(lanes_never_change),
+        cmocka_unit_test(topics_spread_over_the_lanes),
+        cmocka_unit_test(the_order_key_picks_the_lane),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
