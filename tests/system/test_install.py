@@ -1,0 +1,227 @@
+"""scripts/run and scripts/install in a Debian system that has never seen sluice.
+
+A fresh tree is made with debootstrap, from the mirrors that this machine's apt uses;
+then everything happens inside it, as root, in namespaces of its own: what is started
+there ends with the command that started it, and its ports are not this machine's.
+There is no systemd running in the tree. The tests run in the order of the file, each
+on what the one before it left.
+"""
+import os
+import re
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+SOURCE = "root/sluice"
+LOOPBACK_UP = (
+    "import fcntl, socket, struct\n"
+    "fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh14x', b'lo', 0x41))\n"  # SIOCSIFFLAGS: up, running
+)
+
+
+def run(args, status=0, **more):
+    result = subprocess.run(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            text=True, errors="replace", **more)  # fmt: skip
+    assert result.returncode == status, f"{args} ended with {result.returncode}:\n{result.stdout[-6000:]}"
+    return result.stdout
+
+
+class Tree:
+    """A system in a directory."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __truediv__(self, path):
+        return self.path / path
+
+    def run(self, script, network=True, inside=True, status=0):
+        """A shell script, in the tree or (not inside) beside it, with $TREE its path.
+        Not network: with a loopback interface and nothing else."""
+        setup = 'mount -t proc proc "$TREE/proc"; '
+        if not network:
+            setup += f'/usr/bin/python3 -c "{LOOPBACK_UP}"; '
+        setup += 'exec chroot "$TREE" /bin/bash -euc "$0"' if inside else 'exec /bin/bash -euc "$0"'
+        namespaces = ["--mount", "--pid", "--fork", "--kill-child"] + ([] if network else ["--net"])
+        environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C",
+                       "HOME": "/root", "TREE": str(self.path)}  # fmt: skip
+        return run(["unshare", *namespaces, "/bin/sh", "-euc", setup, script], status, env=environment)
+
+    def install(self, arguments=""):
+        return self.run(f"cd /{SOURCE} && ./scripts/install {arguments}")
+
+    def facts(self, path):
+        """Permissions, owner and group by name, e.g. '750 root:sluice'."""
+        return self.run(f"stat -c '%a %U:%G' {path}").strip()
+
+
+def apt_sources():
+    return run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT) $(CODENAME)",
+                "Created-By: Packages", "Origin: Debian"]).splitlines()  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    sources = sorted(set(apt_sources()))
+    mirror = next(line.split()[0] for line in sources if line.split()[1] == "bookworm")
+    path = tmp_path_factory.mktemp("tree") / "debian"
+    run(["debootstrap", "--variant=minbase", "bookworm", str(path), mirror])
+    tree = Tree(path)
+    (tree / "etc/apt/sources.list").write_text(
+        "".join("deb {} {} {}\n".format(*line.split()) for line in sources if line.split()[2] == "main")
+    )
+    shutil.copy("/etc/resolv.conf", tree / "etc/resolv.conf")
+    (tree / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")  # as Debian's installer does
+    (tree / "etc/dpkg/dpkg.cfg.d/fast").write_text("force-unsafe-io\n")
+    skip = shutil.ignore_patterns(".git", "build", "__pycache__")
+    shutil.copytree(REPO, tree / SOURCE, ignore=skip, symlinks=True)
+    yield tree
+    shutil.rmtree(path.parent, ignore_errors=True)
+
+
+def test_demo_installs_what_it_needs_and_starts_no_service(tree):
+    said = tree.run(
+        f"""
+        cd /{SOURCE}
+        ./scripts/run --seconds 1
+        cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | sed 's/^/left: /'
+        """
+    )
+    assert re.search(r"^installing gcc .* mosquitto", said, re.M)
+    assert re.search(r"(\d+) readings published, \1 arrived, 0 missing", said)
+    assert "mosquitto" not in re.search(r"^left: .*", said, re.M).group()
+    assert not list((tree / "usr/sbin").glob("policy-rc.d*"))
+    assert os.listdir(tree / "tmp") == []
+
+
+@pytest.fixture(scope="module")
+def installed(tree):
+    policy = tree / "usr/sbin/policy-rc.d"  # as in every chroot: packages start nothing
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    tree.said = tree.install()
+    return tree
+
+
+def test_files_modes_and_user(installed):
+    assert installed.run("sluice --version").strip() == "sluice 0.1.0"
+    assert installed.facts("/usr/local/bin/sluice") == "755 root:root"
+    assert installed.facts("/etc/sluice") == "750 root:sluice"
+    assert installed.facts("/etc/sluice/sluice.conf") == "640 root:sluice"
+    assert installed.facts("/etc/sluice/broker_password") == "640 root:sluice"
+    assert installed.facts("/etc/sluice/device_password") == "600 root:root"
+    assert installed.facts("/var/lib/sluice") == "2750 sluice:sluice"
+    assert installed.facts("/etc/mosquitto/sluice.passwd") == "640 root:mosquitto"
+    assert (installed / "usr/local/lib/systemd/system/sluice.service").is_file()
+    assert "nologin" in installed.run("getent passwd sluice")
+    assert (installed / "usr/sbin/policy-rc.d").read_text() == "#!/bin/sh\nexit 101\n"
+
+
+def test_it_says_what_is_left_to_do(installed):
+    assert "systemctl start sluice" in installed.said
+    for name in ("broker_password", "device_password"):
+        secret = (installed / "etc/sluice" / name).read_text()
+        assert len(secret) == 20 and secret not in installed.said
+
+
+def test_first_configuration_is_valid_for_the_service_user(installed):
+    assert ": ok: 1 backends, 1 routes" in installed.run("runuser -u sluice -- sluice check")
+
+
+def test_installed_parts_work_together(installed):
+    """Installed Mosquitto and sluice, as the units start them: a device's reading is
+    taken with its password, and a person of the group reads it in the queue."""
+    said = installed.run(
+        """
+        chroot "$TREE" useradd --groups sluice reader
+        chroot "$TREE" install -d -o mosquitto /var/log/mosquitto /run/mosquitto
+        chroot --userspec=sluice:sluice "$TREE" sluice run 2>"$TREE/sluice.log" & sluice=$!
+        chroot "$TREE" mosquitto -c /etc/mosquitto/mosquitto.conf & mosquitto=$!
+        wait_for() { for i in $(seq 200); do ! "$@" || return 0; sleep 0.1; done
+                     cat "$TREE/sluice.log" "$TREE/var/log/mosquitto/mosquitto.log"; exit 1; }
+        wait_for grep -q 'broker .*: connected (MQTT 5, new session)' "$TREE/sluice.log"
+        mosquitto_pub -h 127.0.0.1 -u device -P "$(cat "$TREE/etc/sluice/device_password")" \\
+                      -t garden/wino-1/sensor -m '{"soil": 512}'
+        queue() { chroot "$TREE" runuser -u reader -- sqlite3 -readonly /var/lib/sluice/queue.db "$@"; }
+        stored() { queue 'select topic, payload from pending' | grep -F 'garden/wino-1/sensor|{"soil": 512}'; }
+        wait_for stored
+        if mosquitto_pub -h 127.0.0.1 -t garden/wino-1/sensor -m '{}'; then
+            echo "Mosquitto took a reading without a password"; exit 1
+        fi
+        kill -TERM $sluice; wait $sluice
+        queue 'select count(*) from message'
+        kill -TERM $mosquitto; wait $mosquitto
+        chroot "$TREE" stat -c '%a %U:%G' /var/lib/sluice/queue.db
+        """,
+        network=False, inside=False,
+    )  # fmt: skip
+    assert said.splitlines()[-2:] == ["1", "640 sluice:sluice"], said
+
+
+def test_upgrade_keeps_queue_passwords_and_what_was_changed(installed):
+    changed = {}
+    for path in ("etc/sluice/sluice.conf", "etc/mosquitto/conf.d/sluice.conf"):
+        with (installed / path).open("a") as file:
+            file.write("\n# a word of the owner\n")
+        changed[path] = (installed / path).read_bytes()
+    for path in ("etc/sluice/broker_password", "etc/sluice/device_password", "etc/mosquitto/sluice.passwd"):
+        changed[path] = (installed / path).read_bytes()
+    (installed / "usr/local/bin/sluice").write_text("an older one")
+    said = installed.install()
+    assert {path: (installed / path).read_bytes() for path in changed} == changed
+    assert "kept as it is: /etc/mosquitto/conf.d/sluice.conf" in said
+    assert "What is left to do" not in said
+    assert installed.run("sluice --version").strip() == "sluice 0.1.0"
+    assert installed.run("sqlite3 -readonly /var/lib/sluice/queue.db 'select count(*) from message'") == "1\n"
+
+
+def test_an_unchanged_setting_is_upgraded(installed):
+    acl = installed / "etc/mosquitto/sluice.acl"
+    shipped = installed / "usr/local/share/sluice/mosquitto-sluice.acl"
+    for path in (acl, shipped):
+        path.write_text("# as an older sluice shipped it\n")
+    installed.install()
+    assert acl.read_text() == (REPO / "config/mosquitto-sluice.acl").read_text() == shipped.read_text()
+
+
+def test_uninstall_keeps_queue_and_configuration(installed):
+    said = installed.install("--uninstall")
+    assert "kept: /etc/sluice, /var/lib/sluice" in said
+    assert "kept: /etc/mosquitto/conf.d/sluice.conf (changed here)" in said
+    for path in ("usr/local/bin/sluice", "usr/local/share/sluice", "usr/local/lib/systemd/system/sluice.service"):
+        assert not (installed / path).exists()
+    for path in ("etc/sluice/sluice.conf", "var/lib/sluice/queue.db", "etc/mosquitto/sluice.acl"):
+        assert (installed / path).exists()
+
+
+def test_purge_leaves_nothing(installed):
+    installed.install("--uninstall --purge")
+    left = installed.run(
+        "ls -d /etc/sluice /var/lib/sluice /etc/mosquitto/sluice.* /etc/mosquitto/conf.d/sluice* 2>/dev/null || true;"
+        "getent passwd sluice || getent group sluice || true"
+    )
+    assert left == ""
+
+
+def test_settings_of_a_broker_in_use_are_left_alone(installed):
+    own = installed / "etc/mosquitto/conf.d/home.conf"
+    own.write_text("listener 1883\npassword_file /etc/mosquitto/home.passwd\n")
+    said = installed.install()
+    assert "/etc/mosquitto/conf.d/home.conf:1:listener 1883" in said
+    assert not (installed / "etc/mosquitto/conf.d/sluice.conf").exists()
+    assert "\nusername" not in (installed / "etc/sluice/sluice.conf").read_text()
+
+
+def test_into_a_tree(tmp_path):
+    """--root: for those who make an image, or a package."""
+    run([REPO / "scripts/install", "--root", "image"], cwd=tmp_path)
+    binary = tmp_path / "image/usr/local/bin/sluice"
+    assert stat.S_IMODE(binary.stat().st_mode) == 0o755
+    assert run([binary, "--version"]) == "sluice 0.1.0\n"
+    assert (tmp_path / "image/etc/sluice/sluice.conf").is_file()
+    run([REPO / "scripts/install", "--root", "image", "--uninstall", "--purge"], cwd=tmp_path)
+    assert [path for path in (tmp_path / "image").rglob("*") if path.is_file()] == []
