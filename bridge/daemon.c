@@ -1,7 +1,7 @@
 /* daemon.c - the whole: builds the parts, wires them, shuts them down in order.
  *
  *     start:  queue → deliver → intake → MQTT edge → READY
- *     stop:   MQTT edge → deliver (requests under way may end) → queue
+ *     stop:   deliver (requests under way may end) → MQTT edge → queue
  *
  * One thread, one loop. A stop takes less than STOP_MOST_MS, whatever hangs; what
  * is cut off then is in the queue, or still at the broker, and comes again.
@@ -29,7 +29,7 @@
 
 enum {
     STOP_MOST_MS = 3000,
-    RELOAD_MOST_MS = 5000,
+    RELOAD_MOST_MS = 1000,
     STATUS_EVERY_MS = 10000,
 };
 
@@ -53,6 +53,7 @@ struct daemon {
     uv_prepare_t after; /* ... and end before polling: together they time the loop */
     uint64_t busy_since_ns;
     int64_t busy_commit_ms; /* metrics.commit_ms then */
+    bool reload_again;      /* SIGHUP came during a reload */
     bool stopping;
 };
 
@@ -132,9 +133,8 @@ static void on_terminate(uv_signal_t *signal, int number)
     daemon->stopping = true;
     log_notice("stopping (%s)", number == SIGINT ? "SIGINT" : "SIGTERM");
     notify_stopping();
-    intake_mqtt_stop(daemon->mqtt);
     uv_timer_start(&daemon->deadline, on_stop_deadline, STOP_MOST_MS, 0);
-    deliver_pause(daemon->deliver, finish, daemon);
+    deliver_pause(daemon->deliver, intake_mqtt_is_up(daemon->mqtt), finish, daemon);
 }
 
 /* ---- reloading ---- */
@@ -153,6 +153,8 @@ static void warn_of_unchangeable(const struct config *old, const struct config *
         log_warning("[broker] and [queue] changed: that takes effect at a restart only");
 }
 
+static void reload(struct daemon *daemon);
+
 static void swap_config(void *context)
 {
     struct daemon *daemon = context;
@@ -168,6 +170,10 @@ static void swap_config(void *context)
     log_notice("configuration reloaded: %zu backends, %zu routes", daemon->config->backend_count,
                daemon->config->route_count);
     notify_ready();
+    if (daemon->reload_again) {
+        daemon->reload_again = false;
+        reload(daemon);
+    }
 }
 
 static void on_reload_deadline(uv_timer_t *timer)
@@ -175,14 +181,12 @@ static void on_reload_deadline(uv_timer_t *timer)
     swap_config(timer->data);
 }
 
-static void on_hangup(uv_signal_t *signal, int number)
+static void reload(struct daemon *daemon)
 {
-    (void)number;
-    struct daemon *daemon = signal->data;
     if (daemon->stopping)
         return;
     if (daemon->next_config) {
-        log_info("a reload is under way already");
+        daemon->reload_again = true; /* the files may have changed since they were read */
         return;
     }
     notify_reloading();
@@ -198,7 +202,13 @@ static void on_hangup(uv_signal_t *signal, int number)
     config_errors_done(&errors);
     warn_of_unchangeable(daemon->first_config, daemon->next_config);
     uv_timer_start(&daemon->deadline, on_reload_deadline, RELOAD_MOST_MS, 0);
-    deliver_pause(daemon->deliver, swap_config, daemon);
+    deliver_pause(daemon->deliver, false, swap_config, daemon);
+}
+
+static void on_hangup(uv_signal_t *signal, int number)
+{
+    (void)number;
+    reload(signal->data);
 }
 
 /* ---- while it runs ---- */
@@ -282,8 +292,8 @@ int daemon_run(const char *config_path, struct config *config)
     start_handles(&daemon);
     daemon.deliver = deliver_new(&daemon.loop, daemon.queue, config, &daemon.metrics);
     daemon.intake = intake_new(daemon.queue, config, &daemon.metrics, on_released, &daemon);
-    daemon.mqtt = intake_mqtt_new(&daemon.loop, &config->broker, config->queue.commit_batch, daemon.intake,
-                                  daemon.queue);
+    daemon.mqtt = intake_mqtt_new(&daemon.loop, &config->broker, config->queue.commit_batch,
+                                  config->route_count, daemon.intake, daemon.queue);
     uv_timer_start(&daemon.deadline, on_loop_runs, 0, 0);
 
     uv_run(&daemon.loop, UV_RUN_DEFAULT); /* until finish() has closed every handle */

@@ -22,7 +22,8 @@
 
 enum {
     SETTLE_MS = 1000,       /* deletes get a commit of their own after this */
-    SETTLE_MOST = 500,      /* or when there are so many */
+    SETTLE_MOST = 2000,     /* or when there are so many */
+    END_RETRY_MS = 20,      /* while a stop waits for the last deletes */
     BUSY_RETRY_MS = 50,     /* someone else holds the database's lock */
     STORAGE_RETRY_MS = 5000 /* the storage fails */
 };
@@ -66,6 +67,22 @@ static int64_t pick(const struct lane *lane)
             position = 1 + turn / 2 % (lane->count - 1);
     }
     return lane->ids[(lane->first + position) % LANE_IDS];
+}
+
+/* A connection that breaks takes every request on it along. Those are tried again
+ * one by one, with nothing else on the connection: only so it shows which of
+ * them breaks it. */
+static bool must_isolate(const struct lane *lane)
+{
+    const struct suspect *suspect = &lane->suspect;
+    return suspect->isolate && suspect->id == lane->ids[lane->first];
+}
+
+/* Whether the lane must wait for the requests under way. A probe does not wait:
+ * those that hang may be what raised the suspicion. */
+static bool waits_for_others(const struct backend_state *backend, const struct lane *lane)
+{
+    return must_isolate(lane) && backend->destination.in_flight > 0 && !backend->destination.scope.suspected;
 }
 
 /* A failure counts once a neighbour passed after it. Small numbers stay in
@@ -159,6 +176,8 @@ static int launch(struct deliver *deliver, struct lane *lane)
         free(flight);
         return error;
     }
+    flight->isolated = must_isolate(lane) && backend->destination.in_flight == 0;
+    backend->isolated = flight->isolated;
     flight->backend_probe = destination_started(&backend->destination);
     flight->route_probe = scope_started(&lane->route->scope);
     lane->in_flight = true;
@@ -167,21 +186,21 @@ static int launch(struct deliver *deliver, struct lane *lane)
     return 0;
 }
 
-static void on_scan(uv_timer_t *timer);
+static void on_scan(uv_idle_t *idle);
 
 /* Has the queue read again for a lane that runs empty. */
 static void feed(struct deliver *deliver, const struct lane *lane)
 {
-    if (deliver_lanes_hungry(lane) && !uv_is_active((uv_handle_t *)&deliver->scan))
-        uv_timer_start(&deliver->scan, on_scan, 0, 0);
+    if (deliver_lanes_hungry(lane))
+        uv_idle_start(&deliver->scan, on_scan);
 }
 
 void deliver_pump(struct deliver *deliver, struct backend_state *backend)
 {
     int64_t now_ms = clock_uptime_ms();
-    while (!deliver->paused && destination_admits(&backend->destination, now_ms)) {
+    while (!deliver->paused && !backend->isolated && destination_admits(&backend->destination, now_ms)) {
         struct lane *lane = next_in_line(backend, now_ms);
-        if (!lane)
+        if (!lane || waits_for_others(backend, lane))
             return;
         TAILQ_REMOVE(&backend->line, lane, line);
         lane->in_line = false;
@@ -208,7 +227,7 @@ void deliver_wake_at(struct deliver *deliver, int64_t uptime_ms)
     deliver->wake_at_ms = uptime_ms;
     int64_t wait_ms = uptime_ms - clock_uptime_ms();
     uv_update_time(deliver->loop);
-    uv_timer_start(&deliver->wake, on_wake, wait_ms > 0 ? (uint64_t)wait_ms : 0, 0);
+    uv_timer_start(&deliver->wake, on_wake, wait_ms > 0 ? (uint64_t)wait_ms : 1, 0);
 }
 
 static void wake_for_lanes(struct deliver *deliver, struct route_state *route, int64_t now_ms)
@@ -228,6 +247,8 @@ static void on_wake(uv_timer_t *timer)
 {
     struct deliver *deliver = timer->data;
     deliver->wake_at_ms = INT64_MAX;
+    if (deliver->scan_failed)
+        uv_idle_start(&deliver->scan, on_scan);
     int64_t now_ms = clock_uptime_ms(); /* before the pumps, or a wait that ends after them gets lost */
     for (size_t i = 0; i < deliver->config->backend_count; i++)
         deliver_pump(deliver, &deliver->backends[i]);
@@ -241,12 +262,17 @@ static void on_wake(uv_timer_t *timer)
 
 /* ---- reading the queue ---- */
 
-static void on_scan(uv_timer_t *timer)
+static void on_scan(uv_idle_t *idle)
 {
-    struct deliver *deliver = timer->data;
+    struct deliver *deliver = idle->data;
     int more = deliver_lanes_step(deliver);
-    if (more != 0)
-        uv_timer_start(&deliver->scan, on_scan, more < 0 ? (uint64_t)storage_retry_ms(more) : 0, 0);
+    if (more > 0)
+        uv_idle_start(idle, on_scan);
+    else
+        uv_idle_stop(idle);
+    deliver->scan_failed = more < 0;
+    if (more < 0)
+        deliver_wake_at(deliver, clock_uptime_ms() + storage_retry_ms(more));
     for (size_t i = 0; i < deliver->config->backend_count; i++)
         deliver_pump(deliver, &deliver->backends[i]);
 }
@@ -260,9 +286,14 @@ void deliver_released(struct deliver *deliver)
 
 /* ---- deletes ---- */
 
+static bool is_end_awaited(const struct deliver *deliver)
+{
+    return queue_settled_count(deliver->queue) > 0 || queue_confirmed_id(deliver->queue) < deliver->end_id;
+}
+
 static void check_idle(struct deliver *deliver)
 {
-    if (!deliver->idle || deliver->in_flight > 0 || queue_settled_count(deliver->queue) > 0)
+    if (!deliver->idle || deliver->in_flight > 0 || (deliver->to_end && is_end_awaited(deliver)))
         return;
     deliver_idle_fn *idle = deliver->idle;
     deliver->idle = NULL;
@@ -278,13 +309,17 @@ static void on_settle(uv_timer_t *timer)
         if (error != 0)
             uv_timer_start(timer, on_settle, (uint64_t)storage_retry_ms(error), 0);
     }
+    if (deliver->to_end && is_end_awaited(deliver))
+        uv_timer_start(timer, on_settle, END_RETRY_MS, 0);
+    else if (queue_unconfirmed_count(deliver->queue) > 0 && !uv_is_active((uv_handle_t *)timer))
+        uv_timer_start(timer, on_settle, SETTLE_MS, 0);
     check_idle(deliver);
 }
 
 void deliver_settled(struct deliver *deliver)
 {
     bool set = uv_is_active((uv_handle_t *)&deliver->settle);
-    if (queue_settled_count(deliver->queue) == SETTLE_MOST)
+    if (queue_settled_count(deliver->queue) % SETTLE_MOST == 0)
         on_settle(&deliver->settle);
     else if (!set)
         uv_timer_start(&deliver->settle, on_settle, SETTLE_MS, 0);
@@ -309,9 +344,11 @@ void deliver_landed(struct deliver *deliver, struct lane *lane)
         settle_soon(deliver);
 }
 
-void deliver_pause(struct deliver *deliver, deliver_idle_fn *idle, void *context)
+void deliver_pause(struct deliver *deliver, bool to_end, deliver_idle_fn *idle, void *context)
 {
     deliver->paused = true;
+    deliver->to_end = to_end;
+    deliver->end_id = queue_last_id(deliver->queue);
     deliver->idle = idle;
     deliver->idle_context = context;
     if (deliver->in_flight == 0)
@@ -341,10 +378,10 @@ static void build(struct deliver *deliver, const struct config *config)
             route->lanes[j].route = route;
     }
     deliver->frontier = 0;
-    deliver->paused = false;
+    deliver->paused = deliver->to_end = false;
     deliver->idle = NULL;
     deliver->wake_at_ms = INT64_MAX;
-    uv_timer_start(&deliver->scan, on_scan, 0, 0);
+    uv_idle_start(&deliver->scan, on_scan);
 }
 
 static void free_flight(void *flight)
@@ -362,7 +399,7 @@ static void tear_down(struct deliver *deliver)
     free(deliver->routes);
     deliver->in_flight = 0;
     uv_timer_stop(&deliver->wake);
-    uv_timer_stop(&deliver->scan);
+    uv_idle_stop(&deliver->scan);
 }
 
 struct deliver *deliver_new(uv_loop_t *loop, struct queue *queue, const struct config *config,
@@ -373,12 +410,11 @@ struct deliver *deliver_new(uv_loop_t *loop, struct queue *queue, const struct c
     deliver->queue = queue;
     deliver->metrics = metrics;
     deliver->tail = queue_last_id(queue);
-    uv_timer_t *const timers[] = {&deliver->wake, &deliver->settle, &deliver->scan};
-    for (size_t i = 0; i < ARRAY_LEN(timers); i++) {
-        uv_timer_init(loop, timers[i]);
-        timers[i]->data = deliver;
-        deliver->open_handles++;
-    }
+    uv_timer_init(loop, &deliver->wake);
+    uv_timer_init(loop, &deliver->settle);
+    uv_idle_init(loop, &deliver->scan);
+    deliver->wake.data = deliver->settle.data = deliver->scan.data = deliver;
+    deliver->open_handles = 3;
     build(deliver, config);
     return deliver;
 }
@@ -386,8 +422,6 @@ struct deliver *deliver_new(uv_loop_t *loop, struct queue *queue, const struct c
 void deliver_restart(struct deliver *deliver, const struct config *config)
 {
     tear_down(deliver);
-    if (queue_settled_count(deliver->queue) > 0)
-        queue_settle_commit(deliver->queue); /* or they would be sent again */
     build(deliver, config);
 }
 

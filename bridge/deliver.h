@@ -24,10 +24,11 @@ struct deliver *deliver_new(uv_loop_t *loop, struct queue *queue, const struct c
  * out: they may be delivered. */
 void deliver_released(struct deliver *deliver);
 
-/* Starts nothing more; calls idle, from the loop, when no request is
- * under way and what was delivered is deleted. */
+/* Starts nothing more; calls idle, from the loop, when no request is under way.
+ * to_end: not before what was stored until now is confirmed (see queue_confirm),
+ * and what was delivered is deleted. */
 typedef void deliver_idle_fn(void *context);
-void deliver_pause(struct deliver *deliver, deliver_idle_fn *idle, void *context);
+void deliver_pause(struct deliver *deliver, bool to_end, deliver_idle_fn *idle, void *context);
 
 /* Starts over with another configuration (or the same): what is under way is
  * dropped and will be sent again under the same keys, suspicions are forgotten.

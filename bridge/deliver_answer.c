@@ -74,7 +74,11 @@ static void remember(const struct outcome *outcome, const struct scope *scope)
         deliver_suspect_clear(suspect);
     suspect->id = outcome->flight->id;
     suspect->attempts = outcome->flight->attempts;
-    suspect->owed = true;
+    /* What broke together with others is not evidence against this one. */
+    bool shared =
+        outcome->reply->failure == TRANSFER_BROKEN && lane->route->backend->destination.http_version == 2;
+    suspect->isolate = shared;
+    suspect->owed = !shared || outcome->flight->isolated;
     suspect->scope = scope;
     suspect->passes = scope->passes;
     suspect->status = outcome->reply->status;
@@ -189,6 +193,12 @@ static void own_fault(const struct outcome *outcome)
     deliver_wake_at(outcome->flight->deliver, lane->not_before_ms);
 }
 
+/* Whether this failure is evidence against its message. */
+static bool lane_owes(const struct flight *flight)
+{
+    return flight->lane->suspect.id == flight->id && flight->lane->suspect.owed;
+}
+
 /* Away and misconfigured. */
 static void on_scope_failure(const struct outcome *outcome)
 {
@@ -201,7 +211,7 @@ static void on_scope_failure(const struct outcome *outcome)
     if (!whole_backend && !route->backend->by_routes)
         acquit_backend(outcome, false);
     remember(outcome, scope);
-    if (flight->convicted && !scope->suspected) {
+    if (flight->convicted && lane_owes(flight) && !scope->suspected) {
         scope_unstarted(&route->scope, flight->route_probe);
         scope_unstarted(&route->backend->destination.scope, flight->backend_probe);
         own_fault(outcome);
@@ -326,10 +336,13 @@ void deliver_answer(struct flight *flight, const struct reply *reply)
     struct outcome outcome = {
         .flight = flight,
         .reply = reply,
-        .verdict = verdict_of(reply->failure, reply->status, clock_synchronised()),
+        .verdict = verdict_of(reply->failure, reply->status,
+                              reply->failure == TRANSFER_CERTIFICATE_TIME && clock_synchronised()),
         .now_ms = clock_uptime_ms(),
     };
     destination_ended(&backend->destination, reply->http_version);
+    if (flight->isolated)
+        backend->isolated = false;
     if (outcome.verdict != VERDICT_DELIVERED)
         outcome.words = describe(backend->config, reply);
     switch (outcome.verdict) {

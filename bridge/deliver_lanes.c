@@ -88,7 +88,7 @@ static void visit_new(void *context, int64_t id, const char *route_name, const c
     struct step *step = context;
     step->last = id;
     struct lane *lane = lane_of(step->deliver, route_name, topic, id);
-    if (!lane || lane->behind)
+    if (!lane || lane->behind || queue_is_settled(step->deliver->queue, id))
         return;
     if (lane->count < LANE_IDS) {
         push(lane, id);
@@ -108,7 +108,7 @@ static void visit_again(void *context, int64_t id, const char *route_name, const
     struct lane *lane = lane_of(step->deliver, route_name, topic, id);
     if (!lane || !lane->behind || id <= lane->horizon)
         return;
-    if (lane->horizon < step->start || lane->count == LANE_IDS)
+    if (lane->horizon < step->start || lane->count == LANE_IDS || queue_is_settled(step->deliver->queue, id))
         return;
     push(lane, id);
     lane->horizon = id;

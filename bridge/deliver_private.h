@@ -24,6 +24,7 @@ struct suspect {
     bool owed;                 /* the last failure does not count yet */
     const struct scope *scope; /* where the last failure was */
     uint64_t passes;           /* scope->passes then */
+    bool isolate;              /* the connection broke under it and others: which of them was it? */
     unsigned alone;            /* failures while no other lane had work */
     int status;                /* of the last failure */
     char *error;               /* its words, secrets struck out */
@@ -62,6 +63,7 @@ struct backend_state {
     struct transfer *transfer;
     struct lane_line line; /* lanes with work and no request under way, in turn */
     unsigned busy_lanes;
+    bool isolated;  /* the request under way must stay alone */
     bool by_routes; /* it is suspected because several of its routes are */
 };
 
@@ -71,6 +73,7 @@ struct flight {
     struct lane *lane;
     int64_t id;
     bool backend_probe, route_probe;
+    bool isolated;  /* nothing else was on the connection */
     bool convicted; /* an earlier failure of this message counts already */
     unsigned attempts;
 };
@@ -79,7 +82,8 @@ struct deliver {
     uv_loop_t *loop;
     uv_timer_t wake;    /* the next wait that is over */
     uv_timer_t settle;  /* when deletes get a commit of their own */
-    uv_timer_t scan;    /* goes on reading the queue, step by step */
+    uv_idle_t scan;     /* goes on reading the queue, a step each time the loop comes round */
+    bool scan_failed;   /* to be tried again when wake fires */
     int64_t wake_at_ms; /* INT64_MAX: wake is not set */
     struct queue *queue;
     const struct config *config;
@@ -89,7 +93,8 @@ struct deliver {
     int64_t frontier; /* lanes that are not behind have seen all up to here */
     int64_t tail;     /* and there is no message after this to be seen yet */
     unsigned in_flight;
-    bool paused;
+    bool paused, to_end;
+    int64_t end_id; /* the last message that must be confirmed then */
     deliver_idle_fn *idle;
     void *idle_context;
     int open_handles; /* the memory can go when none is */

@@ -85,8 +85,10 @@ static void on_message(struct mosquitto *client, void *context, const struct mos
         .filters = filters,
         .filter_count = filters_of(mqtt, properties, filters),
     };
-    intake_take(mqtt->intake, &message);
     mqtt->batch++;
+    if (intake_mqtt_is_duplicate(mqtt, packet))
+        return; /* it is acknowledged with the others */
+    intake_take(mqtt->intake, &message);
     fault_fails("intake.read");
     if (fault_fails("intake.own"))
         queue_own_packets(mqtt);
@@ -150,6 +152,10 @@ static int read_and_commit(struct intake_mqtt *mqtt)
     read_batch(mqtt);
     error = intake_commit(mqtt->intake);
     mqtt->in_transaction = false;
+    if (error == 0)
+        replay_committed(mqtt->replay);
+    else
+        replay_discarded(mqtt->replay);
     return error == -EBUSY ? -EIO : error;
 }
 
@@ -187,7 +193,8 @@ static int cycle(struct intake_mqtt *mqtt)
     if (error != 0)
         return error;
     mqtt->release_due = mqtt->release_due || mqtt->batch > 0;
-    fault_fails("intake.flush");
+    if (mqtt->batch > 0)
+        fault_fails("intake.flush");
     if (intake_mqtt_flush(mqtt))
         release(mqtt);
     return intake_mqtt_subscriptions(mqtt);
@@ -232,7 +239,8 @@ void intake_mqtt_work(struct intake_mqtt *mqtt)
         mqtt->failures = 0;
     if (mqtt->link == LINK_UP && (mqtt->subscribe_due || mqtt->forget_due))
         wait_for_lock(mqtt); /* comes by again */
-    intake_mqtt_flush(mqtt); /* SUBSCRIBEs, if any */
+    intake_mqtt_sync(mqtt);
+    intake_mqtt_flush(mqtt); /* what became due meanwhile */
     intake_mqtt_watch(mqtt);
 }
 
@@ -279,7 +287,8 @@ static void give_credentials(struct intake_mqtt *mqtt)
 }
 
 struct intake_mqtt *intake_mqtt_new(uv_loop_t *loop, const struct config_broker *broker,
-                                    unsigned commit_batch, struct intake *intake, struct queue *queue)
+                                    unsigned commit_batch, size_t route_count, struct intake *intake,
+                                    struct queue *queue)
 {
     mosquitto_lib_init();
     struct intake_mqtt *mqtt = xcalloc(1, sizeof *mqtt);
@@ -296,6 +305,7 @@ struct intake_mqtt *intake_mqtt_new(uv_loop_t *loop, const struct config_broker 
     mosquitto_threaded_set(mqtt->client, true);
     intake_mqtt_set_callbacks(mqtt);
     give_credentials(mqtt);
+    intake_mqtt_replay_init(mqtt, route_count);
     uv_timer_init(loop, &mqtt->tick);
     uv_timer_init(loop, &mqtt->again);
     mqtt->tick.data = mqtt->again.data = mqtt;
@@ -308,6 +318,11 @@ void intake_mqtt_resubscribe(struct intake_mqtt *mqtt)
 {
     mqtt->prepare_due = mqtt->subscribe_due = true;
     intake_mqtt_work(mqtt);
+}
+
+bool intake_mqtt_is_up(const struct intake_mqtt *mqtt)
+{
+    return mqtt->link == LINK_UP;
 }
 
 bool intake_mqtt_stop(struct intake_mqtt *mqtt)
@@ -335,6 +350,7 @@ static void on_closed(uv_handle_t *handle)
     mosquitto_lib_cleanup();
     mosquitto_property_free_all(&mqtt->connect_properties);
     intake_mqtt_subscriptions_free(mqtt);
+    replay_free(mqtt->replay);
     free(mqtt);
 }
 

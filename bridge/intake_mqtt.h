@@ -12,10 +12,13 @@ struct intake_mqtt;
 /* Starts to connect, and goes on for ever. Keeps everything that it is given;
  * broker is the configuration at start (a reload does not change it). */
 struct intake_mqtt *intake_mqtt_new(uv_loop_t *loop, const struct config_broker *broker,
-                                    unsigned commit_batch, struct intake *intake, struct queue *queue);
+                                    unsigned commit_batch, size_t route_count, struct intake *intake,
+                                    struct queue *queue);
 
 /* The routes changed: subscribes and unsubscribes. */
 void intake_mqtt_resubscribe(struct intake_mqtt *mqtt);
+
+bool intake_mqtt_is_up(const struct intake_mqtt *mqtt);
 
 /* Disconnects; the session and what is not acknowledged stay at the broker.
  * Returns false when a connection attempt hangs in a system call and cannot be

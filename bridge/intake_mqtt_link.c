@@ -151,6 +151,7 @@ void intake_mqtt_on_connack(struct mosquitto *client, void *context, int reason,
     mosquitto_property_read_byte(properties, MQTT_PROP_SUBSCRIPTION_ID_AVAILABLE, &available, false);
     mqtt->identifiers_available = !mqtt->use_v311 && available;
     mqtt->subscribe_due = true;
+    intake_mqtt_expect_replay(mqtt, flags & SESSION_PRESENT);
     log_notice("broker %s:%u: connected (MQTT %s, %s)", config->host, config->port,
                mqtt->use_v311 ? "3.1.1" : "5", flags & SESSION_PRESENT ? "session resumed" : "new session");
 }

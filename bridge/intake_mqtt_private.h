@@ -2,6 +2,7 @@
  * includes it.
  *
  *   intake_mqtt.c            read, commit, and only then write
+ *   intake_mqtt_replay.c     what the broker sends again, and until when
  *   intake_mqtt_link.c       connecting, and connecting again
  *   intake_mqtt_subscribe.c  the topic filters held at the broker
  *
@@ -19,6 +20,7 @@
 #define SLUICE_INTAKE_MQTT_PRIVATE_H
 
 #include "intake_mqtt.h"
+#include "replay.h"
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
 
@@ -46,7 +48,9 @@ struct intake_mqtt {
     uv_timer_t again; /* LINK_DOWN: connect; otherwise: the database was locked */
     bool lock_wait;
     bool in_transaction;
-    unsigned batch;   /* messages in it */
+    unsigned batch; /* messages in it */
+    struct replay *replay;
+    bool dup;         /* flag of the PUBLISH that is about to be handed over */
     bool release_due; /* committed, and the acknowledgements are not all out */
 
     /* connecting */
@@ -76,6 +80,11 @@ struct intake_mqtt {
     size_t vanished_count;
     bool forget_due;
 
+    /* a round trip behind the acknowledgements */
+    int sync_packet_id; /* 0: none is under way */
+    int64_t sync_id;    /* the highest message id that it confirms */
+    int64_t confirmed_id;
+
     int open_handles; /* the memory can go when none is */
 };
 
@@ -88,6 +97,18 @@ void intake_mqtt_work(struct intake_mqtt *mqtt);
 bool intake_mqtt_flush(struct intake_mqtt *mqtt);
 void intake_mqtt_watch(struct intake_mqtt *mqtt);
 void intake_mqtt_set_callbacks(struct intake_mqtt *mqtt);
+
+/* ---- intake_mqtt_replay.c ---- */
+/* route_count: rows that one message may have. */
+void intake_mqtt_replay_init(struct intake_mqtt *mqtt, size_t route_count);
+/* A CONNACK came. */
+void intake_mqtt_expect_replay(struct intake_mqtt *mqtt, bool session_present);
+bool intake_mqtt_is_duplicate(struct intake_mqtt *mqtt, const struct mosquitto_message *packet);
+/* Asks the broker for a sign that it read our acknowledgements, unless it knows
+ * of all of them, or one is under way. */
+void intake_mqtt_sync(struct intake_mqtt *mqtt);
+/* Whether this UNSUBACK is the sign. */
+bool intake_mqtt_synced(struct intake_mqtt *mqtt, int packet_id);
 
 /* ---- intake_mqtt_link.c ---- */
 /* Gives the connection up and tries again later. */

@@ -141,6 +141,8 @@ void intake_mqtt_on_unsuback(struct mosquitto *client, void *context, int packet
     (void)client;
     (void)properties;
     struct intake_mqtt *mqtt = context;
+    if (intake_mqtt_synced(mqtt, packet_id))
+        return;
     for (size_t i = 0; i < mqtt->vanished_count; i++)
         if (mqtt->vanished[i].packet_id == packet_id)
             mqtt->vanished[i].gone = mqtt->forget_due = true;

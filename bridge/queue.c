@@ -36,6 +36,10 @@ static const char *const statement_sql[Q_STATEMENTS] = {
         "SELECT m.route, m.topic, m.uptime_ms, m.source, m.method, m.target, m.content_type, m.packet_id,"
         " m.late_since_ms, m.attempts, m.payload, r.token, r.boot_id, r.epoch_ms, r.synchronised"
         " FROM message AS m JOIN run AS r ON r.id = m.run WHERE m.id = ?1",
+    [Q_PACKETS] =
+        "SELECT * FROM (SELECT id, packet_id, topic, payload FROM message WHERE packet_id IS NOT NULL"
+        " UNION ALL SELECT id, packet_id, topic, payload FROM dead_letter WHERE packet_id IS NOT NULL"
+        " ORDER BY id DESC LIMIT ?1) ORDER BY id",
     [Q_BLAME] =
         "UPDATE message SET attempts = ?2, last_status = ?3, last_error = ?4 WHERE id = ?1",
     [Q_BURY] =
@@ -45,6 +49,8 @@ static const char *const statement_sql[Q_STATEMENTS] = {
         " packet_id, late_since_ms, ?2, ?3, ?4, ?5, ?6, payload FROM message WHERE id = ?1",
     [Q_TOUCH_RUN] =
         "UPDATE run SET token = token WHERE id = ?1",
+    [Q_END_RUN] =
+        "UPDATE run SET confirmed_id = ?2 WHERE id = ?1",
     [Q_SUBSCRIPTIONS] =
         "SELECT filter, identifier FROM subscription WHERE NOT removed",
     [Q_SUBSCRIPTION_FIND] =
@@ -115,6 +121,7 @@ static const char prune_runs_sql[] =
 static int start_run(struct queue *queue, void *unused)
 {
     (void)unused;
+    queue->confirmed = query_number(queue, "SELECT confirmed_id FROM run ORDER BY id DESC LIMIT 1");
     uint64_t token;
     if (getrandom(&token, sizeof token, 0) != (ssize_t)sizeof token)
         return -EIO;
@@ -158,7 +165,8 @@ static void queue_free(struct queue *queue)
         db_close(&queue->db);
     if (queue->lock_fd >= 0)
         close(queue->lock_fd);
-    free(queue->settled);
+    free(queue->settled.ids);
+    free(queue->unconfirmed.ids);
     free(queue);
 }
 
@@ -187,17 +195,29 @@ int queue_open(const char *path, struct queue **ret, char **ret_why)
     int64_t highest = query_number(queue, "SELECT max(id) FROM message");
     int64_t highest_dead = query_number(queue, "SELECT max(id) FROM dead_letter");
     queue->last_id = highest;
+    if (queue->confirmed > highest) /* ids start again when the queue is empty */
+        queue->confirmed = highest;
     queue->next_id = (highest > highest_dead ? highest : highest_dead) + 1;
     *ret = queue;
     return 0;
+}
+
+static int delete_settled(struct queue *queue, void *unused);
+
+static int end_run(struct queue *queue, void *unused)
+{
+    sqlite3_bind_int64(queue->statements[Q_END_RUN], 1, queue->run);
+    sqlite3_bind_int64(queue->statements[Q_END_RUN], 2, queue->confirmed);
+    int error = db_run(&queue->db, queue->statements[Q_END_RUN], "note the end of a run");
+    return error != 0 ? error : delete_settled(queue, unused);
 }
 
 void queue_close(struct queue *queue)
 {
     if (!queue)
         return;
-    if (queue->settled_count > 0)
-        queue_settle_commit(queue);
+    if (queue_transaction(queue, DB_LAZY, end_run, NULL) != 0)
+        log_info("queue: the last deletes are lost; those messages are sent again under the same keys");
     queue_free(queue);
 }
 
@@ -250,8 +270,8 @@ static int delete_settled(struct queue *queue, void *unused)
 {
     (void)unused;
     sqlite3_stmt *statement = queue->statements[Q_DELETE];
-    for (size_t i = 0; i < queue->settled_count; i++) {
-        sqlite3_bind_int64(statement, 1, queue->settled[i]);
+    for (size_t i = 0; i < queue->settled.count; i++) {
+        sqlite3_bind_int64(statement, 1, queue->settled.ids[i]);
         int error = db_run(&queue->db, statement, "delete what was delivered");
         if (error != 0)
             return error;
@@ -275,7 +295,7 @@ int queue_commit(struct queue *queue)
     error = db_commit(&queue->db);
     if (error != 0)
         return error;
-    queue->settled_count = 0;
+    queue->settled.count = 0;
     queue->last_id = queue->next_id - 1;
     return 0;
 }
@@ -363,26 +383,84 @@ void queue_release(struct queue *queue)
     sqlite3_reset(queue->statements[Q_FETCH]);
 }
 
+int queue_packets(struct queue *queue, unsigned limit, queue_packet_fn *visit, void *context)
+{
+    sqlite3_stmt *statement = queue->statements[Q_PACKETS];
+    sqlite3_bind_int64(statement, 1, limit);
+    int code;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW)
+        visit(context, (uint16_t)sqlite3_column_int(statement, 1),
+              (const char *)sqlite3_column_text(statement, 2), sqlite3_column_blob(statement, 3),
+              (size_t)sqlite3_column_bytes(statement, 3));
+    int error = db_result(&queue->db, code, "read the newest messages");
+    sqlite3_reset(statement);
+    return error;
+}
+
 /* ---- out ---- */
+
+static void ids_add(struct ids *ids, int64_t id)
+{
+    if (ids->count == ids->capacity) {
+        ids->capacity = ids->capacity > 0 ? 2 * ids->capacity : 64;
+        ids->ids = xrealloc(ids->ids, ids->capacity * sizeof *ids->ids);
+    }
+    ids->ids[ids->count++] = id;
+}
+
+static bool ids_have(const struct ids *ids, int64_t id)
+{
+    for (size_t i = 0; i < ids->count; i++)
+        if (ids->ids[i] == id)
+            return true;
+    return false;
+}
+
+bool queue_is_settled(const struct queue *queue, int64_t id)
+{
+    return ids_have(&queue->settled, id) || ids_have(&queue->unconfirmed, id);
+}
 
 void queue_settle(struct queue *queue, int64_t id)
 {
-    if (queue->settled_count == queue->settled_capacity) {
-        queue->settled_capacity = queue->settled_capacity > 0 ? 2 * queue->settled_capacity : 64;
-        queue->settled = xrealloc(queue->settled, queue->settled_capacity * sizeof *queue->settled);
+    ids_add(id <= queue->confirmed ? &queue->settled : &queue->unconfirmed, id);
+}
+
+void queue_confirm(struct queue *queue, int64_t id)
+{
+    if (id <= queue->confirmed)
+        return;
+    queue->confirmed = id;
+    size_t kept = 0;
+    for (size_t i = 0; i < queue->unconfirmed.count; i++) {
+        int64_t delivered = queue->unconfirmed.ids[i];
+        if (delivered <= id)
+            ids_add(&queue->settled, delivered);
+        else
+            queue->unconfirmed.ids[kept++] = delivered;
     }
-    queue->settled[queue->settled_count++] = id;
+    queue->unconfirmed.count = kept;
+}
+
+int64_t queue_confirmed_id(const struct queue *queue)
+{
+    return queue->confirmed;
 }
 
 size_t queue_settled_count(const struct queue *queue)
 {
-    return queue->settled_count;
+    return queue->settled.count;
+}
+
+size_t queue_unconfirmed_count(const struct queue *queue)
+{
+    return queue->unconfirmed.count;
 }
 
 int queue_settle_commit(struct queue *queue)
 {
     int error = queue_transaction(queue, DB_LAZY, delete_settled, NULL);
     if (error == 0)
-        queue->settled_count = 0;
+        queue->settled.count = 0;
     return error;
 }

@@ -55,11 +55,28 @@ int queue_scan(struct queue *queue, int64_t after, int64_t up_to, int limit, que
 int queue_fetch(struct queue *queue, int64_t id, struct message *ret);
 void queue_release(struct queue *queue);
 
+/* Everything up to this id is acknowledged, and its sender knows that: it will
+ * not send it again. Until then its rows stay, even when they were delivered, for
+ * they tell a redelivery from a new message after a restart. A run that ends
+ * with queue_close leaves word of it to the next. */
+void queue_confirm(struct queue *queue, int64_t id);
+int64_t queue_confirmed_id(const struct queue *queue);
+
+/* What the newest messages that came by MQTT were, oldest first, at most limit
+ * of them; dead letters included. visit must not use the queue. */
+typedef void queue_packet_fn(void *context, uint16_t packet_id, const char *topic, const void *payload,
+                             size_t payload_bytes);
+int queue_packets(struct queue *queue, unsigned limit, queue_packet_fn *visit, void *context);
+
 /* Delivered. Only remembers it; when the process dies before the delete was
  * committed, the message is delivered again under the same key. */
 void queue_settle(struct queue *queue, int64_t id);
-/* How many are remembered and not yet deleted. */
+/* How many are remembered and may be deleted now; how many must wait until they
+ * are confirmed. */
 size_t queue_settled_count(const struct queue *queue);
+size_t queue_unconfirmed_count(const struct queue *queue);
+/* Whether this one is among either; may be asked in a visit. */
+bool queue_is_settled(const struct queue *queue, int64_t id);
 /* Deletes them in a transaction of their own that does not sync. */
 int queue_settle_commit(struct queue *queue);
 

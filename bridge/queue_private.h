@@ -10,9 +10,11 @@ enum queue_statement {
     Q_DELETE,
     Q_SCAN,
     Q_FETCH,
+    Q_PACKETS,
     Q_BLAME,
     Q_BURY,
     Q_TOUCH_RUN,
+    Q_END_RUN,
     Q_SUBSCRIPTIONS,
     Q_SUBSCRIPTION_FIND,
     Q_SUBSCRIPTION_NEXT,
@@ -21,19 +23,24 @@ enum queue_statement {
     Q_STATEMENTS
 };
 
+struct ids {
+    int64_t *ids;
+    size_t count, capacity;
+};
+
 struct queue {
     struct db db;
-    int lock_fd;        /* held with flock(2) while open */
-    int64_t run;        /* run.id of this opening */
-    int64_t next_id;    /* never goes back, not even after a failed commit: its
+    int lock_fd;            /* held with flock(2) while open */
+    int64_t run;            /* run.id of this opening */
+    int64_t next_id;        /* never goes back, not even after a failed commit: its
                            rows may be on disk all the same, and a key must never
                            name two messages */
-    int64_t last_id;    /* highest id committed */
-    unsigned appended;  /* in the open transaction */
-    bool append_failed; /* the open transaction must be rolled back */
-    int64_t *settled;   /* delivered, to be deleted */
-    size_t settled_count;
-    size_t settled_capacity;
+    int64_t last_id;        /* highest id committed */
+    unsigned appended;      /* in the open transaction */
+    bool append_failed;     /* the open transaction must be rolled back */
+    int64_t confirmed;      /* ids up to here will not be sent to us again */
+    struct ids settled;     /* delivered, to be deleted */
+    struct ids unconfirmed; /* delivered, to be deleted once they are confirmed */
     sqlite3_stmt *statements[Q_STATEMENTS];
 };
 

@@ -34,6 +34,8 @@ struct transfer {
     const struct config_backend *backend;
     CURLM *multi;
     uv_timer_t timer;
+    uv_idle_t soon; /* a time-out of 0: a timer that sets itself to 0 again would starve the sockets */
+    int open_handles;
     struct exchange *idle;
     struct exchange *active;
 };
@@ -197,13 +199,22 @@ static void on_timer(uv_timer_t *timer)
     collect(transfer);
 }
 
+static void on_soon(uv_idle_t *soon)
+{
+    struct transfer *transfer = soon->data;
+    uv_idle_stop(soon);
+    on_timer(&transfer->timer);
+}
+
 static int on_curl_timer(CURLM *multi, long timeout_ms, void *context)
 {
     (void)multi;
     struct transfer *transfer = context;
-    if (timeout_ms < 0)
-        uv_timer_stop(&transfer->timer);
-    else
+    uv_timer_stop(&transfer->timer);
+    uv_idle_stop(&transfer->soon);
+    if (timeout_ms == 0)
+        uv_idle_start(&transfer->soon, on_soon);
+    else if (timeout_ms > 0)
         uv_timer_start(&transfer->timer, on_timer, (uint64_t)timeout_ms, 0);
     return 0;
 }
@@ -374,7 +385,9 @@ struct transfer *transfer_new(uv_loop_t *loop, const struct config_backend *back
     if (!transfer->multi)
         abort();
     uv_timer_init(loop, &transfer->timer);
-    transfer->timer.data = transfer;
+    uv_idle_init(loop, &transfer->soon);
+    transfer->timer.data = transfer->soon.data = transfer;
+    transfer->open_handles = 2;
     curl_multi_setopt(transfer->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
     curl_multi_setopt(transfer->multi, CURLMOPT_SOCKETDATA, transfer);
     curl_multi_setopt(transfer->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
@@ -393,6 +406,13 @@ static void exchange_free(struct exchange *exchange)
     free(exchange);
 }
 
+static void on_closed(uv_handle_t *handle)
+{
+    struct transfer *transfer = handle->data;
+    if (--transfer->open_handles == 0)
+        free(transfer);
+}
+
 void transfer_free(struct transfer *transfer, void (*drop_context)(void *context))
 {
     if (!transfer)
@@ -409,6 +429,7 @@ void transfer_free(struct transfer *transfer, void (*drop_context)(void *context
         exchange_free(exchange);
     }
     curl_multi_cleanup(transfer->multi); /* closes the connections; calls on_curl_socket */
-    uv_close((uv_handle_t *)&transfer->timer, free_handle_data);
+    uv_close((uv_handle_t *)&transfer->timer, on_closed);
+    uv_close((uv_handle_t *)&transfer->soon, on_closed);
     curl_global_cleanup();
 }

@@ -28,7 +28,8 @@ CREATE TABLE run (
     token        TEXT    NOT NULL UNIQUE, -- 16 hex digits, random: makes idempotency keys unique, even on cloned SD cards
     boot_id      TEXT    NOT NULL,        -- the kernel's id of the boot in which it ran
     epoch_ms     INTEGER NOT NULL,        -- wall clock (ms since 1970) when the uptime was 0: a message's time is epoch_ms + uptime_ms
-    synchronised INTEGER NOT NULL         -- 1: the wall clock was synchronised (NTP) when epoch_ms was taken
+    synchronised INTEGER NOT NULL,        -- 1: the wall clock was synchronised (NTP) when epoch_ms was taken
+    confirmed_id INTEGER NOT NULL DEFAULT 0 -- at its end: up to this message.id the broker knew of our acknowledgements, and will not send again
 ) STRICT;
 
 -- What waits for its backend. Small columns first: the queue is scanned without
