@@ -298,6 +298,7 @@ static void settled_is_deleted_by_a_commit_of_its_own(void **state)
     struct queue *queue = open_queue();
     int64_t first = store_text(queue, "a", "1");
     store_text(queue, "b", "2");
+    queue_confirm(queue, first);
     queue_settle(queue, first);
     assert_int_equal(queue_settled_count(queue), 1);
     assert_answer("SELECT count(*) FROM message", "2");
@@ -307,10 +308,46 @@ static void settled_is_deleted_by_a_commit_of_its_own(void **state)
     queue_close(queue);
 }
 
+static void a_delivered_row_stays_until_it_is_confirmed(void **state)
+{
+    struct queue *queue = open_queue();
+    int64_t first = store_text(queue, "a", "1");
+    int64_t second = store_text(queue, "a", "2");
+    queue_settle(queue, first);
+    queue_settle(queue, second);
+    assert_int_equal(queue_settled_count(queue), 0);
+    assert_int_equal(queue_unconfirmed_count(queue), 2);
+    assert_true(queue_is_settled(queue, first));
+    queue_confirm(queue, first);
+    assert_int_equal(queue_settled_count(queue), 1);
+    assert_int_equal(queue_settle_commit(queue), 0);
+    assert_false(queue_is_settled(queue, first));
+    assert_true(queue_is_settled(queue, second));
+    struct message message;
+    assert_int_equal(queue_fetch(queue, first, &message), -ENOENT);
+    assert_int_equal(queue_fetch(queue, second, &message), 0);
+    queue_release(queue);
+    queue_close(queue);
+}
+
+static void the_next_run_knows_what_was_confirmed(void **state)
+{
+    struct queue *queue = open_queue();
+    store_text(queue, "a", "1");
+    int64_t confirmed = store_text(queue, "a", "2");
+    store_text(queue, "a", "3");
+    queue_confirm(queue, confirmed);
+    queue_close(queue);
+    queue = open_queue();
+    assert_int_equal(queue_confirmed_id(queue), confirmed);
+    queue_close(queue);
+}
+
 static void settled_rides_on_the_next_commit(void **state)
 {
     struct queue *queue = open_queue();
     queue_settle(queue, store_text(queue, "a", "1"));
+    queue_confirm(queue, queue_last_id(queue));
     assert_int_equal(queue_begin(queue), 0);
     struct message message = reading("b", "2", 1);
     append(queue, &message);
@@ -327,6 +364,7 @@ static void settled_is_deleted_when_it_closes(void **state)
     struct queue *queue = open_queue();
     for (int i = 0; i < 300; i++)
         queue_settle(queue, store_text(queue, "a", "1"));
+    queue_confirm(queue, queue_last_id(queue));
     queue_close(queue);
     assert_answer("SELECT count(*) FROM message", "0");
 }
@@ -441,6 +479,8 @@ int main(void)
         in_place(a_scan_gives_ranges_in_order),
         in_place(nothing_is_left_open_between_calls),
         in_place(settled_is_deleted_by_a_commit_of_its_own),
+        in_place(a_delivered_row_stays_until_it_is_confirmed),
+        in_place(the_next_run_knows_what_was_confirmed),
         in_place(settled_rides_on_the_next_commit),
         in_place(settled_is_deleted_when_it_closes),
         in_place(blame_is_noted_and_kept),

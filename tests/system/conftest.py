@@ -1,0 +1,154 @@
+"""What the tests ask for by name.
+
+Servers (`mosquitto`, `backend`, ...) are running when a test gets them; a sluice
+is configured and not started: the test says `sluice.start().wait_connected()`.
+"""
+import os
+import shutil
+
+import pytest
+
+from harness.backend import Backend
+from harness.blackhole import BlackHole, Resolver
+from harness.certs import CA
+from harness.mosquitto import Mosquitto
+from harness.nginx import Nginx
+from harness.sluice import Sluice, binary
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.when == "call":
+        item.failed_in_call = report.failed
+
+
+@pytest.fixture(autouse=True)
+def _tidy(request, tmp_path):
+    """What a passed test wrote is not kept."""
+    yield
+    if not getattr(request.node, "failed_in_call", True):
+        shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def ca(tmp_path_factory):
+    return CA(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture
+def make_mosquitto(tmp_path):
+    made = []
+
+    def make(start=True, **more):
+        broker = Mosquitto(tmp_path / f"mosquitto{len(made)}", **more)
+        made.append(broker)
+        return broker.start() if start else broker
+
+    yield make
+    for broker in made:
+        broker.stop()
+
+
+@pytest.fixture
+def mosquitto(make_mosquitto):
+    return make_mosquitto()
+
+
+@pytest.fixture
+def make_backend(ca):
+    """make_backend(alpn=..., cert=..., ca=None for plain HTTP, start=False ...)"""
+    made = []
+    default = ca
+
+    def make(start=True, ca=default, **more):
+        backend = Backend(ca, **more)
+        made.append(backend)
+        return backend.start() if start else backend
+
+    yield make
+    for backend in made:
+        backend.close()
+
+
+@pytest.fixture
+def backend(make_backend):
+    """Speaks HTTP/2."""
+    return make_backend()
+
+
+@pytest.fixture
+def backend_h1(make_backend):
+    """Speaks HTTP/1.1 only."""
+    return make_backend(alpn=("http/1.1",))
+
+
+@pytest.fixture
+def make_nginx(ca, tmp_path):
+    """make_nginx(upstream_port, extra=...): TLS and HTTP/2 in front of that port."""
+    made = []
+
+    def make(upstream_port, **more):
+        nginx = Nginx(tmp_path / f"nginx{len(made)}", ca, upstream_port, **more)
+        made.append(nginx)
+        return nginx.start()
+
+    yield make
+    for nginx in made:
+        nginx.stop()
+
+
+@pytest.fixture
+def make_black_hole():
+    made = []
+
+    def make(**more):
+        made.append(BlackHole(**more))
+        return made[-1]
+
+    yield make
+    for hole in made:
+        hole.close()
+
+
+@pytest.fixture
+def resolver(tmp_path):
+    """A name server that is silent until it is told otherwise."""
+    if not Resolver.possible():
+        pytest.skip("a name server of our own needs root")
+    server = Resolver(tmp_path / "resolver")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def make_sluice(request, tmp_path):
+    """make_sluice(config="...") or make_sluice(backends={...}, routes={...}, ...);
+    connects to the fixture `mosquitto` unless it is given a broker_port."""
+    made = []
+    if not os.access(binary(), os.X_OK):
+        pytest.fail(f"there is no {binary()}: build it, or name it in SLUICE_BIN")
+
+    def make(config=None, broker_port=None, dir=None, **parts):
+        if broker_port is None:
+            broker_port = request.getfixturevalue("mosquitto").port
+        sluice = Sluice(dir or tmp_path / f"sluice{len(made)}", broker_port, config=config, **parts)
+        made.append(sluice)
+        return sluice
+
+    yield make
+    complaints = []
+    for number, sluice in enumerate(made):
+        try:
+            sluice.finish()
+        except AssertionError as complaint:
+            complaints.append(str(complaint))
+        if complaints or getattr(request.node, "failed_in_call", True):
+            print(f"--- sluice {number}:\n{sluice.log_text()}")
+    assert not complaints, "\n".join(complaints)
+
+
+@pytest.fixture
+def sluice(make_sluice, mosquitto, backend):
+    """One backend `garden` over HTTP/2, one route `sensor`; not started."""
+    return make_sluice(backends={"garden": backend})

@@ -1,0 +1,246 @@
+"""The daemon under test."""
+import os
+import re
+import signal
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+from .mosquitto import broker_at
+from .process import end, spawn
+from .wait import wait_until
+
+REPO = Path(__file__).resolve().parents[3]
+SANITISER = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error")
+STOPPED = re.compile(
+    r"stopped: received (\d+), stored (\d+), delivered (\d+), set aside (\d+); "
+    r"longest stall (\d+) ms, longest commit (\d+) ms"
+)
+SENSOR_ROUTE = {"topic": "garden/+/sensor", "path": "/collections/sensor"}
+FAST = {"retry_min": "20ms", "retry_max": "200ms"}
+
+
+def binary():
+    return os.environ.get("SLUICE_BIN") or str(REPO / "build" / "dev" / "sluice")
+
+
+def backend_section(backend, **settings):
+    """The settings of a [backend] for a Backend (or an Nginx) of the tests."""
+    return {"url": backend.url, "ca_file": backend.ca_file, **settings}
+
+
+def _section(title, settings):
+    lines = [f"[{title}]"]
+    for key, value in settings.items():
+        for one in value if isinstance(value, (list, tuple)) else [value]:
+            if one is not None:
+                lines.append(f"{key} = {one}")
+    return "\n".join(lines) + "\n"
+
+
+class Sluice:
+    """Either config, a whole configuration, to which [broker] and [queue] are added
+    where it has none, or its parts: backends {name: Backend, or a dict of
+    settings}, routes {name: settings}, and further settings for broker and queue."""
+
+    def __init__(self, directory, broker_port, backends=None, routes=None, broker=None, queue=None,
+                 config=None):
+        self.dir = Path(directory)
+        self.dir.mkdir(parents=True, exist_ok=True)
+        self.broker_port = broker_port
+        self.config_file = self.dir / "sluice.conf"
+        self.db = str(self.dir / "queue.db")
+        self.log = []
+        self.process = None
+        self._reader = None
+        self.parts = {
+            "backends": dict(backends or {}),
+            "routes": dict({"sensor": SENSOR_ROUTE} if routes is None else routes),
+            "broker": {"host": "127.0.0.1", "port": broker_port, **(broker or {})},
+            "queue": {"path": self.db, **(queue or {})},
+        }
+        self.write_config(config)
+
+    # -- configuration
+
+    def config_text(self, **parts):
+        """The configuration made of the parts, some of them replaced."""
+        parts = {**self.parts, **parts}
+        text = [_section("broker", parts["broker"]), _section("queue", parts["queue"])]
+        for name, settings in parts["backends"].items():
+            if not isinstance(settings, dict):
+                settings = backend_section(settings)
+            text.append(_section(f"backend {name}", {**FAST, **settings}))
+        for name, settings in parts["routes"].items():
+            text.append(_section(f"route {name}", settings))
+        return "\n".join(text)
+
+    def write_config(self, text=None):
+        if text is None:
+            text = self.config_text()
+        for title in ("broker", "queue"):
+            if f"[{title}]" not in text:
+                text = _section(title, self.parts[title]) + "\n" + text
+        found = re.search(r"^\[queue\][^\[]*?^path *= *(\S+)", text, re.M | re.S)
+        if found:
+            self.db = found.group(1)
+        self.config_file.write_text(text)
+
+    # -- the process
+
+    def start(self, wait=True, env=None, args=(), prefix=()):
+        """prefix: a command that runs sluice (by exec, so that the pid is its)."""
+        assert self.process is None or self.process.poll() is not None, "sluice is running already"
+        self._reap()
+        environment = {
+            **os.environ,
+            "ASAN_OPTIONS": "exitcode=99:detect_leaks=1:detect_stack_use_after_return=1",
+            "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:exitcode=99",
+            **(env or {}),
+        }
+        environment.pop("JOURNAL_STREAM", None)
+        before = len(self.log)
+        self.process = spawn(
+            [*prefix, binary(), "run", "-c", str(self.config_file), *args],
+            env=environment, cwd=self.dir, stdin=-3, stdout=-3, stderr=-1,
+        )
+        self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
+        self._reader.start()
+        if wait:
+            self.wait_log(r"ready: queue", after=before)
+        return self
+
+    def _read(self, process):
+        for line in process.stderr:
+            self.log.append(line.decode("utf-8", "backslashreplace").rstrip("\n"))
+
+    def _reap(self):
+        if self._reader:
+            self._reader.join(10)
+            self._reader = None
+            self.process.stderr.close()
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self):
+        """As a power cut would end it."""
+        end(self.process, signal.SIGKILL)
+        self._reap()
+        self.process = None
+
+    def stop(self, sig=signal.SIGTERM, limit_s=5):
+        """Ends it in order; returns the exit status."""
+        started = time.monotonic()
+        self.process.send_signal(sig)
+        status = self.wait_exit(limit_s + 10)
+        took = time.monotonic() - started
+        assert took < limit_s, f"sluice took {took:.1f} s to stop"
+        return status
+
+    def wait_exit(self, timeout=20):
+        """Waits until it has ended by itself; returns the exit status."""
+        process = self.process
+        wait_until(lambda: process.poll() is not None, timeout, "sluice to end")
+        self._reap()
+        self.process = None
+        return process.returncode
+
+    def signal(self, sig):
+        self.process.send_signal(sig)
+
+    def reload(self, config=None, expect=r"configuration reloaded", **parts):
+        """Writes a configuration (a text, or parts), sends SIGHUP, waits for the word."""
+        if parts:
+            config = self.config_text(**parts)
+        if config is not None:
+            self.write_config(config)
+        before = len(self.log)
+        self.signal(signal.SIGHUP)
+        return self.wait_log(expect, after=before)
+
+    # -- what it says
+
+    def log_text(self):
+        return "\n".join(list(self.log))
+
+    def find_log(self, regex, after=0):
+        return [line for line in list(self.log)[after:] if re.search(regex, line)]
+
+    def wait_log(self, regex, timeout=20, after=0):
+        """The first line, from line number `after` on, in which the regex is found."""
+
+        def found():
+            lines = self.find_log(regex, after)
+            if not lines and not self.running():
+                self._reader and self._reader.join(1)
+                lines = self.find_log(regex, after)
+                assert lines, f"sluice ended ({self.process and self.process.returncode}) without saying {regex!r}"
+            return lines
+
+        return wait_until(found, timeout, f"a log line {regex!r}")[0]
+
+    def wait_connected(self, timeout=20, after=0):
+        """Waits until it is connected to the broker and has subscribed there: what is
+        published from now on is for it."""
+        self.wait_log(r"broker .*: connected", timeout, after)
+        broker = broker_at(self.broker_port)
+        if broker:
+            text = self.config_file.read_text()
+            filters = set(re.findall(r"^topic *= *(.*?) *$", text, re.M))
+            [client_id] = re.findall(r"^client_id *= *(\S+)", text, re.M) or ["sluice"]
+            wait_until(lambda: broker.subscriptions_made(client_id) >= len(filters), timeout, "the subscriptions")
+        return self
+
+    def stopped(self):
+        """The numbers of the last line that it wrote when it was stopped."""
+        received, stored, delivered, aside, stall, commit = map(
+            int, STOPPED.search(self.find_log(r"stopped: ")[-1]).groups()
+        )
+        return {"received": received, "stored": stored, "delivered": delivered, "set_aside": aside,
+                "stall_ms": stall, "commit_ms": commit}
+
+    # -- the queue
+
+    def sql(self, query, *args):
+        """Rows of a query, read as a person would, beside the daemon."""
+        with_timeout = sqlite3.connect(f"file:{self.db}?mode=ro", uri=True, timeout=5)
+        try:
+            with_timeout.row_factory = sqlite3.Row
+            return [dict(row) for row in with_timeout.execute(query, args)]
+        finally:
+            with_timeout.close()
+
+    def pending(self):
+        return self.sql("select count(*) as n from message")[0]["n"]
+
+    def dead(self):
+        return self.sql("select * from dead_letter order by id")
+
+    def wait_pending(self, n, timeout=20):
+        wait_until(lambda: self.pending() == n, timeout,
+                   lambda: f"{n} rows in message ({self.pending()} are there)")
+
+    def wait_empty(self, timeout=20):
+        self.wait_pending(0, timeout)
+
+    def wait_dead(self, n, timeout=20):
+        wait_until(lambda: len(self.dead()) >= n, timeout, f"{n} dead letters")
+        return self.dead()
+
+    def rss_kb(self):
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1))
+
+    # -- the end of a test
+
+    def finish(self):
+        """Ends it however it is; complains about what a sanitiser found."""
+        if self.running():
+            self.process.send_signal(signal.SIGCONT)
+        end(self.process)
+        self._reap()
+        self.process = None
+        found = [line for line in self.log if SANITISER.search(line)]
+        assert not found, "the sanitiser complains:\n" + self.log_text()

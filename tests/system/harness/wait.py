@@ -1,0 +1,14 @@
+"""Waiting for a condition instead of sleeping."""
+import time
+
+
+def wait_until(fn, timeout=20, what="a condition"):
+    """Polls every 10 ms until fn() is truthy, and returns what it returned."""
+    deadline = time.monotonic() + timeout
+    while True:
+        result = fn()
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {timeout} s in vain for {what() if callable(what) else what}")
+        time.sleep(0.01)

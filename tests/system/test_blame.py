@@ -1,0 +1,567 @@
+"""Whose fault a failure is: the backend's, the route's, or one message's own."""
+import random
+import time
+
+import pytest
+
+from harness.backend import Reply
+from harness.check import arrived_once_in_order, messages, per_topic, publish_all, stops_empty, under_one_key_each
+from harness.sluice import backend_section
+from harness.wait import wait_until
+
+PUBLISHED = messages(topics=6, each=4)
+POISON = b'{"poison":true}'
+ALARM = r" error .*(backend|route) \S+: misconfigured: "
+
+
+def settings_of(backend, **more):
+    return {**backend_section(backend), "max_attempts": 3, **more}
+
+
+@pytest.fixture
+def start(make_sluice, mosquitto, backend):
+    """start(settings...): sluice, connected, with few attempts before it gives up."""
+
+    def begin(**more):
+        sluice = make_sluice(backends={"garden": settings_of(backend, **more)})
+        return sluice.start().wait_connected()
+
+    return begin
+
+
+@pytest.mark.parametrize("status, scheme", [(301, "http"), (301, "https"), (307, "http"), (308, "https")])
+def test_redirects_are_not_followed(start, mosquitto, backend, make_backend, ca, status, scheme):
+    target = make_backend(ca=ca if scheme == "https" else None)
+    backend.answer = lambda request: (status, {"Location": target.url + "/collections/sensor"}, b"moved")
+    sluice = start()
+    publish_all(mosquitto, PUBLISHED)
+    sluice.wait_log(ALARM)
+    backend.wait_requests(6)
+    assert (target.requests, target.connections) == ([], 0)
+    assert sluice.pending() == len(PUBLISHED) and sluice.dead() == []
+    backend.answer = None
+    backend.wait_for(len(PUBLISHED))
+    arrived_once_in_order(backend, PUBLISHED)
+    assert len(sluice.find_log(ALARM)) <= 2
+    sluice.wait_log(r"(backend|route) \S+: (passes again|back) after \d+ s")
+
+
+@pytest.mark.parametrize("status", [400, 410, 413, 422])
+def test_a_bad_message_is_set_aside(start, mosquitto, backend, status):
+    words = "no such field: soil, near line 1"
+    backend.answer = lambda request: (status, {}, words.encode()) if request.body == POISON else 200
+    sluice = start()
+    topic = PUBLISHED[0][0]
+    published = PUBLISHED[:9] + [(topic, POISON)] + PUBLISHED[9:]
+    publish_all(mosquitto, published)
+    [dead] = sluice.wait_dead(1)
+    backend.wait_for(len(PUBLISHED))
+    arrived_once_in_order_but(backend, published)
+    stops_empty(sluice)
+    assert (dead["reason"], dead["last_status"], dead["topic"], dead["payload"]) == (
+        "rejected",
+        status,
+        topic,
+        POISON,
+    )
+    assert words in dead["last_error"]
+    assert len([r for r in backend.requests if r.body == POISON]) == 1
+    [line] = sluice.find_log(rf"message {dead['id']} \(route sensor, topic {topic}\): set aside \(rejected\): ")
+    assert words in line
+    [row] = sluice.sql("select * from dead")
+    assert (row["payload"], row["reason"]) == (POISON.decode(), "rejected") and words in row["last_error"]
+    assert sluice.stopped()["set_aside"] == 1
+
+
+def arrived_once_in_order_but(backend, published, bad=POISON):
+    """Everything but the bad message was delivered once, in order."""
+    under_one_key_each(list(backend.requests))
+    got = per_topic((r.topic, r.body) for r in backend.delivered())
+    assert got == per_topic([one for one in published if one[1] != bad])
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 501])
+def test_refused_for_all_is_held(start, mosquitto, backend, status):
+    """A wrong key or path: nothing is set aside, however often it is tried."""
+    backend.answer = lambda request: (status, {}, b"go away")
+    sluice = start(retry_max="40ms")
+    publish_all(mosquitto, PUBLISHED)
+    assert str(status) in sluice.wait_log(ALARM)
+    backend.wait_requests(20)
+    assert sluice.pending() == len(PUBLISHED) and sluice.dead() == []
+    # It was probed with more than one message, one at a time.
+    assert len({r.key for r in backend.requests}) > 1
+    backend.answer = None
+    backend.wait_for(len(PUBLISHED))
+    arrived_once_in_order(backend, PUBLISHED)
+    assert sluice.dead() == [] and len(sluice.find_log(ALARM)) <= 2
+    sluice.wait_log(r"(backend|route) \S+: (passes again|back) after \d+ s")
+    stops_empty(sluice)
+
+
+@pytest.mark.parametrize("status, each", [(401, 5), (403, 1), (404, 5)])
+def test_refused_with_one_topic_is_held(start, mosquitto, backend, status, each):
+    backend.answer = lambda request: status
+    sluice = start(retry_max="40ms")
+    published = messages(topics=1, each=each)
+    publish_all(mosquitto, published)
+    sluice.wait_log(ALARM)
+    backend.wait_requests(20)
+    assert sluice.pending() == len(published) and sluice.dead() == []
+    backend.answer = None
+    backend.wait_for(len(published))
+    under_one_key_each(list(backend.requests))
+    assert sorted(backend.bodies()) == sorted(payload for _, payload in published)
+
+
+def test_mended_by_a_new_path(start, mosquitto, backend):
+    backend.answer = lambda request: 200 if request.path == "/api/collections/right" else 404
+    sluice = start()
+    publish_all(mosquitto, PUBLISHED)
+    sluice.wait_log(ALARM)
+    backend.wait_requests(8)
+    sluice.reload(routes={"sensor": {"topic": "garden/+/sensor", "path": "/collections/right"}})
+    backend.wait_for(len(PUBLISHED))
+    arrived_once_in_order(backend, PUBLISHED)
+    stops_empty(sluice)
+    assert sluice.dead() == []
+
+
+def test_mended_by_a_new_key(start, mosquitto, backend, tmp_path):
+    """The secret's file changes, the configuration does not."""
+    key = tmp_path / "key"
+    key.write_text("old")
+    key.chmod(0o600)
+    backend.answer = lambda request: 200 if request.path.endswith("?user_key=new") else 403
+    sluice = start(query=f"user_key=@{key}")
+    publish_all(mosquitto, PUBLISHED)
+    sluice.wait_log(ALARM)
+    backend.wait_requests(8)
+    key.write_text("new\n")
+    sluice.reload()
+    backend.wait_for(len(PUBLISHED))
+    arrived_once_in_order(backend, PUBLISHED)
+    stops_empty(sluice)
+    assert sluice.dead() == []
+
+
+def test_one_route_of_two_is_refused(make_sluice, mosquitto, backend):
+    backend.answer = lambda request: 404 if request.path == "/api/wrong" else 200
+    routes = {
+        "good": {"topic": "garden/#", "path": "/right"},
+        "bad": {"topic": "garden/#", "path": "/wrong"},
+    }
+    sluice = make_sluice(backends={"garden": settings_of(backend)}, routes=routes)
+    sluice.start().wait_connected()
+    publish_all(mosquitto, PUBLISHED)
+    backend.wait_for(len(PUBLISHED))
+    line = sluice.wait_log(ALARM)
+    assert "route bad: misconfigured: " in line
+    for n in range(10):
+        mosquitto.publish("garden/host0/sensor", str(n))
+        backend.wait_for(len(PUBLISHED) + n + 1)
+    sluice.wait_pending(len(PUBLISHED) + 10)
+    assert sluice.dead() == []
+    backend.answer = None
+    backend.wait_for(2 * (len(PUBLISHED) + 10))
+    late = [("garden/host0/sensor", str(n).encode()) for n in range(10)]
+    for path in ("/api/right", "/api/wrong"):
+        got = per_topic((r.topic, r.body) for r in backend.delivered() if r.path == path)
+        assert got == per_topic(PUBLISHED + late)
+
+
+def test_all_routes_are_refused(make_sluice, mosquitto, backend):
+    """As with a key that is wrong: it is the backend as a whole."""
+    backend.answer = lambda request: 403
+    routes = {
+        "one": {"topic": "garden/#", "path": "/one"},
+        "two": {"topic": "garden/#", "path": "/two"},
+    }
+    sluice = make_sluice(backends={"garden": settings_of(backend, retry_max="40ms")}, routes=routes)
+    sluice.start().wait_connected()
+    publish_all(mosquitto, PUBLISHED)
+    sluice.wait_log(ALARM)
+    backend.wait_requests(30)
+    assert sluice.pending() == 2 * len(PUBLISHED) and sluice.dead() == []
+    backend.answer = None
+    backend.wait_for(2 * len(PUBLISHED))
+    for path in ("/api/one", "/api/two"):
+        got = per_topic((r.topic, r.body) for r in backend.delivered() if r.path == path)
+        assert got == per_topic(PUBLISHED)
+    assert len(sluice.find_log(ALARM)) <= 3
+    stops_empty(sluice)
+
+
+def publish_until_dead(sluice, mosquitto, topics):
+    """Good messages go on coming, as they do, until one is set aside."""
+    published = []
+
+    def another():
+        if sluice.dead():
+            return True
+        one = (topics[len(published) % len(topics)], b"later %d" % len(published))
+        mosquitto.publish(*one)
+        published.append(one)
+        return False
+
+    wait_until(another, what="a dead letter")
+    return published
+
+
+@pytest.mark.parametrize("status", [403, 404, 500, 503])
+def test_one_poisonous_message(start, mosquitto, backend, status):
+    """Its neighbours pass, again and again: it is the message after all."""
+    backend.answer = lambda request: (status, {}, b"broken soil") if request.body == POISON else 200
+    sluice = start()
+    published = [*PUBLISHED[:5], ("garden/host0/sensor", POISON), *PUBLISHED[5:]]
+    publish_all(mosquitto, published)
+    others = [f"garden/host{n}/sensor" for n in range(1, 6)]
+    published += publish_until_dead(sluice, mosquitto, others)
+    backend.wait_for(len(published) - 1)
+    arrived_once_in_order_but(backend, published)
+    stops_empty(sluice)
+    [dead] = sluice.dead()
+    assert (dead["reason"], dead["last_status"], dead["payload"]) == ("attempts", status, POISON)
+    assert "broken soil" in dead["last_error"]
+    assert len([r for r in backend.requests if r.body == POISON]) >= 3
+    sluice.wait_log(rf"message {dead['id']} \(.*\): set aside \(attempts\): ")
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_one_poisonous_message_in_the_only_lane(start, mosquitto, backend, status):
+    backend.answer = lambda request: status if request.body == POISON else 200
+    sluice = start()
+    topic = PUBLISHED[0][0]
+    published = [(topic, POISON), *messages(topics=1, each=10)]
+    publish_all(mosquitto, published)
+    published += publish_until_dead(sluice, mosquitto, [topic])
+    backend.wait_for(len(published) - 1)
+    arrived_once_in_order_but(backend, published)
+    stops_empty(sluice)
+    [dead] = sluice.dead()
+    assert (dead["reason"], dead["last_status"], dead["payload"]) == ("attempts", status, POISON)
+
+
+def test_several_poisonous_messages(start, mosquitto, backend):
+    """In several topics at once, among good ones."""
+    bad = [b'{"poison":%d}' % n for n in range(3)]
+    backend.answer = lambda request: 404 if request.body in bad else 200
+    sluice = start()
+    published = list(PUBLISHED)
+    for n in range(3):
+        published.insert(4 + 5 * n, (f"garden/host{n}/sensor", bad[n]))
+    publish_all(mosquitto, published)
+
+    def all_dead():
+        if len(sluice.dead()) == 3:
+            return True
+        one = (f"garden/host{3 + len(published) % 3}/sensor", b"later %d" % len(published))
+        mosquitto.publish(*one)
+        published.append(one)
+        return False
+
+    wait_until(all_dead, what="three dead letters")
+    backend.wait_for(len(published) - 3)
+    under_one_key_each(list(backend.requests))
+    got = per_topic((r.topic, r.body) for r in backend.delivered())
+    assert got == per_topic([one for one in published if one[1] not in bad])
+    assert sorted(row["payload"] for row in sluice.dead()) == bad
+    assert {row["reason"] for row in sluice.dead()} == {"attempts"}
+    stops_empty(sluice)
+
+
+@pytest.mark.parametrize("answer", ["cut", "close", "reset", "stall"])
+def test_one_message_that_breaks_the_connection(start, mosquitto, backend, answer):
+    backend.answer = lambda request: answer if request.body == POISON else 200
+    sluice = start(timeout="300ms")
+    published = [*PUBLISHED[:5], ("garden/host0/sensor", POISON), *PUBLISHED[5:]]
+    publish_all(mosquitto, published)
+    others = [f"garden/host{n}/sensor" for n in range(1, 6)]
+    published += publish_until_dead(sluice, mosquitto, others)
+    backend.wait_for(len(published) - 1)
+    under_one_key_each(list(backend.requests))
+    sluice.wait_empty()  # some may be on their way again
+    stops_empty(sluice)
+    [dead] = sluice.dead()
+    assert (dead["reason"], dead["payload"]) == ("attempts", POISON)
+    # A connection that breaks takes its neighbours' answers along: those come again.
+    first = {r.key: (r.topic, r.body) for r in reversed(backend.delivered())}
+    assert sorted(first.values()) == sorted(one for one in published if one[1] != POISON)
+
+
+def test_innocents_on_the_same_connection(start, mosquitto, backend):
+    """One message breaks the connection again and again, while others are under way
+    on it: only that one is set aside."""
+    backend.answer = lambda request: "close" if request.body == POISON else Reply(delay_s=0.01)
+    sluice = start()
+    published = [*PUBLISHED[:5], ("garden/host0/sensor", POISON), *PUBLISHED[5:]]
+    publish_all(mosquitto, published)
+    others = [f"garden/host{n}/sensor" for n in range(1, 6)]
+    published += publish_until_dead(sluice, mosquitto, others)
+    wait_until(lambda: POISON in [row["payload"] for row in sluice.dead()], what="the end of the one at fault")
+    sluice.wait_empty()
+    assert [row["payload"] for row in sluice.dead()] == [POISON]
+
+
+def test_conflict_is_tried_again_and_set_aside(start, mosquitto, backend):
+    backend.answer = lambda request: (409, {}, b"edit conflict") if request.body == POISON else 200
+    sluice = start()
+    published = [*PUBLISHED[:5], ("garden/host0/sensor", POISON), *PUBLISHED[5:]]
+    publish_all(mosquitto, published)
+    [dead] = sluice.wait_dead(1)
+    backend.wait_for(len(PUBLISHED))
+    arrived_once_in_order_but(backend, published)
+    assert (dead["reason"], dead["last_status"], dead["last_error"]) == ("attempts", 409, dead["last_error"])
+    assert "edit conflict" in dead["last_error"]
+    assert len([r for r in backend.requests if r.body == POISON]) == 3
+    stops_empty(sluice)
+
+
+def test_conflict_that_passes(start, mosquitto, backend):
+    seen = []
+
+    def answer(request):
+        seen.append(request.body)
+        return 409 if request.body == PUBLISHED[0][1] and seen.count(request.body) < 3 else 200
+
+    backend.answer = answer
+    sluice = start()
+    publish_all(mosquitto, PUBLISHED)
+    backend.wait_for(len(PUBLISHED))
+    arrived_once_in_order(backend, PUBLISHED)
+    stops_empty(sluice)
+    assert sluice.dead() == []
+
+
+@pytest.mark.parametrize("topics", [2, 1])
+def test_ten_rejected_in_a_row_hold_the_route(start, mosquitto, backend, topics):
+    """When everything is rejected it is the configuration: bury no more."""
+    backend.answer = lambda request: (400, {}, b"what is this?")
+    sluice = start(retry_max="40ms")
+    published = messages(topics=topics, each=40 // topics)
+    publish_all(mosquitto, published)
+    sluice.wait_log(r" error .*route sensor: misconfigured: ")
+    backend.wait_requests(30)
+    buried = len(sluice.dead())
+    assert 10 <= buried <= 12
+    assert {dead["reason"] for dead in sluice.dead()} == {"rejected"}
+    assert sluice.pending() == len(published) - buried
+    backend.answer = None
+    backend.wait_for(len(published) - buried)
+    stops_empty(sluice)
+    dead = [(row["topic"], row["payload"]) for row in sluice.dead()]
+    assert len(dead) == buried
+    assert sorted(dead + [(r.topic, r.body) for r in backend.delivered()]) == sorted(published)
+
+
+def test_rejections_with_deliveries_between_hold_nothing(start, mosquitto, backend):
+    backend.answer = lambda request: 400 if request.body.startswith(b"bad") else 200
+    sluice = start()
+    published = []
+    for n in range(15):
+        published += [("garden/a/sensor", b"bad %d" % n), ("garden/a/sensor", b"good %d" % n)]
+    publish_all(mosquitto, published)
+    assert len(sluice.wait_dead(15)) == 15
+    backend.wait_for(15)
+    assert not sluice.find_log("misconfigured")
+
+
+def test_html_is_delivered_with_an_alarm(start, mosquitto, backend):
+    """A login page with status 200: somebody has to look at it."""
+    backend.answer = lambda request: (200, {"Content-Type": "text/html; charset=utf-8"}, b"<html>Please log in")
+    sluice = start()
+    publish_all(mosquitto, PUBLISHED)
+    backend.wait_for(len(PUBLISHED))
+    arrived_once_in_order(backend, PUBLISHED)
+    stops_empty(sluice)
+    assert sluice.dead() == []
+    assert len(sluice.find_log(r" error .*text/html")) == 1
+
+
+def test_words_of_the_backend_are_bounded_and_on_one_line(start, mosquitto, backend):
+    words = b"bad\r\n2026-01-01T00:00:00.000Z error forged \x1b[31m\xff\x00" + b"x" * 100_000
+    backend.answer = lambda request: (400, {}, words)
+    sluice = start()
+    mosquitto.publish("garden/a/sensor", POISON)
+    [dead] = sluice.wait_dead(1)
+    line = sluice.wait_log(r"set aside \(rejected\)")
+    assert len(dead["last_error"]) < 1000 and len(line) < 1500
+    assert "forged" in line and "\x1b" not in line
+    assert "\x1b" not in dead["last_error"] and "\n" not in dead["last_error"]
+
+
+def test_a_backend_that_is_away_is_no_messages_fault(start, mosquitto, backend):
+    """However often it is tried: the message waits."""
+    backend.answer = lambda request: 503
+    sluice = start(retry_max="20ms")
+    mosquitto.publish("garden/a/sensor", b"1")
+    mosquitto.publish("garden/b/sensor", b"2")
+    backend.wait_requests(30)
+    assert sluice.dead() == [] and sluice.pending() == 2
+    backend.answer = None
+    backend.wait_for(2)
+
+
+def test_a_backend_that_is_down_is_not_hammered(start, mosquitto, backend):
+    backend.answer = lambda request: 503
+    sluice = start(retry_min="200ms", retry_max="400ms")
+    publish_all(mosquitto, messages(topics=30, each=5))
+    backend.wait_requests(1)
+    sluice.wait_pending(150)
+    before = len(backend.requests)
+    time.sleep(2)
+    # Full jitter: 200 ms apart on average, for all 30 lanes together.
+    assert len(backend.requests) - before < 40
+    assert backend.max_in_flight <= 2
+
+
+def test_a_backend_that_comes_back_is_not_run_over(start, mosquitto, backend):
+    """It opens slowly: 1, 2, 4 ..."""
+    backend.answer = lambda request: 503
+    sluice = start()
+    published = messages(topics=60, each=3)
+    publish_all(mosquitto, published)
+    sluice.wait_pending(len(published))
+    backend.wait_requests(3)
+    wait_until(lambda: backend.in_flight == 0, what="a pause")
+    backend.max_in_flight = 0
+    under_way = []
+
+    def answer(request):
+        under_way.append(backend.in_flight)
+        return Reply(delay_s=0.05)
+
+    backend.answer = answer
+    backend.wait_for(len(published))
+    arrived_once_in_order(backend, published)
+    assert under_way[0] == 1 and max(under_way[:3]) <= 2
+    assert max(under_way) > 8
+
+
+@pytest.mark.parametrize("alpn", [("h2",), ("http/1.1",)], ids=["h2", "http1"])
+def test_bad_weather(make_sluice, mosquitto, make_backend, alpn):
+    """All kinds of answers at random, and messages that never pass: each message is
+    delivered or set aside, in order per topic, and only what was refused is set aside."""
+    backend, chance = make_backend(alpn=alpn), random.Random(5)
+    moods = [503, 500, 429, 404, 403, 409, "cut", "close", "reset"]
+    published = messages(topics=30, each=15)
+    never = {body: status for (_, body), status in zip(chance.sample(published, 12), [400, 404, 409] * 4)}
+
+    def answer(request):
+        if request.body in never:
+            return never[request.body]
+        return chance.choice(moods) if chance.random() < 0.05 else 200
+
+    backend.answer = answer
+    settings = {**backend_section(backend), "retry_min": "10ms", "retry_max": "20ms", "max_attempts": 6}
+    sluice = make_sluice(backends={"garden": settings})
+    sluice.start().wait_connected()
+    publish_all(mosquitto, published)
+    trickle = [f"garden/trickle{n}/sensor" for n in range(6)]  # somebody always has something to say
+
+    def over():
+        if len(sluice.dead()) >= len(never):
+            return True
+        published.append((trickle[len(published) % 6], b"trickle %d" % len(published)))
+        mosquitto.publish(*published[-1])
+        return False
+
+    wait_until(over, timeout=60, what="the dead letters")
+    sluice.wait_empty()
+    dead = [(row["topic"], row["payload"]) for row in sluice.dead()]
+    assert sorted(payload for _, payload in dead) == sorted(never)
+    under_one_key_each(list(backend.requests))
+    first = {}
+    for request in backend.delivered():
+        first.setdefault(request.key, (request.topic, request.body))
+    assert per_topic(first.values()) == per_topic([one for one in published if one not in dead])
+    stops_empty(sluice)
+
+
+@pytest.mark.parametrize("protocol", ["auto", "http1.1"])
+def test_a_body_that_is_too_large_for_nginx(make_sluice, mosquitto, make_backend, make_nginx, protocol):
+    """nginx answers 413 before it has read the body."""
+    plain = make_backend(ca=None)
+    nginx = make_nginx(plain.port, extra="client_max_body_size 10k;")
+    sluice = make_sluice(backends={"garden": settings_of(nginx, protocol=protocol)})
+    sluice.start().wait_connected()
+    published = [*PUBLISHED[:8], ("garden/host1/sensor", b"x" * 200_000), *PUBLISHED[8:]]
+    publish_all(mosquitto, published)
+    plain.wait_for(len(PUBLISHED))
+    arrived_once_in_order(plain, PUBLISHED)
+    [dead] = sluice.wait_dead(1)
+    assert (dead["reason"], dead["last_status"], len(dead["payload"])) == ("rejected", 413, 200_000)
+    stops_empty(sluice)
+
+
+def test_a_long_answer_passes_by(start, mosquitto, backend):
+    """Nobody needs what a backend says after it has taken the message."""
+    backend.answer = lambda request: (200, {}, b"x" * 5_000_000)
+    sluice = start()
+    publish_all(mosquitto, PUBLISHED[:6])
+    backend.wait_for(6)
+    arrived_once_in_order(backend, PUBLISHED[:6])
+    stops_empty(sluice)
+
+
+SECRETS = {"key": "qu3ry/s3cret+&x", "header": "h3ader-s3cret", "token": "b3arer-s3cret", "password": "p4ss:s3cret%"}
+TELLTALES = [
+    "qu3ry/s3cret", "qu3ry%2Fs3cret", "qu3ry%2fs3cret", "h3ader-s3cret", "b3arer-s3cret", "p4ss:s3cret",
+    "p4ss%3As3cret", "YW5uYTpwNHNzOnMzY3JldCU=",
+]
+
+
+@pytest.mark.parametrize("status", [400, 403, 409, 503, "refused", "cut"])
+def test_secrets_are_never_seen(make_sluice, mosquitto, make_backend, tmp_path, status):
+    """Not in the log, the database, the views, the process list; not even when the
+    backend quotes them."""
+    files = {}
+    for name, secret in SECRETS.items():
+        files[name] = tmp_path / f"secret-{name}"
+        files[name].write_text(secret)
+        files[name].chmod(0o600)
+    common = {"query": f"user_key=@{files['key']}", "header": f"X-Key: @{files['header']}", "max_attempts": 2}
+    bearer, basic = make_backend(), make_backend()
+    sluice = make_sluice(
+        backends={
+            "bearer": backend_section(bearer, bearer=f"@{files['token']}", **common),
+            "basic": backend_section(basic, username="anna", password=f"@{files['password']}", **common),
+        },
+        routes={
+            "one": {"topic": "garden/#", "backend": "bearer", "path": "/one"},
+            "two": {"topic": "garden/#", "backend": "basic", "path": "/two"},
+        },
+    )
+
+    def answer(request):
+        if status == "cut":
+            return "cut"
+        quoted = f"{request.path} {request.headers} {list(SECRETS.values())}".encode()
+        return (status, {"X-Echo": request.path, "Location": request.path}, quoted)
+
+    for backend in (bearer, basic):
+        backend.answer = answer
+        if status == "refused":
+            backend.stop()
+    sluice.start(args=["-v"]).wait_connected()
+    for n in range(3):
+        mosquitto.publish(f"garden/{n}", b"1")
+    if status in (400, 409):
+        sluice.wait_dead(6)
+    else:
+        for name in ("bearer", "basic"):
+            sluice.wait_log(rf"(backend {name}|route {'one' if name == 'bearer' else 'two'}): (away|misconfigured)")
+    if status != "refused":
+        bearer.wait_requests(3)
+        assert "Bearer b3arer-s3cret" == bearer.requests[0].headers["authorization"]
+    views = str([sluice.sql(f"select * from {view}") for view in ("pending", "dead", "summary")])
+    process = open(f"/proc/{sluice.process.pid}/cmdline", "rb").read()
+    # Before the stop, which makes a checkpoint, and after it.
+    database = [path.read_bytes() for path in sluice.dir.glob("queue.db*")]
+    sluice.stop()
+    database += [path.read_bytes() for path in sluice.dir.glob("queue.db*")]
+    for telltale in TELLTALES:
+        assert telltale not in sluice.log_text()
+        assert telltale not in views
+        assert telltale.encode() not in process
+        assert not any(telltale.encode() in content for content in database)

@@ -1,0 +1,153 @@
+"""Every rule of scripts/check-style can fail, and says which file, line and rule."""
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "scripts" / "check-style"
+
+
+def function(lines):
+    """A well-formatted function whose braces and body take that many lines."""
+    return "int f(int i)\n{\n" + "    i++;\n" * (lines - 3) + "    return i;\n}\n"
+
+
+@pytest.fixture
+def check(tmp_path):
+    """check({path: text, ...}) checks a tree of those files: (exit status, lines)."""
+    def run(files):
+        root = tmp_path / "tree"
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir()
+        shutil.copy(ROOT / ".clang-format", root)
+        for name, text in files.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(text)
+        ended = subprocess.run([SCRIPT, root], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               timeout=60, check=False)
+        return ended.returncode, ended.stdout.splitlines()
+    return run
+
+
+def expect_fault(result, start, *words):
+    """Exactly one fault, on the line that starts so and has these words."""
+    status, lines = result
+    assert status == 1, lines
+    assert len(lines) == 2, lines
+    assert lines[0].startswith(start), lines
+    for word in words:
+        assert word in lines[0], lines
+
+
+def test_this_repository_is_clean():
+    ended = subprocess.run([SCRIPT], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120,
+                           check=False)
+    assert ended.returncode == 0, ended.stdout
+
+
+def test_a_good_tree_passes(check):
+    good = ("/* strcpy() is banned */\n"
+            '#include "topic.h"\n'
+            "\n"
+            '#include "log.h"\n'
+            "\n"
+            "#include <string.h>\n"
+            "#include <sys/socket.h>\n"
+            "\n"
+            'static const char words[] = "sprintf(";\n'
+            "\n" + function(80))
+    status, lines = check({
+        "bridge/topic.c": good,
+        "bridge/topic.h": '#include "base.h"\n',
+        "bridge/log.h": "",
+        "bridge/base.h": "",
+        "bridge/queue.c": '#include "topic.h"\n\n#include <sqlite3.h>\n',
+        "bridge/intake.h": '#include "deliver.h"\n',  # the same layer
+        "bridge/deliver.h": "#include <uv.h>\n",
+        "bridge/buf.c": function(80),
+        "tests/bench/subscriber.c": "int f(void *m)\n{\n    return mosquitto_loop(m, 0, 1);\n}\n",
+    })
+    assert (status, lines[-1]) == (0, "9 files: ok"), lines
+
+
+@pytest.mark.parametrize("includer, included", [
+    ("log.c", "topic.h"),  # base -> pure
+    ("topic.c", "queue.h"),  # pure -> resources
+    ("config.c", "config_file.h"),
+    ("queue_blame.c", "deliver.h"),  # resources -> edges
+    ("intake.h", "daemon.h"),  # edges -> daemon
+    ("daemon.c", "cmd_run.h"),  # daemon -> commands
+    ("base.h", "cmd_run.h"),
+])
+def test_an_include_upwards(check, includer, included):
+    files = {f"bridge/{included}": "", f"bridge/{includer}": f'#include <errno.h>\n\n#include "{included}"\n'}
+    expect_fault(check(files), f"bridge/{includer}:3: includes {included}: layer '", "may not include")
+
+
+@pytest.mark.parametrize("includer, header, allowed", [
+    ("intake.c", "mosquitto.h", "intake_mqtt*.c"),
+    ("intake_mqtt.h", "mosquitto.h", "intake_mqtt*.c"),
+    ("deliver.c", "curl/curl.h", "transfer*.c"),
+    ("deliver.c", "sqlite3.h", "queue*"),
+    ("config.c", "cjson/cJSON.h", "body*.c"),
+    ("topic.c", "ini.h", "config*.c"),
+    ("daemon.c", "systemd/sd-daemon.h", "notify*.c"),
+    ("queue.c", "uv.h", "daemon*"),
+])
+def test_a_library_outside_its_fence(check, includer, header, allowed):
+    result = check({f"bridge/{includer}": f"#include <{header}>\n"})
+    expect_fault(result, f"bridge/{includer}:1: includes {header}: only ", allowed)
+
+
+def test_a_fence_cannot_be_got_round_by_quotes(check):
+    expect_fault(check({"bridge/topic.c": '#include "uv.h"\n'}), "bridge/topic.c:1: includes uv.h: only ")
+
+
+def test_a_library_without_a_fence(check):
+    expect_fault(check({"bridge/topic.c": "#include <zlib.h>\n"}), "bridge/topic.c:1: includes zlib.h:", "fence")
+
+
+def test_a_file_in_no_layer(check):
+    expect_fault(check({"bridge/utils.c": "int x;\n"}), "bridge/utils.c:1:", "in no layer")
+
+
+@pytest.mark.parametrize("call", ["strcpy", "strcat", "sprintf", "vsprintf", "atoi", "atol", "strtok", "gets", "alloca",
+                                  "mosquitto_loop", "mosquitto_loop_start", "mosquitto_loop_forever"])
+def test_a_banned_call(check, call):
+    text = f"/* Not a comment's\n * matter. */\nint f(void)\n{{\n    return {call}(0);\n}}\n"
+    expect_fault(check({"bridge/topic.c": text}), f"bridge/topic.c:5: {call}(): ")
+
+
+def test_a_banned_call_in_a_test(check):
+    text = "int f(void)\n{\n    return atoi(0);\n}\n"
+    expect_fault(check({"tests/unit/test_x.c": text}), "tests/unit/test_x.c:3: atoi(): ")
+
+
+@pytest.mark.parametrize("call", ["snprintf", "fgets", "strtok_r", "mosquitto_loop_read", "mosquitto_loop_write",
+                                  "mosquitto_loop_misc", "my_atoi"])
+def test_a_call_that_looks_like_a_banned_one(check, call):
+    status, lines = check({"bridge/topic.c": f"int f(void)\n{{\n    return {call}(0);\n}}\n"})
+    assert status == 0, lines
+
+
+@pytest.mark.parametrize("name", ["bridge/topic.c", "bridge/topic.h", "tests/unit/test_x.c", "tests/fuzz/deep/x.h"])
+def test_a_file_that_is_not_formatted(check, name):
+    expect_fault(check({name: "int x;\nint  y;\n"}), f"{name}:2: is not formatted")
+
+
+def test_a_function_that_is_too_long(check):
+    expect_fault(check({"bridge/topic.c": function(81)}), "bridge/topic.c:2: the function has 81 lines", "80")
+
+
+def test_a_file_that_is_too_long(check):
+    text = "int f(int);\n" * 601
+    expect_fault(check({"bridge/topic.h": text}), "bridge/topic.h:601: the file has 601 lines", "600")
+    status, lines = check({"bridge/topic.h": text[:-len("int f(int);\n")]})
+    assert status == 0, lines
+
+
+def test_an_empty_tree_is_not_fine(check):
+    status, lines = check({})
+    assert status == 1, lines
