@@ -15,6 +15,7 @@
 #include "intake.h"
 #include "intake_mqtt.h"
 #include "log.h"
+#include "memory.h"
 #include "metrics.h"
 #include "notify.h"
 #include "queue.h"
@@ -30,7 +31,9 @@
 enum {
     STOP_MOST_MS = 3000,
     RELOAD_MOST_MS = 1000,
+    STATUS_FIRST_MS = 1000,
     STATUS_EVERY_MS = 10000,
+    QUIET = 100, /* messages and requests between two of those */
 };
 
 struct daemon {
@@ -51,6 +54,8 @@ struct daemon {
     uv_timer_t status;
     uv_check_t before;  /* callbacks start after polling ... */
     uv_prepare_t after; /* ... and end before polling: together they time the loop */
+    uint64_t activity;  /* at the last look */
+    bool trim_due;
     uint64_t busy_since_ns;
     int64_t busy_commit_ms; /* metrics.commit_ms then */
     bool reload_again;      /* SIGHUP came during a reload */
@@ -225,9 +230,22 @@ static void on_watchdog(uv_timer_t *timer)
     notify_alive();
 }
 
+/* When little happened since the last time, but more before. */
+static void trim_when_idle(struct daemon *daemon)
+{
+    uint64_t activity = daemon->metrics.received + daemon->metrics.requests;
+    bool quiet = activity - daemon->activity < QUIET;
+    if (quiet && daemon->trim_due)
+        memory_trim();
+    daemon->trim_due = !quiet;
+    daemon->activity = activity;
+}
+
 static void on_status(uv_timer_t *timer)
 {
-    const struct metrics *m = &((struct daemon *)timer->data)->metrics;
+    struct daemon *daemon = timer->data;
+    trim_when_idle(daemon);
+    const struct metrics *m = &daemon->metrics;
     notify_status("stored %llu, delivered %llu, set aside %llu", (unsigned long long)m->stored,
                   (unsigned long long)m->delivered, (unsigned long long)m->dead);
 }
@@ -254,7 +272,8 @@ static void start_handles(struct daemon *daemon)
     uv_signal_start(&daemon->hangup, on_hangup, SIGHUP);
     uv_check_start(&daemon->before, on_before);
     uv_prepare_start(&daemon->after, on_after);
-    uv_timer_start(&daemon->status, on_status, STATUS_EVERY_MS, STATUS_EVERY_MS);
+    daemon->trim_due = true; /* after the start */
+    uv_timer_start(&daemon->status, on_status, STATUS_FIRST_MS, STATUS_EVERY_MS);
     uint64_t watchdog_ms = notify_watchdog_ms();
     if (watchdog_ms > 0)
         uv_timer_start(&daemon->watchdog, on_watchdog, watchdog_ms, watchdog_ms);
