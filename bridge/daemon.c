@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "config_file.h"
 #include "deliver.h"
+#include "fault.h"
 #include "intake.h"
 #include "intake_mqtt.h"
 #include "log.h"
@@ -36,6 +37,13 @@ enum {
     QUIET = 100, /* messages and requests between two of those */
 };
 
+struct round {
+    uint64_t at_ns;
+    uint64_t idle_ns; /* since the start, waiting for events */
+    int64_t run_delay_ns;
+    int64_t commit_ms; /* since the start, in commits */
+};
+
 struct daemon {
     const char *config_path;
     struct config *first_config; /* its broker and queue stay in force */
@@ -52,34 +60,34 @@ struct daemon {
     uv_timer_t deadline; /* of a stop or a reload */
     uv_timer_t watchdog;
     uv_timer_t status;
-    uv_check_t before;  /* callbacks start after polling ... */
-    uv_prepare_t after; /* ... and end before polling: together they time the loop */
+    uv_prepare_t round; /* each time the loop comes round */
     uint64_t activity;  /* at the last look */
     bool trim_due;
-    uint64_t busy_since_ns;
-    int64_t busy_commit_ms; /* metrics.commit_ms then */
-    bool reload_again;      /* SIGHUP came during a reload */
+    struct round last_round;
+    bool reload_again; /* SIGHUP came during a reload */
     bool stopping;
 };
 
 /* ---- how long the loop was busy ---- */
 
-static void on_before(uv_check_t *check)
-{
-    struct daemon *daemon = check->data;
-    daemon->busy_since_ns = uv_hrtime();
-    daemon->busy_commit_ms = daemon->metrics.commit_ms;
-}
-
-static void on_after(uv_prepare_t *prepare)
+/* One round of the loop, less what it waited for events and what commits took:
+ * callbacks of sockets run inside of its polling, so that alone tells nothing. */
+static void on_round(uv_prepare_t *prepare)
 {
     struct daemon *daemon = prepare->data;
-    if (daemon->busy_since_ns == 0)
-        return;
-    int64_t busy_ms = (int64_t)((uv_hrtime() - daemon->busy_since_ns) / 1000000);
-    busy_ms -= daemon->metrics.commit_ms - daemon->busy_commit_ms;
-    if (busy_ms > daemon->metrics.longest_stall_ms)
-        daemon->metrics.longest_stall_ms = busy_ms;
+    struct round now = {.at_ns = uv_hrtime(),
+                        .idle_ns = uv_metrics_idle_time(&daemon->loop),
+                        .run_delay_ns = fault_run_delay_ns(),
+                        .commit_ms = daemon->metrics.commit_ms};
+    const struct round *last = &daemon->last_round;
+    if (last->at_ns != 0) {
+        int64_t waited_ns = (int64_t)(now.idle_ns - last->idle_ns) + now.run_delay_ns - last->run_delay_ns;
+        int64_t busy_ms =
+            ((int64_t)(now.at_ns - last->at_ns) - waited_ns) / 1000000 - (now.commit_ms - last->commit_ms);
+        if (busy_ms > daemon->metrics.longest_stall_ms)
+            daemon->metrics.longest_stall_ms = busy_ms;
+    }
+    daemon->last_round = now;
 }
 
 /* ---- stopping ---- */
@@ -117,7 +125,7 @@ static void finish(void *context)
     uv_handle_t *const handles[] = {
         (uv_handle_t *)&daemon->terminate, (uv_handle_t *)&daemon->interrupt, (uv_handle_t *)&daemon->hangup,
         (uv_handle_t *)&daemon->deadline,  (uv_handle_t *)&daemon->watchdog,  (uv_handle_t *)&daemon->status,
-        (uv_handle_t *)&daemon->before,    (uv_handle_t *)&daemon->after,
+        (uv_handle_t *)&daemon->round,
     };
     for (size_t i = 0; i < ARRAY_LEN(handles); i++)
         close_handle(handles[i], NULL);
@@ -150,12 +158,26 @@ static void log_errors(const struct config_errors *errors)
         log_error("%s", errors->lines[i]);
 }
 
+static bool is_same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool is_same_broker(const struct config_broker *a, const struct config_broker *b)
+{
+    return is_same_text(a->host, b->host) && a->port == b->port && is_same_text(a->client_id, b->client_id) &&
+           is_same_text(a->username, b->username) && is_same_text(a->password, b->password) &&
+           a->tls == b->tls && is_same_text(a->ca_file, b->ca_file) &&
+           is_same_text(a->cert_file, b->cert_file) && is_same_text(a->key_file, b->key_file) &&
+           a->keepalive_s == b->keepalive_s && a->session_expiry_s == b->session_expiry_s &&
+           a->protocol == b->protocol;
+}
+
 static void warn_of_unchangeable(const struct config *old, const struct config *new)
 {
-    if (strcmp(old->broker.host, new->broker.host) != 0 || old->broker.port != new->broker.port ||
-        strcmp(old->broker.client_id, new->broker.client_id) != 0 ||
-        strcmp(old->queue.path, new->queue.path) != 0)
-        log_warning("[broker] and [queue] changed: that takes effect at a restart only");
+    if (!is_same_broker(&old->broker, &new->broker) || !is_same_text(old->queue.path, new->queue.path) ||
+        old->queue.commit_batch != new->queue.commit_batch)
+        log_warning("[broker] or [queue] changed: that takes effect at a restart only");
 }
 
 static void reload(struct daemon *daemon);
@@ -261,17 +283,15 @@ static void start_handles(struct daemon *daemon)
     uv_timer_init(loop, &daemon->deadline);
     uv_timer_init(loop, &daemon->watchdog);
     uv_timer_init(loop, &daemon->status);
-    uv_check_init(loop, &daemon->before);
-    uv_prepare_init(loop, &daemon->after);
+    uv_prepare_init(loop, &daemon->round);
     daemon->terminate.data = daemon->interrupt.data = daemon->hangup.data = daemon;
     daemon->deadline.data = daemon->watchdog.data = daemon->status.data = daemon;
-    daemon->before.data = daemon->after.data = daemon;
+    daemon->round.data = daemon;
 
     uv_signal_start(&daemon->terminate, on_terminate, SIGTERM);
     uv_signal_start(&daemon->interrupt, on_terminate, SIGINT);
     uv_signal_start(&daemon->hangup, on_hangup, SIGHUP);
-    uv_check_start(&daemon->before, on_before);
-    uv_prepare_start(&daemon->after, on_after);
+    uv_prepare_start(&daemon->round, on_round);
     daemon->trim_due = true; /* after the start */
     uv_timer_start(&daemon->status, on_status, STATUS_FIRST_MS, STATUS_EVERY_MS);
     uint64_t watchdog_ms = notify_watchdog_ms();
@@ -308,6 +328,7 @@ int daemon_run(const char *config_path, struct config *config)
         return 1;
     }
     uv_loop_init(&daemon.loop);
+    uv_loop_configure(&daemon.loop, UV_METRICS_IDLE_TIME);
     start_handles(&daemon);
     daemon.deliver = deliver_new(&daemon.loop, daemon.queue, config, &daemon.metrics);
     daemon.intake = intake_new(daemon.queue, config, &daemon.metrics, on_released, &daemon);

@@ -21,6 +21,7 @@
 #include <string.h>
 
 enum {
+    BURIALS_MOST = 32,      /* in one go: each is a transaction */
     SETTLE_MS = 1000,       /* deletes get a commit of their own after this */
     SETTLE_MOST = 2000,     /* or when there are so many */
     END_RETRY_MS = 20,      /* while a stop waits for the last deletes */
@@ -52,17 +53,42 @@ static struct lane *next_in_line(struct backend_state *backend, int64_t now_ms)
     return NULL;
 }
 
-/* Usually the first. When its lane is the only one with work in a suspected
- * scope, and the first was tried max_attempts times there, it takes turns with
- * those behind it: it may be the one at fault. */
-static int64_t pick(const struct lane *lane)
+static bool is_tried(const struct lane *lane, unsigned times)
+{
+    return lane->count == 0 ||
+           (lane->suspect.id == lane->ids[lane->first] && lane->suspect.unrelieved >= times);
+}
+
+/* Whether it is time to look behind the first messages of a suspected scope: the
+ * only lane with work tried its first max_attempts times in vain, or every lane
+ * did so twice as often. Then these may be what is at fault, and nothing else
+ * would ever show it. It is the one case in which a message may overtake. */
+static bool is_stuck(const struct deliver *deliver, const struct lane *lane)
+{
+    const struct route_state *route = lane->route;
+    unsigned patience = route->backend->config->max_attempts;
+    bool whole_backend = route->backend->destination.scope.suspected;
+    if (!whole_backend && !route->scope.suspected)
+        return false;
+    if ((whole_backend ? route->backend->busy_lanes : route->busy_lanes) == 1)
+        return is_tried(lane, patience);
+    for (size_t r = 0; r < deliver->config->route_count; r++) {
+        const struct route_state *other = &deliver->routes[r];
+        if (other != route && (!whole_backend || other->backend != route->backend))
+            continue;
+        for (size_t i = 0; i < ROUTE_LANES; i++)
+            if (!is_tried(&other->lanes[i], 2 * patience))
+                return false;
+    }
+    return true;
+}
+
+/* Usually the first; where that is stuck, it takes turns with those behind it. */
+static int64_t pick(const struct deliver *deliver, const struct lane *lane)
 {
     unsigned position = 0;
-    unsigned patience = lane->route->backend->config->max_attempts;
-    const struct suspect *suspect = &lane->suspect;
-    bool probe = lane->route->scope.suspected || lane->route->backend->destination.scope.suspected;
-    if (probe && lane->count > 1 && suspect->id == lane->ids[lane->first] && suspect->alone >= patience) {
-        unsigned turn = suspect->alone - patience;
+    if (lane->count > 1 && is_stuck(deliver, lane)) {
+        unsigned turn = lane->suspect.unrelieved - lane->route->backend->config->max_attempts;
         if (turn % 2 == 0)
             position = 1 + turn / 2 % (lane->count - 1);
     }
@@ -96,7 +122,7 @@ static void count_attempt(struct flight *flight)
     if (suspect->owed && suspect->scope->passes > suspect->passes) {
         suspect->owed = false;
         suspect->attempts++;
-        suspect->alone = 0;
+        suspect->unrelieved = 0;
         flight->convicted = true;
         if (suspect->attempts > 1)
             queue_blame(flight->deliver->queue, flight->id, suspect->attempts, suspect->status,
@@ -149,7 +175,7 @@ static int send_message(struct flight *flight, const struct message *message)
  * others. Another error: the lane must wait for the storage. */
 static int launch(struct deliver *deliver, struct lane *lane)
 {
-    int64_t id = pick(lane);
+    int64_t id = pick(deliver, lane);
     struct message message;
     int error = queue_fetch(deliver->queue, id, &message);
     if (error == -ENOENT) { /* a person dropped it */
@@ -198,6 +224,7 @@ static void feed(struct deliver *deliver, const struct lane *lane)
 void deliver_pump(struct deliver *deliver, struct backend_state *backend)
 {
     int64_t now_ms = clock_uptime_ms();
+    int gone = 0;
     while (!deliver->paused && !backend->isolated && destination_admits(&backend->destination, now_ms)) {
         struct lane *lane = next_in_line(backend, now_ms);
         if (!lane || waits_for_others(backend, lane))
@@ -213,6 +240,10 @@ void deliver_pump(struct deliver *deliver, struct backend_state *backend)
         }
         deliver_line_up(lane);
         feed(deliver, lane);
+        if (++gone == BURIALS_MOST) {
+            deliver_wake_at(deliver, now_ms);
+            return;
+        }
     }
 }
 

@@ -20,7 +20,8 @@
 #include <sys/random.h>
 
 enum {
-    REJECTED_IN_ROW_MOST = 10,
+    CONDEMNED_IN_ROW_MOST = 10,
+    ALARM_AFTER_SET_ASIDE = 10,
     ALARM_AFTER_MS = 3600 * 1000, /* a backend that is away this long needs a person */
 };
 
@@ -54,24 +55,53 @@ static char *describe(const struct config_backend *backend, const struct reply *
 static int64_t backoff_for(const struct outcome *outcome, unsigned failures)
 {
     const struct config_backend *backend = outcome->flight->lane->route->backend->config;
-    int64_t wait_ms;
-    if (outcome->reply->retry_after && backoff_retry_after_ms(outcome->reply->retry_after, clock_wall_ms(),
-                                                              backend->retry_max_ms, &wait_ms) == 0)
-        return wait_ms;
-    return backoff_wait_ms(backend->retry_min_ms, backend->retry_max_ms, failures, chance());
+    int64_t wait_ms = backoff_wait_ms(backend->retry_min_ms, backend->retry_max_ms, failures, chance());
+    int64_t asked_ms;
+    if (outcome->reply->retry_after &&
+        backoff_retry_after_ms(outcome->reply->retry_after, clock_wall_ms(), backend->retry_max_ms,
+                               &asked_ms) == 0 &&
+        asked_ms > wait_ms)
+        wait_ms =
+            asked_ms; /* never sooner than otherwise: "0", or a date in the past, must not make a hot loop */
+    return wait_ms;
 }
 
 /* ---- suspicion ---- */
+
+/* Whether the failure may be this message's doing at all. What never reached the
+ * backend is not, nor what a proxy says of a backend that is away, or one that
+ * has enough. */
+static bool may_be_its_fault(const struct reply *reply)
+{
+    if (reply->failure != TRANSFER_OK)
+        return reply->failure == TRANSFER_BROKEN;
+    switch (reply->status) {
+    case 408:
+    case 425:
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+        return false;
+    default:
+        return true;
+    }
+}
 
 /* Remembers the failure, so that a neighbour's pass can turn it into an attempt. */
 static void remember(const struct outcome *outcome, const struct scope *scope)
 {
     struct lane *lane = outcome->flight->lane;
     struct suspect *suspect = &lane->suspect;
-    if (lane->ids[lane->first] != outcome->flight->id)
+    if (lane->ids[lane->first] != outcome->flight->id) {
+        suspect->unrelieved += may_be_its_fault(outcome->reply);
         return; /* a probe from behind the one that is suspected: that one stays */
+    }
     if (suspect->id != outcome->flight->id)
         deliver_suspect_clear(suspect);
+    if (suspect->scope != scope || suspect->passes != scope->passes)
+        suspect->unrelieved = 0;
+    suspect->unrelieved += may_be_its_fault(outcome->reply);
     suspect->id = outcome->flight->id;
     suspect->attempts = outcome->flight->attempts;
     /* What broke together with others is not evidence against this one. */
@@ -84,19 +114,6 @@ static void remember(const struct outcome *outcome, const struct scope *scope)
     suspect->status = outcome->reply->status;
     free(suspect->error);
     suspect->error = xstrdup(outcome->words);
-}
-
-static void count_alone(const struct outcome *outcome, unsigned busy_lanes)
-{
-    struct suspect *suspect = &outcome->flight->lane->suspect;
-    if (suspect->id == 0)
-        return;
-    /* What never reached the backend says nothing about the message. */
-    bool reached = outcome->reply->failure == TRANSFER_OK || outcome->reply->failure == TRANSFER_BROKEN;
-    if (busy_lanes > 1)
-        suspect->alone = 0;
-    else if (reached)
-        suspect->alone++;
 }
 
 /* A transport failure is certain; an answer may be about one message, so it is
@@ -138,6 +155,12 @@ static void tell_acquitted(const struct scope *scope, int64_t now_ms, const char
         log_notice("%s %s: %s after %lld s", kind, name, verb, (long long)(now_ms - scope->since_ms) / 1000);
 }
 
+/* Too many requests: whoever else is answered meanwhile, the backend wants rest. */
+static bool asks_to_wait(const struct reply *reply)
+{
+    return reply->status == 429 || (reply->retry_after && reply->failure == TRANSFER_OK);
+}
+
 static void suspect_backend(const struct outcome *outcome, bool by_routes)
 {
     struct backend_state *backend = outcome->flight->lane->route->backend;
@@ -146,6 +169,7 @@ static void suspect_backend(const struct outcome *outcome, bool by_routes)
                             outcome->now_ms))
         return;
     backend->by_routes = by_routes;
+    scope->firm = asks_to_wait(outcome->reply);
     int64_t wait_ms = backoff_for(outcome, scope->failures);
     scope_wait(scope, outcome->now_ms, wait_ms);
     announce(outcome, scope, "backend", backend->config->name, wait_ms);
@@ -177,8 +201,9 @@ static bool another_route_is_suspected(const struct deliver *deliver, const stru
 static void acquit_backend(const struct outcome *outcome, bool delivered)
 {
     struct backend_state *backend = outcome->flight->lane->route->backend;
-    bool suspected =
-        delivered ? destination_passed(&backend->destination) : scope_acquit(&backend->destination.scope);
+    bool probe = outcome->flight->backend_probe;
+    bool suspected = delivered ? destination_passed(&backend->destination, probe)
+                               : scope_acquit(&backend->destination.scope, probe);
     if (suspected)
         tell_acquitted(&backend->destination.scope, outcome->now_ms, "backend", backend->config->name,
                        "back");
@@ -211,13 +236,12 @@ static void on_scope_failure(const struct outcome *outcome)
     if (!whole_backend && !route->backend->by_routes)
         acquit_backend(outcome, false);
     remember(outcome, scope);
-    if (flight->convicted && lane_owes(flight) && !scope->suspected) {
+    if (flight->convicted && lane_owes(flight) && !scope->suspected && !asks_to_wait(outcome->reply)) {
         scope_unstarted(&route->scope, flight->route_probe);
         scope_unstarted(&route->backend->destination.scope, flight->backend_probe);
         own_fault(outcome);
         return;
     }
-    count_alone(outcome, whole_backend ? route->backend->busy_lanes : route->busy_lanes);
     if (whole_backend) {
         suspect_backend(outcome, false);
         scope_unstarted(&route->scope, flight->route_probe);
@@ -245,6 +269,11 @@ int deliver_bury(struct deliver *deliver, struct lane *lane, int64_t id, unsigne
         return result;
     if (result == 0) {
         deliver->metrics->dead++;
+        lane->route->set_aside_in_row++;
+        if (lane->route->set_aside_in_row == ALARM_AFTER_SET_ASIDE)
+            log_error("route %s: %u messages were set aside (%s ...) and none was delivered meanwhile: is "
+                      "the route right?",
+                      lane->route->config->name, lane->route->set_aside_in_row, reason);
         log_warning("message %lld (route %s, topic %s): set aside (%s): %s", (long long)id,
                     lane->route->config->name, topic, reason, error ? error : "no answer is known");
     }
@@ -270,10 +299,11 @@ static void on_delivered(const struct outcome *outcome)
     deliver_lanes_remove(flight->lane, flight->id);
     flight->deliver->metrics->delivered++;
     acquit_backend(outcome, true);
-    if (scope_passed(&route->scope))
+    if (scope_passed(&route->scope, flight->route_probe))
         tell_acquitted(&route->scope, outcome->now_ms, "route", route->config->name, "passes again");
-    route->rejected_in_row = 0;
-    route->rejected_lanes = 0;
+    route->condemned_in_row = 0;
+    route->condemned_lanes = 0;
+    route->set_aside_in_row = 0;
     route->held = false;
     const char *type = outcome->reply->content_type;
     if (type && strncasecmp(type, "text/html", strlen("text/html")) == 0 && !route->html_seen) {
@@ -284,48 +314,56 @@ static void on_delivered(const struct outcome *outcome)
     deliver_settled(flight->deliver);
 }
 
+/* Ten different messages, of two lanes where two have work, and none delivered
+ * between them. */
+static bool too_many_in_row(const struct route_state *route)
+{
+    bool two_lanes = (route->condemned_lanes & (route->condemned_lanes - 1)) != 0;
+    return route->condemned_in_row >= CONDEMNED_IN_ROW_MOST && (two_lanes || route->busy_lanes <= 1);
+}
+
+/* The answer condemns its message. When too many are condemned in a row, it is
+ * not the messages: then the route is held, and goes on probing. */
+static void condemn(const struct outcome *outcome, unsigned attempts, const char *reason)
+{
+    struct lane *lane = outcome->flight->lane;
+    struct route_state *route = lane->route;
+    if (!route->held && too_many_in_row(route)) {
+        route->held = true;
+        log_error("route %s: %u messages in a row were rejected, none delivered between: nothing more is set "
+                  "aside until one passes; mend the route or the backend",
+                  route->config->name, route->condemned_in_row);
+    }
+    if (route->held) {
+        remember(outcome, &route->scope);
+        suspect_route(outcome);
+        return;
+    }
+    /* This answer is not what the route was suspected for. */
+    if (scope_acquit(&route->scope, outcome->flight->route_probe))
+        tell_acquitted(&route->scope, outcome->now_ms, "route", route->config->name, "answers otherwise");
+    route->condemned_in_row++;
+    route->condemned_lanes |= UINT64_C(1) << (lane - route->lanes);
+    bury(outcome, attempts, reason);
+}
+
 static void on_later(const struct outcome *outcome)
 {
     struct flight *flight = outcome->flight;
-    flight->attempts++;
-    if (flight->attempts >= flight->lane->route->backend->config->max_attempts) {
-        bury(outcome, flight->attempts, "attempts");
+    unsigned attempts = flight->attempts + 1;
+    if (attempts >= flight->lane->route->backend->config->max_attempts) {
+        condemn(outcome, attempts, "attempts");
         return;
     }
-    queue_blame(flight->deliver->queue, flight->id, flight->attempts, outcome->reply->status, outcome->words);
+    scope_unstarted(&flight->lane->route->scope, flight->route_probe);
+    flight->attempts = attempts;
+    queue_blame(flight->deliver->queue, flight->id, attempts, outcome->reply->status, outcome->words);
     own_fault(outcome);
-}
-
-/* Ten different messages, of two lanes where two have work, and none delivered
- * between them. */
-static bool too_many_rejected(const struct route_state *route)
-{
-    bool two_lanes = (route->rejected_lanes & (route->rejected_lanes - 1)) != 0;
-    return route->rejected_in_row >= REJECTED_IN_ROW_MOST && (two_lanes || route->busy_lanes <= 1);
 }
 
 static void on_bad(const struct outcome *outcome)
 {
-    struct flight *flight = outcome->flight;
-    struct lane *lane = flight->lane;
-    struct route_state *route = lane->route;
-    if (!route->held && too_many_rejected(route)) {
-        route->held = true;
-        log_error("route %s: %u messages in a row were rejected, none delivered between: nothing more is set "
-                  "aside until one passes; mend the route or the backend",
-                  route->config->name, route->rejected_in_row);
-    }
-    if (route->held) {
-        remember(outcome, &route->scope);
-        count_alone(outcome, route->busy_lanes);
-        suspect_route(outcome);
-        return;
-    }
-    if (scope_acquit(&route->scope)) /* this answer is another one */
-        tell_acquitted(&route->scope, outcome->now_ms, "route", route->config->name, "answers otherwise");
-    route->rejected_in_row++;
-    route->rejected_lanes |= UINT64_C(1) << (lane - route->lanes);
-    bury(outcome, flight->attempts, "rejected");
+    condemn(outcome, outcome->flight->attempts, "rejected");
 }
 
 void deliver_answer(struct flight *flight, const struct reply *reply)
@@ -355,7 +393,6 @@ void deliver_answer(struct flight *flight, const struct reply *reply)
         break;
     case VERDICT_LATER:
         acquit_backend(&outcome, false);
-        scope_unstarted(&lane->route->scope, flight->route_probe);
         on_later(&outcome);
         break;
     case VERDICT_BAD:

@@ -25,7 +25,7 @@ struct suspect {
     const struct scope *scope; /* where the last failure was */
     uint64_t passes;           /* scope->passes then */
     bool isolate;              /* the connection broke under it and others: which of them was it? */
-    unsigned alone;            /* failures while no other lane had work */
+    unsigned unrelieved;       /* failures in a row while nothing at all passed in the scope */
     int status;                /* of the last failure */
     char *error;               /* its words, secrets struck out */
 };
@@ -47,10 +47,11 @@ struct route_state {
     const struct config_route *config;
     struct backend_state *backend;
     struct scope scope;
-    unsigned busy_lanes;      /* lanes that hold messages */
-    unsigned rejected_in_row; /* set aside with nothing delivered between */
-    uint64_t rejected_lanes;  /* from which lanes: bit n for lane n */
-    bool held;                /* too many in a row: it is not the messages */
+    unsigned busy_lanes;       /* lanes that hold messages */
+    unsigned set_aside_in_row; /* with nothing delivered between, for whatever reason */
+    unsigned condemned_in_row; /* those that an answer condemned */
+    uint64_t condemned_lanes;  /* from which lanes: bit n for lane n */
+    bool held;                 /* too many in a row: it is not the messages */
     bool html_seen;
     struct lane lanes[ROUTE_LANES];
 };

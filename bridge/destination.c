@@ -49,11 +49,11 @@ void destination_ended(struct destination *destination, unsigned http_version)
         destination->http_version = http_version;
 }
 
-bool destination_passed(struct destination *destination)
+bool destination_passed(struct destination *destination, bool probe)
 {
     if (destination->window < destination->limit_http1 || destination->window < destination->limit_http2)
         destination->window++;
-    return scope_passed(&destination->scope);
+    return scope_passed(&destination->scope, probe);
 }
 
 bool destination_failed(struct destination *destination, enum verdict cause, bool probe, int64_t now_ms)

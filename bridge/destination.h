@@ -30,7 +30,7 @@ bool destination_admits(const struct destination *destination, int64_t now_ms);
 bool destination_started(struct destination *destination);
 void destination_ended(struct destination *destination, unsigned http_version);
 /* See scope.h; these move the window as well. */
-bool destination_passed(struct destination *destination);
+bool destination_passed(struct destination *destination, bool probe);
 bool destination_failed(struct destination *destination, enum verdict cause, bool probe, int64_t now_ms);
 
 #endif

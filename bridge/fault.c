@@ -12,6 +12,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -121,6 +122,21 @@ bool fault_fails(const char *point)
         }
     }
     return fails;
+}
+
+/* The second number of schedstat (proc(5), sched-stats.rst of the kernel). */
+int64_t fault_run_delay_ns(void)
+{
+    static int fd = -1;
+    if (fd < 0)
+        fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+    char text[128];
+    ssize_t bytes = fd < 0 ? -1 : pread(fd, text, sizeof text - 1, 0);
+    if (bytes <= 0)
+        return 0;
+    text[bytes] = '\0';
+    const char *second = strchr(text, ' ');
+    return second ? strtoll(second, NULL, 10) : 0;
 }
 
 #endif

@@ -26,10 +26,19 @@
 #define SLUICE_FAULT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #ifdef SLUICE_FAULTS
 bool fault_fails(const char *point);
+/* How long this thread was ready to run and did not get a processor, since it
+ * began: what the tests must not take for a loop that hangs. */
+int64_t fault_run_delay_ns(void);
 #else
+static inline int64_t fault_run_delay_ns(void)
+{
+    return 0;
+}
+
 static inline bool fault_fails(const char *point)
 {
     (void)point;

@@ -101,8 +101,7 @@ void intake_take(struct intake *intake, const struct intake_message *message)
             },
     };
     intake->received++;
-    route_table_serve(intake->routes, message->topic, message->retained, message->filters,
-                      message->filter_count, store, &taking);
+    route_table_serve(intake->routes, message->topic, message->retained, message->copy, store, &taking);
     if (taking.served > 0)
         return;
     if (message->retained)

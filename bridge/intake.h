@@ -31,8 +31,7 @@ struct intake_message {
     size_t payload_bytes;
     bool retained;
     int packet_id;
-    const size_t *filters; /* as for route_table_serve */
-    size_t filter_count;
+    const struct route_copy *copy;
 };
 
 int intake_begin(struct intake *intake); /* 0, -EBUSY: try again later, -Exxx */

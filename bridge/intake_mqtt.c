@@ -29,37 +29,42 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <string.h>
-#include <unistd.h>
 
 enum {
     LOCK_RETRY_MS = 10,        /* someone else holds the database's lock */
     HANDSHAKE_MOST_MS = 15000, /* from the TCP connection to the CONNACK */
     SETTLED_MS = 10000,        /* a connection that lasts this long ends the backoff */
     MOST_IDENTIFIERS = 32,     /* on one message */
+    BATCH_BYTES = 1024 * 1024, /* payloads in one commit, about; a slow card must not take for ever */
 };
 
 /* ---- messages ---- */
 
-/* The filters that this copy of a message was delivered for. None, when the
- * broker does not say, or for a filter that is no longer configured: what waited
- * under that one must reach whatever route wants it now. */
-static size_t filters_of(const struct intake_mqtt *mqtt, const mosquitto_property *properties,
-                         size_t filters[static MOST_IDENTIFIERS])
+static void add_filter(const struct intake_mqtt *mqtt, uint32_t identifier, struct route_copy *copy,
+                       size_t filters[static MOST_IDENTIFIERS])
 {
-    size_t count = 0;
+    for (size_t i = 0; i < mqtt->filter_count; i++)
+        if (mqtt->filters[i].identifier == identifier)
+            filters[copy->filter_count++] = i;
+    for (size_t i = 0; i < mqtt->vanished_count; i++)
+        if (mqtt->vanished[i].identifier == identifier)
+            copy->covered_to = mqtt->vanished[i].covered_to;
+}
+
+/* For which subscriptions this copy of a message was delivered. */
+static void read_copy(const struct intake_mqtt *mqtt, const mosquitto_property *properties,
+                      struct route_copy *copy, size_t filters[static MOST_IDENTIFIERS])
+{
+    *copy = (struct route_copy){.filters = filters};
     uint32_t identifier;
     const mosquitto_property *at =
         mosquitto_property_read_varint(properties, MQTT_PROP_SUBSCRIPTION_IDENTIFIER, &identifier, false);
-    while (at && count < MOST_IDENTIFIERS) {
-        for (size_t i = 0; i < mqtt->filter_count; i++)
-            if (mqtt->identifiers[i] == identifier)
-                filters[count++] = i;
+    if (at)
+        copy->ranks = mqtt->ranks; /* otherwise it stands for all */
+    while (at && copy->filter_count < MOST_IDENTIFIERS) {
+        add_filter(mqtt, identifier, copy, filters);
         at = mosquitto_property_read_varint(at, MQTT_PROP_SUBSCRIPTION_IDENTIFIER, &identifier, true);
     }
-    return count;
 }
 
 /* For the tests: packets of our own, in the middle of a transaction. */
@@ -76,22 +81,27 @@ static void on_message(struct mosquitto *client, void *context, const struct mos
     (void)client;
     struct intake_mqtt *mqtt = context;
     size_t filters[MOST_IDENTIFIERS];
+    struct route_copy copy;
+    read_copy(mqtt, properties, &copy, filters);
     struct intake_message message = {
         .topic = packet->topic,
         .payload = packet->payload,
         .payload_bytes = (size_t)packet->payloadlen,
         .retained = packet->retain,
         .packet_id = packet->mid,
-        .filters = filters,
-        .filter_count = filters_of(mqtt, properties, filters),
+        .copy = &copy,
     };
     mqtt->batch++;
-    if (intake_mqtt_is_duplicate(mqtt, packet))
-        return; /* it is acknowledged with the others */
-    intake_take(mqtt->intake, &message);
+    mqtt->batch_bytes += message.payload_bytes;
+    if (!intake_mqtt_is_duplicate(mqtt, packet)) /* which is acknowledged with the others */
+        intake_take(mqtt->intake, &message);
     fault_fails("intake.read");
     if (fault_fails("intake.own"))
         queue_own_packets(mqtt);
+    /* Every packet that libmosquitto queues is announced on a socket pair of its
+     * own, which is full by now; that EAGAIN it would take for the connection's,
+     * and leave the rest of a TLS record unread. */
+    errno = 0;
 }
 
 static void on_disconnect(struct mosquitto *client, void *context, int reason,
@@ -100,6 +110,7 @@ static void on_disconnect(struct mosquitto *client, void *context, int reason,
     (void)client;
     (void)properties;
     struct intake_mqtt *mqtt = context;
+    mqtt->close_errno = errno;
     mqtt->closed = true;
     mqtt->close_reason = reason;
 }
@@ -123,22 +134,29 @@ bool intake_mqtt_flush(struct intake_mqtt *mqtt)
     return !mqtt->closed && !mosquitto_want_write(mqtt->client);
 }
 
-static bool is_readable(const struct intake_mqtt *mqtt)
+static bool batch_is_full(const struct intake_mqtt *mqtt)
 {
-    struct pollfd fd = {.fd = mqtt->poll_fd, .events = POLLIN};
-    return poll(&fd, 1, 0) > 0;
+    unsigned most = mqtt->one_by_one ? 1 : mqtt->commit_batch;
+    return mqtt->batch >= most || mqtt->batch_bytes >= BATCH_BYTES;
 }
 
+/* Until nothing is left to read, which libmosquitto tells by errno. It reads one
+ * packet, or as many as a TLS record holds. */
 static void read_batch(struct intake_mqtt *mqtt)
 {
     mqtt->batch = 0;
-    while (!mqtt->closed && mqtt->batch < mqtt->commit_batch && is_readable(mqtt)) {
-        int result = mosquitto_loop_read(mqtt->client, 1); /* one packet, or a TLS record of them */
+    mqtt->batch_bytes = 0;
+    do {
+        errno = 0;
+        int result = mosquitto_loop_read(mqtt->client, 1);
+        int error = errno;
         if (result != MOSQ_ERR_SUCCESS && !mqtt->closed) {
             mqtt->closed = true;
             mqtt->close_reason = result;
         }
-    }
+        if (error == EAGAIN)
+            break;
+    } while (mqtt->link == LINK_UP && !mqtt->closed && !batch_is_full(mqtt));
 }
 
 /* Returns 0, -EBUSY when the database is locked, or -Exxx when the storage
@@ -187,6 +205,7 @@ static int cycle(struct intake_mqtt *mqtt)
     if (!intake_mqtt_flush(mqtt))
         return 0;
     release(mqtt);
+    mqtt->batch = 0;
     int error = intake_mqtt_subscriptions(mqtt);
     if (error == 0)
         error = read_and_commit(mqtt);
@@ -195,8 +214,9 @@ static int cycle(struct intake_mqtt *mqtt)
     mqtt->release_due = mqtt->release_due || mqtt->batch > 0;
     if (mqtt->batch > 0)
         fault_fails("intake.flush");
-    if (intake_mqtt_flush(mqtt))
-        release(mqtt);
+    if (!intake_mqtt_flush(mqtt))
+        return 0;
+    release(mqtt);
     return intake_mqtt_subscriptions(mqtt);
 }
 
@@ -237,8 +257,6 @@ void intake_mqtt_work(struct intake_mqtt *mqtt)
         wait_for_lock(mqtt);
     if (mqtt->batch > 0)
         mqtt->failures = 0;
-    if (mqtt->link == LINK_UP && (mqtt->subscribe_due || mqtt->forget_due))
-        wait_for_lock(mqtt); /* comes by again */
     intake_mqtt_sync(mqtt);
     intake_mqtt_flush(mqtt); /* what became due meanwhile */
     intake_mqtt_watch(mqtt);
@@ -254,8 +272,10 @@ static void on_tick(uv_timer_t *timer)
         mqtt->closed = true;
         mqtt->close_reason = MOSQ_ERR_KEEPALIVE;
     } else {
-        if (mqtt->link == LINK_UP && lasted_ms > SETTLED_MS)
+        if (mqtt->link == LINK_UP && lasted_ms > SETTLED_MS) {
             mqtt->failures = 0;
+            mqtt->one_by_one = false;
+        }
         mosquitto_loop_misc(mqtt->client); /* may queue a PINGREQ, or give up */
     }
     if (mqtt->closed) {
@@ -269,22 +289,6 @@ static void on_tick(uv_timer_t *timer)
 }
 
 /* ---- life ---- */
-
-static void give_credentials(struct intake_mqtt *mqtt)
-{
-    const struct config_broker *config = mqtt->config;
-    if (config->username)
-        mosquitto_username_pw_set(mqtt->client, config->username, config->password);
-    if (!config->tls)
-        return;
-    const char *ca_path = config->ca_file ? NULL : "/etc/ssl/certs";
-    int result =
-        mosquitto_tls_set(mqtt->client, config->ca_file, ca_path, config->cert_file, config->key_file, NULL);
-    if (result != MOSQ_ERR_SUCCESS)
-        log_error("broker: cannot set up TLS: %s: check ca_file, cert_file and key_file",
-                  mosquitto_strerror(result));
-    mosquitto_tls_opts_set(mqtt->client, 1, NULL, NULL); /* verify the broker's certificate */
-}
 
 struct intake_mqtt *intake_mqtt_new(uv_loop_t *loop, const struct config_broker *broker,
                                     unsigned commit_batch, size_t route_count, struct intake *intake,
@@ -304,7 +308,6 @@ struct intake_mqtt *intake_mqtt_new(uv_loop_t *loop, const struct config_broker 
         abort();
     mosquitto_threaded_set(mqtt->client, true);
     intake_mqtt_set_callbacks(mqtt);
-    give_credentials(mqtt);
     intake_mqtt_replay_init(mqtt, route_count);
     uv_timer_init(loop, &mqtt->tick);
     uv_timer_init(loop, &mqtt->again);

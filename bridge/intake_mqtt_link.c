@@ -47,7 +47,7 @@ static const char *close_reason_text(const struct intake_mqtt *mqtt)
     case MOSQ_ERR_KEEPALIVE:
         return "it does not answer";
     case MOSQ_ERR_ERRNO:
-        return errno != 0 ? strerror(errno) : "the connection was lost";
+        return mqtt->close_errno != 0 ? strerror(mqtt->close_errno) : "the connection was lost";
     case MOSQ_ERR_DUPLICATE_PROPERTY:
         return "it sends one copy for several filters, which needs protocol = 3.1.1";
     case MOSQ_ERR_MALFORMED_UTF8:
@@ -94,6 +94,10 @@ void intake_mqtt_link_down(struct intake_mqtt *mqtt)
     if (early && mqtt->config->protocol == CONFIG_PROTOCOL_AUTO && !mqtt->v5_worked &&
         ++mqtt->closed_early % EARLY_CLOSES == 0)
         mqtt->use_v311 = !mqtt->use_v311;
+    /* What came before the offending packet must get its acknowledgement out. */
+    mqtt->one_by_one = mqtt->close_reason == MOSQ_ERR_MALFORMED_UTF8 ||
+                       mqtt->close_reason == MOSQ_ERR_PROTOCOL ||
+                       mqtt->close_reason == MOSQ_ERR_MALFORMED_PACKET;
     if (mqtt->close_reason == MOSQ_ERR_DUPLICATE_PROPERTY && mqtt->config->protocol == CONFIG_PROTOCOL_AUTO)
         mqtt->use_v311 = true;
     if (mqtt->refused) {
@@ -151,6 +155,7 @@ void intake_mqtt_on_connack(struct mosquitto *client, void *context, int reason,
     mosquitto_property_read_byte(properties, MQTT_PROP_SUBSCRIPTION_ID_AVAILABLE, &available, false);
     mqtt->identifiers_available = !mqtt->use_v311 && available;
     mqtt->subscribe_due = true;
+    mqtt->session_present = flags & SESSION_PRESENT;
     intake_mqtt_expect_replay(mqtt, flags & SESSION_PRESENT);
     log_notice("broker %s:%u: connected (MQTT %s, %s)", config->host, config->port,
                mqtt->use_v311 ? "3.1.1" : "5", flags & SESSION_PRESENT ? "session resumed" : "new session");
@@ -221,8 +226,30 @@ static void make_properties(struct intake_mqtt *mqtt)
                                  (uint16_t)mqtt->commit_batch);
 }
 
+/* Never in clear text because TLS could not be set up. */
+static int give_credentials(struct intake_mqtt *mqtt)
+{
+    const struct config_broker *config = mqtt->config;
+    int result = MOSQ_ERR_SUCCESS;
+    if (config->username)
+        result = mosquitto_username_pw_set(mqtt->client, config->username, config->password);
+    if (!config->tls || result != MOSQ_ERR_SUCCESS)
+        return result;
+    const char *ca_path = config->ca_file ? NULL : "/etc/ssl/certs";
+    result =
+        mosquitto_tls_set(mqtt->client, config->ca_file, ca_path, config->cert_file, config->key_file, NULL);
+    if (result != MOSQ_ERR_SUCCESS)
+        return result;
+    return mosquitto_tls_opts_set(mqtt->client, 1, NULL, NULL); /* verify the broker's certificate */
+}
+
 void intake_mqtt_connect(struct intake_mqtt *mqtt)
 {
+    if (give_credentials(mqtt) != MOSQ_ERR_SUCCESS) {
+        mqtt->link = LINK_DOWN;
+        retry_later(mqtt, "TLS cannot be set up: check ca_file, cert_file and key_file");
+        return;
+    }
     mqtt->closed = mqtt->refused = false;
     mqtt->close_reason = MOSQ_ERR_CONN_LOST;
     make_properties(mqtt);

@@ -26,10 +26,21 @@
 
 enum link { LINK_DOWN, LINK_CONNECTING, LINK_HANDSHAKE, LINK_UP };
 
+struct filter {
+    uint32_t identifier;
+    int packet_id; /* of its SUBSCRIBE */
+    bool granted;
+    bool note_due;
+};
+
+/* A filter that the configuration no longer has. */
 struct vanished {
     char *filter;
-    int packet_id;
-    bool gone; /* the broker confirmed */
+    uint32_t identifier;
+    uint32_t covered_to;
+    int packet_id; /* of its UNSUBSCRIBE, 0: none was sent */
+    bool unsubscribed;
+    bool note_due;
 };
 
 struct intake_mqtt {
@@ -48,7 +59,9 @@ struct intake_mqtt {
     uv_timer_t again; /* LINK_DOWN: connect; otherwise: the database was locked */
     bool lock_wait;
     bool in_transaction;
-    unsigned batch; /* messages in it */
+    unsigned batch;     /* messages in it */
+    size_t batch_bytes; /* of their payloads */
+    bool one_by_one;    /* something behind the first message made us hang up */
     struct replay *replay;
     bool dup;         /* flag of the PUBLISH that is about to be handed over */
     bool release_due; /* committed, and the acknowledgements are not all out */
@@ -60,8 +73,9 @@ struct intake_mqtt {
     mosquitto_property *connect_properties;
     bool closed;      /* libmosquitto closed the socket: */
     int close_reason; /* why; MOSQ_ERR_... or an MQTT 5 reason code */
-    bool refused;     /* by a CONNACK: */
-    int refusal;      /* its reason or return code */
+    int close_errno;
+    bool refused; /* by a CONNACK: */
+    int refusal;  /* its reason or return code */
     bool use_v311;
     bool v5_worked;
     unsigned closed_early; /* closed without a CONNACK, in a row */
@@ -70,15 +84,16 @@ struct intake_mqtt {
     bool storage_failed;
 
     /* subscriptions */
+    bool session_present;
     bool identifiers_available;
     bool prepare_due; /* identifiers are to be read; before that, nothing is */
     bool subscribe_due;
-    uint32_t *identifiers; /* by filter number */
-    int *packet_ids;       /* of the SUBSCRIBEs, by filter number */
+    bool note_due;          /* the broker answered; the database is to be told */
+    struct filter *filters; /* by filter number */
+    uint32_t *ranks;        /* by filter number, for route_table_serve */
     size_t filter_count;
     struct vanished *vanished;
     size_t vanished_count;
-    bool forget_due;
 
     /* a round trip behind the acknowledgements */
     int sync_packet_id; /* 0: none is under way */

@@ -52,16 +52,21 @@ static const char *const statement_sql[Q_STATEMENTS] = {
     [Q_END_RUN] =
         "UPDATE run SET confirmed_id = ?2 WHERE id = ?1",
     [Q_SUBSCRIPTIONS] =
-        "SELECT filter, identifier FROM subscription WHERE NOT removed",
-    [Q_SUBSCRIPTION_FIND] =
-        "SELECT identifier FROM subscription WHERE filter = ?1 AND NOT removed",
-    [Q_SUBSCRIPTION_NEXT] =
-        "SELECT coalesce(max(identifier), 0) + 1 FROM subscription",
+        "SELECT filter, identifier, granted, covered_to, unsubscribed FROM subscription",
     [Q_SUBSCRIPTION_ADD] =
-        "INSERT INTO subscription (filter, identifier) VALUES (?1, ?2)"
-        " ON CONFLICT (filter) DO UPDATE SET removed = 0",
-    [Q_SUBSCRIPTION_REMOVE] =
-        "UPDATE subscription SET removed = 1 WHERE filter = ?1",
+        "INSERT INTO subscription (filter, identifier)"
+        " VALUES (?1, (SELECT coalesce(max(identifier), 0) + 1 FROM subscription))"
+        " ON CONFLICT (filter) DO UPDATE SET identifier = excluded.identifier, granted = 0,"
+        " covered_to = NULL, unsubscribed = 0 WHERE covered_to IS NOT NULL",
+    [Q_SUBSCRIPTION_GRANT] =
+        "UPDATE subscription SET granted = 1 WHERE filter = ?1 AND NOT granted",
+    [Q_SUBSCRIPTION_REFUSE] =
+        "UPDATE subscription SET granted = 0 WHERE filter = ?1 AND granted",
+    [Q_SUBSCRIPTION_VANISH] =
+        "UPDATE subscription SET covered_to = (SELECT max(identifier) FROM subscription)"
+        " WHERE filter = ?1 AND covered_to IS NULL",
+    [Q_SUBSCRIPTION_UNSUBSCRIBED] =
+        "UPDATE subscription SET unsubscribed = 1 WHERE filter = ?1 AND covered_to IS NOT NULL",
 };
 /* clang-format on */
 

@@ -87,12 +87,21 @@ int queue_blame(struct queue *queue, int64_t id, unsigned attempts, int status, 
 int queue_bury(struct queue *queue, int64_t id, unsigned attempts, int status, const char *reason,
                const char *error, int64_t wall_ms);
 
-/* Subscriptions that the broker may still hold. */
-typedef void queue_subscription_fn(void *context, const char *filter, uint32_t identifier);
+/* Subscriptions that the broker holds, or may still have messages for. */
+struct subscription {
+    const char *filter;
+    uint32_t identifier; /* 1 to 268,435,455 (MQTT 5.0, section 3.8.2.1.2) */
+    bool granted;
+    bool vanished;       /* the configuration no longer has it: */
+    uint32_t covered_to; /* the highest identifier when it vanished */
+    bool unsubscribed;
+};
+typedef void queue_subscription_fn(void *context, const struct subscription *subscription);
 int queue_subscriptions(struct queue *queue, queue_subscription_fn *visit, void *context);
-/* The identifier of a filter, from 1 to 268,435,455 (MQTT 5.0, 3.8.2.1.2); made
- * and stored when it is new. */
-int queue_subscription_add(struct queue *queue, const char *filter, uint32_t *ret_identifier);
-int queue_subscription_remove(struct queue *queue, const char *filter);
+/* Makes it known under a new identifier, unless it is known already. */
+int queue_subscription_add(struct queue *queue, const char *filter);
+int queue_subscription_grant(struct queue *queue, const char *filter, bool granted);
+int queue_subscription_vanish(struct queue *queue, const char *filter);
+int queue_subscription_unsubscribed(struct queue *queue, const char *filter);
 
 #endif

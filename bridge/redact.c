@@ -3,6 +3,7 @@
 #include "body.h"
 #include "buf.h"
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -59,14 +60,39 @@ static void strike_text(char *words, size_t *bytes, const char *secret)
     }
 }
 
-static void strike(char *words, size_t *bytes, const char *secret)
+/* As a JSON string may have it (RFC 8259, section 7); some escape '/' as well. */
+static void strike_json(char *words, size_t *bytes, const char *secret, bool with_slash)
+{
+    struct buf escaped cleanup_buf;
+    buf_init(&escaped, 2 * strlen(secret) + 1);
+    for (const char *at = secret; *at; at++) {
+        if (*at == '"' || *at == '\\' || (*at == '/' && with_slash))
+            buf_append_char(&escaped, '\\');
+        buf_append_char(&escaped, *at);
+    }
+    strike_text(words, bytes, buf_text(&escaped));
+}
+
+static void strike_percent_encoded(char *words, size_t *bytes, const char *secret)
 {
     struct buf encoded cleanup_buf;
     buf_init(&encoded, 3 * strlen(secret) + 1);
     buf_append_percent_encoded(&encoded, secret, strlen(secret));
+    strike_text(words, bytes, buf_text(&encoded));
+    for (size_t i = 0; i + 2 < encoded.bytes; i++)
+        if (encoded.data[i] == '%')
+            for (size_t digit = i + 1; digit < i + 3; digit++)
+                encoded.data[digit] = (char)tolower((unsigned char)encoded.data[digit]);
+    strike_text(words, bytes, buf_text(&encoded));
+}
+
+static void strike(char *words, size_t *bytes, const char *secret)
+{
     cleanup_free char *in_base64 = base64(secret, strlen(secret));
     strike_text(words, bytes, secret);
-    strike_text(words, bytes, buf_text(&encoded));
+    strike_json(words, bytes, secret, false);
+    strike_json(words, bytes, secret, true);
+    strike_percent_encoded(words, bytes, secret);
     strike_text(words, bytes, in_base64);
 }
 
@@ -98,9 +124,13 @@ static size_t whole_characters(const char *text, size_t bytes)
     return bytes;
 }
 
-static bool is_blank(unsigned char c)
+/* Blanks, controls, and the C1 controls U+0080 to U+009F; how many bytes. */
+static size_t blank_bytes(const char *text, size_t bytes)
 {
-    return c <= 0x20 || c == 0x7f;
+    unsigned char c = (unsigned char)text[0];
+    if (c <= 0x20 || c == 0x7f)
+        return 1;
+    return bytes > 1 && c == 0xc2 && (unsigned char)text[1] < 0xa0 ? 2 : 0;
 }
 
 char *redact_words(const struct config_backend *backend, const char *words, size_t bytes)
@@ -112,8 +142,9 @@ char *redact_words(const struct config_backend *backend, const char *words, size
 
     char *line = xcalloc(REDACT_WORDS_BYTES + 1, 1);
     size_t used = 0;
-    for (size_t i = 0; i < bytes && used < REDACT_WORDS_BYTES; i++) {
-        if (!is_blank((unsigned char)copy[i]))
+    for (size_t i = 0, blank; i < bytes && used<REDACT_WORDS_BYTES; i += blank> 0 ? blank : 1) {
+        blank = blank_bytes(copy + i, bytes - i);
+        if (blank == 0)
             line[used++] = copy[i];
         else if (used > 0 && line[used - 1] != ' ')
             line[used++] = ' ';

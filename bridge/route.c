@@ -67,13 +67,18 @@ size_t route_table_find_filter(const struct route_table *table, const char *filt
     return SIZE_MAX;
 }
 
-/* The first of a route's own filters that matches, or SIZE_MAX. */
-static size_t first_match(const struct route_table *table, size_t route, const char *topic)
+/* The oldest of a route's own filters that matches, or SIZE_MAX. */
+static size_t oldest_match(const struct route_table *table, size_t route, const char *topic,
+                           const uint32_t *ranks)
 {
-    for (size_t k = 0; k < table->config->routes[route].topic_count; k++)
-        if (topic_matches(table->filters[table->own[route][k]], topic))
-            return table->own[route][k];
-    return SIZE_MAX;
+    size_t oldest = SIZE_MAX;
+    for (size_t k = 0; k < table->config->routes[route].topic_count; k++) {
+        size_t filter = table->own[route][k];
+        if (topic_matches(table->filters[filter], topic) &&
+            (oldest == SIZE_MAX || (ranks && ranks[filter] < ranks[oldest])))
+            oldest = filter;
+    }
+    return oldest;
 }
 
 static bool contains(const size_t *numbers, size_t count, size_t number)
@@ -84,14 +89,26 @@ static bool contains(const size_t *numbers, size_t count, size_t number)
     return false;
 }
 
+static bool is_served(const struct route_table *table, size_t route, const char *topic,
+                      const struct route_copy *copy)
+{
+    size_t oldest = oldest_match(table, route, topic, copy->ranks);
+    if (oldest == SIZE_MAX)
+        return false;
+    if (!copy->ranks)
+        return true;
+    if (copy->filter_count == 0)
+        return copy->ranks[oldest] > copy->covered_to;
+    return contains(copy->filters, copy->filter_count, oldest);
+}
+
 void route_table_serve(const struct route_table *table, const char *topic, bool retained,
-                       const size_t *filters, size_t filter_count, route_visit_fn *visit, void *context)
+                       const struct route_copy *copy, route_visit_fn *visit, void *context)
 {
     for (size_t i = 0; i < table->config->route_count; i++) {
         if (retained && !table->config->routes[i].retained)
             continue;
-        size_t first = first_match(table, i, topic);
-        if (first != SIZE_MAX && (filter_count == 0 || contains(filters, filter_count, first)))
+        if (is_served(table, i, topic, copy))
             visit(context, i);
     }
 }

@@ -22,20 +22,28 @@ const char *route_table_filter(const struct route_table *table, size_t filter);
 /* The number of this filter, or SIZE_MAX. */
 size_t route_table_find_filter(const struct route_table *table, const char *filter);
 
-/* Calls visit for every route that a copy of a message serves, each at most
- * once, in the order of the configuration.
+/* What is known of one copy of a message. */
+struct route_copy {
+    const size_t *filters; /* numbers of the filters that it was delivered for */
+    size_t filter_count;   /* 0: for a filter that is no longer configured */
+    const uint32_t *ranks; /* by filter number: in which order they were subscribed to; */
+                           /* NULL: the copy stands for all filters (MQTT 3.1.1) */
+    uint32_t covered_to;   /* filter_count 0: filters up to this rank had copies of their own */
+};
+
+/* Calls visit for every route that this copy serves, each at most once, in the
+ * order of the configuration.
  *
- * A v5 broker delivers one copy per matching subscription and names it by the
- * subscription's identifier: filters[] holds the numbers of the filters that
- * this copy was delivered for, and a route is served only by the copy of the
- * first of its own filters that matches the topic. So overlapping filters
- * deliver once per route. filter_count 0 means that the copy stands for all
- * filters (MQTT 3.1.1, or an identifier that is no longer known): every route
- * with a matching filter is served. Retained messages only serve routes that
- * want them. */
+ * A v5 broker delivers one copy per matching subscription, named by the
+ * subscription's identifier. So that overlapping filters deliver once per route,
+ * a route is served by one copy only: that for the oldest subscription among its
+ * own filters that match, for while others came and went, that one was there. A
+ * copy that waited under a filter which has vanished meanwhile serves the routes
+ * that no older filter covered. Retained messages only serve routes that want
+ * them. */
 typedef void route_visit_fn(void *context, size_t route);
 void route_table_serve(const struct route_table *table, const char *topic, bool retained,
-                       const size_t *filters, size_t filter_count, route_visit_fn *visit, void *context);
+                       const struct route_copy *copy, route_visit_fn *visit, void *context);
 
 /* The lane of a message, 0 to ROUTE_LANES - 1: a hash of its order key. Equal
  * keys always share a lane, over restarts and on all machines. */

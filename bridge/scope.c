@@ -25,6 +25,7 @@ bool scope_failed(struct scope *scope, enum verdict cause, bool probe, int64_t n
          * like any other failure. */
         scope->suspected = true;
         scope->probing = false;
+        scope->firm = false;
         scope->announced = false;
         scope->alarmed = false;
         scope->failures = 0;
@@ -44,15 +45,17 @@ void scope_wait(struct scope *scope, int64_t now_ms, int64_t wait_ms)
     scope->retry_at_ms = now_ms + wait_ms;
 }
 
-bool scope_passed(struct scope *scope)
+bool scope_passed(struct scope *scope, bool probe)
 {
     scope->passes++;
-    return scope_acquit(scope);
+    return scope_acquit(scope, probe);
 }
 
-bool scope_acquit(struct scope *scope)
+bool scope_acquit(struct scope *scope, bool probe)
 {
     bool was_suspected = scope->suspected;
+    if (was_suspected && scope->firm && !probe)
+        return false;
     scope->suspected = false;
     scope->probing = false;
     return was_suspected;

@@ -5,12 +5,12 @@
  *    │ trusted │            │ suspected │ ─────────► │ probing │    │
  *    └─────────┘ ◄───────── └───────────┘  started   └─────────┘ ◄──┘
  *                 passed: acquitted  ▲                    │ passed: acquitted
- *                 (any request)      └────────────────────┘
+ *                 (see firm)         └────────────────────┘
  *
  * A failure may be the message's own fault, or that of everything in the scope;
  * one failure cannot tell. So the scope is suspected: no request starts in it
  * until a wait is over, and then one at a time, a probe, with another message
- * where there is one. Whatever passes acquits the scope. `passes` lets a message
+ * where there is one. What passes acquits the scope. `passes` lets a message
  * that failed find out whether a neighbour passed since.
  */
 #ifndef SLUICE_SCOPE_H
@@ -22,6 +22,7 @@
 
 struct scope {
     bool suspected;
+    bool firm;                    /* requests that were under way cannot acquit it */
     bool probing;                 /* the one request that may be under way */
     bool announced;               /* the caller told people of this suspicion, ... */
     enum verdict announced_cause; /* ... for this cause, ... */
@@ -46,13 +47,13 @@ bool scope_started(struct scope *scope);
 bool scope_failed(struct scope *scope, enum verdict cause, bool probe, int64_t now_ms);
 void scope_wait(struct scope *scope, int64_t now_ms, int64_t wait_ms);
 
-/* A message was delivered: counts it, and acquits. Returns true when the scope
- * was suspected until now; since_ms, cause and announced are then still those
- * of the suspicion. */
-bool scope_passed(struct scope *scope);
+/* A message was delivered: counts it, and acquits; a firm suspicion only when it
+ * was a probe. Returns true when that ended a suspicion; since_ms, cause and
+ * announced are then still those of the suspicion. */
+bool scope_passed(struct scope *scope, bool probe);
 /* The scope is innocent, though nothing was delivered (a destination thought
  * away that answers 400). Returns as scope_passed. */
-bool scope_acquit(struct scope *scope);
+bool scope_acquit(struct scope *scope, bool probe);
 /* A probe ended without telling anything (the message was gone). */
 void scope_unstarted(struct scope *scope, bool probe);
 

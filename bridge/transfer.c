@@ -267,7 +267,7 @@ static int on_curl_socket(CURL *easy, curl_socket_t socket, int what, void *cont
         return 0;
     }
     if (!watch && !(watch = watch_new(transfer, socket)))
-        return -1;
+        return 0; /* the request ends with a time-out; -1 would end all of them, and those to come */
     int events = 0;
     if (what != CURL_POLL_OUT)
         events |= UV_READABLE;
@@ -369,8 +369,8 @@ void transfer_start(struct transfer *transfer, const struct request *request, tr
     SET(exchange->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_bytes);
     SET(exchange->easy, CURLOPT_POSTFIELDS, exchange->body);
     CURLMcode code = curl_multi_add_handle(transfer->multi, exchange->easy);
-    assert(code == CURLM_OK);
-    (void)code;
+    if (code != CURLM_OK) /* no memory */
+        abort();
 }
 
 /* ---- life ---- */

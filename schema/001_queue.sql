@@ -74,13 +74,15 @@ CREATE TABLE dead_letter (
 ) STRICT;
 
 -- The topic filters subscribed to at the broker, which outlive a restart: those
--- that vanish from the configuration must be unsubscribed. A removed filter
--- keeps its row, so that copies of messages that still wait at the broker under
--- its identifier are not taken for another filter's.
+-- that vanish from the configuration must be unsubscribed. Identifiers grow, and
+-- none is ever given twice: copies of messages that still wait at the broker
+-- under one are told apart by it. A filter that vanished keeps its row for them.
 CREATE TABLE subscription (
-    filter     TEXT    PRIMARY KEY,
-    identifier INTEGER NOT NULL UNIQUE,   -- MQTT 5 Subscription Identifier, never given to another filter
-    removed    INTEGER NOT NULL DEFAULT 0 -- 1: unsubscribed
+    filter       TEXT    PRIMARY KEY,
+    identifier   INTEGER NOT NULL UNIQUE,    -- MQTT 5 Subscription Identifier
+    granted      INTEGER NOT NULL DEFAULT 0, -- 1: the broker accepted it
+    covered_to   INTEGER,                    -- set when it vanished: the highest identifier until then; those filters saw the same messages
+    unsubscribed INTEGER NOT NULL DEFAULT 0  -- 1: it vanished, and the broker confirmed that
 ) STRICT, WITHOUT ROWID;
 
 -- Views for people. Times are local, with a '?' where the clock was not set; a

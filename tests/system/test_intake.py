@@ -133,7 +133,7 @@ def test_stopping_leaves_the_session(make_sluice, scripted, backend):
     """No DISCONNECT that ends it, no UNSUBSCRIBE."""
     sluice = connected_to(make_sluice, scripted, backend)
     assert sluice.stop() == 0
-    assert scripted.packets("UNSUBSCRIBE") == []
+    assert unsubscribed(scripted) == []
     sluice.start()
     scripted.wait_packets("CONNECT", 2)
     assert not any(p.clean_start for p in scripted.packets("CONNECT"))
@@ -392,10 +392,11 @@ def test_one_copy_for_several_filters(make_sluice, scripted, backend):
     libmosquitto 2.0.11 hangs up on it (`Duplicate property`); another way must be
     found, or nothing ever comes through."""
     filters = ["garden/#", "garden/+/sensor", "garden/a/#"]
-    connected_to(make_sluice, scripted, backend, filters, routes=OVERLAPPING)
+    sluice = connected_to(make_sluice, scripted, backend, filters, routes=OVERLAPPING)
     scripted.publish("garden/a/sensor", b"1", identifiers=[scripted.identifier(name) for name in filters])
-    seen = len(scripted.packets("SUBSCRIBE"))
-    scripted.wait(lambda: not scripted.unacked or len(scripted.packets("SUBSCRIBE")) > seen, what="a reaction")
+    seen = len(scripted.packets("CONNECT"))
+    scripted.wait(lambda: not scripted.unacked or len(scripted.packets("CONNECT")) > seen, what="a reaction")
+    sluice.wait_log(r"connected \(MQTT 3.1.1")
     scripted.redeliver()
     backend.wait_for(3, timeout=10)
     scripted.wait(lambda: not scripted.unacked, what="the acknowledgement")
@@ -428,6 +429,11 @@ def test_a_message_of_no_route_is_acknowledged_and_not_forwarded(make_sluice, sc
     assert len(backend.requests) == 1
 
 
+def unsubscribed(broker):
+    """Of the filters of these tests: sluice may have others of its own."""
+    return [name for p in broker.packets("UNSUBSCRIBE") for name in p.filters if name.endswith("/#")]
+
+
 @pytest.mark.parametrize("how", ["restart", "reload"])
 @pytest.mark.parametrize("version", VERSIONS)
 def test_vanished_filters_are_unsubscribed(make_sluice, scripted, backend, how, version):
@@ -435,27 +441,30 @@ def test_vanished_filters_are_unsubscribed(make_sluice, scripted, backend, how, 
     new = {"a": {"topic": ["stays/#", "comes/#"], "path": "/a"}, "b": {"topic": "shared/#", "path": "/b"}}
     sluice = connected_to(make_sluice, scripted, backend, ["stays/#", "goes/#", "shared/#"], routes=old,
                           broker={"protocol": version})  # fmt: skip
-    assert scripted.packets("UNSUBSCRIBE") == []
+    assert unsubscribed(scripted) == []
     if how == "restart":
         sluice.stop()
         sluice.write_config(sluice.config_text(routes=new))
         sluice.start()
     else:
         sluice.reload(routes=new)
-    scripted.wait_packets("UNSUBSCRIBE")
+    scripted.wait(lambda: unsubscribed(scripted), what="the UNSUBSCRIBE")
     scripted.wait(lambda: any(name == "comes/#" for p in scripted.packets("SUBSCRIBE") for name, *_ in p.filters),
                   what="the new subscription")  # fmt: skip
-    assert [p.filters for p in scripted.packets("UNSUBSCRIBE")] == [["goes/#"]]
+    assert unsubscribed(scripted) == ["goes/#"]
     scripted.publish("comes/x", b"1")  # it read the UNSUBACK before this
     backend.wait_for(1)
     # Once more, and there is nothing left to do.
     sluice.stop()
     sluice.start()
     scripted.wait_packets("CONNECT", 2)
-    scripted.wait_subscribed(["stays/#", "comes/#", "shared/#"])
+    if version == "5":
+        scripted.wait_subscribed(["stays/#", "comes/#", "shared/#"])
+    else:  # the session has them; subscribing again would bring retained messages again
+        sluice.wait_connected()
     scripted.publish("comes/x", b"2")
     backend.wait_for(2)
-    assert len(scripted.packets("UNSUBSCRIBE")) == 1
+    assert unsubscribed(scripted) == ["goes/#"]
 
 
 @pytest.mark.parametrize("version", VERSIONS)

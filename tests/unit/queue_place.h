@@ -99,6 +99,13 @@ static inline int64_t store_text(struct queue *queue, const char *topic, const c
     return store(queue, &message);
 }
 
+/* Delivered, after its sender learned that it was stored. */
+static inline void confirm_and_settle(struct queue *queue, int64_t id)
+{
+    queue_confirm(queue, id);
+    queue_settle(queue, id);
+}
+
 static inline sqlite3 *look(int flags)
 {
     sqlite3 *handle = NULL;

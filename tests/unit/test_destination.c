@@ -16,7 +16,7 @@ static void pass(struct destination *destination, unsigned count, unsigned http_
 {
     for (unsigned i = 0; i < count; i++) {
         destination_ended(destination, http_version);
-        destination_passed(destination);
+        destination_passed(destination, false);
     }
 }
 
@@ -27,7 +27,7 @@ static void one_until_the_protocol_is_known(void **state)
     destination_init(&destination, 4, 32);
     start(&destination, 1);
     destination_ended(&destination, 0);
-    destination_passed(&destination);
+    destination_passed(&destination, true);
     start(&destination, 1);
 }
 
@@ -69,7 +69,7 @@ static void a_failure_closes_it_to_one_probe(void **state)
     assert_true(destination_started(&destination));
     assert_false(destination_admits(&destination, 10000));
     destination_ended(&destination, 2);
-    assert_true(destination_passed(&destination));
+    assert_true(destination_passed(&destination, true));
     assert_int_equal(destination_budget(&destination), 2);
 }
 

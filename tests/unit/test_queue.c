@@ -175,7 +175,7 @@ static void keys_are_never_used_twice(void **state)
             fetch_key(queue, id, keys[count]);
             assert_true(is_key(keys[count], id));
             count++;
-            queue_settle(queue, id);
+            confirm_and_settle(queue, id);
         }
         queue_close(queue);
     }
@@ -298,8 +298,7 @@ static void settled_is_deleted_by_a_commit_of_its_own(void **state)
     struct queue *queue = open_queue();
     int64_t first = store_text(queue, "a", "1");
     store_text(queue, "b", "2");
-    queue_confirm(queue, first);
-    queue_settle(queue, first);
+    confirm_and_settle(queue, first);
     assert_int_equal(queue_settled_count(queue), 1);
     assert_answer("SELECT count(*) FROM message", "2");
     assert_int_equal(queue_settle_commit(queue), 0);
@@ -346,7 +345,7 @@ static void the_next_run_knows_what_was_confirmed(void **state)
 static void settled_rides_on_the_next_commit(void **state)
 {
     struct queue *queue = open_queue();
-    queue_settle(queue, store_text(queue, "a", "1"));
+    confirm_and_settle(queue, store_text(queue, "a", "1"));
     queue_confirm(queue, queue_last_id(queue));
     assert_int_equal(queue_begin(queue), 0);
     struct message message = reading("b", "2", 1);
@@ -363,10 +362,49 @@ static void settled_is_deleted_when_it_closes(void **state)
 {
     struct queue *queue = open_queue();
     for (int i = 0; i < 300; i++)
-        queue_settle(queue, store_text(queue, "a", "1"));
+        confirm_and_settle(queue, store_text(queue, "a", "1"));
     queue_confirm(queue, queue_last_id(queue));
     queue_close(queue);
     assert_answer("SELECT count(*) FROM message", "0");
+}
+
+struct packets {
+    int count;
+    int ids[8];
+    char topics[8][8];
+};
+
+static void see_packet(void *context, uint16_t packet_id, const char *topic, const void *payload,
+                       size_t payload_bytes)
+{
+    struct packets *packets = context;
+    assert_true(packets->count < 8);
+    assert_int_equal(payload_bytes, 1);
+    assert_memory_equal(payload, topic, 1);
+    packets->ids[packets->count] = packet_id;
+    snprintf(packets->topics[packets->count++], sizeof packets->topics[0], "%s", topic);
+}
+
+static void the_newest_packets_are_known_after_a_restart(void **state)
+{
+    struct queue *queue = open_queue();
+    for (int i = 0; i < 5; i++) {
+        const char topic[] = {(char)('a' + i), '\0'};
+        struct message message = reading(topic, topic, 1);
+        message.packet_id = 100 + i;
+        int64_t id = store(queue, &message);
+        if (i == 3)
+            assert_int_equal(queue_bury(queue, id, 1, 400, "rejected", "x", clock_wall_ms()), 0);
+    }
+    queue_close(queue);
+    queue = open_queue();
+    struct packets packets = {0};
+    assert_true(queue_packets(queue, 3, see_packet, &packets) >= 0);
+    assert_int_equal(packets.count, 3); /* the newest three, oldest first, the dead one too */
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(packets.ids[i], 102 + i);
+    assert_string_equal(packets.topics[2], "e");
+    queue_close(queue);
 }
 
 static void blame_is_noted_and_kept(void **state)
@@ -413,53 +451,79 @@ static void the_buried_lie_among_the_dead_whole(void **state)
 
 /* ---- subscriptions ---- */
 
-static void count_subscription(void *context, const char *filter, uint32_t identifier)
+struct look {
+    const char *filter;
+    struct subscription found; /* identifier 0: it is not known */
+};
+
+static void look_at(void *context, const struct subscription *subscription)
 {
-    char *text = context;
-    size_t used = strlen(text);
-    snprintf(text + used, 200 - used, "%s=%u ", filter, identifier);
+    struct look *look = context;
+    if (strcmp(subscription->filter, look->filter) == 0)
+        look->found = *subscription;
+}
+
+static struct subscription find(struct queue *queue, const char *filter)
+{
+    struct look look = {.filter = filter};
+    assert_int_equal(queue_subscriptions(queue, look_at, &look), 0);
+    return look.found;
+}
+
+static uint32_t add(struct queue *queue, const char *filter)
+{
+    assert_int_equal(queue_subscription_add(queue, filter), 0);
+    return find(queue, filter).identifier;
 }
 
 static void subscriptions_keep_their_identifiers(void **state)
 {
     struct queue *queue = open_queue();
-    uint32_t a, b, again;
-    assert_int_equal(queue_subscription_add(queue, "a/#", &a), 0);
-    assert_int_equal(queue_subscription_add(queue, "b/+", &b), 0);
-    assert_true(a >= 1 && b >= 1 && a != b && a <= 268435455 && b <= 268435455);
+    uint32_t a = add(queue, "a/#"), b = add(queue, "b/+");
+    assert_true(0 < a && a < b);
+    assert_int_equal(add(queue, "b/+"), b);
+    assert_int_equal(queue_subscription_grant(queue, "b/+", true), 0);
     queue_close(queue);
-
     queue = open_queue();
-    assert_int_equal(queue_subscription_add(queue, "b/+", &again), 0);
-    assert_int_equal(again, b);
-    char text[200] = "";
-    assert_int_equal(queue_subscriptions(queue, count_subscription, text), 0);
-    cleanup_free char *expected = xasprintf("a/#=%u ", a), *other = xasprintf("b/+=%u ", b);
-    assert_non_null(strstr(text, expected));
-    assert_non_null(strstr(text, other));
-    assert_int_equal(strlen(text), strlen(expected) + strlen(other));
+    assert_int_equal(find(queue, "a/#").identifier, a);
+    assert_false(find(queue, "a/#").granted);
+    assert_int_equal(find(queue, "b/+").identifier, b);
+    assert_true(find(queue, "b/+").granted);
+    assert_int_equal(queue_subscription_grant(queue, "b/+", false), 0);
+    assert_false(find(queue, "b/+").granted);
     queue_close(queue);
 }
 
 /* Copies that still wait at the broker carry the identifier of their filter. */
-static void an_identifier_is_never_given_to_another_filter(void **state)
+static void an_identifier_is_never_given_twice(void **state)
 {
     struct queue *queue = open_queue();
-    uint32_t old, next, newest;
-    assert_int_equal(queue_subscription_add(queue, "old", &old), 0);
-    assert_int_equal(queue_subscription_remove(queue, "old"), 0);
-    assert_int_equal(queue_subscription_add(queue, "next", &next), 0);
-    assert_int_not_equal(next, old);
-    assert_int_equal(queue_subscription_remove(queue, "next"), 0);
-    char text[200] = "";
-    assert_int_equal(queue_subscriptions(queue, count_subscription, text), 0);
-    assert_string_equal(text, "");
+    uint32_t old = add(queue, "old");
+    assert_int_equal(queue_subscription_vanish(queue, "old"), 0);
+    assert_int_equal(queue_subscription_unsubscribed(queue, "old"), 0);
+    uint32_t next = add(queue, "next");
+    assert_true(next > old);
     queue_close(queue);
 
     queue = open_queue(); /* nor after a restart */
-    assert_int_equal(queue_subscription_add(queue, "newest", &newest), 0);
-    assert_true(newest != old && newest != next);
-    assert_int_equal(queue_subscription_remove(queue, "never seen"), 0);
+    assert_true(find(queue, "old").vanished && find(queue, "old").unsubscribed);
+    uint32_t again = add(queue, "old"); /* it comes back as a new one */
+    assert_true(again > next);
+    assert_false(find(queue, "old").vanished || find(queue, "old").granted ||
+                 find(queue, "old").unsubscribed);
+    assert_int_equal(queue_subscription_vanish(queue, "never seen"), 0);
+    queue_close(queue);
+}
+
+static void a_vanished_filter_knows_who_saw_the_same(void **state)
+{
+    struct queue *queue = open_queue();
+    add(queue, "old");
+    uint32_t beside = add(queue, "beside");
+    assert_int_equal(queue_subscription_vanish(queue, "old"), 0);
+    add(queue, "later");
+    assert_int_equal(queue_subscription_vanish(queue, "old"), 0); /* it did already */
+    assert_int_equal(find(queue, "old").covered_to, beside);
     queue_close(queue);
 }
 
@@ -483,10 +547,12 @@ int main(void)
         in_place(the_next_run_knows_what_was_confirmed),
         in_place(settled_rides_on_the_next_commit),
         in_place(settled_is_deleted_when_it_closes),
+        in_place(the_newest_packets_are_known_after_a_restart),
         in_place(blame_is_noted_and_kept),
         in_place(the_buried_lie_among_the_dead_whole),
         in_place(subscriptions_keep_their_identifiers),
-        in_place(an_identifier_is_never_given_to_another_filter),
+        in_place(an_identifier_is_never_given_twice),
+        in_place(a_vanished_filter_knows_who_saw_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,7 +39,9 @@ static void secrets_are_struck_out_in_every_form(void **state)
     assert_redacted(&basic, "X-Token: header token", "X-Token: ***");
     assert_redacted(&basic, "Authorization: Basic cGk6cmFzcGJlcnJ5", "Authorization: Basic ***");
     assert_redacted(&basic, "raspberryraspberry raspberry", "****** ***");
-    assert_redacted(&basic, "czNjcjN0L2tleSsx", "***"); /* base64 */
+    assert_redacted(&basic, "czNjcjN0L2tleSsx", "***");                           /* base64 */
+    assert_redacted(&basic, "{\"key\":\"s3cr3t\\/key+1\"}", "{\"key\":\"***\"}"); /* JSON */
+    assert_redacted(&basic, "s3cr3t%2fkey%2b1", "***");
     assert_redacted(&bearer, "token abc.def expired", "token *** expired");
 }
 
@@ -47,6 +49,7 @@ static void one_line_without_control_characters(void **state)
 {
     (void)state;
     assert_redacted(&bearer, "  a\r\nb\t\x1b[31mc  ", "a b [31mc");
+    assert_redacted(&bearer, "a\xc2\x9b[31mb", "a [31mb");
     assert_redacted(&bearer, "", "");
     assert_redacted(&bearer, "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f");
     assert_redacted(&bearer, "\xff\xfe!",

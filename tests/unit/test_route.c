@@ -42,14 +42,25 @@ static void note(void *context, size_t route)
     snprintf(served + strlen(served), NAMES_BYTES - strlen(served), "%s ", routes[route].name);
 }
 
+/* Subscribed to in the order of the configuration. */
+static const uint32_t in_order[FILTERS] = {1, 2, 3, 4, 5};
+
 /* The names of the routes that a copy serves, each with a space behind it. */
-static const char *served(struct route_table *table, const char *topic, bool retained, const size_t *filters,
-                          size_t filter_count)
+static const char *served_by(struct route_table *table, const char *topic, bool retained,
+                             const struct route_copy *copy)
 {
     static char names[NAMES_BYTES];
     names[0] = '\0';
-    route_table_serve(table, topic, retained, filters, filter_count, note, names);
+    route_table_serve(table, topic, retained, copy, note, names);
     return names;
+}
+
+static const char *served(struct route_table *table, const char *topic, bool retained, const size_t *filters,
+                          size_t filter_count)
+{
+    const struct route_copy copy = {
+        .filters = filters, .filter_count = filter_count, .ranks = filter_count > 0 ? in_order : NULL};
+    return served_by(table, topic, retained, &copy);
 }
 
 static void filters_are_distinct_and_in_order(void **state)
@@ -81,13 +92,15 @@ static void copies_per_filter_serve_every_route_once(void **state)
 {
     static const char *const topics[] = {"garden/a/sensor", "garden/a/state", "garden", "house/x",
                                          "elsewhere"};
-    assert_string_equal(served(*state, topics[0], false, &(size_t){GARDEN_SENSOR}, 1), "sensor ");
+    assert_string_equal(served(*state, topics[0], false, &(size_t){GARDEN_SENSOR}, 1), "sensor both ");
     assert_string_equal(served(*state, topics[0], false, &(size_t){EVERYTHING}, 1), "all ");
-    assert_string_equal(served(*state, topics[0], false, &(size_t){GARDEN}, 1), "both ");
+    assert_string_equal(served(*state, topics[0], false, &(size_t){GARDEN}, 1), "");
     for (size_t i = 0; i < ARRAY_LEN(topics); i++) {
         char names[NAMES_BYTES] = "";
-        for (size_t filter = 0; filter < FILTERS; filter++)
-            route_table_serve(*state, topics[i], false, &filter, 1, note, names);
+        for (size_t filter = 0; filter < FILTERS; filter++) {
+            const struct route_copy copy = {.filters = &filter, .filter_count = 1, .ranks = in_order};
+            route_table_serve(*state, topics[i], false, &copy, note, names);
+        }
         const char *all = served(*state, topics[i], false, NULL, 0);
         assert_int_equal(strlen(names), strlen(all));
         for (size_t route = 0; route < ARRAY_LEN(routes); route++)
@@ -101,6 +114,33 @@ static void one_copy_for_several_filters_serves_each_route_once(void **state)
     const size_t filters[] = {GARDEN, GARDEN_SENSOR, EVERYTHING};
     assert_string_equal(served(*state, "garden/a/sensor", false, filters, 3), "sensor all both ");
     assert_string_equal(served(*state, "garden/a/sensor", false, filters, 2), "sensor both ");
+}
+
+/* Messages that waited at the broker while a filter was added before an older one
+ * only come for the older one. */
+static void the_oldest_subscription_serves(void **state)
+{
+    const uint32_t ranks[FILTERS] = {
+        [GARDEN_SENSOR] = 9, [HOUSE] = 2, [EVERYTHING] = 3, [GARDEN] = 4, [GARDEN_STATE] = 8};
+    const struct route_copy older = {.filters = &(size_t){GARDEN}, .filter_count = 1, .ranks = ranks};
+    const struct route_copy newer = {.filters = &(size_t){GARDEN_SENSOR}, .filter_count = 1, .ranks = ranks};
+    char names[NAMES_BYTES] = "";
+    route_table_serve(*state, "garden/a/sensor", false, &older, note, names);
+    assert_non_null(strstr(names, "both "));
+    assert_null(strstr(served_by(*state, "garden/a/sensor", false, &newer), "both "));
+}
+
+/* What waited under a vanished filter serves the routes that no filter of that
+ * time covered, and only those. */
+static void a_vanished_filters_copy_serves_what_nothing_else_covered(void **state)
+{
+    const struct route_copy nothing_covered = {.ranks = in_order, .covered_to = 0};
+    assert_string_equal(served_by(*state, "garden/a/sensor", false, &nothing_covered), "sensor all both ");
+    const struct route_copy all_covered = {.ranks = in_order, .covered_to = FILTERS};
+    assert_string_equal(served_by(*state, "garden/a/sensor", false, &all_covered), "");
+    const struct route_copy sensor_covered = {.ranks = in_order, .covered_to = in_order[GARDEN_SENSOR]};
+    assert_null(strstr(served_by(*state, "garden/a/sensor", false, &sensor_covered), "sensor "));
+    assert_non_null(strstr(served_by(*state, "garden/a/sensor", false, &sensor_covered), "all "));
 }
 
 static void retained_messages_serve_only_routes_that_want_them(void **state)
@@ -170,6 +210,8 @@ int main(void)
         TEST(a_copy_for_all_filters_serves_every_route_once),
         TEST(copies_per_filter_serve_every_route_once),
         TEST(one_copy_for_several_filters_serves_each_route_once),
+        TEST(the_oldest_subscription_serves),
+        TEST(a_vanished_filters_copy_serves_what_nothing_else_covered),
         TEST(retained_messages_serve_only_routes_that_want_them),
         cmocka_unit_test(no_routes_serve_nothing),
         cmocka_unit_test(lanes_never_change),

@@ -59,12 +59,27 @@ static void whatever_passes_acquits(void **state)
     struct scope scope = {0};
     scope_failed(&scope, VERDICT_AWAY, false, 7);
     scope.announced = true;
-    assert_true(scope_passed(&scope));
+    assert_true(scope_passed(&scope, false));
     assert_true(scope.announced); /* the caller still has to tell of the end */
     assert_int_equal(scope.passes, 1);
     assert_true(scope_admits(&scope, 7));
-    assert_false(scope_passed(&scope));
+    assert_false(scope_passed(&scope, false));
     assert_int_equal(scope.passes, 2);
+}
+
+static void a_firm_suspicion_ends_with_a_probe_only(void **state)
+{
+    (void)state;
+    struct scope scope = {0};
+    scope_failed(&scope, VERDICT_AWAY, false, 0);
+    scope_wait(&scope, 0, 1000);
+    scope.firm = true;
+    assert_false(scope_passed(&scope, false)); /* it was under way before the backend asked for rest */
+    assert_int_equal(scope.passes, 1);
+    assert_false(scope_admits(&scope, 999));
+    assert_true(scope_started(&scope));
+    assert_true(scope_passed(&scope, true));
+    assert_true(scope_admits(&scope, 0));
 }
 
 static void an_answer_acquits_without_a_delivery(void **state)
@@ -72,9 +87,9 @@ static void an_answer_acquits_without_a_delivery(void **state)
     (void)state;
     struct scope scope = {0};
     scope_failed(&scope, VERDICT_AWAY, false, 7);
-    assert_true(scope_acquit(&scope));
+    assert_true(scope_acquit(&scope, false));
     assert_int_equal(scope.passes, 0); /* proves nothing against another message */
-    assert_false(scope_acquit(&scope));
+    assert_false(scope_acquit(&scope, false));
 }
 
 static void a_new_suspicion_starts_afresh(void **state)
@@ -86,7 +101,7 @@ static void a_new_suspicion_starts_afresh(void **state)
     assert_true(scope_started(&scope));
     scope_failed(&scope, VERDICT_AWAY, true, 5);
     scope.announced = scope.alarmed = true;
-    scope_passed(&scope);
+    scope_passed(&scope, false);
     assert_true(scope_failed(&scope, VERDICT_AWAY, true, 50)); /* that old probe ends only now */
     assert_int_equal(scope.failures, 1);
     assert_int_equal(scope.since_ms, 50);
@@ -101,6 +116,7 @@ int main(void)
         cmocka_unit_test(one_probe_at_a_time),
         cmocka_unit_test(only_probes_count_while_it_is_suspected),
         cmocka_unit_test(whatever_passes_acquits),
+        cmocka_unit_test(a_firm_suspicion_ends_with_a_probe_only),
         cmocka_unit_test(an_answer_acquits_without_a_delivery),
         cmocka_unit_test(a_new_suspicion_starts_afresh),
     };
