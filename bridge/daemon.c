@@ -257,8 +257,10 @@ static void trim_when_idle(struct daemon *daemon)
 {
     uint64_t activity = daemon->metrics.received + daemon->metrics.requests;
     bool quiet = activity - daemon->activity < QUIET;
-    if (quiet && daemon->trim_due)
+    if (quiet && daemon->trim_due) {
+        queue_trim(daemon->queue);
         memory_trim();
+    }
     daemon->trim_due = !quiet;
     daemon->activity = activity;
 }

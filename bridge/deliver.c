@@ -157,13 +157,12 @@ static int send_message(struct flight *flight, const struct message *message)
     char received[CLOCK_RFC3339_BYTES];
     clock_format_rfc3339(message->received_ms, received);
 
-    struct request request;
+    struct request *request = &deliver->request;
     cleanup_free char *why = NULL;
-    int error = request_make(&request, backend->config, lane->route->config, message, received,
-                             age_ms(message), &why);
+    int error =
+        request_make(request, backend->config, lane->route->config, message, received, age_ms(message), &why);
     if (error == 0)
-        transfer_start(backend->transfer, &request, on_done, flight);
-    request_done(&request);
+        transfer_start(backend->transfer, request, on_done, flight);
     queue_release(deliver->queue);
     if (error == 0)
         return 0;
@@ -245,6 +244,26 @@ void deliver_pump(struct deliver *deliver, struct backend_state *backend)
             return;
         }
     }
+}
+
+static void pump_due(struct deliver *deliver)
+{
+    for (size_t i = 0; i < deliver->config->backend_count; i++) {
+        if (!deliver->backends[i].pump_due)
+            continue;
+        deliver->backends[i].pump_due = false;
+        deliver_pump(deliver, &deliver->backends[i]);
+    }
+}
+
+static void on_after_poll(uv_check_t *check)
+{
+    pump_due(check->data);
+}
+
+static void on_before_poll(uv_prepare_t *prepare)
+{
+    pump_due(prepare->data);
 }
 
 /* ---- waits ---- */
@@ -336,7 +355,7 @@ static void on_settle(uv_timer_t *timer)
     struct deliver *deliver = timer->data;
     uv_timer_stop(timer);
     if (queue_settled_count(deliver->queue) > 0) {
-        int error = queue_settle_commit(deliver->queue);
+        int error = queue_settle_commit(deliver->queue, SIZE_MAX);
         if (error != 0)
             uv_timer_start(timer, on_settle, (uint64_t)storage_retry_ms(error), 0);
     }
@@ -350,10 +369,14 @@ static void on_settle(uv_timer_t *timer)
 void deliver_settled(struct deliver *deliver)
 {
     bool set = uv_is_active((uv_handle_t *)&deliver->settle);
-    if (queue_settled_count(deliver->queue) % SETTLE_MOST == 0)
-        on_settle(&deliver->settle);
-    else if (!set)
-        uv_timer_start(&deliver->settle, on_settle, SETTLE_MS, 0);
+    if (queue_settled_count(deliver->queue) < 2 * SETTLE_MOST) {
+        if (!set)
+            uv_timer_start(&deliver->settle, on_settle, SETTLE_MS, 0);
+        return;
+    }
+    int error = queue_settle_commit(deliver->queue, SETTLE_MOST);
+    uv_timer_start(&deliver->settle, on_settle, error == 0 ? SETTLE_MS : (uint64_t)storage_retry_ms(error),
+                   0);
 }
 
 /* From the loop: whoever waits for it may then take the engine apart. */
@@ -370,7 +393,7 @@ void deliver_landed(struct deliver *deliver, struct lane *lane)
     deliver->in_flight--;
     deliver_line_up(lane);
     feed(deliver, lane);
-    deliver_pump(deliver, lane->route->backend);
+    lane->route->backend->pump_due = true;
     if (deliver->paused && deliver->in_flight == 0)
         settle_soon(deliver);
 }
@@ -428,6 +451,7 @@ static void tear_down(struct deliver *deliver)
         deliver_lanes_free(&deliver->routes[i]);
     free(deliver->backends);
     free(deliver->routes);
+    request_done(&deliver->request);
     deliver->in_flight = 0;
     uv_timer_stop(&deliver->wake);
     uv_idle_stop(&deliver->scan);
@@ -444,8 +468,13 @@ struct deliver *deliver_new(uv_loop_t *loop, struct queue *queue, const struct c
     uv_timer_init(loop, &deliver->wake);
     uv_timer_init(loop, &deliver->settle);
     uv_idle_init(loop, &deliver->scan);
+    uv_check_init(loop, &deliver->after_poll);
+    uv_prepare_init(loop, &deliver->before_poll);
     deliver->wake.data = deliver->settle.data = deliver->scan.data = deliver;
-    deliver->open_handles = 3;
+    deliver->after_poll.data = deliver->before_poll.data = deliver;
+    deliver->open_handles = 5;
+    uv_check_start(&deliver->after_poll, on_after_poll);
+    uv_prepare_start(&deliver->before_poll, on_before_poll);
     build(deliver, config);
     return deliver;
 }
@@ -471,4 +500,6 @@ void deliver_free(struct deliver *deliver)
     uv_close((uv_handle_t *)&deliver->wake, on_closed);
     uv_close((uv_handle_t *)&deliver->settle, on_closed);
     uv_close((uv_handle_t *)&deliver->scan, on_closed);
+    uv_close((uv_handle_t *)&deliver->after_poll, on_closed);
+    uv_close((uv_handle_t *)&deliver->before_poll, on_closed);
 }

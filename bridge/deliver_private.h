@@ -64,7 +64,8 @@ struct backend_state {
     struct transfer *transfer;
     struct lane_line line; /* lanes with work and no request under way, in turn */
     unsigned busy_lanes;
-    bool isolated;  /* the request under way must stay alone */
+    bool isolated; /* the request under way must stay alone */
+    bool pump_due;
     bool by_routes; /* it is suspected because several of its routes are */
 };
 
@@ -81,11 +82,13 @@ struct flight {
 
 struct deliver {
     uv_loop_t *loop;
-    uv_timer_t wake;    /* the next wait that is over */
-    uv_timer_t settle;  /* when deletes get a commit of their own */
-    uv_idle_t scan;     /* goes on reading the queue, a step each time the loop comes round */
-    bool scan_failed;   /* to be tried again when wake fires */
-    int64_t wake_at_ms; /* INT64_MAX: wake is not set */
+    uv_timer_t wake;          /* the next wait that is over */
+    uv_timer_t settle;        /* when deletes get a commit of their own */
+    uv_idle_t scan;           /* goes on reading the queue, a step each time the loop comes round */
+    uv_check_t after_poll;    /* both: requests are started together, once the answers that */
+    uv_prepare_t before_poll; /* came were acted upon; much faster than one by one */
+    bool scan_failed;         /* to be tried again when wake fires */
+    int64_t wake_at_ms;       /* INT64_MAX: wake is not set */
     struct queue *queue;
     const struct config *config;
     struct metrics *metrics;
@@ -94,6 +97,7 @@ struct deliver {
     int64_t frontier; /* lanes that are not behind have seen all up to here */
     int64_t tail;     /* and there is no message after this to be seen yet */
     unsigned in_flight;
+    struct request request; /* the one being made; its memory is used again */
     bool paused, to_end;
     int64_t end_id; /* the last message that must be confirmed then */
     deliver_idle_fn *idle;

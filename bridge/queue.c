@@ -34,8 +34,9 @@ static const char *const statement_sql[Q_STATEMENTS] = {
         "SELECT id, route, topic FROM message WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
     [Q_FETCH] =
         "SELECT m.route, m.topic, m.uptime_ms, m.source, m.method, m.target, m.content_type, m.packet_id,"
-        " m.late_since_ms, m.attempts, m.payload, r.token, r.boot_id, r.epoch_ms, r.synchronised"
-        " FROM message AS m JOIN run AS r ON r.id = m.run WHERE m.id = ?1",
+        " m.late_since_ms, m.attempts, m.payload, m.run FROM message AS m WHERE m.id = ?1",
+    [Q_RUN] =
+        "SELECT token, boot_id, epoch_ms, synchronised FROM run WHERE id = ?1",
     [Q_PACKETS] =
         "SELECT * FROM (SELECT id, packet_id, topic, payload FROM message WHERE packet_id IS NOT NULL"
         " UNION ALL SELECT id, packet_id, topic, payload FROM dead_letter WHERE packet_id IS NOT NULL"
@@ -344,10 +345,31 @@ int queue_scan(struct queue *queue, int64_t after, int64_t up_to, int limit, que
     return error != 0 ? error : count;
 }
 
+/* Nearly all messages are of one run, or of a few. */
+static int read_run(struct queue *queue, int64_t id)
+{
+    if (queue->known_run.id == id)
+        return 0;
+    sqlite3_stmt *row = queue->statements[Q_RUN];
+    sqlite3_bind_int64(row, 1, id);
+    int code = sqlite3_step(row);
+    if (code == SQLITE_ROW) {
+        struct run *run = &queue->known_run;
+        run->id = id;
+        snprintf(run->token, sizeof run->token, "%s", (const char *)sqlite3_column_text(row, 0));
+        run->this_boot = strcmp((const char *)sqlite3_column_text(row, 1), clock_boot_id()) == 0;
+        run->epoch_ms = sqlite3_column_int64(row, 2);
+        run->synchronised = sqlite3_column_int(row, 3) != 0;
+    }
+    int error = db_result(&queue->db, code, "read a run");
+    sqlite3_reset(row);
+    return code == SQLITE_ROW ? 0 : error != 0 ? error : -ENOENT;
+}
+
 static void read_row(struct queue *queue, int64_t id, struct message *ret)
 {
     sqlite3_stmt *row = queue->statements[Q_FETCH];
-    const char *boot_id = (const char *)sqlite3_column_text(row, 12);
+    const struct run *run = &queue->known_run;
     *ret = (struct message){
         .id = id,
         .route = (const char *)sqlite3_column_text(row, 0),
@@ -362,11 +384,11 @@ static void read_row(struct queue *queue, int64_t id, struct message *ret)
         .attempts = (unsigned)sqlite3_column_int(row, 9),
         .payload = sqlite3_column_blob(row, 10),
         .payload_bytes = (size_t)sqlite3_column_bytes(row, 10),
-        .this_boot = boot_id && strcmp(boot_id, clock_boot_id()) == 0,
-        .clock_synchronised = sqlite3_column_int(row, 14) != 0,
+        .this_boot = run->this_boot,
+        .clock_synchronised = run->synchronised,
     };
-    ret->received_ms = sqlite3_column_int64(row, 13) + ret->uptime_ms;
-    snprintf(ret->key, sizeof ret->key, "%s-%lld", (const char *)sqlite3_column_text(row, 11), (long long)id);
+    ret->received_ms = run->epoch_ms + ret->uptime_ms;
+    snprintf(ret->key, sizeof ret->key, "%s-%lld", run->token, (long long)id);
 }
 
 int queue_fetch(struct queue *queue, int64_t id, struct message *ret)
@@ -374,13 +396,17 @@ int queue_fetch(struct queue *queue, int64_t id, struct message *ret)
     sqlite3_stmt *statement = queue->statements[Q_FETCH];
     sqlite3_bind_int64(statement, 1, id);
     int code = sqlite3_step(statement);
-    if (code == SQLITE_ROW) {
-        read_row(queue, id, ret);
-        return 0;
-    }
     int error = db_result(&queue->db, code, "read a message");
-    sqlite3_reset(statement);
-    return error != 0 ? error : -ENOENT;
+    if (code == SQLITE_ROW)
+        error = read_run(queue, sqlite3_column_int64(statement, 11));
+    else if (error == 0)
+        error = -ENOENT;
+    if (error != 0) {
+        sqlite3_reset(statement);
+        return error;
+    }
+    read_row(queue, id, ret);
+    return 0;
 }
 
 void queue_release(struct queue *queue)
@@ -411,10 +437,14 @@ static void ids_add(struct ids *ids, int64_t id)
         ids->ids = xrealloc(ids->ids, ids->capacity * sizeof *ids->ids);
     }
     ids->ids[ids->count++] = id;
+    if (id > ids->highest)
+        ids->highest = id;
 }
 
 static bool ids_have(const struct ids *ids, int64_t id)
 {
+    if (id > ids->highest) /* as usual: what is read lies ahead of what was delivered */
+        return false;
     for (size_t i = 0; i < ids->count; i++)
         if (ids->ids[i] == id)
             return true;
@@ -462,10 +492,28 @@ size_t queue_unconfirmed_count(const struct queue *queue)
     return queue->unconfirmed.count;
 }
 
-int queue_settle_commit(struct queue *queue)
+static int by_id(const void *a, const void *b)
 {
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+int queue_settle_commit(struct queue *queue, size_t most)
+{
+    struct ids *settled = &queue->settled;
+    size_t count = settled->count;
+    if (most < count) {
+        qsort(settled->ids, count, sizeof settled->ids[0], by_id);
+        settled->count = most;
+    }
     int error = queue_transaction(queue, DB_LAZY, delete_settled, NULL);
-    if (error == 0)
-        queue->settled.count = 0;
+    size_t gone = error == 0 ? settled->count : 0;
+    memmove(settled->ids, settled->ids + gone, (count - gone) * sizeof settled->ids[0]);
+    settled->count = count - gone;
     return error;
+}
+
+void queue_trim(struct queue *queue)
+{
+    sqlite3_db_release_memory(queue->db.handle);
 }

@@ -77,8 +77,12 @@ size_t queue_settled_count(const struct queue *queue);
 size_t queue_unconfirmed_count(const struct queue *queue);
 /* Whether this one is among either; may be asked in a visit. */
 bool queue_is_settled(const struct queue *queue, int64_t id);
-/* Deletes them in a transaction of their own that does not sync. */
-int queue_settle_commit(struct queue *queue);
+/* Deletes them in a transaction of their own that does not sync: all of them, or
+ * the `most` oldest. The oldest lie close together; deleting only those touches
+ * each page of the table once. */
+int queue_settle_commit(struct queue *queue, size_t most);
+/* Gives memory back. */
+void queue_trim(struct queue *queue);
 
 /* Notes a failure that is the message's own: attempts and what the backend said
  * (status 0: there was no response; error may be NULL). */

@@ -10,6 +10,7 @@ enum queue_statement {
     Q_DELETE,
     Q_SCAN,
     Q_FETCH,
+    Q_RUN,
     Q_PACKETS,
     Q_BLAME,
     Q_BURY,
@@ -27,6 +28,16 @@ enum queue_statement {
 struct ids {
     int64_t *ids;
     size_t count, capacity;
+    int64_t highest; /* at least as high as each of them */
+};
+
+/* A row of the table `run`. */
+struct run {
+    int64_t id;
+    char token[17];
+    bool this_boot;
+    int64_t epoch_ms;
+    bool synchronised;
 };
 
 struct queue {
@@ -38,6 +49,7 @@ struct queue {
                            name two messages */
     int64_t last_id;        /* highest id committed */
     unsigned appended;      /* in the open transaction */
+    struct run known_run;   /* the last one that was read; id 0: none */
     bool append_failed;     /* the open transaction must be rolled back */
     int64_t confirmed;      /* ids up to here will not be sent to us again */
     struct ids settled;     /* delivered, to be deleted */

@@ -3,38 +3,51 @@
 #include "body.h"
 #include "redact.h"
 
-#include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
     URL_LIMIT_BYTES = 256 * 1024, /* a topic has at most 65,535 bytes, each at most %XX */
-    MOST_FIXED_HEADERS = 8,
-    TOPIC_HEADER_BYTES = 4096, /* servers refuse long headers, and a topic may have 65,535 bytes */
+    TOPIC_HEADER_BYTES = 4096,    /* servers refuse long headers, and a topic may have 65,535 bytes */
 };
 
-static void add_header(struct request *request, char *line)
+static void add_header(struct request *request, const char *name, const char *value)
 {
-    request->headers[request->header_count++] = line;
+    buf_append_text(&request->headers, name);
+    buf_append_text(&request->headers, ": ");
+    buf_append_text(&request->headers, value);
+    buf_append_char(&request->headers, '\0');
 }
 
 /* Printable ASCII stays, but for '%', so that it can be decoded again. */
-static char *encode_for_header(const char *text)
+static void encode_for_header(struct buf *out, const char *text)
 {
     static const char hex[] = "0123456789ABCDEF";
-    size_t bytes = strlen(text);
-    char *encoded = xcalloc(bytes * 3 + 1, 1), *out = encoded;
-    for (size_t i = 0; i < bytes; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c > 0x20 && c < 0x7f && c != '%') {
-            *out++ = (char)c;
+    for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
+        if (*at > 0x20 && *at < 0x7f && *at != '%') {
+            buf_append_char(out, (char)*at);
         } else {
-            *out++ = '%';
-            *out++ = hex[c >> 4];
-            *out++ = hex[c & 15];
+            const char escape[] = {'%', hex[*at >> 4], hex[*at & 15]};
+            buf_append(out, escape, sizeof escape);
         }
     }
-    return encoded;
+}
+
+static void add_topic(struct request *request, const char *topic)
+{
+    struct buf encoded cleanup_buf;
+    buf_init(&encoded, TOPIC_HEADER_BYTES);
+    encode_for_header(&encoded, topic);
+    if (!buf_overflowed(&encoded))
+        add_header(request, "Sluice-Topic", buf_text(&encoded));
+}
+
+static void add_age(struct request *request, int64_t age_ms)
+{
+    char digits[24];
+    snprintf(digits, sizeof digits, "%lld", (long long)age_ms);
+    add_header(request, "Sluice-Age", digits);
 }
 
 static int make_url(struct buf *url, const struct config_backend *backend, const struct config_route *route,
@@ -66,8 +79,12 @@ int request_make(struct request *request, const struct config_backend *backend,
                  const struct config_route *route, const struct message *message, const char *received,
                  int64_t age_ms, char **ret_why)
 {
-    *request = (struct request){.body = message->payload, .body_bytes = message->payload_bytes};
-    buf_init(&request->url, URL_LIMIT_BYTES);
+    request->body = message->payload;
+    request->body_bytes = message->payload_bytes;
+    request->url.limit_bytes = URL_LIMIT_BYTES;
+    request->headers.limit_bytes = REQUEST_HEADERS_BYTES;
+    buf_reset(&request->url);
+    buf_reset(&request->headers);
     char *why = NULL;
     int error = make_url(&request->url, backend, route, message, &why);
     if (error != 0) {
@@ -75,30 +92,26 @@ int request_make(struct request *request, const struct config_backend *backend,
         return -EINVAL;
     }
 
-    request->headers = xcalloc(MOST_FIXED_HEADERS + backend->header_count, sizeof *request->headers);
-    add_header(request, xasprintf("Content-Type: %s", content_type(route, message)));
-    add_header(request, xasprintf("Idempotency-Key: %s", message->key));
-    cleanup_free char *topic = encode_for_header(message->topic);
-    if (strlen(topic) <= TOPIC_HEADER_BYTES)
-        add_header(request, xasprintf("Sluice-Topic: %s", topic));
-    add_header(request, xasprintf("Sluice-Received: %s", received));
+    add_header(request, "Content-Type", content_type(route, message));
+    add_header(request, "Idempotency-Key", message->key);
+    add_topic(request, message->topic);
+    add_header(request, "Sluice-Received", received);
     if (age_ms >= 0)
-        add_header(request, xasprintf("Sluice-Age: %lld", (long long)age_ms));
+        add_age(request, age_ms);
     cleanup_free char *authorization = redact_authorization(backend);
     if (authorization)
-        add_header(request, xasprintf("Authorization: %s", authorization));
+        add_header(request, "Authorization", authorization);
     for (size_t i = 0; i < backend->header_count; i++)
-        add_header(request, xasprintf("%s: %s", backend->headers[i].name, backend->headers[i].value));
-    assert(request->header_count <= MOST_FIXED_HEADERS + backend->header_count);
+        add_header(request, backend->headers[i].name, backend->headers[i].value);
+    if (buf_overflowed(&request->headers)) {
+        *ret_why = xstrdup("the headers would be too long");
+        return -EINVAL;
+    }
     return 0;
 }
 
 void request_done(struct request *request)
 {
     buf_done(&request->url);
-    for (size_t i = 0; i < request->header_count; i++)
-        free(request->headers[i]);
-    free(request->headers);
-    request->headers = NULL;
-    request->header_count = 0;
+    buf_done(&request->headers);
 }

@@ -13,21 +13,24 @@
 #include "config.h"
 #include "message.h"
 
+/* All header lines together; values come from the configuration. */
+#define REQUEST_HEADERS_BYTES ((size_t)256 * 1024)
+
 struct request {
     struct buf url;
-    char **headers; /* "Name: value" */
-    size_t header_count;
-    const void *body; /* the message's payload: not owned */
+    struct buf headers; /* "Name: value" lines, each with a NUL behind it */
+    const void *body;   /* the message's payload: not owned */
     size_t body_bytes;
 };
 
-/* Fills *request, which the caller ends with request_done, also after a failure.
+/* Fills *request, which the caller ends with request_done, also after a failure;
+ * one that was ended, or is all zero, may be filled again, and keeps its memory.
  * age_ms: since receipt, negative when it is not known. Returns 0, or -EINVAL
  * when the topic's levels cannot be used in the path, with the reason in
  * *ret_why (freed by the caller). */
 int request_make(struct request *request, const struct config_backend *backend,
                  const struct config_route *route, const struct message *message, const char *received,
                  int64_t age_ms, char **ret_why);
-void request_done(struct request *request);
+void request_done(struct request *request); /* lets the memory go */
 
 #endif

@@ -17,11 +17,16 @@
 #include <curl/curl.h>
 #include <string.h>
 
+enum { KEEP_BODY_BYTES = 4096 };
+
 struct exchange {
     struct transfer *transfer;
     CURL *easy;
-    struct curl_slist *headers;
+    struct curl_slist *headers; /* an array */
+    size_t header_capacity;
+    struct buf lines; /* what they point to */
     void *body;
+    size_t body_capacity;
     struct buf answer;
     char error[CURL_ERROR_SIZE];
     transfer_done_fn *done;
@@ -44,6 +49,7 @@ struct watch {
     uv_poll_t poll;
     struct transfer *transfer;
     curl_socket_t socket;
+    int events; /* as the loop knows it */
 };
 
 /* Sets an option; a failure would be our own mistake, or want of memory. */
@@ -140,13 +146,15 @@ static void unlink_active(struct exchange *exchange)
     exchange->next = exchange->previous = NULL;
 }
 
+/* Keeps memory of the usual size for the next request. */
 static void clear_request(struct exchange *exchange)
 {
-    curl_slist_free_all(exchange->headers);
-    exchange->headers = NULL;
-    free(exchange->body);
-    exchange->body = NULL;
     buf_reset(&exchange->answer);
+    if (exchange->body_capacity > KEEP_BODY_BYTES) {
+        free(exchange->body);
+        exchange->body = NULL;
+        exchange->body_capacity = 0;
+    }
 }
 
 static void finish(struct exchange *exchange, CURLcode code)
@@ -219,6 +227,17 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *context)
     return 0;
 }
 
+static void on_socket(uv_poll_t *poll, int status, int events);
+
+/* Each uv_poll_start costs system calls, even with the same events. */
+static void set_events(struct watch *watch, int events)
+{
+    if (events == watch->events)
+        return;
+    watch->events = events;
+    uv_poll_start(&watch->poll, events, on_socket);
+}
+
 static void on_socket(uv_poll_t *poll, int status, int events)
 {
     struct watch *watch = poll->data;
@@ -268,12 +287,7 @@ static int on_curl_socket(CURL *easy, curl_socket_t socket, int what, void *cont
     }
     if (!watch && !(watch = watch_new(transfer, socket)))
         return 0; /* the request ends with a time-out; -1 would end all of them, and those to come */
-    int events = 0;
-    if (what != CURL_POLL_OUT)
-        events |= UV_READABLE;
-    if (what != CURL_POLL_IN)
-        events |= UV_WRITABLE;
-    uv_poll_start(&watch->poll, events, on_socket);
+    set_events(watch, (what != CURL_POLL_OUT ? UV_READABLE : 0) | (what != CURL_POLL_IN ? UV_WRITABLE : 0));
     return 0;
 }
 
@@ -329,6 +343,7 @@ static struct exchange *exchange_take(struct transfer *transfer)
         exchange = xcalloc(1, sizeof *exchange);
         exchange->transfer = transfer;
         buf_init(&exchange->answer, TRANSFER_BODY_BYTES);
+        buf_init(&exchange->lines, REQUEST_HEADERS_BYTES);
         exchange->easy = curl_easy_init();
         if (!exchange->easy)
             abort();
@@ -342,12 +357,37 @@ static struct exchange *exchange_take(struct transfer *transfer)
     return exchange;
 }
 
-static struct curl_slist *append_header(struct curl_slist *list, const char *line)
+/* The header lines as curl wants them: a list, whose nodes are an array and point
+ * into our own copy of the lines. One more ("Expect:") keeps curl from a round
+ * trip before a large body. */
+static void set_headers(struct exchange *exchange, const struct buf *lines)
 {
-    struct curl_slist *longer = curl_slist_append(list, line);
-    if (!longer)
-        abort();
-    return longer;
+    static char no_expect[] = "Expect:";
+    size_t count = 1;
+    for (size_t i = 0; i < lines->bytes; i++)
+        count += lines->data[i] == '\0';
+    if (count > exchange->header_capacity) {
+        exchange->headers = xrealloc(exchange->headers, count * sizeof *exchange->headers);
+        exchange->header_capacity = count;
+    }
+    buf_reset(&exchange->lines);
+    buf_append(&exchange->lines, buf_text(lines), lines->bytes);
+    char *line = exchange->lines.data;
+    for (size_t i = 0; i + 1 < count; i++) {
+        exchange->headers[i] = (struct curl_slist){.data = line, .next = &exchange->headers[i + 1]};
+        line += strlen(line) + 1;
+    }
+    exchange->headers[count - 1] = (struct curl_slist){.data = no_expect};
+}
+
+static void set_body(struct exchange *exchange, const void *body, size_t bytes)
+{
+    if (bytes > exchange->body_capacity || !exchange->body) {
+        exchange->body = xrealloc(exchange->body, bytes + 1);
+        exchange->body_capacity = bytes;
+    }
+    if (bytes > 0)
+        memcpy(exchange->body, body, bytes);
 }
 
 void transfer_start(struct transfer *transfer, const struct request *request, transfer_done_fn *done,
@@ -357,12 +397,8 @@ void transfer_start(struct transfer *transfer, const struct request *request, tr
     exchange->done = done;
     exchange->context = context;
     exchange->error[0] = '\0';
-    for (size_t i = 0; i < request->header_count; i++)
-        exchange->headers = append_header(exchange->headers, request->headers[i]);
-    exchange->headers = append_header(exchange->headers, "Expect:"); /* no round trip before a large body */
-    exchange->body = xcalloc(request->body_bytes + 1, 1);
-    if (request->body_bytes > 0)
-        memcpy(exchange->body, request->body, request->body_bytes);
+    set_headers(exchange, &request->headers);
+    set_body(exchange, request->body, request->body_bytes);
 
     SET(exchange->easy, CURLOPT_URL, buf_text(&request->url));
     SET(exchange->easy, CURLOPT_HTTPHEADER, exchange->headers);
@@ -401,7 +437,9 @@ struct transfer *transfer_new(uv_loop_t *loop, const struct config_backend *back
 static void exchange_free(struct exchange *exchange)
 {
     curl_easy_cleanup(exchange->easy);
-    clear_request(exchange);
+    free(exchange->headers);
+    free(exchange->body);
+    buf_done(&exchange->lines);
     buf_done(&exchange->answer);
     free(exchange);
 }

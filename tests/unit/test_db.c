@@ -126,7 +126,7 @@ static void assert_all_busy(struct queue *queue, int64_t id)
     int64_t start_ms = clock_uptime_ms();
     assert_int_equal(queue_begin(queue), -EBUSY);
     assert_int_equal(queue_trial_commit(queue), -EBUSY);
-    assert_int_equal(queue_settle_commit(queue), -EBUSY);
+    assert_int_equal(queue_settle_commit(queue, SIZE_MAX), -EBUSY);
     assert_int_equal(queue_blame(queue, id, 1, 409, "x"), -EBUSY);
     assert_int_equal(queue_bury(queue, id, 1, 400, "rejected", "x", 0), -EBUSY);
     assert_int_equal(queue_subscription_add(queue, "new/#"), -EBUSY);
@@ -151,7 +151,7 @@ static void it_never_waits_for_a_lock(void **state)
     sqlite3_close(other);
 
     assert_int_equal(queue_settled_count(queue), 1); /* nothing was forgotten */
-    assert_int_equal(queue_settle_commit(queue), 0);
+    assert_int_equal(queue_settle_commit(queue, SIZE_MAX), 0);
     store_text(queue, "c", "3");
     assert_answer("SELECT topic, attempts FROM message ORDER BY id", "b|0\nc|0");
     queue_close(queue);

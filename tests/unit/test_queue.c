@@ -301,7 +301,7 @@ static void settled_is_deleted_by_a_commit_of_its_own(void **state)
     confirm_and_settle(queue, first);
     assert_int_equal(queue_settled_count(queue), 1);
     assert_answer("SELECT count(*) FROM message", "2");
-    assert_int_equal(queue_settle_commit(queue), 0);
+    assert_int_equal(queue_settle_commit(queue, SIZE_MAX), 0);
     assert_int_equal(queue_settled_count(queue), 0);
     assert_answer("SELECT topic FROM message", "b");
     queue_close(queue);
@@ -319,7 +319,7 @@ static void a_delivered_row_stays_until_it_is_confirmed(void **state)
     assert_true(queue_is_settled(queue, first));
     queue_confirm(queue, first);
     assert_int_equal(queue_settled_count(queue), 1);
-    assert_int_equal(queue_settle_commit(queue), 0);
+    assert_int_equal(queue_settle_commit(queue, SIZE_MAX), 0);
     assert_false(queue_is_settled(queue, first));
     assert_true(queue_is_settled(queue, second));
     struct message message;
