@@ -460,6 +460,7 @@ static void tear_down(struct deliver *deliver)
 struct deliver *deliver_new(uv_loop_t *loop, struct queue *queue, const struct config *config,
                             struct metrics *metrics)
 {
+    transfer_library_init();
     struct deliver *deliver = xcalloc(1, sizeof *deliver);
     deliver->loop = loop;
     deliver->queue = queue;
@@ -497,6 +498,7 @@ void deliver_free(struct deliver *deliver)
     if (!deliver)
         return;
     tear_down(deliver);
+    transfer_library_done();
     uv_close((uv_handle_t *)&deliver->wake, on_closed);
     uv_close((uv_handle_t *)&deliver->settle, on_closed);
     uv_close((uv_handle_t *)&deliver->scan, on_closed);

@@ -411,9 +411,18 @@ void transfer_start(struct transfer *transfer, const struct request *request, tr
 
 /* ---- life ---- */
 
+void transfer_library_init(void)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+void transfer_library_done(void)
+{
+    curl_global_cleanup();
+}
+
 struct transfer *transfer_new(uv_loop_t *loop, const struct config_backend *backend)
 {
-    curl_global_init(CURL_GLOBAL_DEFAULT); /* counted: one cleanup each */
     struct transfer *transfer = xcalloc(1, sizeof *transfer);
     transfer->loop = loop;
     transfer->backend = backend;
@@ -469,5 +478,4 @@ void transfer_free(struct transfer *transfer, void (*drop_context)(void *context
     curl_multi_cleanup(transfer->multi); /* closes the connections; calls on_curl_socket */
     uv_close((uv_handle_t *)&transfer->timer, on_closed);
     uv_close((uv_handle_t *)&transfer->soon, on_closed);
-    curl_global_cleanup();
 }

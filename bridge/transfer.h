@@ -35,6 +35,10 @@ struct reply {
 
 typedef void transfer_done_fn(void *context, const struct reply *reply);
 
+/* Around everything else here, once in a process: it takes a tenth of a second. */
+void transfer_library_init(void);
+void transfer_library_done(void);
+
 /* Keeps backend, which must outlive it. */
 struct transfer *transfer_new(uv_loop_t *loop, const struct config_backend *backend);
 
