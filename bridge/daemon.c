@@ -90,6 +90,13 @@ static void on_round(uv_prepare_t *prepare)
     daemon->last_round = now;
 }
 
+/* A signal interrupts the polling, and libuv (1.44) then forgets how long it had
+ * waited: such a round tells nothing. */
+static void forget_round(struct daemon *daemon)
+{
+    daemon->last_round.at_ns = 0;
+}
+
 /* ---- stopping ---- */
 
 static void log_stopped(const struct daemon *daemon)
@@ -141,6 +148,7 @@ static void on_stop_deadline(uv_timer_t *timer)
 static void on_terminate(uv_signal_t *signal, int number)
 {
     struct daemon *daemon = signal->data;
+    forget_round(daemon);
     if (daemon->stopping)
         return;
     daemon->stopping = true;
@@ -235,6 +243,7 @@ static void reload(struct daemon *daemon)
 static void on_hangup(uv_signal_t *signal, int number)
 {
     (void)number;
+    forget_round(signal->data);
     reload(signal->data);
 }
 
