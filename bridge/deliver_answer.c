@@ -21,7 +21,7 @@
 
 enum {
     CONDEMNED_IN_ROW_MOST = 10,
-    ALARM_AFTER_SET_ASIDE = 10,
+    ALARM_AFTER_UNFIT = 10,
     ALARM_AFTER_MS = 3600 * 1000, /* a backend that is away this long needs a person */
 };
 
@@ -269,11 +269,11 @@ int deliver_bury(struct deliver *deliver, struct lane *lane, int64_t id, unsigne
         return result;
     if (result == 0) {
         deliver->metrics->dead++;
-        lane->route->set_aside_in_row++;
-        if (lane->route->set_aside_in_row == ALARM_AFTER_SET_ASIDE)
-            log_error("route %s: %u messages were set aside (%s ...) and none was delivered meanwhile: is "
-                      "the route right?",
-                      lane->route->config->name, lane->route->set_aside_in_row, reason);
+        if (strcmp(reason, "path") == 0 && ++lane->route->unfit_in_row == ALARM_AFTER_UNFIT)
+            log_error(
+                "route %s: %u messages were set aside (path) and none was delivered meanwhile: is its path "
+                "right for these topics?",
+                lane->route->config->name, lane->route->unfit_in_row);
         log_warning("message %lld (route %s, topic %s): set aside (%s): %s", (long long)id,
                     lane->route->config->name, topic, reason, error ? error : "no answer is known");
     }
@@ -303,7 +303,7 @@ static void on_delivered(const struct outcome *outcome)
         tell_acquitted(&route->scope, outcome->now_ms, "route", route->config->name, "passes again");
     route->condemned_in_row = 0;
     route->condemned_lanes = 0;
-    route->set_aside_in_row = 0;
+    route->unfit_in_row = 0;
     route->held = false;
     const char *type = outcome->reply->content_type;
     if (type && strncasecmp(type, "text/html", strlen("text/html")) == 0 && !route->html_seen) {
@@ -336,6 +336,8 @@ static void condemn(const struct outcome *outcome, unsigned attempts, const char
     }
     if (route->held) {
         remember(outcome, &route->scope);
+        if (lane->suspect.id == outcome->flight->id)
+            lane->suspect.owed = false; /* all are answered so: it is no evidence against this one */
         suspect_route(outcome);
         return;
     }

@@ -48,7 +48,7 @@ struct route_state {
     struct backend_state *backend;
     struct scope scope;
     unsigned busy_lanes;       /* lanes that hold messages */
-    unsigned set_aside_in_row; /* with nothing delivered between, for whatever reason */
+    unsigned unfit_in_row;     /* set aside for their topics, with nothing delivered between */
     unsigned condemned_in_row; /* those that an answer condemned */
     uint64_t condemned_lanes;  /* from which lanes: bit n for lane n */
     bool held;                 /* too many in a row: it is not the messages */

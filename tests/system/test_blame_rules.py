@@ -1,0 +1,145 @@
+"""The finer rules of blame: what a backend's trouble must not do to messages."""
+import pytest
+
+from harness.check import messages, per_topic, publish_all, stops_empty, under_one_key_each
+from harness.sluice import backend_section
+from harness.wait import wait_until
+
+POISON = b'{"poison":true}'
+
+
+@pytest.fixture
+def start(make_sluice, backend):
+    def begin(**more):
+        sluice = make_sluice(backends={"garden": {**backend_section(backend), "max_attempts": 3, **more}})
+        return sluice.start().wait_connected()
+
+    return begin
+
+
+def bodies_in_order(backend):
+    return per_topic((r.topic, r.body) for r in backend.delivered())
+
+
+@pytest.mark.parametrize("status", [503, 502, 429])
+def test_one_topic_keeps_its_order_through_an_outage(start, mosquitto, backend, status):
+    """A proxy in front of a dead backend: however long, no message overtakes."""
+    backend.answer = lambda request: status
+    sluice = start(retry_max="30ms")
+    published = messages(topics=1, each=6)
+    publish_all(mosquitto, published)
+    backend.wait_requests(20)
+    backend.answer = None
+    backend.wait_for(6)
+    assert bodies_in_order(backend) == per_topic(published)
+    under_one_key_each(list(backend.requests))
+    stops_empty(sluice)
+
+
+def test_two_lanes_that_both_begin_with_a_bad_message(start, mosquitto, backend):
+    """Nothing ever passes before them; they must not hold the good ones for ever."""
+    backend.answer = lambda request: 500 if request.body == POISON else 200
+    sluice = start(retry_max="30ms")
+    good = messages(topics=2, each=10)
+    publish_all(mosquitto, [("garden/host0/sensor", POISON), ("garden/host1/sensor", POISON), *good])
+    backend.wait_for(len(good))
+    assert sorted(r.body for r in backend.delivered()) == sorted(body for _, body in good)
+
+    def both_dead():
+        mosquitto.publish("garden/host2/sensor", b"passes")  # without a neighbour nothing is proved
+        return len(sluice.dead()) == 2
+
+    wait_until(both_dead, what="two dead letters")
+    assert {row["payload"] for row in sluice.dead()} == {POISON}
+
+
+def test_retry_after_never_shortens_a_wait(start, mosquitto, backend):
+    """"0", or a date in the past, as a Pi whose clock runs ahead sees it."""
+    headers = {"Retry-After": "0"}
+    backend.answer = lambda request: (503, headers, b"")
+    sluice = start(retry_min="1s", retry_max="2s")
+    mosquitto.publish("garden/a/sensor", b"1")
+    first = backend.wait_requests(1)[0]
+    headers["Retry-After"] = "Sun, 06 Nov 1994 08:49:37 GMT"
+    backend.wait_requests(5)
+    # At least a tenth of retry_min between two of them.
+    assert backend.requests[4].at - first.at > 0.4
+    backend.answer = None
+    backend.wait_for(1)
+    stops_empty(sluice)
+
+
+def test_a_backend_that_asks_for_rest_gets_it(start, mosquitto, backend):
+    """Of the requests under way some still pass; they do not cut the rest short."""
+    state = {"count": 0, "asked_at": None}
+
+    def answer(request):
+        state["count"] += 1
+        if state["count"] == 40:
+            state["asked_at"] = request.at
+            return 429, {"Retry-After": "1"}, b""
+        return 200
+
+    backend.answer = answer
+    sluice = start(retry_max="5s")
+    publish_all(mosquitto, messages(topics=30, each=10))
+    backend.wait_for(300)
+    during = [r for r in backend.requests if state["asked_at"] + 0.3 < r.at < state["asked_at"] + 0.95]
+    assert during == []
+    stops_empty(sluice)
+
+
+def test_conflicts_for_all_hold_the_route(start, mosquitto, backend):
+    """409 for everything is not the messages' fault either."""
+    backend.answer = lambda request: 409
+    sluice = start(retry_max="30ms")
+    publish_all(mosquitto, messages(topics=4, each=10))
+    sluice.wait_log(r" error route sensor: \d+ messages in a row were rejected")
+    count = len(sluice.dead())
+    seen = len(backend.requests)
+    backend.wait_requests(seen + 10)
+    assert 10 <= len(sluice.dead()) <= count + 4  # one under way in each lane
+    backend.answer = None
+    backend.wait_for(40 - len(sluice.dead()))
+    sluice.wait_empty()
+
+
+def test_topics_that_fit_no_path_raise_an_alarm(make_sluice, mosquitto, backend):
+    sluice = make_sluice(backends={"garden": backend}, routes={"sensor": {"topic": "garden/#", "path": "/{3}"}})
+    sluice.start().wait_connected()
+    publish_all(mosquitto, [(f"garden/{n}", b"x") for n in range(12)])
+    sluice.wait_dead(12)
+    assert sluice.find_log(r" error route sensor: 10 messages were set aside \(path")
+    assert backend.requests == []
+
+
+def test_a_filter_added_before_an_older_one(make_sluice, mosquitto, backend):
+    """What waits at the broker only comes under the older one, and must not be lost."""
+    sluice = make_sluice(backends={"garden": backend}, routes={"sensor": {"topic": "garden/+/sensor"}})
+    sluice.start().wait_connected()
+    assert sluice.stop() == 0
+    publish_all(mosquitto, messages(topics=3, each=2))
+    sluice.write_config(sluice.config_text(routes={"sensor": {"topic": ["garden/#", "garden/+/sensor"]}}))
+    sluice.start().wait_connected()
+    backend.wait_for(6)
+    mosquitto.publish("garden/a/sensor", b"new")  # now both subscriptions match
+    mosquitto.publish("garden/b", b"only the new one")
+    backend.wait_for(8)
+    sluice.wait_empty()
+    assert sorted(backend.bodies()) == sorted([b"new", b"only the new one", *(body for _, body in messages(3, 2))])
+
+
+def test_a_filter_that_vanished_beside_an_older_one(make_sluice, mosquitto, backend):
+    """Its copies that still wait are not delivered a second time."""
+    sluice = make_sluice(backends={"garden": backend}, routes={"sensor": {"topic": ["garden/#", "garden/+/sensor"]}},
+                         broker={"protocol": "5"})  # fmt: skip
+    sluice.start().wait_connected()
+    assert sluice.stop() == 0
+    publish_all(mosquitto, messages(topics=3, each=2))
+    sluice.write_config(sluice.config_text(routes={"sensor": {"topic": "garden/+/sensor"}}))
+    sluice.start().wait_connected()
+    backend.wait_for(6)
+    mosquitto.publish("garden/a/sensor", b"new")
+    backend.wait_for(7)
+    sluice.wait_empty()
+    assert len(backend.delivered()) == 7
