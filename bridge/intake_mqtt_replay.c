@@ -20,6 +20,12 @@
 
 #include <string.h>
 
+/* Messages without an acknowledgement. Mosquitto does not hold to our Receive
+ * Maximum for what it had queued while we were away, but to its own
+ * max_inflight_messages, 1,000 as shipped. Packet identifiers are used again after
+ * 65,535; the window must stay far below that. */
+enum { WINDOW_LEAST = 4096 };
+
 static const char sync_filter[] = "sluice/acknowledged";
 
 static void on_log(struct mosquitto *client, void *context, int level, const char *line)
@@ -33,20 +39,33 @@ static void on_log(struct mosquitto *client, void *context, int level, const cha
         mqtt->dup = at[strlen(start)] == '1';
 }
 
+struct remembering {
+    struct intake_mqtt *mqtt;
+    uint16_t packet_id;
+    uint64_t digest;
+};
+
+/* A message has a row for each route that it served, one behind the other. */
 static void remember(void *context, uint16_t packet_id, const char *topic, const void *payload,
                      size_t payload_bytes)
 {
-    struct intake_mqtt *mqtt = context;
-    replay_received(mqtt->replay, packet_id, replay_digest(topic, payload, payload_bytes));
-    replay_committed(mqtt->replay);
+    struct remembering *last = context;
+    uint64_t digest = replay_digest(topic, payload, payload_bytes);
+    if (packet_id == last->packet_id && digest == last->digest)
+        return;
+    last->packet_id = packet_id;
+    last->digest = digest;
+    replay_received(last->mqtt->replay, packet_id, digest);
+    replay_committed(last->mqtt->replay);
 }
 
 void intake_mqtt_replay_init(struct intake_mqtt *mqtt, size_t route_count)
 {
-    /* A message has a row for each route that it serves. */
-    unsigned rows = mqtt->commit_batch * (unsigned)route_count;
-    mqtt->replay = replay_new(rows);
-    if (queue_packets(mqtt->queue, rows, remember, mqtt) != 0)
+    unsigned window = mqtt->commit_batch > WINDOW_LEAST ? mqtt->commit_batch : WINDOW_LEAST;
+    unsigned rows = window * (unsigned)route_count;
+    struct remembering last = {.mqtt = mqtt};
+    mqtt->replay = replay_new(window);
+    if (queue_packets(mqtt->queue, rows, remember, &last) != 0)
         log_warning("the newest messages cannot be read: what the broker sends again may be stored twice");
     queue_confirm(mqtt->queue, queue_last_id(mqtt->queue) - rows);
     mqtt->confirmed_id = queue_confirmed_id(mqtt->queue);

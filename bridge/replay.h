@@ -9,9 +9,9 @@
  *   - its packet identifier is known, with the same digest of topic and payload.
  * Otherwise it is a new message: two equal readings are two readings.
  *
- * Known are the last `window` messages that were stored. A broker has no more
- * than that unacknowledged (MQTT 5: Receive Maximum), so what it repeats is among
- * them, and an identifier that was used again since is not mistaken.
+ * Known are the last `window` messages that were stored. A broker has fewer than
+ * that unacknowledged, so what it repeats is among them, and an identifier that
+ * was used again since is not mistaken.
  */
 #ifndef SLUICE_REPLAY_H
 #define SLUICE_REPLAY_H
