@@ -88,6 +88,25 @@ static void report_backend(struct config_parser *parser, const struct config_sec
     free(names);
 }
 
+/* Topics that a filter without '#' matches have as many levels as it has. */
+static void check_levels(struct config_parser *parser, const struct config_section *section,
+                         const struct config_route *route)
+{
+    unsigned highest = path_template_highest_level(route->path);
+    for (size_t i = 0; i < route->topic_count; i++) {
+        const char *filter = route->topics[i];
+        unsigned levels = 1;
+        for (const char *at = filter; *at; at++)
+            levels += *at == '/';
+        if (!strchr(filter, '#') && strncmp(filter, "$share/", strlen("$share/")) != 0 && levels < highest)
+            config_parser_error(
+                parser, section->where,
+                "[route %s] has {%u} in its path, and topics that match '%s' have only %u levels; "
+                "correct one of the two",
+                route->name, highest, filter, levels);
+    }
+}
+
 /* Finds the backend that a route names, or the only one. */
 static void check_route(struct config_parser *parser, const struct config_section *section)
 {
@@ -100,6 +119,8 @@ static void check_route(struct config_parser *parser, const struct config_sectio
         assert(error == 0);
         (void)error;
     }
+    if (route->path)
+        check_levels(parser, section, route);
     if (config->backend_count == 0)
         return; /* reported as such */
     if (is_set(section, "backend")) {

@@ -305,6 +305,16 @@ void config_set_topic(struct config_parser *parser, struct config_section *secti
     struct config_route *route = &parser->config->routes[section->index];
     const char *why = NULL;
 
+    size_t bytes = strlen(value);
+    if (bytes > 1 && value[0] == '"' && value[bytes - 1] == '"') {
+        config_value_error(parser, key, value, "quotes would be part of the topic; leave them out");
+        return;
+    }
+    if (strstr(value, ", ")) {
+        config_value_error(parser, key, value,
+                           "one topic a line: write as many lines \"topic = ...\" as needed");
+        return;
+    }
     if (!topic_filter_valid(value, &why)) {
         config_value_error(parser, key, value, "%s", why);
         return;

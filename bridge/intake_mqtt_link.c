@@ -30,12 +30,24 @@ enum {
     SESSION_PRESENT = 1, /* bit of the CONNACK's flags, MQTT 5.0 section 3.2.2.1.1 */
 };
 
+/* MQTT 5.0 section 3.2.2.2, 3.1.1 section 3.2.2.3. */
+static const char *refusal_text(const struct intake_mqtt *mqtt)
+{
+    switch (mqtt->refusal) {
+    case CONNACK_REFUSED_BAD_USERNAME_PASSWORD:
+    case CONNACK_REFUSED_NOT_AUTHORIZED:
+    case MQTT_RC_BAD_USERNAME_OR_PASSWORD:
+    case MQTT_RC_NOT_AUTHORIZED:
+        return "not authorised; see username and password in [broker]";
+    default:
+        return mqtt->use_v311 ? mosquitto_connack_string(mqtt->refusal)
+                              : mosquitto_reason_string(mqtt->refusal);
+    }
+}
+
 static const char *close_reason_text(const struct intake_mqtt *mqtt)
 {
     int reason = mqtt->close_reason;
-    if (mqtt->refused) /* MQTT 5.0 section 3.2.2.2, 3.1.1 section 3.2.2.3 */
-        return mqtt->use_v311 ? mosquitto_connack_string(mqtt->refusal)
-                              : mosquitto_reason_string(mqtt->refusal);
     if (reason == MQTT_RC_SESSION_TAKEN_OVER)
         return "another client took over the session: each sluice needs a client_id of its own";
     if (reason >= 128) /* a DISCONNECT of the broker, MQTT 5.0 section 3.14.2.1 */
@@ -89,7 +101,8 @@ static void leave(struct intake_mqtt *mqtt)
 void intake_mqtt_link_down(struct intake_mqtt *mqtt)
 {
     bool early = mqtt->link == LINK_HANDSHAKE && !mqtt->refused;
-    const char *why = close_reason_text(mqtt);
+    cleanup_free char *refusal = mqtt->refused ? xasprintf("refused: %s", refusal_text(mqtt)) : NULL;
+    const char *why = refusal ? refusal : close_reason_text(mqtt);
     leave(mqtt);
     if (early && mqtt->config->protocol == CONFIG_PROTOCOL_AUTO && !mqtt->v5_worked &&
         ++mqtt->closed_early % EARLY_CLOSES == 0)
@@ -136,15 +149,7 @@ void intake_mqtt_on_connack(struct mosquitto *client, void *context, int reason,
     const struct config_broker *config = mqtt->config;
     if (reason != 0) {
         mqtt->refused = true;
-        const char *why = mqtt->use_v311 ? mosquitto_connack_string(reason) : mosquitto_reason_string(reason);
-        bool version =
-            reason == MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION || reason == CONNACK_REFUSED_PROTOCOL_VERSION;
-        if (version && config->protocol == CONFIG_PROTOCOL_AUTO && !mqtt->use_v311) {
-            mqtt->use_v311 = true;
-            log_notice("broker %s:%u: does not speak MQTT 5, trying 3.1.1", config->host, config->port);
-        } else {
-            log_error("broker %s:%u: refused the connection: %s", config->host, config->port, why);
-        }
+        mqtt->refusal = reason;
         return;
     }
     mqtt->link = LINK_UP;

@@ -190,6 +190,15 @@ void path_template_free(struct path_template *path)
     free(path);
 }
 
+unsigned path_template_highest_level(const struct path_template *path)
+{
+    unsigned highest = 0;
+    for (size_t i = 0; i < path->count; i++)
+        if (path->parts[i].level > highest)
+            highest = path->parts[i].level;
+    return highest;
+}
+
 int path_template_expand(const struct path_template *path, const char *topic, struct buf *out, char **ret_why)
 {
     for (size_t i = 0; i < path->count; i++) {

@@ -26,6 +26,9 @@ struct path_template;
 int path_template_parse(const char *text, struct path_template **ret, char **ret_why);
 void path_template_free(struct path_template *path); /* takes NULL */
 
+/* The highest level that it refers to, 0 when it refers to none. */
+unsigned path_template_highest_level(const struct path_template *path);
+
 /* Appends the expansion for this topic. Returns 0; -EINVAL when the topic's
  * levels cannot be used, with the reason in *ret_why, for example
  * "topic level 2 is empty" (the caller frees it); -EMSGSIZE when out is full.

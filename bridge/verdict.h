@@ -2,7 +2,7 @@
  *
  *   2xx                                          delivered
  *   no connection, unknown host, time-out,
- *   408, 425, 429, 5xx                           away
+ *   408, 425, 429, other 5xx                     away
  *   certificate expired or not yet valid while
  *   our own clock is not synchronised            away
  *   other TLS failures, 1xx, 3xx, 401, 402, 403,

@@ -1,5 +1,5 @@
 # Writes the migrations as C: an array of {number, name, sql}, in their order,
-# declared in bridge/schema.c.
+# declared in bridge/schema.h.
 list(SORT FILES)
 set(text "/* Made from schema/ by schema/embed.cmake. */\n#include \"schema.h\"\n\n")
 set(rows "")

@@ -219,7 +219,7 @@ static void authorization(void **state)
 
 static void routes_find_backends(void **state)
 {
-    struct config *config = parsed("[route one]\ntopic = a/#\ntopic = b\nbackend = two\npath = /c/{2}\n"
+    struct config *config = parsed("[route one]\ntopic = a/#\ntopic = b\nbackend = two\npath = /c/{1}\n"
                                    "content_type = text/plain;charset=utf-8\nretained = yes\norder = none\n"
                                    "[backend one]\nurl = https://h\n[backend two]\nurl = https://h\n"
                                    "[route two]\ntopic = a/#\nbackend = one\norder = route\n");
