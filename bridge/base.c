@@ -1,7 +1,6 @@
 /* base.c - memory that is either there or the process is not. */
 #include "base.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -50,14 +49,19 @@ char *xstrndup(const char *text, size_t bytes)
     return copy;
 }
 
-char *xasprintf(const char *format, ...)
+char *xvasprintf(const char *format, va_list arguments)
 {
     char *text = NULL;
-    va_list args;
-    va_start(args, format);
-    int length = vasprintf(&text, format, args);
-    va_end(args);
-    if (length < 0)
+    if (vasprintf(&text, format, arguments) < 0)
         out_of_memory();
+    return text;
+}
+
+char *xasprintf(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    char *text = xvasprintf(format, arguments);
+    va_end(arguments);
     return text;
 }

@@ -13,6 +13,7 @@
 #ifndef SLUICE_BASE_H
 #define SLUICE_BASE_H
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -35,6 +36,7 @@ void *xrealloc(void *old, size_t bytes) __attribute__((warn_unused_result));
 char *xstrdup(const char *text) __attribute__((warn_unused_result));
 char *xstrndup(const char *text, size_t bytes) __attribute__((warn_unused_result));
 /* Like sprintf() into fresh memory; the caller frees the result. */
+char *xvasprintf(const char *format, va_list arguments) PRINTF_LIKE(1, 0) __attribute__((warn_unused_result));
 char *xasprintf(const char *format, ...) PRINTF_LIKE(1, 2) __attribute__((warn_unused_result));
 
 #endif

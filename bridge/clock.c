@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,6 +30,14 @@ int64_t clock_uptime_ms(void)
 int64_t clock_wall_ms(void)
 {
     return read_ms(CLOCK_REALTIME);
+}
+
+uint32_t clock_chance(void)
+{
+    uint32_t chance;
+    if (getrandom(&chance, sizeof chance, GRND_NONBLOCK) != (ssize_t)sizeof chance)
+        chance = (uint32_t)clock_uptime_ms() * 2654435761u; /* before the kernel's pool is seeded */
+    return chance;
 }
 
 bool clock_synchronised(void)

@@ -1,5 +1,5 @@
-/* clock.h - the clocks, read here and nowhere else; pure code gets time as an
- * argument.
+/* clock.h - the clocks, and chance, read here and nowhere else; pure code gets
+ * both as arguments.
  *
  * uptime: milliseconds since boot, suspend included (CLOCK_BOOTTIME); never
  *         steps, the same for every process until the next boot.
@@ -13,6 +13,10 @@
 
 int64_t clock_uptime_ms(void);
 int64_t clock_wall_ms(void);
+
+/* Evenly distributed chance for waits, which pure code gets as an argument as it
+ * does time; no secret. Never waits, not even early at boot. */
+uint32_t clock_chance(void);
 
 /* What the kernel says about the wall clock (adjtimex(2), STA_UNSYNC). False
  * when it may not be asked. */

@@ -7,12 +7,10 @@
 
 void config_errors_add(struct config_errors *errors, const char *format, ...)
 {
-    char *line = NULL;
     va_list args;
 
     va_start(args, format);
-    if (vasprintf(&line, format, args) < 0)
-        line = xstrdup("out of memory");
+    char *line = xvasprintf(format, args);
     va_end(args);
     errors->lines = xrealloc(errors->lines, (errors->count + 1) * sizeof(*errors->lines));
     errors->lines[errors->count++] = line;

@@ -66,12 +66,10 @@ void config_parser_check_files(struct config_parser *parser, config_readable_fn 
 
 void config_parser_error(struct config_parser *parser, struct config_where where, const char *format, ...)
 {
-    char *words = NULL;
     va_list args;
 
     va_start(args, format);
-    if (vasprintf(&words, format, args) < 0)
-        words = xstrdup("out of memory");
+    char *words = xvasprintf(format, args);
     va_end(args);
     parser->found = xrealloc(parser->found, (parser->found_count + 1) * sizeof(*parser->found));
     parser->found[parser->found_count] =

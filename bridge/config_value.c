@@ -13,12 +13,10 @@
 void config_value_error(struct config_parser *parser, const struct config_key *key, const char *value,
                         const char *format, ...)
 {
-    char *words = NULL;
     va_list args;
 
     va_start(args, format);
-    if (vasprintf(&words, format, args) < 0)
-        words = xstrdup("out of memory");
+    char *words = xvasprintf(format, args);
     va_end(args);
     config_parser_error(parser, parser->where, "%s = %s: %s", key->name, value, words);
     free(words);

@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 enum {
     CONDEMNED_IN_ROW_MOST = 10,
@@ -34,14 +33,6 @@ struct outcome {
     char *words; /* "503: Service Unavailable", for people; secrets struck out */
 };
 
-static uint32_t chance(void)
-{
-    uint32_t number = 0;
-    if (getrandom(&number, sizeof number, GRND_NONBLOCK) != (ssize_t)sizeof number)
-        number = (uint32_t)clock_uptime_ms() * 2654435761u; /* before the pool is seeded at boot */
-    return number;
-}
-
 static char *describe(const struct config_backend *backend, const struct reply *reply)
 {
     if (reply->failure != TRANSFER_OK)
@@ -55,7 +46,7 @@ static char *describe(const struct config_backend *backend, const struct reply *
 static int64_t backoff_for(const struct outcome *outcome, unsigned failures)
 {
     const struct config_backend *backend = outcome->flight->lane->route->backend->config;
-    int64_t wait_ms = backoff_wait_ms(backend->retry_min_ms, backend->retry_max_ms, failures, chance());
+    int64_t wait_ms = backoff_wait_ms(backend->retry_min_ms, backend->retry_max_ms, failures, clock_chance());
     int64_t asked_ms;
     if (outcome->reply->retry_after &&
         backoff_retry_after_ms(outcome->reply->retry_after, clock_wall_ms(), backend->retry_max_ms,

@@ -19,7 +19,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -292,10 +291,7 @@ static void on_retry(uv_timer_t *timer)
 
 static void retry_later(struct intake_mqtt *mqtt, const char *why)
 {
-    uint32_t chance = 0;
-    if (getrandom(&chance, sizeof chance, GRND_NONBLOCK) < 0)
-        chance = (uint32_t)clock_uptime_ms() * 2654435761u;
-    int64_t wait_ms = backoff_wait_ms(RETRY_MIN_MS, RETRY_MAX_MS, ++mqtt->failures, chance);
+    int64_t wait_ms = backoff_wait_ms(RETRY_MIN_MS, RETRY_MAX_MS, ++mqtt->failures, clock_chance());
     if (why)
         log_warning("broker %s:%u: %s; next try in %.1f s", mqtt->config->host, mqtt->config->port, why,
                     (double)wait_ms / 1000);
