@@ -1,16 +1,8 @@
-/* queue.c - messages on their way in and out: append, commit, scan, fetch, settle.
- *
- * One commit is shared by everything that happened since the last one: the
- * messages that an edge appended, and the deletes of what was delivered
- * meanwhile. A delete needs no sync of its own; when it is lost, one more
- * delivery is made under the same key.
- *
- * What the files of the queue promise is in queue.h; the columns are explained
- * in schema/001_queue.sql.
+/* queue.c - opening and closing the queue, and what its files share. What they
+ * promise is in queue.h; the columns are explained in schema/.
  */
 #include "queue.h"
 #include "clock.h"
-#include "fault.h"
 #include "log.h"
 #include "queue_private.h"
 
@@ -29,7 +21,7 @@ static const char *const statement_sql[Q_STATEMENTS] = {
         "INSERT INTO message (id, run, route, topic, uptime_ms, source, method, target, content_type,"
         " packet_id, late_since_ms, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     [Q_DELETE] =
-        "DELETE FROM message WHERE id = ?1",
+        "DELETE FROM message WHERE id BETWEEN ?1 AND ?2",
     [Q_SCAN] =
         "SELECT id, route, topic FROM message WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
     [Q_FETCH] =
@@ -208,14 +200,12 @@ int queue_open(const char *path, struct queue **ret, char **ret_why)
     return 0;
 }
 
-static int delete_settled(struct queue *queue, void *unused);
-
 static int end_run(struct queue *queue, void *unused)
 {
     sqlite3_bind_int64(queue->statements[Q_END_RUN], 1, queue->run);
     sqlite3_bind_int64(queue->statements[Q_END_RUN], 2, queue->confirmed);
     int error = db_run(&queue->db, queue->statements[Q_END_RUN], "note the end of a run");
-    return error != 0 ? error : delete_settled(queue, unused);
+    return error != 0 ? error : queue_delete_settled(queue, unused);
 }
 
 void queue_close(struct queue *queue)
@@ -230,287 +220,6 @@ void queue_close(struct queue *queue)
 int64_t queue_last_id(const struct queue *queue)
 {
     return queue->last_id;
-}
-
-/* ---- in ---- */
-
-int queue_begin(struct queue *queue)
-{
-    queue->append_failed = false;
-    queue->appended = 0;
-    return db_begin(&queue->db, DB_SYNC);
-}
-
-int queue_append(struct queue *queue, const struct message *message, int64_t *ret_id)
-{
-    int64_t id = queue->next_id++;
-    sqlite3_stmt *statement = queue->statements[Q_APPEND];
-    sqlite3_bind_int64(statement, 1, id);
-    sqlite3_bind_int64(statement, 2, queue->run);
-    queue_bind_text(statement, 3, message->route);
-    queue_bind_text(statement, 4, message->topic);
-    sqlite3_bind_int64(statement, 5, message->uptime_ms);
-    queue_bind_text(statement, 6, message->source);
-    queue_bind_text(statement, 7, message->method);
-    queue_bind_text(statement, 8, message->target);
-    queue_bind_text(statement, 9, message->content_type);
-    if (message->packet_id != 0)
-        sqlite3_bind_int(statement, 10, message->packet_id);
-    if (message->late_since_ms != 0)
-        sqlite3_bind_int64(statement, 11, message->late_since_ms);
-    /* A zero-length blob needs a pointer that is not NULL. */
-    sqlite3_bind_blob64(statement, 12, message->payload_bytes > 0 ? message->payload : "",
-                        message->payload_bytes, SQLITE_STATIC);
-    int error = db_run(&queue->db, statement, "store a message");
-    sqlite3_clear_bindings(statement);
-    if (error != 0) {
-        queue->append_failed = true;
-        return error;
-    }
-    queue->appended++;
-    *ret_id = id;
-    return 0;
-}
-
-static int delete_settled(struct queue *queue, void *unused)
-{
-    (void)unused;
-    sqlite3_stmt *statement = queue->statements[Q_DELETE];
-    for (size_t i = 0; i < queue->settled.count; i++) {
-        sqlite3_bind_int64(statement, 1, queue->settled.ids[i]);
-        int error = db_run(&queue->db, statement, "delete what was delivered");
-        if (error != 0)
-            return error;
-    }
-    return 0;
-}
-
-int queue_commit(struct queue *queue)
-{
-    if (queue->appended == 0 && !queue->append_failed) {
-        queue_rollback(queue); /* nothing is worth a sync */
-        return 0;
-    }
-    int error = queue->append_failed ? -EIO : delete_settled(queue, NULL);
-    if (error == 0 && fault_fails("queue.commit"))
-        error = -EIO;
-    if (error != 0) {
-        queue_rollback(queue);
-        return error;
-    }
-    error = db_commit(&queue->db);
-    if (error != 0)
-        return error;
-    queue->settled.count = 0;
-    queue->last_id = queue->next_id - 1;
-    return 0;
-}
-
-void queue_rollback(struct queue *queue)
-{
-    db_rollback(&queue->db);
-}
-
-static int touch_run(struct queue *queue, void *unused)
-{
-    (void)unused;
-    if (fault_fails("queue.trial"))
-        return -EIO;
-    sqlite3_bind_int64(queue->statements[Q_TOUCH_RUN], 1, queue->run);
-    return db_run(&queue->db, queue->statements[Q_TOUCH_RUN], "try a commit");
-}
-
-int queue_trial_commit(struct queue *queue)
-{
-    return queue_transaction(queue, DB_SYNC, touch_run, NULL);
-}
-
-/* ---- what is there ---- */
-
-int queue_scan(struct queue *queue, int64_t after, int64_t up_to, int limit, queue_visit_fn *visit,
-               void *context)
-{
-    sqlite3_stmt *statement = queue->statements[Q_SCAN];
-    sqlite3_bind_int64(statement, 1, after);
-    sqlite3_bind_int64(statement, 2, up_to);
-    sqlite3_bind_int(statement, 3, limit);
-    int count = 0, code;
-    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
-        visit(context, sqlite3_column_int64(statement, 0), (const char *)sqlite3_column_text(statement, 1),
-              (const char *)sqlite3_column_text(statement, 2));
-        count++;
-    }
-    int error = db_result(&queue->db, code, "read the queue");
-    sqlite3_reset(statement);
-    return error != 0 ? error : count;
-}
-
-/* Nearly all messages are of one run, or of a few. */
-static int read_run(struct queue *queue, int64_t id)
-{
-    if (queue->known_run.id == id)
-        return 0;
-    sqlite3_stmt *row = queue->statements[Q_RUN];
-    sqlite3_bind_int64(row, 1, id);
-    int code = sqlite3_step(row);
-    if (code == SQLITE_ROW) {
-        struct run *run = &queue->known_run;
-        run->id = id;
-        snprintf(run->token, sizeof run->token, "%s", (const char *)sqlite3_column_text(row, 0));
-        run->this_boot = strcmp((const char *)sqlite3_column_text(row, 1), clock_boot_id()) == 0;
-        run->epoch_ms = sqlite3_column_int64(row, 2);
-        run->synchronised = sqlite3_column_int(row, 3) != 0;
-    }
-    int error = db_result(&queue->db, code, "read a run");
-    sqlite3_reset(row);
-    return code == SQLITE_ROW ? 0 : error != 0 ? error : -ENOENT;
-}
-
-static void read_row(struct queue *queue, int64_t id, struct message *ret)
-{
-    sqlite3_stmt *row = queue->statements[Q_FETCH];
-    const struct run *run = &queue->known_run;
-    *ret = (struct message){
-        .id = id,
-        .route = (const char *)sqlite3_column_text(row, 0),
-        .topic = (const char *)sqlite3_column_text(row, 1),
-        .uptime_ms = sqlite3_column_int64(row, 2),
-        .source = (const char *)sqlite3_column_text(row, 3),
-        .method = (const char *)sqlite3_column_text(row, 4),
-        .target = (const char *)sqlite3_column_text(row, 5),
-        .content_type = (const char *)sqlite3_column_text(row, 6),
-        .packet_id = sqlite3_column_int(row, 7),
-        .late_since_ms = sqlite3_column_int64(row, 8),
-        .attempts = (unsigned)sqlite3_column_int(row, 9),
-        .payload = sqlite3_column_blob(row, 10),
-        .payload_bytes = (size_t)sqlite3_column_bytes(row, 10),
-        .this_boot = run->this_boot,
-        .clock_synchronised = run->synchronised,
-    };
-    ret->received_ms = run->epoch_ms + ret->uptime_ms;
-    snprintf(ret->key, sizeof ret->key, "%s-%lld", run->token, (long long)id);
-}
-
-int queue_fetch(struct queue *queue, int64_t id, struct message *ret)
-{
-    sqlite3_stmt *statement = queue->statements[Q_FETCH];
-    sqlite3_bind_int64(statement, 1, id);
-    int code = sqlite3_step(statement);
-    int error = db_result(&queue->db, code, "read a message");
-    if (code == SQLITE_ROW)
-        error = read_run(queue, sqlite3_column_int64(statement, 11));
-    else if (error == 0)
-        error = -ENOENT;
-    if (error != 0) {
-        sqlite3_reset(statement);
-        return error;
-    }
-    read_row(queue, id, ret);
-    return 0;
-}
-
-void queue_release(struct queue *queue)
-{
-    sqlite3_reset(queue->statements[Q_FETCH]);
-}
-
-int queue_packets(struct queue *queue, unsigned limit, queue_packet_fn *visit, void *context)
-{
-    sqlite3_stmt *statement = queue->statements[Q_PACKETS];
-    sqlite3_bind_int64(statement, 1, limit);
-    int code;
-    while ((code = sqlite3_step(statement)) == SQLITE_ROW)
-        visit(context, (uint16_t)sqlite3_column_int(statement, 1),
-              (const char *)sqlite3_column_text(statement, 2), sqlite3_column_blob(statement, 3),
-              (size_t)sqlite3_column_bytes(statement, 3));
-    int error = db_result(&queue->db, code, "read the newest messages");
-    sqlite3_reset(statement);
-    return error;
-}
-
-/* ---- out ---- */
-
-static void ids_add(struct ids *ids, int64_t id)
-{
-    if (ids->count == ids->capacity) {
-        ids->capacity = ids->capacity > 0 ? 2 * ids->capacity : 64;
-        ids->ids = xrealloc(ids->ids, ids->capacity * sizeof *ids->ids);
-    }
-    ids->ids[ids->count++] = id;
-    if (id > ids->highest)
-        ids->highest = id;
-}
-
-static bool ids_have(const struct ids *ids, int64_t id)
-{
-    if (id > ids->highest) /* as usual: what is read lies ahead of what was delivered */
-        return false;
-    for (size_t i = 0; i < ids->count; i++)
-        if (ids->ids[i] == id)
-            return true;
-    return false;
-}
-
-bool queue_is_settled(const struct queue *queue, int64_t id)
-{
-    return ids_have(&queue->settled, id) || ids_have(&queue->unconfirmed, id);
-}
-
-void queue_settle(struct queue *queue, int64_t id)
-{
-    ids_add(id <= queue->confirmed ? &queue->settled : &queue->unconfirmed, id);
-}
-
-void queue_confirm(struct queue *queue, int64_t id)
-{
-    if (id <= queue->confirmed)
-        return;
-    queue->confirmed = id;
-    size_t kept = 0;
-    for (size_t i = 0; i < queue->unconfirmed.count; i++) {
-        int64_t delivered = queue->unconfirmed.ids[i];
-        if (delivered <= id)
-            ids_add(&queue->settled, delivered);
-        else
-            queue->unconfirmed.ids[kept++] = delivered;
-    }
-    queue->unconfirmed.count = kept;
-}
-
-int64_t queue_confirmed_id(const struct queue *queue)
-{
-    return queue->confirmed;
-}
-
-size_t queue_settled_count(const struct queue *queue)
-{
-    return queue->settled.count;
-}
-
-size_t queue_unconfirmed_count(const struct queue *queue)
-{
-    return queue->unconfirmed.count;
-}
-
-static int by_id(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
-int queue_settle_commit(struct queue *queue, size_t most)
-{
-    struct ids *settled = &queue->settled;
-    size_t count = settled->count;
-    if (most < count) {
-        qsort(settled->ids, count, sizeof settled->ids[0], by_id);
-        settled->count = most;
-    }
-    int error = queue_transaction(queue, DB_LAZY, delete_settled, NULL);
-    size_t gone = error == 0 ? settled->count : 0;
-    memmove(settled->ids, settled->ids + gone, (count - gone) * sizeof settled->ids[0]);
-    settled->count = count - gone;
-    return error;
 }
 
 void queue_trim(struct queue *queue)

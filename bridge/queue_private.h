@@ -61,6 +61,9 @@ struct queue {
 typedef int queue_work_fn(struct queue *queue, void *context);
 int queue_transaction(struct queue *queue, enum db_sync sync, queue_work_fn *work, void *context);
 
+/* Inside a transaction: deletes all that is settled (the list stays). */
+int queue_delete_settled(struct queue *queue, void *unused);
+
 int queue_bind_text(sqlite3_stmt *statement, int column, const char *text); /* NULL: null */
 
 #endif

@@ -1,0 +1,88 @@
+/* queue_store.c - messages on their way in: begin, append, commit.
+ *
+ * One commit is shared by everything that happened since the last one: the
+ * messages that an edge appended, and the deletes of what was delivered
+ * meanwhile.
+ */
+#include "fault.h"
+#include "queue_private.h"
+
+#include <errno.h>
+
+int queue_begin(struct queue *queue)
+{
+    queue->append_failed = false;
+    queue->appended = 0;
+    return db_begin(&queue->db, DB_SYNC);
+}
+
+int queue_append(struct queue *queue, const struct message *message, int64_t *ret_id)
+{
+    int64_t id = queue->next_id++;
+    sqlite3_stmt *statement = queue->statements[Q_APPEND];
+    sqlite3_bind_int64(statement, 1, id);
+    sqlite3_bind_int64(statement, 2, queue->run);
+    queue_bind_text(statement, 3, message->route);
+    queue_bind_text(statement, 4, message->topic);
+    sqlite3_bind_int64(statement, 5, message->uptime_ms);
+    queue_bind_text(statement, 6, message->source);
+    queue_bind_text(statement, 7, message->method);
+    queue_bind_text(statement, 8, message->target);
+    queue_bind_text(statement, 9, message->content_type);
+    if (message->packet_id != 0)
+        sqlite3_bind_int(statement, 10, message->packet_id);
+    if (message->late_since_ms != 0)
+        sqlite3_bind_int64(statement, 11, message->late_since_ms);
+    /* A zero-length blob needs a pointer that is not NULL. */
+    sqlite3_bind_blob64(statement, 12, message->payload_bytes > 0 ? message->payload : "",
+                        message->payload_bytes, SQLITE_STATIC);
+    int error = db_run(&queue->db, statement, "store a message");
+    sqlite3_clear_bindings(statement);
+    if (error != 0) {
+        queue->append_failed = true;
+        return error;
+    }
+    queue->appended++;
+    *ret_id = id;
+    return 0;
+}
+
+int queue_commit(struct queue *queue)
+{
+    if (queue->appended == 0 && !queue->append_failed) {
+        queue_rollback(queue); /* nothing is worth a sync */
+        return 0;
+    }
+    int error = queue->append_failed ? -EIO : queue_delete_settled(queue, NULL);
+    if (error == 0 && fault_fails("queue.commit"))
+        error = -EIO;
+    if (error != 0) {
+        queue_rollback(queue);
+        return error;
+    }
+    error = db_commit(&queue->db);
+    if (error != 0)
+        return error;
+    queue->settled.count = 0;
+    queue->last_id = queue->next_id - 1;
+    return 0;
+}
+
+void queue_rollback(struct queue *queue)
+{
+    db_rollback(&queue->db);
+}
+
+static int touch_run(struct queue *queue, void *unused)
+{
+    (void)unused;
+    if (fault_fails("queue.trial"))
+        return -EIO;
+    sqlite3_bind_int64(queue->statements[Q_TOUCH_RUN], 1, queue->run);
+    return db_run(&queue->db, queue->statements[Q_TOUCH_RUN], "try a commit");
+}
+
+int queue_trial_commit(struct queue *queue)
+{
+    return queue_transaction(queue, DB_SYNC, touch_run, NULL);
+}
