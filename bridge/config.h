@@ -43,10 +43,19 @@ struct config_broker {
     enum config_protocol protocol; /* protocol = auto | 5 | 3.1.1 */
 };
 
+enum config_when_full { CONFIG_FULL_HOLD, CONFIG_FULL_DROP_OLDEST, CONFIG_FULL_DROP_NEWEST };
+
 struct config_queue {
-    char *path;            /* default /var/lib/sluice/queue.db */
-    unsigned commit_batch; /* messages in one commit at most, and MQTT's receive
-                              maximum; default 1000, 1 to 65535 */
+    char *path;                      /* default /var/lib/sluice/queue.db */
+    unsigned commit_batch;           /* messages in one commit at most, and MQTT's receive
+                                maximum; default 1000, 1 to 65535 */
+    int64_t commit_delay_ms;         /* after a commit, before the next one begins; default 0 */
+    int64_t max_size;                /* bytes of database and write-ahead log; default 1 GiB */
+    unsigned max_messages;           /* that wait; 0, the default: no limit */
+    int64_t max_age_ms;              /* of a message that waits; 0, the default: no limit */
+    int64_t min_free;                /* bytes left free on the disk; default 64 MiB, may be 0 */
+    enum config_when_full when_full; /* when_full = hold | drop-oldest | drop-newest */
+    bool trust_clock;                /* clock = kernel | trust; default kernel */
 };
 
 struct config_backend {

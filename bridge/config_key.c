@@ -9,6 +9,9 @@
 #define MINUTE (60 * SECOND)
 #define DAY    (24 * 60 * MINUTE)
 
+#define MEBIBYTE  INT64_C(1048576)
+#define SIZE_MOST (1048576 * MEBIBYTE)
+
 #define BROKER(field)  offsetof(struct config_broker, field)
 #define QUEUE(field)   offsetof(struct config_queue, field)
 #define BACKEND(field) offsetof(struct config_backend, field)
@@ -40,6 +43,29 @@ static const struct config_key broker_keys[] = {
 static const struct config_key queue_keys[] = {
     {.name = "path", .set = config_set_path, .offset = QUEUE(path)},
     {.name = "commit_batch", .set = config_set_number, .offset = QUEUE(commit_batch), .min = 1, .max = 65535},
+    {.name = "commit_delay",
+     .set = config_set_duration,
+     .offset = QUEUE(commit_delay_ms),
+     .min = 0,
+     .max = 10 * SECOND},
+    {.name = "max_size",
+     .set = config_set_size,
+     .offset = QUEUE(max_size),
+     .min = 16 * MEBIBYTE,
+     .max = SIZE_MOST},
+    {.name = "max_messages",
+     .set = config_set_number,
+     .offset = QUEUE(max_messages),
+     .min = 1,
+     .max = 1000 * 1000 * 1000},
+    {.name = "max_age",
+     .set = config_set_duration,
+     .offset = QUEUE(max_age_ms),
+     .min = MINUTE,
+     .max = 36500 * DAY},
+    {.name = "min_free", .set = config_set_size, .offset = QUEUE(min_free), .min = 0, .max = SIZE_MOST},
+    {.name = "when_full", .set = config_set_when_full, .offset = QUEUE(when_full)},
+    {.name = "clock", .set = config_set_clock, .offset = QUEUE(trust_clock)},
 };
 
 static const struct config_key backend_keys[] = {

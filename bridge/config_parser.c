@@ -48,7 +48,10 @@ struct config_parser *config_parser_new(struct config_errors *errors, config_sec
         .keepalive_s = 60,
         .session_expiry_s = 30 * 24 * 3600,
     };
-    config->queue = (struct config_queue){.path = xstrdup("/var/lib/sluice/queue.db"), .commit_batch = 1000};
+    config->queue = (struct config_queue){.path = xstrdup("/var/lib/sluice/queue.db"),
+                                          .commit_batch = 1000,
+                                          .max_size = INT64_C(1) << 30,
+                                          .min_free = INT64_C(64) << 20};
     parser->errors = errors;
     parser->secret = secret;
     parser->context = context;

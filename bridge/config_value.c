@@ -218,6 +218,50 @@ void config_set_duration(struct config_parser *parser, struct config_section *se
         *(int64_t *)config_key_field(parser, section, key) = ms;
 }
 
+static const struct {
+    const char *name;
+    int64_t bytes;
+} sizes[] = {{"T", INT64_C(1) << 40}, {"G", 1 << 30}, {"M", 1 << 20}, {"K", 1 << 10}, {"", 1}};
+
+/* "64M": in the largest unit that needs no fraction; freed by the caller. */
+static char *size_text(int64_t bytes)
+{
+    size_t i = 0;
+
+    while (bytes == 0 ? sizes[i].bytes > 1 : bytes % sizes[i].bytes != 0)
+        i++;
+    return xasprintf("%" PRId64 "%s", bytes / sizes[i].bytes, sizes[i].name);
+}
+
+void config_set_size(struct config_parser *parser, struct config_section *section,
+                     const struct config_key *key, const char *value)
+{
+    cleanup_free char *min = size_text(key->min);
+    cleanup_free char *max = size_text(key->max);
+    size_t digits = strspn(value, "0123456789");
+    int64_t unit = 0, number = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
+        if (strcmp(value + digits, sizes[i].name) == 0)
+            unit = sizes[i].bytes;
+    if (digits > 0 && !value[digits] && strcmp(value, "0") != 0) {
+        config_value_error(parser, key, value, "a size needs a unit, such as %sM or %sG (K, M, G, T)", value,
+                           value);
+        return;
+    }
+    if (digits == 0 || unit == 0) {
+        config_value_error(parser, key, value,
+                           "must be a size: a whole number and its unit, such as 64M (K, M, G, T)");
+        return;
+    }
+    for (size_t i = 0; i < digits && number <= key->max; i++) /* max is far below overflow */
+        number = number * 10 + (value[i] - '0');
+    if (number > key->max / unit || number * unit < key->min)
+        config_value_error(parser, key, value, "must be from %s to %s", min, max);
+    else
+        *(int64_t *)config_key_field(parser, section, key) = number * unit;
+}
+
 void config_set_seconds(struct config_parser *parser, struct config_section *section,
                         const struct config_key *key, const char *value)
 {
@@ -293,6 +337,28 @@ void config_set_order(struct config_parser *parser, struct config_section *secti
 
     if (chosen >= 0)
         *(enum config_order *)config_key_field(parser, section, key) = (enum config_order)chosen;
+}
+
+void config_set_when_full(struct config_parser *parser, struct config_section *section,
+                          const struct config_key *key, const char *value)
+{
+    static const char *const names[3] = {[CONFIG_FULL_HOLD] = "hold",
+                                         [CONFIG_FULL_DROP_OLDEST] = "drop-oldest",
+                                         [CONFIG_FULL_DROP_NEWEST] = "drop-newest"};
+    int chosen = choice(parser, key, value, names);
+
+    if (chosen >= 0)
+        *(enum config_when_full *)config_key_field(parser, section, key) = (enum config_when_full)chosen;
+}
+
+void config_set_clock(struct config_parser *parser, struct config_section *section,
+                      const struct config_key *key, const char *value)
+{
+    static const char *const names[3] = {"kernel", "trust"};
+    int chosen = choice(parser, key, value, names);
+
+    if (chosen >= 0)
+        *(bool *)config_key_field(parser, section, key) = chosen == 1;
 }
 
 /* -- what a route consists of -- */

@@ -11,6 +11,9 @@ config_set_fn config_set_path;         /* char *: an absolute path */
 config_set_fn config_set_file;         /* char *: an absolute path, of a file that must be readable */
 config_set_fn config_set_number;       /* unsigned, min to max */
 config_set_fn config_set_duration;     /* int64_t milliseconds, min to max */
+config_set_fn config_set_size;         /* int64_t bytes, min to max */
+config_set_fn config_set_when_full;    /* enum config_when_full */
+config_set_fn config_set_clock;        /* bool: whether the clock is trusted as it is */
 config_set_fn config_set_seconds;      /* unsigned whole seconds, min to max */
 config_set_fn config_set_expiry;       /* uint32_t whole seconds, or "never" */
 config_set_fn config_set_yes_no;       /* bool */

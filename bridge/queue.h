@@ -18,6 +18,7 @@
 #define SLUICE_QUEUE_H
 
 #include "base.h"
+#include "config.h"
 #include "message.h"
 
 struct queue;
@@ -42,6 +43,48 @@ int queue_trial_commit(struct queue *queue);
 /* The highest id that a commit made durable in this run, or that was there when
  * it was opened; 0 when there is none. */
 int64_t queue_last_id(const struct queue *queue);
+
+/* ---- limits (queue_limit.c) ---- */
+
+/* The limits of the configuration, which it keeps; in force from now on. Until
+ * it is called there are none. */
+void queue_limit(struct queue *queue, const struct config_queue *config);
+/* What is full, as one word for people, or NULL when there is room for more: "max_size",
+ * "max_messages", "min_free", or "storage" while commits fail. Has hysteresis: once
+ * full, it takes a few per cent of room before there is room again. */
+const char *queue_full(struct queue *queue);
+/* In an open transaction: makes room for a message of so many bytes by dropping
+ * the oldest that are not under way (when_full = drop-oldest), counts them.
+ * -ENOSPC when there is nothing left to drop. */
+int queue_make_room(struct queue *queue, size_t bytes);
+/* In an open transaction: counts a message that is not stored. The count is as durable
+ * as the commit. reason is one word; route may be NULL. */
+int queue_count_dropped(struct queue *queue, const char *reason, const char *route, size_t bytes);
+/* Under way to the backend, or not any more: no limit touches it meanwhile. */
+void queue_claim(struct queue *queue, int64_t id);
+void queue_unclaim(struct queue *queue, int64_t id);
+
+/* ---- upkeep (queue_upkeep.c) ---- */
+
+/* Called about once a second, with whether little goes on: one bounded step of
+ * what is due: drops what is too old, returns free space to the disk, makes the
+ * reserve again, looks for readers that keep the write-ahead log growing. */
+void queue_upkeep(struct queue *queue, bool quiet);
+/* Whether it found or was told (SQLITE_CORRUPT) that the database is damaged: then it
+ * must be closed and opened again, which salvages it. */
+bool queue_is_damaged(const struct queue *queue);
+/* What goes wrong now, for the view `summary`: what is one word ("storage",
+ * "full", "reader", "clock"), words say what is wrong and what to do; NULL: it is over. Written as
+ * soon as that is possible; the same words again write nothing. */
+void queue_trouble(struct queue *queue, const char *what, const char *words);
+
+/* ---- clock (queue_clock.c) ---- */
+
+/* The wall clock became synchronised, stopped being so, or stepped: repairs the
+ * times of the runs of this boot. 0, -EBUSY: again later, -Exxx. */
+int queue_clock_changed(struct queue *queue);
+
+/* ---- reading ---- */
 
 /* Calls visit for the messages with after < id <= up_to in the order of ids, at
  * most limit of them; payloads are not touched. Strings are valid during the

@@ -52,8 +52,7 @@ static int move_to_dead(struct queue *queue, void *context)
         return error;
     if (sqlite3_changes(queue->db.handle) == 0)
         return -ENOENT;
-    sqlite3_bind_int64(queue->statements[Q_DELETE], 1, blame->id);
-    return db_run(&queue->db, queue->statements[Q_DELETE], "set a message aside");
+    return queue_delete(queue, blame->id, blame->id, "set a message aside");
 }
 
 int queue_bury(struct queue *queue, int64_t id, unsigned attempts, int status, const char *reason,

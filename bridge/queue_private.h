@@ -61,6 +61,8 @@ struct queue {
 typedef int queue_work_fn(struct queue *queue, void *context);
 int queue_transaction(struct queue *queue, enum db_sync sync, queue_work_fn *work, void *context);
 
+/* Inside a transaction: deletes the messages from first to last. */
+int queue_delete(struct queue *queue, int64_t first, int64_t last, const char *doing);
 /* Inside a transaction: deletes all that is settled (the list stays). */
 int queue_delete_settled(struct queue *queue, void *unused);
 

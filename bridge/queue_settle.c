@@ -76,19 +76,25 @@ static int by_id(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+int queue_delete(struct queue *queue, int64_t first, int64_t last, const char *doing)
+{
+    sqlite3_stmt *statement = queue->statements[Q_DELETE];
+    sqlite3_bind_int64(statement, 1, first);
+    sqlite3_bind_int64(statement, 2, last);
+    return db_run(&queue->db, statement, doing);
+}
+
 /* Neighbours go together. */
 int queue_delete_settled(struct queue *queue, void *unused)
 {
     (void)unused;
-    sqlite3_stmt *statement = queue->statements[Q_DELETE];
     const struct ids *settled = &queue->settled;
     qsort(settled->ids, settled->count, sizeof settled->ids[0], by_id);
     for (size_t i = 0, next; i < settled->count; i = next) {
         for (next = i + 1; next < settled->count && settled->ids[next] == settled->ids[next - 1] + 1; next++)
             ;
-        sqlite3_bind_int64(statement, 1, settled->ids[i]);
-        sqlite3_bind_int64(statement, 2, settled->ids[next - 1]);
-        int error = db_run(&queue->db, statement, "delete what was delivered");
+        int error =
+            queue_delete(queue, settled->ids[i], settled->ids[next - 1], "delete what was delivered");
         if (error != 0)
             return error;
     }
