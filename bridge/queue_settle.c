@@ -93,8 +93,7 @@ int queue_delete_settled(struct queue *queue, void *unused)
     for (size_t i = 0, next; i < settled->count; i = next) {
         for (next = i + 1; next < settled->count && settled->ids[next] == settled->ids[next - 1] + 1; next++)
             ;
-        int error =
-            queue_delete(queue, settled->ids[i], settled->ids[next - 1], "delete what was delivered");
+        int error = queue_delete(queue, settled->ids[i], settled->ids[next - 1], "delete what was delivered");
         if (error != 0)
             return error;
     }
