@@ -49,6 +49,8 @@ static int errno_of(sqlite3 *handle, int code)
 int db_result(struct db *db, int code, const char *doing)
 {
     int error = errno_of(db->handle, code);
+    if (error == -EBADMSG)
+        db->damaged = true;
     if (error != 0 && error != -EBUSY)
         log_warning("queue: cannot %s: %s", doing, sqlite3_errmsg(db->handle));
     return error;

@@ -10,12 +10,14 @@
 
 #include "base.h"
 #include <sqlite3.h>
+#include <stdbool.h>
 
 enum db_sync { DB_SYNC, DB_LAZY };
 
 struct db {
     sqlite3 *handle;
     enum db_sync sync; /* as set now */
+    bool damaged;      /* SQLite said so, at any time since it was opened */
 };
 
 /* Opens or creates the database, sets it up, and applies the migrations that it

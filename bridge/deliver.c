@@ -56,7 +56,7 @@ static struct lane *next_in_line(struct backend_state *backend, int64_t now_ms)
 static bool is_tried(const struct lane *lane, unsigned times)
 {
     return lane->count == 0 ||
-           (lane->suspect.id == lane->ids[lane->first] && lane->suspect.unrelieved >= times);
+           (lane->suspect.id == deliver_lanes_at(lane, 0)->id && lane->suspect.unrelieved >= times);
 }
 
 /* Whether it is time to look behind the first messages of a suspected scope: the
@@ -84,7 +84,7 @@ static bool is_stuck(const struct deliver *deliver, const struct lane *lane)
 }
 
 /* Usually the first; where that is stuck, it takes turns with those behind it. */
-static int64_t pick(const struct deliver *deliver, const struct lane *lane)
+static struct waiting *pick(const struct deliver *deliver, const struct lane *lane)
 {
     unsigned position = 0;
     if (lane->count > 1 && is_stuck(deliver, lane)) {
@@ -92,7 +92,7 @@ static int64_t pick(const struct deliver *deliver, const struct lane *lane)
         if (turn % 2 == 0)
             position = 1 + turn / 2 % (lane->count - 1);
     }
-    return lane->ids[(lane->first + position) % LANE_IDS];
+    return deliver_lanes_at(lane, position);
 }
 
 /* A connection that breaks takes every request on it along. Those are tried again
@@ -101,7 +101,7 @@ static int64_t pick(const struct deliver *deliver, const struct lane *lane)
 static bool must_isolate(const struct lane *lane)
 {
     const struct suspect *suspect = &lane->suspect;
-    return suspect->isolate && suspect->id == lane->ids[lane->first];
+    return suspect->isolate && suspect->id == deliver_lanes_at(lane, 0)->id;
 }
 
 /* Whether the lane must wait for the requests under way. A probe does not wait:
@@ -170,13 +170,28 @@ static int send_message(struct flight *flight, const struct message *message)
     return buried < 0 ? buried : -ENOMSG;
 }
 
+static int read_message(struct deliver *deliver, int64_t id, const struct queue_copy *copy,
+                        struct message *ret)
+{
+    if (copy && !deliver->fresh) {
+        queue_refresh(deliver->queue);
+        deliver->fresh = true;
+    }
+    if (copy && queue_copied(deliver->queue, copy, ret) == 0)
+        return 0;
+    return queue_fetch(deliver->queue, id, ret);
+}
+
 /* 0: a request is under way. -ENOMSG: the message is gone, the lane may have
  * others. Another error: the lane must wait for the storage. */
 static int launch(struct deliver *deliver, struct lane *lane)
 {
-    int64_t id = pick(deliver, lane);
+    struct waiting *waiting = pick(deliver, lane);
+    int64_t id = waiting->id;
+    cleanup_free struct queue_copy *copy = waiting->copy;
+    waiting->copy = NULL; /* for one attempt: after that the row may tell more */
     struct message message;
-    int error = queue_fetch(deliver->queue, id, &message);
+    int error = read_message(deliver, id, copy, &message);
     if (error == -ENOENT) { /* a person dropped it */
         deliver_lanes_remove(lane, id);
         return -ENOMSG;
@@ -258,7 +273,9 @@ static void pump_due(struct deliver *deliver)
 
 static void on_after_poll(uv_check_t *check)
 {
-    pump_due(check->data);
+    struct deliver *deliver = check->data;
+    deliver->fresh = false;
+    pump_due(deliver);
 }
 
 static void on_before_poll(uv_prepare_t *prepare)

@@ -84,7 +84,7 @@ static void remember(const struct outcome *outcome, const struct scope *scope)
 {
     struct lane *lane = outcome->flight->lane;
     struct suspect *suspect = &lane->suspect;
-    if (lane->ids[lane->first] != outcome->flight->id) {
+    if (deliver_lanes_at(lane, 0)->id != outcome->flight->id) {
         suspect->unrelieved += may_be_its_fault(outcome->reply);
         return; /* a probe from behind the one that is suspected: that one stays */
     }

@@ -28,12 +28,18 @@ void deliver_suspect_clear(struct suspect *suspect)
     *suspect = (struct suspect){.id = 0};
 }
 
-static void push(struct lane *lane, int64_t id)
+struct waiting *deliver_lanes_at(const struct lane *lane, unsigned position)
+{
+    return &lane->ring[(lane->first + position) % LANE_IDS];
+}
+
+/* In a visit of the queue. */
+static void push(struct lane *lane, struct queue *queue, int64_t id)
 {
     assert(lane->count < LANE_IDS);
-    if (!lane->ids)
-        lane->ids = xcalloc(LANE_IDS, sizeof *lane->ids);
-    lane->ids[(lane->first + lane->count) % LANE_IDS] = id;
+    if (!lane->ring)
+        lane->ring = xcalloc(LANE_IDS, sizeof *lane->ring);
+    *deliver_lanes_at(lane, lane->count) = (struct waiting){.id = id, .copy = queue_copy(queue)};
     if (lane->count++ == 0) {
         lane->route->busy_lanes++;
         lane->route->backend->busy_lanes++;
@@ -44,11 +50,12 @@ static void push(struct lane *lane, int64_t id)
 void deliver_lanes_remove(struct lane *lane, int64_t id)
 {
     unsigned at = 0;
-    while (at < lane->count && lane->ids[(lane->first + at) % LANE_IDS] != id)
+    while (at < lane->count && deliver_lanes_at(lane, at)->id != id)
         at++;
     assert(at < lane->count);
+    free(deliver_lanes_at(lane, at)->copy);
     for (; at > 0; at--) /* usually it is the first */
-        lane->ids[(lane->first + at) % LANE_IDS] = lane->ids[(lane->first + at - 1) % LANE_IDS];
+        *deliver_lanes_at(lane, at) = *deliver_lanes_at(lane, at - 1);
     lane->first = (lane->first + 1) % LANE_IDS;
     if (lane->suspect.id == id)
         deliver_suspect_clear(&lane->suspect);
@@ -91,7 +98,7 @@ static void visit_new(void *context, int64_t id, const char *route_name, const c
     if (!lane || lane->behind || queue_is_settled(step->deliver->queue, id))
         return;
     if (lane->count < LANE_IDS) {
-        push(lane, id);
+        push(lane, step->deliver->queue, id);
     } else {
         lane->behind = true;
         lane->horizon = id - 1;
@@ -110,7 +117,7 @@ static void visit_again(void *context, int64_t id, const char *route_name, const
         return;
     if (lane->horizon < step->start || lane->count == LANE_IDS || queue_is_settled(step->deliver->queue, id))
         return;
-    push(lane, id);
+    push(lane, step->deliver->queue, id);
     lane->horizon = id;
 }
 
@@ -176,7 +183,9 @@ int deliver_lanes_step(struct deliver *deliver)
 void deliver_lanes_free(struct route_state *route)
 {
     for (size_t i = 0; i < ROUTE_LANES; i++) {
-        free(route->lanes[i].ids);
+        for (unsigned at = 0; at < route->lanes[i].count; at++)
+            free(deliver_lanes_at(&route->lanes[i], at)->copy);
+        free(route->lanes[i].ring);
         deliver_suspect_clear(&route->lanes[i].suspect);
     }
 }

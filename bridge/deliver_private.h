@@ -30,13 +30,19 @@ struct suspect {
     char *error;               /* its words, secrets struck out */
 };
 
+/* A message that waits in a lane. */
+struct waiting {
+    int64_t id;
+    struct queue_copy *copy; /* or NULL */
+};
+
 struct lane {
     struct route_state *route;
     TAILQ_ENTRY(lane) line; /* in its backend's line, while it waits for its turn */
     bool in_line;
     bool in_flight;
     int64_t not_before_ms; /* uptime; its first message is to be tried again later */
-    int64_t *ids;          /* ring of LANE_IDS: its next messages, without a gap */
+    struct waiting *ring;  /* of LANE_IDS: its next messages, without a gap */
     unsigned first, count;
     bool behind;     /* the queue may hold more for it, after `horizon` */
     int64_t horizon; /* all its messages up to here are in the ring, or gone */
@@ -87,6 +93,7 @@ struct deliver {
     uv_idle_t scan;           /* goes on reading the queue, a step each time the loop comes round */
     uv_check_t after_poll;    /* both: requests are started together, once the answers that */
     uv_prepare_t before_poll; /* came were acted upon; much faster than one by one */
+    bool fresh;               /* copies were checked in this round */
     bool scan_failed;         /* to be tried again when wake fires */
     int64_t wake_at_ms;       /* INT64_MAX: wake is not set */
     struct queue *queue;
@@ -124,6 +131,8 @@ bool deliver_lanes_hungry(const struct lane *lane);
 /* Removes a message that was delivered, set aside or is gone; it is among the
  * ids of its lane. */
 void deliver_lanes_remove(struct lane *lane, int64_t id);
+/* The nth message of the lane, from 0. */
+struct waiting *deliver_lanes_at(const struct lane *lane, unsigned position);
 void deliver_lanes_free(struct route_state *route);
 void deliver_suspect_clear(struct suspect *suspect);
 

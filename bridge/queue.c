@@ -15,6 +15,11 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+/* In the order of queue_read.c. */
+#define ROW_COLUMNS                                                                                          \
+    "id, run, route, topic, source, method, target, content_type, uptime_ms, late_since_ms, packet_id,"      \
+    " attempts"
+
 /* clang-format off */
 static const char *const statement_sql[Q_STATEMENTS] = {
     [Q_APPEND] =
@@ -23,10 +28,12 @@ static const char *const statement_sql[Q_STATEMENTS] = {
     [Q_DELETE] =
         "DELETE FROM message WHERE id BETWEEN ?1 AND ?2",
     [Q_SCAN] =
-        "SELECT id, route, topic FROM message WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
+        "SELECT " ROW_COLUMNS ", CASE WHEN length(payload) <= 256 THEN payload END FROM message"
+        " WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
     [Q_FETCH] =
-        "SELECT m.route, m.topic, m.uptime_ms, m.source, m.method, m.target, m.content_type, m.packet_id,"
-        " m.late_since_ms, m.attempts, m.payload, m.run FROM message AS m WHERE m.id = ?1",
+        "SELECT " ROW_COLUMNS ", payload FROM message WHERE id = ?1",
+    [Q_VERSION] =
+        "PRAGMA data_version",
     [Q_RUN] =
         "SELECT token, boot_id, epoch_ms, synchronised FROM run WHERE id = ?1",
     [Q_PACKETS] =
@@ -225,4 +232,9 @@ int64_t queue_last_id(const struct queue *queue)
 void queue_trim(struct queue *queue)
 {
     sqlite3_db_release_memory(queue->db.handle);
+}
+
+bool queue_is_damaged(const struct queue *queue)
+{
+    return queue->db.damaged;
 }

@@ -93,6 +93,17 @@ typedef void queue_visit_fn(void *context, int64_t id, const char *route, const 
 int queue_scan(struct queue *queue, int64_t after, int64_t up_to, int limit, queue_visit_fn *visit,
                void *context);
 
+/* In a visit: a copy of what is visited, in one piece of memory for the caller
+ * to free(); NULL when its payload is long. */
+struct queue_copy;
+struct queue_copy *queue_copy(struct queue *queue);
+/* The copied message, as queue_fetch would give it; the pointers are the copy's.
+ * -ESTALE when its row may have changed since; then fetch it. */
+int queue_copied(struct queue *queue, const struct queue_copy *copy, struct message *ret);
+/* Notes whether another process changed the queue, which makes copies stale. To
+ * be called before copies are used, once each time the loop comes round. */
+void queue_refresh(struct queue *queue);
+
 /* Reads one message. Its pointers are valid until queue_release. -ENOENT when
  * it is gone (a person dropped it). */
 int queue_fetch(struct queue *queue, int64_t id, struct message *ret);

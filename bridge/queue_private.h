@@ -10,6 +10,7 @@ enum queue_statement {
     Q_DELETE,
     Q_SCAN,
     Q_FETCH,
+    Q_VERSION,
     Q_RUN,
     Q_PACKETS,
     Q_BLAME,
@@ -50,6 +51,8 @@ struct queue {
     int64_t last_id;        /* highest id committed */
     unsigned appended;      /* in the open transaction */
     struct run known_run;   /* the last one that was read; id 0: none */
+    int64_t data_version;   /* changes when another process commits */
+    uint64_t edition;       /* changes when stored rows do, other than by delivery: copies are stale */
     bool append_failed;     /* the open transaction must be rolled back */
     int64_t confirmed;      /* ids up to here will not be sent to us again */
     struct ids settled;     /* delivered, to be deleted */

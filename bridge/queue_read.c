@@ -15,8 +15,8 @@ int queue_scan(struct queue *queue, int64_t after, int64_t up_to, int limit, que
     sqlite3_bind_int(statement, 3, limit);
     int count = 0, code;
     while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
-        visit(context, sqlite3_column_int64(statement, 0), (const char *)sqlite3_column_text(statement, 1),
-              (const char *)sqlite3_column_text(statement, 2));
+        visit(context, sqlite3_column_int64(statement, 0), (const char *)sqlite3_column_text(statement, 2),
+              (const char *)sqlite3_column_text(statement, 3));
         count++;
     }
     int error = db_result(&queue->db, code, "read the queue");
@@ -45,29 +45,38 @@ static int read_run(struct queue *queue, int64_t id)
     return code == SQLITE_ROW ? 0 : error != 0 ? error : -ENOENT;
 }
 
-static void read_row(struct queue *queue, int64_t id, struct message *ret)
+/* What the run says of a message. */
+static int complete(struct queue *queue, int64_t run_id, struct message *message)
 {
-    sqlite3_stmt *row = queue->statements[Q_FETCH];
+    int error = read_run(queue, run_id);
+    if (error != 0)
+        return error;
     const struct run *run = &queue->known_run;
-    *ret = (struct message){
-        .id = id,
-        .route = (const char *)sqlite3_column_text(row, 0),
-        .topic = (const char *)sqlite3_column_text(row, 1),
-        .uptime_ms = sqlite3_column_int64(row, 2),
-        .source = (const char *)sqlite3_column_text(row, 3),
-        .method = (const char *)sqlite3_column_text(row, 4),
-        .target = (const char *)sqlite3_column_text(row, 5),
-        .content_type = (const char *)sqlite3_column_text(row, 6),
-        .packet_id = sqlite3_column_int(row, 7),
-        .late_since_ms = sqlite3_column_int64(row, 8),
-        .attempts = (unsigned)sqlite3_column_int(row, 9),
-        .payload = sqlite3_column_blob(row, 10),
-        .payload_bytes = (size_t)sqlite3_column_bytes(row, 10),
-        .this_boot = run->this_boot,
-        .clock_synchronised = run->synchronised,
+    message->this_boot = run->this_boot;
+    message->clock_synchronised = run->synchronised;
+    message->received_ms = run->epoch_ms + message->uptime_ms;
+    snprintf(message->key, sizeof message->key, "%s-%lld", run->token, (long long)message->id);
+    return 0;
+}
+
+/* A row of ROW_COLUMNS and the payload; pointers are SQLite's. */
+static struct message read_row(sqlite3_stmt *row)
+{
+    return (struct message){
+        .id = sqlite3_column_int64(row, 0),
+        .route = (const char *)sqlite3_column_text(row, 2),
+        .topic = (const char *)sqlite3_column_text(row, 3),
+        .source = (const char *)sqlite3_column_text(row, 4),
+        .method = (const char *)sqlite3_column_text(row, 5),
+        .target = (const char *)sqlite3_column_text(row, 6),
+        .content_type = (const char *)sqlite3_column_text(row, 7),
+        .uptime_ms = sqlite3_column_int64(row, 8),
+        .late_since_ms = sqlite3_column_int64(row, 9),
+        .packet_id = sqlite3_column_int(row, 10),
+        .attempts = (unsigned)sqlite3_column_int(row, 11),
+        .payload = sqlite3_column_blob(row, 12),
+        .payload_bytes = (size_t)sqlite3_column_bytes(row, 12),
     };
-    ret->received_ms = run->epoch_ms + ret->uptime_ms;
-    snprintf(ret->key, sizeof ret->key, "%s-%lld", run->token, (long long)id);
 }
 
 int queue_fetch(struct queue *queue, int64_t id, struct message *ret)
@@ -76,15 +85,18 @@ int queue_fetch(struct queue *queue, int64_t id, struct message *ret)
     sqlite3_bind_int64(statement, 1, id);
     int code = sqlite3_step(statement);
     int error = db_result(&queue->db, code, "read a message");
-    if (code == SQLITE_ROW)
-        error = read_run(queue, sqlite3_column_int64(statement, 11));
-    else if (error == 0)
+    struct message message;
+    if (code == SQLITE_ROW) {
+        message = read_row(statement);
+        error = complete(queue, sqlite3_column_int64(statement, 1), &message);
+    } else if (error == 0) {
         error = -ENOENT;
+    }
     if (error != 0) {
         sqlite3_reset(statement);
         return error;
     }
-    read_row(queue, id, ret);
+    *ret = message;
     return 0;
 }
 
@@ -92,6 +104,101 @@ void queue_release(struct queue *queue)
 {
     sqlite3_reset(queue->statements[Q_FETCH]);
 }
+
+/* ---- copies ---- */
+
+enum { COPY_TEXTS = 6 };
+
+struct queue_copy {
+    uint64_t edition;
+    int64_t id, run, uptime_ms, late_since_ms;
+    uint32_t payload_bytes;
+    uint16_t packet_id;
+    uint16_t attempts;
+    uint16_t text_bytes[COPY_TEXTS]; /* with its NUL; 0: NULL */
+    char bytes[];                    /* the texts, then the payload */
+};
+
+static void list_texts(struct message *message, const char **texts[static COPY_TEXTS])
+{
+    const char **const list[COPY_TEXTS] = {&message->route,  &message->topic,  &message->source,
+                                           &message->method, &message->target, &message->content_type};
+    memcpy(texts, list, sizeof list);
+}
+
+struct queue_copy *queue_copy(struct queue *queue)
+{
+    sqlite3_stmt *row = queue->statements[Q_SCAN];
+    if (sqlite3_column_type(row, 12) == SQLITE_NULL)
+        return NULL;
+    struct message message = read_row(row);
+    const char **texts[COPY_TEXTS];
+    list_texts(&message, texts);
+    size_t text_bytes[COPY_TEXTS], bytes = message.payload_bytes;
+    for (int i = 0; i < COPY_TEXTS; i++) {
+        text_bytes[i] = *texts[i] ? strlen(*texts[i]) + 1 : 0;
+        if (text_bytes[i] > UINT16_MAX)
+            return NULL;
+        bytes += text_bytes[i];
+    }
+    struct queue_copy *copy = xcalloc(1, sizeof *copy + bytes);
+    *copy = (struct queue_copy){.edition = queue->edition,
+                                .id = message.id,
+                                .run = sqlite3_column_int64(row, 1),
+                                .uptime_ms = message.uptime_ms,
+                                .late_since_ms = message.late_since_ms,
+                                .payload_bytes = (uint32_t)message.payload_bytes,
+                                .packet_id = (uint16_t)message.packet_id,
+                                .attempts = (uint16_t)message.attempts};
+    char *at = copy->bytes;
+    for (int i = 0; i < COPY_TEXTS; i++) {
+        copy->text_bytes[i] = (uint16_t)text_bytes[i];
+        if (text_bytes[i] > 0)
+            memcpy(at, *texts[i], text_bytes[i]);
+        at += text_bytes[i];
+    }
+    if (message.payload_bytes > 0)
+        memcpy(at, message.payload, message.payload_bytes);
+    return copy;
+}
+
+int queue_copied(struct queue *queue, const struct queue_copy *copy, struct message *ret)
+{
+    if (copy->edition != queue->edition)
+        return -ESTALE;
+    struct message message = {
+        .id = copy->id,
+        .uptime_ms = copy->uptime_ms,
+        .late_since_ms = copy->late_since_ms,
+        .packet_id = copy->packet_id,
+        .attempts = copy->attempts,
+        .payload_bytes = copy->payload_bytes,
+    };
+    const char **texts[COPY_TEXTS], *at = copy->bytes;
+    list_texts(&message, texts);
+    for (int i = 0; i < COPY_TEXTS; i++) {
+        *texts[i] = copy->text_bytes[i] > 0 ? at : NULL;
+        at += copy->text_bytes[i];
+    }
+    message.payload = at;
+    int error = complete(queue, copy->run, &message);
+    if (error == 0)
+        *ret = message;
+    return error;
+}
+
+void queue_refresh(struct queue *queue)
+{
+    sqlite3_stmt *statement = queue->statements[Q_VERSION];
+    if (sqlite3_step(statement) != SQLITE_ROW || sqlite3_column_int64(statement, 0) != queue->data_version) {
+        queue->edition++;
+        queue->known_run.id = 0;
+        queue->data_version = sqlite3_column_int64(statement, 0);
+    }
+    sqlite3_reset(statement);
+}
+
+/* ---- what came last ---- */
 
 int queue_packets(struct queue *queue, unsigned limit, queue_packet_fn *visit, void *context)
 {

@@ -273,6 +273,67 @@ static void a_scan_gives_ranges_in_order(void **state)
     queue_close(queue);
 }
 
+static void copy_it(void *context, int64_t id, const char *route, const char *topic)
+{
+    struct queue **queue = context;
+    struct queue_copy *copy = queue_copy(*queue);
+    struct message message;
+    if (id == 1) {
+        assert_non_null(copy);
+        assert_int_equal(queue_copied(*queue, copy, &message), 0);
+        assert_string_equal(message.topic, topic);
+    } else {
+        assert_null(copy); /* long */
+    }
+    free(*(void **)(queue + 1));
+    *(void **)(queue + 1) = copy;
+}
+
+/* A person who drops a message must not see it leave all the same. */
+static void a_copy_is_what_was_stored_until_someone_changes_it(void **state)
+{
+    struct {
+        struct queue *queue;
+        struct queue_copy *copy;
+    } at = {.queue = open_queue()};
+    static const char bytes[] = "21\0C";
+    struct message in = reading("a/b", bytes, sizeof bytes), out, copied;
+    in.content_type = "text/plain";
+    int64_t id = store(at.queue, &in);
+    assert_int_equal(queue_scan(at.queue, 0, id, 1, copy_it, &at), 1);
+    queue_refresh(at.queue);
+    assert_int_equal(queue_scan(at.queue, 0, id, 1, copy_it, &at), 1);
+    store_text(at.queue, "c", "our own commits change nothing");
+    queue_refresh(at.queue);
+    assert_int_equal(queue_copied(at.queue, at.copy, &copied), 0);
+    assert_int_equal(queue_fetch(at.queue, id, &out), 0);
+    assert_string_equal(copied.key, out.key);
+    assert_string_equal(copied.route, out.route);
+    assert_string_equal(copied.topic, out.topic);
+    assert_string_equal(copied.content_type, out.content_type);
+    assert_null(copied.target);
+    assert_int_equal(copied.received_ms, out.received_ms);
+    assert_int_equal(copied.uptime_ms, out.uptime_ms);
+    assert_int_equal(copied.payload_bytes, sizeof bytes);
+    assert_memory_equal(copied.payload, bytes, sizeof bytes);
+    queue_release(at.queue);
+
+    sqlite3 *person = look(SQLITE_OPEN_READWRITE);
+    assert_int_equal(sqlite3_exec(person, "DELETE FROM message WHERE id = 1", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(person);
+    queue_refresh(at.queue);
+    assert_int_equal(queue_copied(at.queue, at.copy, &copied), -ESTALE);
+    free(at.copy);
+    at.copy = NULL;
+
+    static char text[300];
+    memset(text, 'x', sizeof text);
+    in = reading("long", text, sizeof text);
+    id = store(at.queue, &in);
+    assert_int_equal(queue_scan(at.queue, id - 1, id, 1, copy_it, &at), 1);
+    queue_close(at.queue);
+}
+
 /* A statement left open would keep the WAL growing for ever. */
 static void nothing_is_left_open_between_calls(void **state)
 {
@@ -541,6 +602,7 @@ int main(void)
         in_place(a_message_keeps_its_key_over_restarts),
         in_place(a_cloned_database_makes_other_keys),
         in_place(a_scan_gives_ranges_in_order),
+        in_place(a_copy_is_what_was_stored_until_someone_changes_it),
         in_place(nothing_is_left_open_between_calls),
         in_place(settled_is_deleted_by_a_commit_of_its_own),
         in_place(a_delivered_row_stays_until_it_is_confirmed),
