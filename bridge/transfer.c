@@ -4,7 +4,8 @@
  * (on_curl_socket) and when it wants to be called again (on_curl_timer); libuv
  * watches both and calls curl_multi_socket_action, after which finished
  * requests are collected (collect). Done callbacks run only from there, never
- * from inside curl.
+ * from inside curl. The sockets of connections are opened and closed here for
+ * curl, so that their watches last as long as they do (watch.c).
  *
  * An exchange is one request with its easy handle. Exchanges are reused: the
  * options that never change are set once, and a connection is not tied to one.
@@ -12,10 +13,12 @@
 #include "transfer.h"
 #include "buf.h"
 #include "log.h"
+#include "watch.h"
 
 #include <assert.h>
 #include <curl/curl.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { KEEP_BODY_BYTES = 4096 };
 
@@ -38,18 +41,12 @@ struct transfer {
     uv_loop_t *loop;
     const struct config_backend *backend;
     CURLM *multi;
+    struct watch_set *watches;
     uv_timer_t timer;
     uv_idle_t soon; /* a time-out of 0: a timer that sets itself to 0 again would starve the sockets */
     int open_handles;
     struct exchange *idle;
     struct exchange *active;
-};
-
-struct watch {
-    uv_poll_t poll;
-    struct transfer *transfer;
-    curl_socket_t socket;
-    int events; /* as the loop knows it */
 };
 
 /* Sets an option; a failure would be our own mistake, or want of memory. */
@@ -227,68 +224,56 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *context)
     return 0;
 }
 
-static void on_socket(uv_poll_t *poll, int status, int events);
-
-/* Each uv_poll_start costs system calls, even with the same events. */
-static void set_events(struct watch *watch, int events)
+static void on_socket(void *context, int socket, int status, int events)
 {
-    if (events == watch->events)
-        return;
-    watch->events = events;
-    uv_poll_start(&watch->poll, events, on_socket);
-}
-
-static void on_socket(uv_poll_t *poll, int status, int events)
-{
-    struct watch *watch = poll->data;
-    struct transfer *transfer = watch->transfer;
+    struct transfer *transfer = context;
     int what = status < 0 ? CURL_CSELECT_ERR : 0;
     if (events & UV_READABLE)
         what |= CURL_CSELECT_IN;
     if (events & UV_WRITABLE)
         what |= CURL_CSELECT_OUT;
     int running;
-    curl_multi_socket_action(transfer->multi, watch->socket, what, &running); /* may free watch */
+    curl_multi_socket_action(transfer->multi, socket, what, &running);
     collect(transfer);
-}
-
-static void free_handle_data(uv_handle_t *handle)
-{
-    free(handle->data);
-}
-
-static struct watch *watch_new(struct transfer *transfer, curl_socket_t socket)
-{
-    struct watch *watch = xcalloc(1, sizeof *watch);
-    watch->transfer = transfer;
-    watch->socket = socket;
-    watch->poll.data = watch;
-    int error = uv_poll_init_socket(transfer->loop, &watch->poll, socket);
-    if (error != 0) {
-        log_error("cannot watch a socket: %s", uv_strerror(error));
-        free(watch);
-        return NULL;
-    }
-    curl_multi_assign(transfer->multi, socket, watch);
-    return watch;
 }
 
 static int on_curl_socket(CURL *easy, curl_socket_t socket, int what, void *context, void *socket_context)
 {
     (void)easy;
+    (void)socket_context;
     struct transfer *transfer = context;
-    struct watch *watch = socket_context;
-    if (what == CURL_POLL_REMOVE) {
-        if (watch) {
-            uv_close((uv_handle_t *)&watch->poll, free_handle_data);
-            curl_multi_assign(transfer->multi, socket, NULL);
-        }
-        return 0;
-    }
-    if (!watch && !(watch = watch_new(transfer, socket)))
-        return 0; /* the request ends with a time-out; -1 would end all of them, and those to come */
-    set_events(watch, (what != CURL_POLL_OUT ? UV_READABLE : 0) | (what != CURL_POLL_IN ? UV_WRITABLE : 0));
-    return 0;
+    int events = 0;
+    if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
+        events |= UV_READABLE;
+    if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
+        events |= UV_WRITABLE;
+    int error = watch_want(transfer->watches, socket, events);
+    if (error != 0)
+        log_error("cannot watch a socket: %s", uv_strerror(error));
+    return 0; /* the request ends with a time-out; -1 would end all of them, and those to come */
+}
+
+/* As curl would do it. */
+static curl_socket_t on_open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    (void)purpose;
+    struct transfer *transfer = context;
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (fd < 0)
+        return CURL_SOCKET_BAD;
+    int error = watch_keep(transfer->watches, fd);
+    if (error == 0)
+        return fd;
+    log_error("cannot watch a socket: %s", uv_strerror(error));
+    close(fd);
+    return CURL_SOCKET_BAD;
+}
+
+static int on_close_socket(void *context, curl_socket_t socket)
+{
+    struct transfer *transfer = context;
+    watch_forget(transfer->watches, socket);
+    return close(socket);
 }
 
 /* ---- the start of a request ---- */
@@ -310,6 +295,10 @@ static void set_options(struct exchange *exchange)
     SET(easy, CURLOPT_ERRORBUFFER, exchange->error);
     SET(easy, CURLOPT_WRITEFUNCTION, on_answer);
     SET(easy, CURLOPT_WRITEDATA, exchange);
+    SET(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    SET(easy, CURLOPT_OPENSOCKETDATA, exchange->transfer);
+    SET(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
+    SET(easy, CURLOPT_CLOSESOCKETDATA, exchange->transfer);
     SET(easy, CURLOPT_PROTOCOLS_STR, "https");
     SET(easy, CURLOPT_FOLLOWLOCATION, 0L);
     SET(easy, CURLOPT_PROXY, ""); /* nor from the environment */
@@ -429,6 +418,7 @@ struct transfer *transfer_new(uv_loop_t *loop, const struct config_backend *back
     transfer->multi = curl_multi_init();
     if (!transfer->multi)
         abort();
+    transfer->watches = watch_set_new(loop, on_socket, transfer);
     uv_timer_init(loop, &transfer->timer);
     uv_idle_init(loop, &transfer->soon);
     transfer->timer.data = transfer->soon.data = transfer;
@@ -475,7 +465,8 @@ void transfer_free(struct transfer *transfer, void (*drop_context)(void *context
         transfer->idle = exchange->next;
         exchange_free(exchange);
     }
-    curl_multi_cleanup(transfer->multi); /* closes the connections; calls on_curl_socket */
+    curl_multi_cleanup(transfer->multi); /* closes the connections; calls on_close_socket */
+    watch_set_free(transfer->watches);
     uv_close((uv_handle_t *)&transfer->timer, on_closed);
     uv_close((uv_handle_t *)&transfer->soon, on_closed);
 }
