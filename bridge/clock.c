@@ -1,5 +1,6 @@
 /* clock.c - the clocks, and times as text; see clock.h. */
 #include "clock.h"
+#include "fault.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -29,7 +30,10 @@ int64_t clock_uptime_ms(void)
 
 int64_t clock_wall_ms(void)
 {
-    return read_ms(CLOCK_REALTIME);
+    int64_t offset_ms = 0;
+    char word[FAULT_WORD_BYTES];
+    fault_clock(&offset_ms, word);
+    return read_ms(CLOCK_REALTIME) + offset_ms;
 }
 
 uint32_t clock_chance(void)
@@ -40,10 +44,79 @@ uint32_t clock_chance(void)
     return chance;
 }
 
+/* ---- whether the wall clock is right ---- */
+
+/* The kernel lets maxerror grow from the last word of an NTP daemon on; here, it
+ * says so by STA_UNSYNC as well. */
+#define MAXERROR_MOST_US 16000000L
+
+/* chrony without `rtcsync` leaves STA_UNSYNC set, to keep the kernel from writing
+ * to the hardware clock; but it reports the error that is left, as every daemon
+ * does. systemd's timedatectl goes by that, too. */
+enum clock_word clock_judge(int result, int status, long maxerror_us)
+{
+    if (result < 0)
+        return CLOCK_DENIED;
+    if (!(status & STA_UNSYNC))
+        return CLOCK_SYNCHRONISED;
+    return maxerror_us < MAXERROR_MOST_US ? CLOCK_UNFLAGGED : CLOCK_UNSYNCHRONISED;
+}
+
+enum clock_word clock_ask(void)
+{
+    static const char *const words[] = {
+        [CLOCK_SYNCHRONISED] = "synchronised",
+        [CLOCK_UNFLAGGED] = "unflagged",
+        [CLOCK_UNSYNCHRONISED] = "unsynchronised",
+        [CLOCK_DENIED] = "denied",
+    };
+    int64_t offset_ms;
+    char word[FAULT_WORD_BYTES];
+    if (fault_clock(&offset_ms, word))
+        for (size_t i = 0; i < ARRAY_LEN(words); i++)
+            if (strcmp(word, words[i]) == 0)
+                return (enum clock_word)i;
+    struct timex kernel = {.modes = 0}; /* ask, change nothing */
+    int result = adjtimex(&kernel);
+    return clock_judge(result, kernel.status, (long)kernel.maxerror);
+}
+
+static bool trusted;
+
+void clock_trust(void)
+{
+    trusted = true;
+}
+
 bool clock_synchronised(void)
 {
-    struct timex kernel = {.modes = 0}; /* ask, change nothing */
-    return adjtimex(&kernel) >= 0 && !(kernel.status & STA_UNSYNC);
+    return trusted || clock_ask() <= CLOCK_UNFLAGGED;
+}
+
+struct clock_epoch clock_epoch(void)
+{
+    int64_t before_ms = clock_uptime_ms(), wall_ms, after_ms;
+    for (int tries = 3;; tries--) { /* we may lose the processor between the two */
+        wall_ms = clock_wall_ms();
+        after_ms = clock_uptime_ms();
+        if (after_ms - before_ms <= 1 || tries == 0)
+            break;
+        before_ms = after_ms;
+    }
+    return (struct clock_epoch){
+        .ms = wall_ms - after_ms, .synchronised = clock_synchronised(), .trusted = trusted};
+}
+
+/* ---- which boot this is ---- */
+
+static bool read_boot_id(char id[static BOOT_ID_BYTES])
+{
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t got = read(fd, id, BOOT_ID_BYTES); /* procfs gives it whole or not at all */
+    close(fd);
+    return got == BOOT_ID_BYTES;
 }
 
 const char *clock_boot_id(void)
@@ -51,18 +124,14 @@ const char *clock_boot_id(void)
     static char id[BOOT_ID_BYTES + 1];
     if (id[0])
         return id;
-
-    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return "unknown";
-    char text[BOOT_ID_BYTES];
-    ssize_t got = read(fd, text, sizeof(text)); /* procfs gives it whole or not at all */
-    close(fd);
-    if (got != BOOT_ID_BYTES)
-        return "unknown";
-    memcpy(id, text, BOOT_ID_BYTES);
+    char text[BOOT_ID_BYTES + 1] = "";
+    if (!read_boot_id(text))
+        snprintf(text, sizeof text, "unknown-%08x%08x%08x", clock_chance(), clock_chance(), clock_chance());
+    memcpy(id, text, sizeof id);
     return id;
 }
+
+/* ---- times as text ---- */
 
 /* The years 0 to 9999, for which RFC 3339 has a form. */
 #define RFC3339_LEAST_MS INT64_C(-62167219200000)

@@ -49,6 +49,20 @@ static void check_broker(struct config_parser *parser, const struct config_secti
                                 "%s is used with TLS only; add tls = yes, or delete the line", of_tls[i]);
 }
 
+/* While a commit is delayed nothing is read, not even the broker's answer to a ping. */
+static void check_queue(struct config_parser *parser, const struct config_section *section)
+{
+    const struct config *config = parser->config;
+    int64_t most_ms = (int64_t)config->broker.keepalive_s * 1000 / 2;
+    if (config->queue.commit_delay_ms <= most_ms)
+        return;
+    cleanup_free char *delay = config_duration_text(config->queue.commit_delay_ms);
+    cleanup_free char *keepalive = config_duration_text((int64_t)config->broker.keepalive_s * 1000);
+    config_parser_error(parser, config_key_where(section, "commit_delay"),
+                        "commit_delay (%s) must not be longer than half of keepalive (%s) in [broker]", delay,
+                        keepalive);
+}
+
 static void check_backend(struct config_parser *parser, const struct config_section *section)
 {
     const struct config_backend *backend = &parser->config->backends[section->index];
@@ -155,6 +169,8 @@ void config_finish_check(struct config_parser *parser)
         if (section->kind == CONFIG_BROKER) {
             check_broker(parser, section);
             port_set = is_set(section, "port");
+        } else if (section->kind == CONFIG_QUEUE) {
+            check_queue(parser, section);
         } else if (section->kind == CONFIG_BACKEND) {
             check_backend(parser, section);
         } else if (section->kind == CONFIG_ROUTE) {

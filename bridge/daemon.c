@@ -10,7 +10,9 @@
  */
 #include "daemon.h"
 #include "clock.h"
+#include "clock_watch.h"
 #include "config_file.h"
+#include "db_vfs.h"
 #include "deliver.h"
 #include "fault.h"
 #include "intake.h"
@@ -32,9 +34,15 @@
 enum {
     STOP_MOST_MS = 3000,
     RELOAD_MOST_MS = 1000,
+    MENDED_MS = 60000, /* a salvage after which nothing is found for so long ends the row */
+    MEND_MIN_MS = 5000,
+    MEND_MAX_MS = 300000,
     STATUS_FIRST_MS = 1000,
     STATUS_EVERY_MS = 10000,
+    WEAR_EVERY_MS = 60 * 60 * 1000,
     QUIET = 100, /* messages and requests between two of those */
+    UPKEEP_EVERY_MS = 1000,
+    QUIET_UPKEEP = 10, /* between two of these */
 };
 
 struct round {
@@ -50,6 +58,7 @@ struct daemon {
     struct config *config;
     struct config *next_config; /* a reload is under way */
     struct queue *queue;
+    struct clock_watch *clock;
     struct intake *intake;
     struct intake_mqtt *mqtt;
     struct deliver *deliver;
@@ -60,13 +69,24 @@ struct daemon {
     uv_timer_t deadline; /* of a stop or a reload */
     uv_timer_t watchdog;
     uv_timer_t status;
+    uv_timer_t upkeep; /* of the queue */
+    uv_timer_t wear;
+    uv_timer_t mend;    /* the queue is damaged */
     uv_prepare_t round; /* each time the loop comes round */
     uint64_t activity;  /* at the last look */
+    uint64_t upkeep_activity;
     bool trim_due;
     struct round last_round;
+    struct db_wear last_wear; /* when it was last in the log */
+    uint64_t last_stored;
+    bool mending;      /* it is to be salvaged, or that is tried again */
+    unsigned mends;    /* in a row */
+    int64_t mended_ms; /* uptime of the last */
     bool reload_again; /* SIGHUP came during a reload */
     bool stopping;
 };
+
+static void look_for_damage(struct daemon *daemon);
 
 /* ---- how long the loop was busy ---- */
 
@@ -75,6 +95,7 @@ struct daemon {
 static void on_round(uv_prepare_t *prepare)
 {
     struct daemon *daemon = prepare->data;
+    look_for_damage(daemon);
     struct round now = {.at_ns = uv_hrtime(),
                         .idle_ns = uv_metrics_idle_time(&daemon->loop),
                         .run_delay_ns = fault_run_delay_ns(),
@@ -97,16 +118,44 @@ static void forget_round(struct daemon *daemon)
     daemon->last_round.at_ns = 0;
 }
 
+/* ---- what was written ---- */
+
+/* Since `last`, and for each of the messages that were stored meanwhile. */
+static char *describe_wear(const struct db_wear *last, uint64_t stored)
+{
+    struct db_wear now = db_wear();
+    uint64_t syncs = now.syncs - last->syncs, bytes = now.bytes_written - last->bytes_written;
+    char *text = xasprintf("%llu fsyncs, %.1f KB written", (unsigned long long)syncs, (double)bytes / 1000);
+    if (stored == 0)
+        return text;
+    char *longer = xasprintf("%s (%.2f and %.1f KB a message)", text, (double)syncs / (double)stored,
+                             (double)bytes / 1000 / (double)stored);
+    free(text);
+    return longer;
+}
+
+static void on_wear(uv_timer_t *timer)
+{
+    struct daemon *daemon = timer->data;
+    uint64_t stored = daemon->metrics.stored - daemon->last_stored;
+    cleanup_free char *wear = describe_wear(&daemon->last_wear, stored);
+    if (db_wear().bytes_written > daemon->last_wear.bytes_written)
+        log_info("in the last hour: %llu messages stored, %s", (unsigned long long)stored, wear);
+    daemon->last_wear = db_wear();
+    daemon->last_stored = daemon->metrics.stored;
+}
+
 /* ---- stopping ---- */
 
 static void log_stopped(const struct daemon *daemon)
 {
     const struct metrics *m = &daemon->metrics;
+    cleanup_free char *wear = describe_wear(&(struct db_wear){0}, m->stored);
     log_notice(
         "stopped: received %llu, stored %llu, delivered %llu, set aside %llu; longest stall %lld ms, longest "
-        "commit %lld ms",
+        "commit %lld ms; %s",
         (unsigned long long)m->received, (unsigned long long)m->stored, (unsigned long long)m->delivered,
-        (unsigned long long)m->dead, (long long)m->longest_stall_ms, (long long)m->longest_commit_ms);
+        (unsigned long long)m->dead, (long long)m->longest_stall_ms, (long long)m->longest_commit_ms, wear);
 }
 
 static void close_handle(uv_handle_t *handle, void *unused)
@@ -129,10 +178,12 @@ static void finish(void *context)
     }
     intake_mqtt_free(daemon->mqtt);
     deliver_free(daemon->deliver);
+    clock_watch_free(daemon->clock);
     uv_handle_t *const handles[] = {
         (uv_handle_t *)&daemon->terminate, (uv_handle_t *)&daemon->interrupt, (uv_handle_t *)&daemon->hangup,
         (uv_handle_t *)&daemon->deadline,  (uv_handle_t *)&daemon->watchdog,  (uv_handle_t *)&daemon->status,
-        (uv_handle_t *)&daemon->round,
+        (uv_handle_t *)&daemon->mend,      (uv_handle_t *)&daemon->round,     (uv_handle_t *)&daemon->wear,
+        (uv_handle_t *)&daemon->upkeep,
     };
     for (size_t i = 0; i < ARRAY_LEN(handles); i++)
         close_handle(handles[i], NULL);
@@ -154,8 +205,10 @@ static void on_terminate(uv_signal_t *signal, int number)
     daemon->stopping = true;
     log_notice("stopping (%s)", number == SIGINT ? "SIGINT" : "SIGTERM");
     notify_stopping();
+    uv_timer_stop(&daemon->mend);
     uv_timer_start(&daemon->deadline, on_stop_deadline, STOP_MOST_MS, 0);
     deliver_pause(daemon->deliver, intake_mqtt_is_up(daemon->mqtt), finish, daemon);
+    intake_mqtt_hurry(daemon->mqtt);
 }
 
 /* ---- reloading ---- */
@@ -184,7 +237,9 @@ static bool is_same_broker(const struct config_broker *a, const struct config_br
 static void warn_of_unchangeable(const struct config *old, const struct config *new)
 {
     if (!is_same_broker(&old->broker, &new->broker) || !is_same_text(old->queue.path, new->queue.path) ||
-        old->queue.commit_batch != new->queue.commit_batch)
+        old->queue.commit_batch != new->queue.commit_batch ||
+        old->queue.trust_clock != new->queue.trust_clock ||
+        old->queue.commit_delay_ms != new->queue.commit_delay_ms)
         log_warning("[broker] or [queue] changed: that takes effect at a restart only");
 }
 
@@ -197,6 +252,7 @@ static void swap_config(void *context)
     struct config *old = daemon->config;
     daemon->config = daemon->next_config;
     daemon->next_config = NULL;
+    queue_limit(daemon->queue, &daemon->config->queue);
     intake_reconfigure(daemon->intake, daemon->config);
     deliver_restart(daemon->deliver, daemon->config);
     intake_mqtt_resubscribe(daemon->mqtt);
@@ -247,6 +303,81 @@ static void on_hangup(uv_signal_t *signal, int number)
     reload(signal->data);
 }
 
+/* ---- damage ---- */
+
+/* The queue itself stores nothing any more once it is damaged. Requests that are
+ * under way may end; then it is closed, salvaged and opened again, at once, for
+ * nothing else could be done meanwhile. When that does not help, it is done again
+ * after growing pauses: the process goes on, and what is readable is delivered. */
+
+static void salvage_goes_on(void *unused)
+{
+    (void)unused;
+    notify_alive();
+}
+
+static uint64_t mend_wait_ms(struct daemon *daemon)
+{
+    uint64_t wait_ms = MEND_MIN_MS;
+    for (unsigned i = 1; i < daemon->mends && wait_ms < MEND_MAX_MS; i++)
+        wait_ms *= 2;
+    return daemon->mends == 0 ? 0 : wait_ms < MEND_MAX_MS ? wait_ms : MEND_MAX_MS;
+}
+
+static void on_mend(uv_timer_t *timer);
+
+static void mend(void *context)
+{
+    struct daemon *daemon = context;
+    char *why = NULL;
+    uv_timer_stop(&daemon->mend);
+    daemon->mends++;
+    int error = queue_reopen(daemon->queue, salvage_goes_on, NULL, &why);
+    forget_round(daemon);
+    uv_update_time(&daemon->loop);
+    daemon->mended_ms = clock_uptime_ms();
+    daemon->mending = error != 0;
+    if (error != 0) {
+        uint64_t wait_ms = mend_wait_ms(daemon);
+        log_error("queue: %s; next try in %llu s", why, (unsigned long long)wait_ms / 1000);
+        free(why);
+        uv_timer_start(&daemon->mend, on_mend, wait_ms, 0);
+    } else {
+        log_notice("queue %s: in use again", daemon->first_config->queue.path);
+    }
+    deliver_restart(daemon->deliver, daemon->config);
+}
+
+static void on_mend_deadline(uv_timer_t *timer)
+{
+    mend(timer->data);
+}
+
+static void on_mend(uv_timer_t *timer)
+{
+    struct daemon *daemon = timer->data;
+    if (daemon->next_config) { /* a reload waits for the same */
+        uv_timer_start(timer, on_mend, RELOAD_MOST_MS, 0);
+        return;
+    }
+    uv_timer_start(timer, on_mend_deadline, RELOAD_MOST_MS, 0);
+    deliver_pause(daemon->deliver, false, mend, daemon);
+}
+
+static void look_for_damage(struct daemon *daemon)
+{
+    if (daemon->mending || daemon->stopping || !queue_is_damaged(daemon->queue))
+        return;
+    daemon->mending = true;
+    if (clock_uptime_ms() - daemon->mended_ms > MENDED_MS)
+        daemon->mends = 0;
+    uint64_t wait_ms = mend_wait_ms(daemon);
+    log_error("queue %s: it is damaged: nothing more is stored or acknowledged until it is salvaged%s",
+              daemon->first_config->queue.path,
+              wait_ms > 0 ? ", which waits, for it was so a moment ago" : "");
+    uv_timer_start(&daemon->mend, on_mend, wait_ms, 0);
+}
+
 /* ---- while it runs ---- */
 
 static void on_released(void *context)
@@ -274,13 +405,25 @@ static void trim_when_idle(struct daemon *daemon)
     daemon->activity = activity;
 }
 
+static void on_upkeep(uv_timer_t *timer)
+{
+    struct daemon *daemon = timer->data;
+    uint64_t activity = daemon->metrics.received + daemon->metrics.requests;
+    queue_upkeep(daemon->queue, activity - daemon->upkeep_activity < QUIET_UPKEEP);
+    daemon->upkeep_activity = activity;
+}
+
 static void on_status(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
     trim_when_idle(daemon);
+    clock_watch_look(daemon->clock, clock_uptime_ms());
     const struct metrics *m = &daemon->metrics;
-    notify_status("stored %llu, delivered %llu, set aside %llu", (unsigned long long)m->stored,
-                  (unsigned long long)m->delivered, (unsigned long long)m->dead);
+    struct db_wear wear = db_wear();
+    notify_status("stored %llu, delivered %llu, set aside %llu; %llu fsyncs, %.1f KB written",
+                  (unsigned long long)m->stored, (unsigned long long)m->delivered,
+                  (unsigned long long)m->dead, (unsigned long long)wear.syncs,
+                  (double)wear.bytes_written / 1000);
 }
 
 /* ---- starting ---- */
@@ -294,10 +437,13 @@ static void start_handles(struct daemon *daemon)
     uv_timer_init(loop, &daemon->deadline);
     uv_timer_init(loop, &daemon->watchdog);
     uv_timer_init(loop, &daemon->status);
+    uv_timer_init(loop, &daemon->upkeep);
+    uv_timer_init(loop, &daemon->wear);
+    uv_timer_init(loop, &daemon->mend);
     uv_prepare_init(loop, &daemon->round);
     daemon->terminate.data = daemon->interrupt.data = daemon->hangup.data = daemon;
     daemon->deadline.data = daemon->watchdog.data = daemon->status.data = daemon;
-    daemon->round.data = daemon;
+    daemon->round.data = daemon->mend.data = daemon->wear.data = daemon->upkeep.data = daemon;
 
     uv_signal_start(&daemon->terminate, on_terminate, SIGTERM);
     uv_signal_start(&daemon->interrupt, on_terminate, SIGINT);
@@ -305,6 +451,8 @@ static void start_handles(struct daemon *daemon)
     uv_prepare_start(&daemon->round, on_round);
     daemon->trim_due = true; /* after the start */
     uv_timer_start(&daemon->status, on_status, STATUS_FIRST_MS, STATUS_EVERY_MS);
+    uv_timer_start(&daemon->upkeep, on_upkeep, UPKEEP_EVERY_MS, UPKEEP_EVERY_MS);
+    uv_timer_start(&daemon->wear, on_wear, WEAR_EVERY_MS, WEAR_EVERY_MS);
     uint64_t watchdog_ms = notify_watchdog_ms();
     if (watchdog_ms > 0)
         uv_timer_start(&daemon->watchdog, on_watchdog, watchdog_ms, watchdog_ms);
@@ -334,6 +482,8 @@ int daemon_run(const char *config_path, struct config *config)
     signal(SIGPIPE, SIG_IGN);
     umask(027); /* the group may look into the queue, others may not */
     struct daemon daemon = {.config_path = config_path, .first_config = config, .config = config};
+    if (config->queue.trust_clock)
+        clock_trust();
     if (open_queue(&daemon) != 0) {
         config_free(config);
         return 1;
@@ -341,10 +491,12 @@ int daemon_run(const char *config_path, struct config *config)
     uv_loop_init(&daemon.loop);
     uv_loop_configure(&daemon.loop, UV_METRICS_IDLE_TIME);
     start_handles(&daemon);
+    queue_limit(daemon.queue, &config->queue);
+    daemon.clock = clock_watch_new(&daemon.loop, daemon.queue);
     daemon.deliver = deliver_new(&daemon.loop, daemon.queue, config, &daemon.metrics);
     daemon.intake = intake_new(daemon.queue, config, &daemon.metrics, on_released, &daemon);
-    daemon.mqtt = intake_mqtt_new(&daemon.loop, &config->broker, config->queue.commit_batch,
-                                  config->route_count, daemon.intake, daemon.queue);
+    daemon.mqtt = intake_mqtt_new(&daemon.loop, &config->broker, &config->queue, config->route_count,
+                                  daemon.intake, daemon.queue);
     uv_timer_start(&daemon.deadline, on_loop_runs, 0, 0);
 
     uv_run(&daemon.loop, UV_RUN_DEFAULT); /* until finish() has closed every handle */

@@ -24,6 +24,7 @@ enum {
     BURIALS_MOST = 32,      /* in one go: each is a transaction */
     SETTLE_MS = 1000,       /* deletes get a commit of their own after this */
     SETTLE_MOST = 2000,     /* or when there are so many */
+    SETTLED_MOST = 20000,   /* that cannot be deleted: more are not delivered, they would be sent again */
     END_RETRY_MS = 20,      /* while a stop waits for the last deletes */
     BUSY_RETRY_MS = 50,     /* someone else holds the database's lock */
     STORAGE_RETRY_MS = 5000 /* the storage fails */
@@ -132,12 +133,12 @@ static void count_attempt(struct flight *flight)
         flight->attempts = suspect->attempts;
 }
 
-static int64_t age_ms(const struct message *message)
+static int64_t age_ms(const struct queue *queue, const struct message *message)
 {
     if (message->this_boot)
         return clock_uptime_ms() - message->uptime_ms;
-    if (message->clock_synchronised && clock_synchronised())
-        return clock_wall_ms() - message->received_ms;
+    if (message->clock_synchronised && queue_clock_is_right(queue))
+        return queue_now_ms(queue) - message->received_ms;
     return -1;
 }
 
@@ -154,13 +155,11 @@ static int send_message(struct flight *flight, const struct message *message)
     struct deliver *deliver = flight->deliver;
     struct lane *lane = flight->lane;
     struct backend_state *backend = lane->route->backend;
-    char received[CLOCK_RFC3339_BYTES];
-    clock_format_rfc3339(message->received_ms, received);
 
     struct request *request = &deliver->request;
     cleanup_free char *why = NULL;
-    int error =
-        request_make(request, backend->config, lane->route->config, message, received, age_ms(message), &why);
+    int error = request_make(request, backend->config, lane->route->config, message,
+                             age_ms(deliver->queue, message), &why);
     if (error == 0)
         transfer_start(backend->transfer, request, on_done, flight);
     queue_release(deliver->queue);
@@ -192,7 +191,7 @@ static int launch(struct deliver *deliver, struct lane *lane)
     waiting->copy = NULL; /* for one attempt: after that the row may tell more */
     struct message message;
     int error = read_message(deliver, id, copy, &message);
-    if (error == -ENOENT) { /* a person dropped it */
+    if (error == -ENOENT) { /* a person dropped it, or a limit did */
         deliver_lanes_remove(lane, id);
         return -ENOMSG;
     }
@@ -220,6 +219,7 @@ static int launch(struct deliver *deliver, struct lane *lane)
     backend->isolated = flight->isolated;
     flight->backend_probe = destination_started(&backend->destination);
     flight->route_probe = scope_started(&lane->route->scope);
+    queue_claim(deliver->queue, id);
     lane->in_flight = true;
     deliver->in_flight++;
     deliver->metrics->requests++;
@@ -240,6 +240,8 @@ void deliver_pump(struct deliver *deliver, struct backend_state *backend)
     int64_t now_ms = clock_uptime_ms();
     int gone = 0;
     while (!deliver->paused && !backend->isolated && destination_admits(&backend->destination, now_ms)) {
+        if (queue_settled_count(deliver->queue) >= SETTLED_MOST)
+            return; /* on_settle goes on, when deletes are possible again */
         struct lane *lane = next_in_line(backend, now_ms);
         if (!lane || waits_for_others(backend, lane))
             return;
@@ -372,9 +374,13 @@ static void on_settle(uv_timer_t *timer)
     struct deliver *deliver = timer->data;
     uv_timer_stop(timer);
     if (queue_settled_count(deliver->queue) > 0) {
+        bool stood_still = queue_settled_count(deliver->queue) >= SETTLED_MOST;
         int error = queue_settle_commit(deliver->queue, SIZE_MAX);
+        deliver->settle_failed = error != 0;
         if (error != 0)
             uv_timer_start(timer, on_settle, (uint64_t)storage_retry_ms(error), 0);
+        else if (stood_still)
+            deliver_wake_at(deliver, clock_uptime_ms());
     }
     if (deliver->to_end && is_end_awaited(deliver))
         uv_timer_start(timer, on_settle, END_RETRY_MS, 0);
@@ -386,12 +392,13 @@ static void on_settle(uv_timer_t *timer)
 void deliver_settled(struct deliver *deliver)
 {
     bool set = uv_is_active((uv_handle_t *)&deliver->settle);
-    if (queue_settled_count(deliver->queue) < 2 * SETTLE_MOST) {
+    if (queue_settled_count(deliver->queue) < 2 * SETTLE_MOST || deliver->settle_failed) {
         if (!set)
             uv_timer_start(&deliver->settle, on_settle, SETTLE_MS, 0);
         return;
     }
     int error = queue_settle_commit(deliver->queue, SETTLE_MOST);
+    deliver->settle_failed = error != 0;
     uv_timer_start(&deliver->settle, on_settle, error == 0 ? SETTLE_MS : (uint64_t)storage_retry_ms(error),
                    0);
 }
@@ -455,8 +462,10 @@ static void build(struct deliver *deliver, const struct config *config)
     uv_idle_start(&deliver->scan, on_scan);
 }
 
-static void free_flight(void *flight)
+static void free_flight(void *context)
 {
+    struct flight *flight = context;
+    queue_unclaim(flight->deliver->queue, flight->id);
     free(flight);
 }
 

@@ -49,8 +49,8 @@ static int64_t backoff_for(const struct outcome *outcome, unsigned failures)
     int64_t wait_ms = backoff_wait_ms(backend->retry_min_ms, backend->retry_max_ms, failures, clock_chance());
     int64_t asked_ms;
     if (outcome->reply->retry_after &&
-        backoff_retry_after_ms(outcome->reply->retry_after, clock_wall_ms(), backend->retry_max_ms,
-                               &asked_ms) == 0 &&
+        backoff_retry_after_ms(outcome->reply->retry_after, queue_now_ms(outcome->flight->deliver->queue),
+                               backend->retry_max_ms, &asked_ms) == 0 &&
         asked_ms > wait_ms)
         wait_ms =
             asked_ms; /* never sooner than otherwise: "0", or a date in the past, must not make a hot loop */
@@ -255,7 +255,8 @@ int deliver_bury(struct deliver *deliver, struct lane *lane, int64_t id, unsigne
     cleanup_free char *topic = xstrdup(result == 0 ? message.topic : "");
     queue_release(deliver->queue);
     if (result == 0)
-        result = queue_bury(deliver->queue, id, attempts, status, reason, error, clock_wall_ms());
+        result =
+            queue_bury(deliver->queue, id, attempts, status, reason, error, queue_now_ms(deliver->queue));
     if (result != 0 && result != -ENOENT)
         return result;
     if (result == 0) {
@@ -394,5 +395,6 @@ void deliver_answer(struct flight *flight, const struct reply *reply)
         break;
     }
     free(outcome.words);
+    queue_unclaim(flight->deliver->queue, flight->id);
     deliver_landed(flight->deliver, lane);
 }

@@ -33,13 +33,12 @@ struct waiting *deliver_lanes_at(const struct lane *lane, unsigned position)
     return &lane->ring[(lane->first + position) % LANE_IDS];
 }
 
-/* In a visit of the queue. */
 static void push(struct lane *lane, struct queue *queue, int64_t id)
 {
     assert(lane->count < LANE_IDS);
     if (!lane->ring)
         lane->ring = xcalloc(LANE_IDS, sizeof *lane->ring);
-    *deliver_lanes_at(lane, lane->count) = (struct waiting){.id = id, .copy = queue_copy(queue)};
+    *deliver_lanes_at(lane, lane->count) = (struct waiting){.id = id, .copy = queue_copy(queue, id)};
     if (lane->count++ == 0) {
         lane->route->busy_lanes++;
         lane->route->backend->busy_lanes++;

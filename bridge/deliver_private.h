@@ -95,6 +95,7 @@ struct deliver {
     uv_prepare_t before_poll; /* came were acted upon; much faster than one by one */
     bool fresh;               /* copies were checked in this round */
     bool scan_failed;         /* to be tried again when wake fires */
+    bool settle_failed;       /* the settle timer tries again */
     int64_t wake_at_ms;       /* INT64_MAX: wake is not set */
     struct queue *queue;
     const struct config *config;

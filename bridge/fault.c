@@ -14,7 +14,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #define MAX_ARMED 16u
@@ -122,6 +124,42 @@ bool fault_fails(const char *point)
         }
     }
     return fails;
+}
+
+/* A test writes the file in one go; what is not whole yet, the last one stands. */
+bool fault_clock(int64_t *ret_offset_ms, char ret_word[static FAULT_WORD_BYTES])
+{
+    static int64_t offset_ms;
+    static char word[FAULT_WORD_BYTES];
+    const char *name = getenv("SLUICE_CLOCK");
+    if (!name)
+        return false;
+    char text[64];
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    ssize_t bytes = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    text[bytes > 0 ? bytes : 0] = '\0';
+    char *end;
+    int64_t number = strtoll(text, &end, 10);
+    if (end != text && *end == ' ') {
+        offset_ms = number;
+        snprintf(word, sizeof word, "%.*s", (int)strcspn(end + 1, "\n"), end + 1);
+    }
+    *ret_offset_ms = offset_ms;
+    memcpy(ret_word, word, sizeof word);
+    return true;
+}
+
+int fault_clock_fd(void)
+{
+    const char *name = getenv("SLUICE_CLOCK");
+    if (!name)
+        return -1;
+    int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (fd >= 0)
+        inotify_add_watch(fd, name, IN_CLOSE_WRITE);
+    return fd;
 }
 
 /* The second number of schedstat (proc(5), sched-stats.rst of the kernel). */

@@ -17,7 +17,7 @@ struct intake {
     bool open;
     int error;         /* the first failure */
     uint64_t received; /* to be counted once it is committed */
-    uint64_t stored, unrouted, retained;
+    uint64_t stored, dropped, unrouted, retained;
 };
 
 struct intake *intake_new(struct queue *queue, const struct config *config, struct metrics *metrics,
@@ -61,7 +61,7 @@ int intake_begin(struct intake *intake)
         return error;
     intake->open = true;
     intake->error = 0;
-    intake->received = intake->stored = intake->unrouted = intake->retained = 0;
+    intake->received = intake->stored = intake->dropped = intake->unrouted = intake->retained = 0;
     return 0;
 }
 
@@ -71,6 +71,26 @@ struct taking {
     unsigned served;
 };
 
+/* The limit for which a message is not stored, or NULL: then there is room, or room
+ * was made. An edge that is to hold reads nothing more; what it read is stored. */
+static const char *refusal(struct intake *intake, size_t bytes)
+{
+    if (queue_hold(intake->queue))
+        return NULL;
+    int error;
+    switch (intake->config->queue.when_full) {
+    case CONFIG_FULL_DROP_NEWEST:
+        return queue_full(intake->queue);
+    case CONFIG_FULL_DROP_OLDEST:
+        error = queue_make_room(intake->queue, bytes);
+        if (error != 0 && error != -ENOSPC)
+            intake->error = error;
+        return error == -ENOSPC ? queue_full(intake->queue) : NULL;
+    default:
+        return NULL;
+    }
+}
+
 static void store(void *context, size_t route)
 {
     struct taking *taking = context;
@@ -79,6 +99,14 @@ static void store(void *context, size_t route)
     if (intake->error != 0)
         return;
     taking->message.route = intake->config->routes[route].name;
+    const char *full = refusal(intake, taking->message.payload_bytes);
+    if (full)
+        intake->error =
+            queue_count_dropped(intake->queue, full, taking->message.route, taking->message.payload_bytes);
+    if (full)
+        intake->dropped++;
+    if (full || intake->error != 0)
+        return;
     int64_t id;
     intake->error = queue_append(intake->queue, &taking->message, &id);
     if (intake->error == 0)
@@ -95,6 +123,7 @@ void intake_take(struct intake *intake, const struct intake_message *message)
                 .topic = message->topic,
                 .source = "mqtt",
                 .packet_id = message->packet_id,
+                .late = message->late,
                 .uptime_ms = clock_uptime_ms(),
                 .payload = message->payload,
                 .payload_bytes = message->payload_bytes,
@@ -130,8 +159,9 @@ int intake_commit(struct intake *intake)
         intake->metrics->commit_failures++;
         return error;
     }
-    if (intake->stored > 0)
+    if (intake->stored > 0 || intake->dropped > 0)
         intake->metrics->commits++;
+    intake->metrics->dropped += intake->dropped;
     intake->metrics->received += intake->received;
     intake->metrics->stored += intake->stored;
     intake->metrics->unrouted += intake->unrouted;

@@ -31,6 +31,7 @@ struct intake_message {
     size_t payload_bytes;
     bool retained;
     int packet_id;
+    bool late; /* see message.h */
     const struct route_copy *copy;
 };
 

@@ -31,7 +31,8 @@
 #include <errno.h>
 
 enum {
-    LOCK_RETRY_MS = 10,        /* someone else holds the database's lock */
+    LOCK_RETRY_MS = 10,        /* someone else holds the database's lock, */
+    LOCK_MOST_MS = 10000,      /* and for so long that the connection is given up */
     HANDSHAKE_MOST_MS = 15000, /* from the TCP connection to the CONNACK */
     SETTLED_MS = 10000,        /* a connection that lasts this long ends the backoff */
     MOST_IDENTIFIERS = 32,     /* on one message */
@@ -89,10 +90,12 @@ static void on_message(struct mosquitto *client, void *context, const struct mos
         .payload_bytes = (size_t)packet->payloadlen,
         .retained = packet->retain,
         .packet_id = packet->mid,
+        .late = mqtt->late && !packet->retain,
         .copy = &copy,
     };
     mqtt->batch++;
     mqtt->batch_bytes += message.payload_bytes;
+    intake_mqtt_count(mqtt, packet);
     if (!intake_mqtt_is_duplicate(mqtt, packet)) /* which is acknowledged with the others */
         intake_take(mqtt->intake, &message);
     fault_fails("intake.read");
@@ -137,7 +140,28 @@ bool intake_mqtt_flush(struct intake_mqtt *mqtt)
 static bool batch_is_full(const struct intake_mqtt *mqtt)
 {
     unsigned most = mqtt->one_by_one ? 1 : mqtt->commit_batch;
-    return mqtt->batch >= most || mqtt->batch_bytes >= BATCH_BYTES;
+    return mqtt->batch >= most || mqtt->batch_bytes >= BATCH_BYTES || intake_mqtt_must_hold(mqtt);
+}
+
+/* Commits are kept apart (commit_delay) by reading nothing for a while: what comes
+ * meanwhile waits in the kernel and at the broker, unacknowledged, and shares the
+ * next commit. The first message after a pause waits for nothing. Nor does what
+ * stands behind a full batch: such a commit has been shared as far as it may be. */
+static bool is_delayed(const struct intake_mqtt *mqtt)
+{
+    const uv_handle_t *delay = (const uv_handle_t *)&mqtt->delay;
+    return mqtt->link == LINK_UP && uv_is_active(delay);
+}
+
+static void on_delay(uv_timer_t *timer)
+{
+    intake_mqtt_work(timer->data);
+}
+
+static void delay_next(struct intake_mqtt *mqtt)
+{
+    if (mqtt->commit_delay_ms > 0 && mqtt->batch > 0 && !batch_is_full(mqtt))
+        uv_timer_start(&mqtt->delay, on_delay, (uint64_t)mqtt->commit_delay_ms, 0);
 }
 
 /* Until nothing is left to read, which libmosquitto tells by errno. It reads one
@@ -170,10 +194,9 @@ static int read_and_commit(struct intake_mqtt *mqtt)
     read_batch(mqtt);
     error = intake_commit(mqtt->intake);
     mqtt->in_transaction = false;
+    intake_mqtt_committed(mqtt, error == 0);
     if (error == 0)
-        replay_committed(mqtt->replay);
-    else
-        replay_discarded(mqtt->replay);
+        delay_next(mqtt);
     return error == -EBUSY ? -EIO : error;
 }
 
@@ -186,6 +209,8 @@ static void on_again(uv_timer_t *timer)
 
 static void wait_for_lock(struct intake_mqtt *mqtt)
 {
+    if (mqtt->locked_ms == 0)
+        mqtt->locked_ms = clock_uptime_ms();
     mqtt->lock_wait = true;
     uv_timer_start(&mqtt->again, on_again, LOCK_RETRY_MS, 0);
 }
@@ -206,8 +231,10 @@ static int cycle(struct intake_mqtt *mqtt)
         return 0;
     release(mqtt);
     mqtt->batch = 0;
+    if (intake_mqtt_must_hold(mqtt))
+        return 0;
     int error = intake_mqtt_subscriptions(mqtt);
-    if (error == 0)
+    if (error == 0 && !is_delayed(mqtt))
         error = read_and_commit(mqtt);
     if (error != 0)
         return error;
@@ -231,11 +258,22 @@ void intake_mqtt_watch(struct intake_mqtt *mqtt)
 {
     if (!mqtt->poll)
         return;
-    int events = mosquitto_want_write(mqtt->client) ? UV_WRITABLE : mqtt->lock_wait ? 0 : UV_READABLE;
+    bool waits = mqtt->lock_wait || is_delayed(mqtt);
+    int events = mosquitto_want_write(mqtt->client) ? UV_WRITABLE : waits ? 0 : UV_READABLE;
     if (events != 0)
         uv_poll_start(mqtt->poll, events, on_socket);
     else
         uv_poll_stop(mqtt->poll);
+}
+
+/* Only with all acknowledgements out. */
+static bool hold_if_full(struct intake_mqtt *mqtt)
+{
+    if (!intake_mqtt_must_hold(mqtt) || !intake_mqtt_flush(mqtt))
+        return false;
+    release(mqtt);
+    intake_mqtt_hold(mqtt);
+    return true;
 }
 
 void intake_mqtt_work(struct intake_mqtt *mqtt)
@@ -243,7 +281,12 @@ void intake_mqtt_work(struct intake_mqtt *mqtt)
     if (mqtt->link != LINK_HANDSHAKE && mqtt->link != LINK_UP)
         return;
     int error = cycle(mqtt);
-    if (error != 0 && error != -EBUSY) {
+    bool locked = error == -EBUSY;
+    if (locked && mqtt->locked_ms != 0 && clock_uptime_ms() - mqtt->locked_ms >= LOCK_MOST_MS)
+        locked = false; /* as other storage that fails */
+    if (!locked)
+        mqtt->locked_ms = 0;
+    if (error != 0 && !locked) {
         release(mqtt);
         intake_mqtt_storage_failed(mqtt, error);
         return;
@@ -253,10 +296,12 @@ void intake_mqtt_work(struct intake_mqtt *mqtt)
         intake_mqtt_link_down(mqtt);
         return;
     }
-    if (error == -EBUSY)
+    if (locked)
         wait_for_lock(mqtt);
     if (mqtt->batch > 0)
         mqtt->failures = 0;
+    if (hold_if_full(mqtt))
+        return;
     intake_mqtt_sync(mqtt);
     intake_mqtt_flush(mqtt); /* what became due meanwhile */
     intake_mqtt_watch(mqtt);
@@ -277,6 +322,7 @@ static void on_tick(uv_timer_t *timer)
             mqtt->one_by_one = false;
         }
         mosquitto_loop_misc(mqtt->client); /* may queue a PINGREQ, or give up */
+        intake_mqtt_sync(mqtt);
     }
     if (mqtt->closed) {
         release(mqtt);
@@ -285,20 +331,22 @@ static void on_tick(uv_timer_t *timer)
     }
     if (intake_mqtt_flush(mqtt))
         release(mqtt);
-    intake_mqtt_watch(mqtt);
+    if (!hold_if_full(mqtt))
+        intake_mqtt_watch(mqtt);
 }
 
 /* ---- life ---- */
 
 struct intake_mqtt *intake_mqtt_new(uv_loop_t *loop, const struct config_broker *broker,
-                                    unsigned commit_batch, size_t route_count, struct intake *intake,
-                                    struct queue *queue)
+                                    const struct config_queue *commits, size_t route_count,
+                                    struct intake *intake, struct queue *queue)
 {
     mosquitto_lib_init();
     struct intake_mqtt *mqtt = xcalloc(1, sizeof *mqtt);
     mqtt->loop = loop;
     mqtt->config = broker;
-    mqtt->commit_batch = commit_batch;
+    mqtt->commit_batch = commits->commit_batch;
+    mqtt->commit_delay_ms = commits->commit_delay_ms;
     mqtt->intake = intake;
     mqtt->queue = queue;
     mqtt->poll_fd = -1;
@@ -311,9 +359,10 @@ struct intake_mqtt *intake_mqtt_new(uv_loop_t *loop, const struct config_broker 
     intake_mqtt_replay_init(mqtt, route_count);
     uv_timer_init(loop, &mqtt->tick);
     uv_timer_init(loop, &mqtt->again);
-    mqtt->tick.data = mqtt->again.data = mqtt;
+    uv_timer_init(loop, &mqtt->delay);
+    mqtt->tick.data = mqtt->again.data = mqtt->delay.data = mqtt;
     uv_timer_start(&mqtt->tick, on_tick, 1000, 1000);
-    intake_mqtt_connect(mqtt);
+    intake_mqtt_connect_if_room(mqtt);
     return mqtt;
 }
 
@@ -323,9 +372,17 @@ void intake_mqtt_resubscribe(struct intake_mqtt *mqtt)
     intake_mqtt_work(mqtt);
 }
 
+void intake_mqtt_hurry(struct intake_mqtt *mqtt)
+{
+    mqtt->commit_delay_ms = 0;
+    uv_timer_stop(&mqtt->delay);
+    intake_mqtt_work(mqtt);
+}
+
 bool intake_mqtt_is_up(const struct intake_mqtt *mqtt)
 {
-    return mqtt->link == LINK_UP;
+    bool awaits_goodbye = mqtt->link == LINK_DOWN && mqtt->poll;
+    return mqtt->link == LINK_UP || awaits_goodbye;
 }
 
 bool intake_mqtt_stop(struct intake_mqtt *mqtt)
@@ -340,6 +397,7 @@ bool intake_mqtt_stop(struct intake_mqtt *mqtt)
     intake_mqtt_unwatch(mqtt);
     uv_timer_stop(&mqtt->tick);
     uv_timer_stop(&mqtt->again);
+    uv_timer_stop(&mqtt->delay);
     mqtt->link = LINK_DOWN;
     return true;
 }
@@ -362,7 +420,8 @@ void intake_mqtt_free(struct intake_mqtt *mqtt)
     if (!mqtt)
         return;
     assert(mqtt->link == LINK_DOWN);
-    mqtt->open_handles = 2;
+    mqtt->open_handles = 3;
     uv_close((uv_handle_t *)&mqtt->tick, on_closed);
     uv_close((uv_handle_t *)&mqtt->again, on_closed);
+    uv_close((uv_handle_t *)&mqtt->delay, on_closed);
 }

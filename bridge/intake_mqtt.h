@@ -10,14 +10,19 @@
 struct intake_mqtt;
 
 /* Starts to connect, and goes on for ever. Keeps everything that it is given;
- * broker is the configuration at start (a reload does not change it). */
+ * broker and commits (their batch and delay) are the configuration at start (a
+ * reload does not change it). */
 struct intake_mqtt *intake_mqtt_new(uv_loop_t *loop, const struct config_broker *broker,
-                                    unsigned commit_batch, size_t route_count, struct intake *intake,
-                                    struct queue *queue);
+                                    const struct config_queue *commits, size_t route_count,
+                                    struct intake *intake, struct queue *queue);
 
 /* The routes changed: subscribes and unsubscribes. */
 void intake_mqtt_resubscribe(struct intake_mqtt *mqtt);
 
+/* From now on commits wait for nothing (commit_delay): it is about to stop. */
+void intake_mqtt_hurry(struct intake_mqtt *mqtt);
+
+/* Whether the broker may still confirm what was acknowledged to it. */
 bool intake_mqtt_is_up(const struct intake_mqtt *mqtt);
 
 /* Disconnects; the session and what is not acknowledged stay at the broker.

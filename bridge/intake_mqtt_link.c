@@ -26,6 +26,7 @@ enum {
     RETRY_MIN_MS = 1000,
     RETRY_MAX_MS = 30000,
     EARLY_CLOSES = 2,    /* connections closed without a word, before the other version is tried */
+    TELL_MS = 60000,     /* storage that fails again and again is told of at most so often */
     SESSION_PRESENT = 1, /* bit of the CONNACK's flags, MQTT 5.0 section 3.2.2.1.1 */
 };
 
@@ -131,10 +132,17 @@ void intake_mqtt_storage_failed(struct intake_mqtt *mqtt, int error)
         shutdown(socket, SHUT_RDWR);
     leave(mqtt);
     mqtt->storage_failed = true;
-    log_error(
-        "queue: a commit failed (%s): nothing is acknowledged, messages stay at the broker until the queue "
-        "can be written again",
-        strerror(-error));
+    int64_t now_ms = clock_uptime_ms();
+    if (mqtt->storage_told_ms == 0 || now_ms - mqtt->storage_told_ms >= TELL_MS) {
+        mqtt->storage_told = true;
+        mqtt->storage_told_ms = now_ms;
+        log_error(
+            "queue: a commit failed (%s): nothing is acknowledged, messages stay at the broker until the "
+            "queue can be written again",
+            error == -EBUSY     ? "another process has locked the database"
+            : error == -EBADMSG ? "the database is damaged"
+                                : strerror(-error));
+    }
     retry_later(mqtt, NULL);
 }
 
@@ -249,6 +257,11 @@ static int give_credentials(struct intake_mqtt *mqtt)
 
 void intake_mqtt_connect(struct intake_mqtt *mqtt)
 {
+    if (queue_note_confirmed(mqtt->queue) != 0) { /* see intake_mqtt_replay.c */
+        mqtt->link = LINK_DOWN;
+        retry_later(mqtt, NULL);
+        return;
+    }
     if (give_credentials(mqtt) != MOSQ_ERR_SUCCESS) {
         mqtt->link = LINK_DOWN;
         retry_later(mqtt, "TLS cannot be set up: check ca_file, cert_file and key_file");
@@ -271,22 +284,24 @@ void intake_mqtt_connect(struct intake_mqtt *mqtt)
  * would send everything again, for nothing. */
 static bool storage_works(struct intake_mqtt *mqtt)
 {
-    if (!mqtt->storage_failed)
+    if (!mqtt->storage_failed && !queue_fails(mqtt->queue))
         return true;
     if (queue_trial_commit(mqtt->queue) != 0)
         return false;
     mqtt->storage_failed = false;
-    log_notice("queue: can be written again");
+    if (mqtt->storage_told)
+        log_notice("queue: can be written again");
+    mqtt->storage_told = false;
     return true;
 }
 
 static void on_retry(uv_timer_t *timer)
 {
     struct intake_mqtt *mqtt = timer->data;
-    if (storage_works(mqtt))
-        intake_mqtt_connect(mqtt);
-    else
+    if (!storage_works(mqtt))
         retry_later(mqtt, NULL);
+    else
+        intake_mqtt_connect_if_room(mqtt);
 }
 
 static void retry_later(struct intake_mqtt *mqtt, const char *why)
@@ -296,4 +311,9 @@ static void retry_later(struct intake_mqtt *mqtt, const char *why)
         log_warning("broker %s:%u: %s; next try in %.1f s", mqtt->config->host, mqtt->config->port, why,
                     (double)wait_ms / 1000);
     uv_timer_start(&mqtt->again, on_retry, (uint64_t)wait_ms, 0);
+}
+
+void intake_mqtt_retry(struct intake_mqtt *mqtt)
+{
+    retry_later(mqtt, NULL);
 }

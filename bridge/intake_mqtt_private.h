@@ -4,6 +4,7 @@
  *   intake_mqtt.c            read, commit, and only then write
  *   intake_mqtt_replay.c     what the broker sends again, and until when
  *   intake_mqtt_link.c       connecting, and connecting again
+ *   intake_mqtt_hold.c       not connecting, while the queue is full
  *   intake_mqtt_subscribe.c  the topic filters held at the broker
  *
  *                  timer, trial commit            worker thread
@@ -12,7 +13,7 @@
  *     └───────────┘ ◄───────────── └────────────┘           └───────────┘
  *          ▲    ▲        failed                          CONNACK │  │ refused, closed,
  *          │    └────────────────────────────────────────────────┼──┘ too slow
- *          │   closed, or the storage fails   ┌─────────┐        │
+ *          │   closed, full, storage fails    ┌─────────┐        │
  *          └───────────────────────────────── │ LINK_UP │ ◄──────┘
  *                                             └─────────┘
  */
@@ -47,6 +48,7 @@ struct intake_mqtt {
     uv_loop_t *loop;
     const struct config_broker *config;
     unsigned commit_batch;
+    int64_t commit_delay_ms;
     struct intake *intake;
     struct queue *queue;
     struct mosquitto *client; /* belongs to the worker while CONNECTING */
@@ -57,6 +59,7 @@ struct intake_mqtt {
     int poll_fd;
     uv_timer_t tick;  /* once a second: keepalive, deadlines */
     uv_timer_t again; /* LINK_DOWN: connect; otherwise: the database was locked */
+    uv_timer_t delay; /* active: a commit was made, and the next one must not begin yet */
     bool lock_wait;
     bool in_transaction;
     unsigned batch;     /* messages in it */
@@ -82,6 +85,14 @@ struct intake_mqtt {
     unsigned failures;     /* in a row */
     int64_t since_ms;      /* uptime of the last change of link */
     bool storage_failed;
+    bool storage_told;       /* in the log */
+    int64_t storage_told_ms; /* uptime; 0: never yet */
+    int64_t locked_ms;       /* since when the database is locked; 0: it is not */
+
+    /* the queue is full */
+    int64_t holding_ms; /* uptime; 0: it is not */
+    bool hold_told;
+    int64_t hold_told_ms; /* uptime; 0: never yet */
 
     /* subscriptions */
     bool session_present;
@@ -97,8 +108,16 @@ struct intake_mqtt {
 
     /* a round trip behind the acknowledgements */
     int sync_packet_id; /* 0: none is under way */
+    bool sync_counts;   /* its answer tells that the acknowledgements were read */
     int64_t sync_id;    /* the highest message id that it confirms */
+    int64_t sync_ms;    /* uptime when it began */
+    unsigned between;   /* messages that came since */
     int64_t confirmed_id;
+    bool late;             /* what comes now may have waited while we were away */
+    unsigned unacked;      /* messages in the open transaction */
+    unsigned most_unacked; /* so many at least the broker sends without an acknowledgement */
+    int64_t drained_ms;    /* for queue_drained, once the open transaction is committed; 0: nothing */
+    int64_t last_drained_ms;
 
     int open_handles; /* the memory can go when none is */
 };
@@ -119,9 +138,15 @@ void intake_mqtt_replay_init(struct intake_mqtt *mqtt, size_t route_count);
 /* A CONNACK came. */
 void intake_mqtt_expect_replay(struct intake_mqtt *mqtt, bool session_present);
 bool intake_mqtt_is_duplicate(struct intake_mqtt *mqtt, const struct mosquitto_message *packet);
-/* Asks the broker for a sign that it read our acknowledgements, unless it knows
- * of all of them, or one is under way. */
+/* Counts a message; before the transaction is committed. */
+void intake_mqtt_count(struct intake_mqtt *mqtt, const struct mosquitto_message *packet);
+/* The transaction was committed, or not. */
+void intake_mqtt_committed(struct intake_mqtt *mqtt, bool well);
+/* Asks the broker for a sign that it read our acknowledgements, where that would
+ * tell something new, unless one is under way. */
 void intake_mqtt_sync(struct intake_mqtt *mqtt);
+/* The broker read the acknowledgements of messages up to this one. */
+void intake_mqtt_confirm(struct intake_mqtt *mqtt, int64_t id);
 /* Whether this UNSUBACK is the sign. */
 bool intake_mqtt_synced(struct intake_mqtt *mqtt, int packet_id);
 
@@ -132,9 +157,19 @@ void intake_mqtt_link_down(struct intake_mqtt *mqtt);
  * leave. */
 void intake_mqtt_storage_failed(struct intake_mqtt *mqtt, int error);
 void intake_mqtt_connect(struct intake_mqtt *mqtt);
+/* Connects, or does not, after a while. */
+void intake_mqtt_retry(struct intake_mqtt *mqtt);
 void intake_mqtt_unwatch(struct intake_mqtt *mqtt);
 void intake_mqtt_on_connack(struct mosquitto *client, void *context, int reason, int flags,
                             const mosquitto_property *properties);
+
+/* ---- intake_mqtt_hold.c ---- */
+/* Whether it is connected, and nothing more may be read. */
+bool intake_mqtt_must_hold(const struct intake_mqtt *mqtt);
+/* Disconnects, once nothing is left to write, and connects when there is room. */
+void intake_mqtt_hold(struct intake_mqtt *mqtt);
+/* Not connected: connects, now or when there is room. */
+void intake_mqtt_connect_if_room(struct intake_mqtt *mqtt);
 
 /* ---- intake_mqtt_subscribe.c ---- */
 /* Does what is due. Needs the database and no open transaction; -EBUSY: later. */

@@ -1,4 +1,4 @@
-/* intake_mqtt_replay.c - what the broker sends again, and until when.
+/* intake_mqtt_replay.c - what the broker sends again, or late, and until when.
  *
  * A message that was stored, and whose acknowledgement the broker did not see,
  * comes again after a reconnect (see replay.h). What is known of it is kept in
@@ -9,22 +9,40 @@
  *
  * The broker reads in order, so the answer to a packet behind the acknowledgements
  * tells that it read them. An UNSUBSCRIBE from a filter that was never subscribed
- * is such a packet, with no other effect; one is under way at a time.
+ * is such a packet, with no other effect; one is under way at a time. In a resumed
+ * session the first answer tells only that all redeliveries have come: they were
+ * acknowledged behind the question. The second one counts.
+ *
+ * Packet identifiers of what is confirmed may be given anew, and soon after a broker
+ * that crashed comes back. So what is confirmed is noted on the disk before anything
+ * is taken from a new connection: after a crash of ours, an old row must not be
+ * mistaken for a new message (intake_mqtt_connect).
+ *
+ * The same round trip tells when the broker has nothing left for us; MQTT has no
+ * mark for the end of what waited while we were away. What it has beyond its
+ * window of unacknowledged messages it sends as acknowledgements make room, before
+ * it reads what stands behind these. So if anything was left when it answered, a
+ * whole window of messages came in between. No message in between, or fewer than
+ * it is known to send without an acknowledgement: nothing was left that is older
+ * than the packet. That ends what is late, and is the lower bound for what will
+ * be late after the next disconnect. (A message that is stored is not lost to it;
+ * one that came in between must be stored before it counts.)
  *
  * The DUP flag is not in struct mosquitto_message. The line that libmosquitto logs
  * before it hands a message over has it; it is listened to only as long as
  * duplicates may come.
  */
+#include "clock.h"
 #include "intake_mqtt_private.h"
 #include "log.h"
 
 #include <string.h>
 
-/* Messages without an acknowledgement. Mosquitto does not hold to our Receive
- * Maximum for what it had queued while we were away, but to its own
- * max_inflight_messages, 1,000 as shipped. Packet identifiers are used again after
- * 65,535; the window must stay far below that. */
-enum { WINDOW_LEAST = 4096 };
+/* As many messages can be unacknowledged: packet identifiers have 16 bits. */
+enum { UNACKED_MOST = 65535 };
+
+/* How old that lower bound may grow while nothing happens. */
+enum { DRAINED_MOST_MS = 30000 };
 
 static const char sync_filter[] = "sluice/acknowledged";
 
@@ -46,7 +64,7 @@ struct remembering {
 };
 
 /* A message has a row for each route that it served, one behind the other. */
-static void remember(void *context, uint16_t packet_id, const char *topic, const void *payload,
+static void remember(void *context, int64_t id, uint16_t packet_id, const char *topic, const void *payload,
                      size_t payload_bytes)
 {
     struct remembering *last = context;
@@ -56,24 +74,34 @@ static void remember(void *context, uint16_t packet_id, const char *topic, const
     last->packet_id = packet_id;
     last->digest = digest;
     replay_received(last->mqtt->replay, packet_id, digest);
-    replay_committed(last->mqtt->replay);
+    replay_committed(last->mqtt->replay, id);
 }
 
 void intake_mqtt_replay_init(struct intake_mqtt *mqtt, size_t route_count)
 {
-    unsigned window = mqtt->commit_batch > WINDOW_LEAST ? mqtt->commit_batch : WINDOW_LEAST;
-    unsigned rows = window * (unsigned)route_count;
+    unsigned rows = UNACKED_MOST * (unsigned)route_count;
     struct remembering last = {.mqtt = mqtt};
-    mqtt->replay = replay_new(window);
+    mqtt->replay = replay_new();
+    queue_confirm(mqtt->queue, queue_last_id(mqtt->queue) - rows);
     if (queue_packets(mqtt->queue, rows, remember, &last) != 0)
         log_warning("the newest messages cannot be read: what the broker sends again may be stored twice");
-    queue_confirm(mqtt->queue, queue_last_id(mqtt->queue) - rows);
     mqtt->confirmed_id = queue_confirmed_id(mqtt->queue);
+    replay_confirmed(mqtt->replay, mqtt->confirmed_id);
+}
+
+void intake_mqtt_confirm(struct intake_mqtt *mqtt, int64_t id)
+{
+    mqtt->confirmed_id = id;
+    queue_confirm(mqtt->queue, id);
+    replay_confirmed(mqtt->replay, id);
 }
 
 void intake_mqtt_expect_replay(struct intake_mqtt *mqtt, bool session_present)
 {
     mqtt->sync_packet_id = 0;
+    mqtt->sync_counts = !session_present;
+    mqtt->most_unacked = 0;
+    mqtt->late = session_present;
     replay_connected(mqtt->replay, session_present);
     mosquitto_log_callback_set(mqtt->client, session_present ? on_log : NULL);
 }
@@ -94,15 +122,42 @@ bool intake_mqtt_is_duplicate(struct intake_mqtt *mqtt, const struct mosquitto_m
     return false;
 }
 
+void intake_mqtt_count(struct intake_mqtt *mqtt, const struct mosquitto_message *packet)
+{
+    mqtt->between++;
+    if (packet->qos > 0 && ++mqtt->unacked > mqtt->most_unacked)
+        mqtt->most_unacked = mqtt->unacked;
+}
+
+void intake_mqtt_committed(struct intake_mqtt *mqtt, bool well)
+{
+    if (well)
+        replay_committed(mqtt->replay, queue_last_id(mqtt->queue));
+    else
+        replay_discarded(mqtt->replay);
+    if (well && mqtt->drained_ms != 0) {
+        mqtt->last_drained_ms = mqtt->drained_ms;
+        queue_drained(mqtt->queue, mqtt->drained_ms);
+    }
+    mqtt->drained_ms = 0;
+    mqtt->unacked = 0;
+}
+
 void intake_mqtt_sync(struct intake_mqtt *mqtt)
 {
     int64_t last_id = queue_last_id(mqtt->queue);
-    if (mqtt->link != LINK_UP || mqtt->sync_packet_id != 0 || mqtt->confirmed_id >= last_id)
+    int64_t now_ms = clock_uptime_ms();
+    if (mqtt->link != LINK_UP || mqtt->sync_packet_id != 0)
         return;
-    if (mosquitto_unsubscribe(mqtt->client, &mqtt->sync_packet_id, sync_filter) == MOSQ_ERR_SUCCESS)
-        mqtt->sync_id = last_id;
-    else
+    if (mqtt->confirmed_id >= last_id && !mqtt->late && now_ms - mqtt->last_drained_ms < DRAINED_MOST_MS)
+        return;
+    if (mosquitto_unsubscribe(mqtt->client, &mqtt->sync_packet_id, sync_filter) != MOSQ_ERR_SUCCESS) {
         mqtt->sync_packet_id = 0;
+        return;
+    }
+    mqtt->sync_id = last_id;
+    mqtt->sync_ms = now_ms;
+    mqtt->between = 0;
 }
 
 bool intake_mqtt_synced(struct intake_mqtt *mqtt, int packet_id)
@@ -110,7 +165,12 @@ bool intake_mqtt_synced(struct intake_mqtt *mqtt, int packet_id)
     if (packet_id != mqtt->sync_packet_id)
         return false;
     mqtt->sync_packet_id = 0;
-    mqtt->confirmed_id = mqtt->sync_id;
-    queue_confirm(mqtt->queue, mqtt->confirmed_id);
+    if (mqtt->sync_counts)
+        intake_mqtt_confirm(mqtt, mqtt->sync_id);
+    mqtt->sync_counts = true;
+    if (mqtt->between == 0 || mqtt->between < mqtt->most_unacked) {
+        mqtt->late = false;
+        mqtt->drained_ms = mqtt->sync_ms;
+    }
     return true;
 }

@@ -19,12 +19,13 @@ struct message {
     const char *content_type; /* what the sender said */
     int packet_id;            /* mqtt; 0: none */
     int64_t uptime_ms;        /* time of receipt, CLOCK_BOOTTIME */
-    int64_t late_since_ms;    /* wall clock; 0: it did not wait at the broker */
+    bool late;                /* it waited at the broker while sluice was away */
     const void *payload;
     size_t payload_bytes;
     char key[48];            /* idempotency key */
     int64_t received_ms;     /* wall clock of the receipt, as well as it is known */
-    bool clock_synchronised; /* whether that time can be trusted */
+    int64_t late_since_ms;   /* and where it is late, of when it cannot have existed yet */
+    bool clock_synchronised; /* whether these times can be trusted */
     bool this_boot;          /* whether uptime_ms is of this boot: its age is certain */
     unsigned attempts;
 };

@@ -8,6 +8,7 @@
 struct metrics {
     uint64_t received; /* PUBLISH packets that were acknowledged or will be */
     uint64_t stored;   /* rows committed: one per message and route */
+    uint64_t dropped;  /* messages that came and were not stored (when_full), one per route */
     uint64_t unrouted; /* received, and no route wanted it */
     uint64_t retained; /* received, retained, and no route wants retained ones */
     uint64_t commits;  /* durable commits */

@@ -24,9 +24,11 @@
 struct queue;
 
 /* Opens or creates the database, brings its schema up to date, and starts a run.
- * The directory must exist. Errors, in *ret_why in words with what to do (freed
- * by the caller): -EBUSY another sluice has it; -EPROTONOSUPPORT the database
- * is from a newer sluice; -EBADMSG not a database; others as errno. */
+ * The directory must exist. A damaged database is set aside, and what can be read
+ * of it salvaged into a new one (queue_salvage.h). Errors, in *ret_why in words with
+ * what to do (freed by the caller): -EBUSY another sluice has it; -EPROTONOSUPPORT
+ * the database is from a newer sluice; -EEXIST it is another program's; others as
+ * errno. */
 int queue_open(const char *path, struct queue **ret, char **ret_why);
 /* Commits what is settled, makes a checkpoint, and closes. Takes NULL. */
 void queue_close(struct queue *queue);
@@ -53,6 +55,16 @@ void queue_limit(struct queue *queue, const struct config_queue *config);
  * "max_messages", "min_free", or "storage" while commits fail. Has hysteresis: once
  * full, it takes a few per cent of room before there is room again. */
 const char *queue_full(struct queue *queue);
+/* The same, but NULL where when_full says that messages are dropped instead, and that
+ * helps: whatever it returns, the edges read nothing more until it is NULL again. */
+const char *queue_hold(struct queue *queue);
+/* For people, to be freed: what is full ("max_size 1G"); how much is used of what
+ * may be. */
+char *queue_full_text(struct queue *queue);
+char *queue_room_text(struct queue *queue);
+/* Whether a commit failed, and no other succeeded since: queue_trial_commit is for
+ * finding out whether one would. */
+bool queue_fails(const struct queue *queue);
 /* In an open transaction: makes room for a message of so many bytes by dropping
  * the oldest that are not under way (when_full = drop-oldest), counts them.
  * -ENOSPC when there is nothing left to drop. */
@@ -60,6 +72,8 @@ int queue_make_room(struct queue *queue, size_t bytes);
 /* In an open transaction: counts a message that is not stored. The count is as durable
  * as the commit. reason is one word; route may be NULL. */
 int queue_count_dropped(struct queue *queue, const char *reason, const char *route, size_t bytes);
+/* How many messages limits dropped since it was opened. */
+uint64_t queue_dropped(const struct queue *queue);
 /* Under way to the backend, or not any more: no limit touches it meanwhile. */
 void queue_claim(struct queue *queue, int64_t id);
 void queue_unclaim(struct queue *queue, int64_t id);
@@ -73,6 +87,12 @@ void queue_upkeep(struct queue *queue, bool quiet);
 /* Whether it found or was told (SQLITE_CORRUPT) that the database is damaged: then it
  * must be closed and opened again, which salvages it. */
 bool queue_is_damaged(const struct queue *queue);
+/* Does that: what can be read is in a new database on return, what was settled and
+ * confirmed is still known, and a new run began. Takes as long as the database is
+ * large; progress (may be NULL) is called every now and then. On failure an empty
+ * database stands in, in which nothing can be stored, until a later try. */
+typedef void queue_progress_fn(void *context);
+int queue_reopen(struct queue *queue, queue_progress_fn *progress, void *context, char **ret_why);
 /* What goes wrong now, for the view `summary`: what is one word ("storage",
  * "full", "reader", "clock"), words say what is wrong and what to do; NULL: it is over. Written as
  * soon as that is possible; the same words again write nothing. */
@@ -80,9 +100,16 @@ void queue_trouble(struct queue *queue, const char *what, const char *words);
 
 /* ---- clock (queue_clock.c) ---- */
 
-/* The wall clock became synchronised, stopped being so, or stepped: repairs the
- * times of the runs of this boot. 0, -EBUSY: again later, -Exxx. */
+/* The wall clock may have become synchronised, or stepped: repairs the times of the
+ * runs of this boot, if so. 0, -EBUSY: again later, -Exxx. */
 int queue_clock_changed(struct queue *queue);
+/* Whether the times of what is received now can be trusted; then queue_now_ms is
+ * what the wall clock should show. Both hold when somebody sets it by hand. */
+bool queue_clock_is_right(const struct queue *queue);
+int64_t queue_now_ms(const struct queue *queue);
+/* At this uptime the sender had nothing left that was not stored: a lower bound
+ * of the time of messages that are late. */
+void queue_drained(struct queue *queue, int64_t uptime_ms);
 
 /* ---- reading ---- */
 
@@ -93,10 +120,10 @@ typedef void queue_visit_fn(void *context, int64_t id, const char *route, const 
 int queue_scan(struct queue *queue, int64_t after, int64_t up_to, int limit, queue_visit_fn *visit,
                void *context);
 
-/* In a visit: a copy of what is visited, in one piece of memory for the caller
- * to free(); NULL when its payload is long. */
+/* A copy of a message, in one piece of memory for the caller to free(); NULL when
+ * its payload is long. May be called in a visit, where it costs least. */
 struct queue_copy;
-struct queue_copy *queue_copy(struct queue *queue);
+struct queue_copy *queue_copy(struct queue *queue, int64_t id);
 /* The copied message, as queue_fetch would give it; the pointers are the copy's.
  * -ESTALE when its row may have changed since; then fetch it. */
 int queue_copied(struct queue *queue, const struct queue_copy *copy, struct message *ret);
@@ -115,11 +142,15 @@ void queue_release(struct queue *queue);
  * with queue_close leaves word of it to the next. */
 void queue_confirm(struct queue *queue, int64_t id);
 int64_t queue_confirmed_id(const struct queue *queue);
+/* Writes down, durably, what is confirmed; the commits do that only now and then.
+ * Before a broker may give packet identifiers anew that rows still have. 0, -EBUSY:
+ * again later, -Exxx. */
+int queue_note_confirmed(struct queue *queue);
 
-/* What the newest messages that came by MQTT were, oldest first, at most limit
- * of them; dead letters included. visit must not use the queue. */
-typedef void queue_packet_fn(void *context, uint16_t packet_id, const char *topic, const void *payload,
-                             size_t payload_bytes);
+/* Which messages came by MQTT and are not confirmed, oldest first, at most those of
+ * the last `limit` ids; dead letters included. visit must not use the queue. */
+typedef void queue_packet_fn(void *context, int64_t id, uint16_t packet_id, const char *topic,
+                             const void *payload, size_t payload_bytes);
 int queue_packets(struct queue *queue, unsigned limit, queue_packet_fn *visit, void *context);
 
 /* Delivered. Only remembers it; when the process dies before the delete was
@@ -130,7 +161,7 @@ void queue_settle(struct queue *queue, int64_t id);
 size_t queue_settled_count(const struct queue *queue);
 size_t queue_unconfirmed_count(const struct queue *queue);
 /* Whether this one is among either; may be asked in a visit. */
-bool queue_is_settled(const struct queue *queue, int64_t id);
+bool queue_is_settled(struct queue *queue, int64_t id);
 /* Deletes them in a transaction of their own that does not sync: all of them, or
  * the `most` oldest. The oldest lie close together; deleting only those touches
  * each page of the table once. */

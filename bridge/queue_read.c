@@ -14,9 +14,15 @@ int queue_scan(struct queue *queue, int64_t after, int64_t up_to, int limit, que
     sqlite3_bind_int64(statement, 2, up_to);
     sqlite3_bind_int(statement, 3, limit);
     int count = 0, code;
-    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
-        visit(context, sqlite3_column_int64(statement, 0), (const char *)sqlite3_column_text(statement, 2),
-              (const char *)sqlite3_column_text(statement, 3));
+    while ((code = db_step(statement, "itt")) == SQLITE_ROW) {
+        int64_t id = sqlite3_column_int64(statement, 0);
+        if (id <= after || id > up_to) { /* a page is in another's place */
+            code = SQLITE_CORRUPT;
+            break;
+        }
+        after = id;
+        visit(context, id, (const char *)sqlite3_column_text(statement, 1),
+              (const char *)sqlite3_column_text(statement, 2));
         count++;
     }
     int error = db_result(&queue->db, code, "read the queue");
@@ -31,7 +37,9 @@ static int read_run(struct queue *queue, int64_t id)
         return 0;
     sqlite3_stmt *row = queue->statements[Q_RUN];
     sqlite3_bind_int64(row, 1, id);
-    int code = sqlite3_step(row);
+    int code = db_step(row, "ttiiI");
+    if (code == SQLITE_DONE)
+        code = SQLITE_CORRUPT; /* a message has a run */
     if (code == SQLITE_ROW) {
         struct run *run = &queue->known_run;
         run->id = id;
@@ -39,10 +47,11 @@ static int read_run(struct queue *queue, int64_t id)
         run->this_boot = strcmp((const char *)sqlite3_column_text(row, 1), clock_boot_id()) == 0;
         run->epoch_ms = sqlite3_column_int64(row, 2);
         run->synchronised = sqlite3_column_int(row, 3) != 0;
+        run->away_since_ms = sqlite3_column_int64(row, 4);
     }
     int error = db_result(&queue->db, code, "read a run");
     sqlite3_reset(row);
-    return code == SQLITE_ROW ? 0 : error != 0 ? error : -ENOENT;
+    return error;
 }
 
 /* What the run says of a message. */
@@ -55,6 +64,9 @@ static int complete(struct queue *queue, int64_t run_id, struct message *message
     message->this_boot = run->this_boot;
     message->clock_synchronised = run->synchronised;
     message->received_ms = run->epoch_ms + message->uptime_ms;
+    if (message->late) /* schema/002_storage.sql; nothing known: 1970 is true as well */
+        message->late_since_ms =
+            message->late_since_ms > 0 ? run->epoch_ms + message->late_since_ms : run->away_since_ms;
     snprintf(message->key, sizeof message->key, "%s-%lld", run->token, (long long)message->id);
     return 0;
 }
@@ -71,6 +83,7 @@ static struct message read_row(sqlite3_stmt *row)
         .target = (const char *)sqlite3_column_text(row, 6),
         .content_type = (const char *)sqlite3_column_text(row, 7),
         .uptime_ms = sqlite3_column_int64(row, 8),
+        .late = sqlite3_column_type(row, 9) != SQLITE_NULL,
         .late_since_ms = sqlite3_column_int64(row, 9),
         .packet_id = sqlite3_column_int(row, 10),
         .attempts = (unsigned)sqlite3_column_int(row, 11),
@@ -83,7 +96,7 @@ int queue_fetch(struct queue *queue, int64_t id, struct message *ret)
 {
     sqlite3_stmt *statement = queue->statements[Q_FETCH];
     sqlite3_bind_int64(statement, 1, id);
-    int code = sqlite3_step(statement);
+    int code = db_step(statement, "iitttTTTiIIib");
     int error = db_result(&queue->db, code, "read a message");
     struct message message;
     if (code == SQLITE_ROW) {
@@ -112,6 +125,7 @@ enum { COPY_TEXTS = 6 };
 struct queue_copy {
     uint64_t edition;
     int64_t id, run, uptime_ms, late_since_ms;
+    bool late;
     uint32_t payload_bytes;
     uint16_t packet_id;
     uint16_t attempts;
@@ -126,11 +140,8 @@ static void list_texts(struct message *message, const char **texts[static COPY_T
     memcpy(texts, list, sizeof list);
 }
 
-struct queue_copy *queue_copy(struct queue *queue)
+static struct queue_copy *copy_row(const struct queue *queue, sqlite3_stmt *row)
 {
-    sqlite3_stmt *row = queue->statements[Q_SCAN];
-    if (sqlite3_column_type(row, 12) == SQLITE_NULL)
-        return NULL;
     struct message message = read_row(row);
     const char **texts[COPY_TEXTS];
     list_texts(&message, texts);
@@ -147,6 +158,7 @@ struct queue_copy *queue_copy(struct queue *queue)
                                 .run = sqlite3_column_int64(row, 1),
                                 .uptime_ms = message.uptime_ms,
                                 .late_since_ms = message.late_since_ms,
+                                .late = message.late,
                                 .payload_bytes = (uint32_t)message.payload_bytes,
                                 .packet_id = (uint16_t)message.packet_id,
                                 .attempts = (uint16_t)message.attempts};
@@ -162,6 +174,17 @@ struct queue_copy *queue_copy(struct queue *queue)
     return copy;
 }
 
+struct queue_copy *queue_copy(struct queue *queue, int64_t id)
+{
+    struct queue_copy *copy = NULL;
+    sqlite3_stmt *row = queue->statements[Q_COPY];
+    sqlite3_bind_int64(row, 1, id);
+    if (db_step(row, "iitttTTTiIIiB") == SQLITE_ROW && sqlite3_column_type(row, 12) != SQLITE_NULL)
+        copy = copy_row(queue, row);
+    sqlite3_reset(row); /* what went wrong shows again when it is fetched */
+    return copy;
+}
+
 int queue_copied(struct queue *queue, const struct queue_copy *copy, struct message *ret)
 {
     if (copy->edition != queue->edition)
@@ -169,6 +192,7 @@ int queue_copied(struct queue *queue, const struct queue_copy *copy, struct mess
     struct message message = {
         .id = copy->id,
         .uptime_ms = copy->uptime_ms,
+        .late = copy->late,
         .late_since_ms = copy->late_since_ms,
         .packet_id = copy->packet_id,
         .attempts = copy->attempts,
@@ -203,10 +227,11 @@ void queue_refresh(struct queue *queue)
 int queue_packets(struct queue *queue, unsigned limit, queue_packet_fn *visit, void *context)
 {
     sqlite3_stmt *statement = queue->statements[Q_PACKETS];
-    sqlite3_bind_int64(statement, 1, limit);
+    int64_t newest = queue->next_id - 1 - limit;
+    sqlite3_bind_int64(statement, 1, queue->confirmed > newest ? queue->confirmed : newest);
     int code;
-    while ((code = sqlite3_step(statement)) == SQLITE_ROW)
-        visit(context, (uint16_t)sqlite3_column_int(statement, 1),
+    while ((code = db_step(statement, "iitb")) == SQLITE_ROW)
+        visit(context, sqlite3_column_int64(statement, 0), (uint16_t)sqlite3_column_int(statement, 1),
               (const char *)sqlite3_column_text(statement, 2), sqlite3_column_blob(statement, 3),
               (size_t)sqlite3_column_bytes(statement, 3));
     int error = db_result(&queue->db, code, "read the newest messages");

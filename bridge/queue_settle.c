@@ -15,21 +15,33 @@ static void ids_add(struct ids *ids, int64_t id)
         ids->ids = xrealloc(ids->ids, ids->capacity * sizeof *ids->ids);
     }
     ids->ids[ids->count++] = id;
+    ids->sorted = ids->count == 1 || (ids->sorted && id > ids->highest);
     if (id > ids->highest)
         ids->highest = id;
 }
 
-static bool ids_have(const struct ids *ids, int64_t id)
+static int by_id(const void *a, const void *b)
 {
-    if (id > ids->highest) /* as usual: what is read lies ahead of what was delivered */
-        return false;
-    for (size_t i = 0; i < ids->count; i++)
-        if (ids->ids[i] == id)
-            return true;
-    return false;
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
 }
 
-bool queue_is_settled(const struct queue *queue, int64_t id)
+static void ids_sort(struct ids *ids)
+{
+    if (!ids->sorted && ids->count > 0)
+        qsort(ids->ids, ids->count, sizeof ids->ids[0], by_id);
+    ids->sorted = true;
+}
+
+static bool ids_have(struct ids *ids, int64_t id)
+{
+    if (ids->count == 0 || id > ids->highest) /* as usual: what is read lies ahead of what was delivered */
+        return false;
+    ids_sort(ids);
+    return bsearch(&id, ids->ids, ids->count, sizeof ids->ids[0], by_id) != NULL;
+}
+
+bool queue_is_settled(struct queue *queue, int64_t id)
 {
     return ids_have(&queue->settled, id) || ids_have(&queue->unconfirmed, id);
 }
@@ -55,6 +67,26 @@ void queue_confirm(struct queue *queue, int64_t id)
     queue->unconfirmed.count = kept;
 }
 
+int queue_write_confirmed(struct queue *queue, void *unused)
+{
+    (void)unused;
+    sqlite3_stmt *statement = queue->statements[Q_CONFIRMED];
+    sqlite3_bind_int64(statement, 1, queue->run);
+    sqlite3_bind_int64(statement, 2, queue->confirmed);
+    return db_run(&queue->db, statement, "note what is confirmed");
+}
+
+int queue_note_confirmed(struct queue *queue)
+{
+    int64_t confirmed = queue->confirmed;
+    if (confirmed == queue->confirmed_written)
+        return 0;
+    int error = queue_transaction(queue, DB_SYNC, queue_write_confirmed, NULL);
+    if (error == 0)
+        queue->confirmed_written = confirmed;
+    return error;
+}
+
 int64_t queue_confirmed_id(const struct queue *queue)
 {
     return queue->confirmed;
@@ -70,47 +102,62 @@ size_t queue_unconfirmed_count(const struct queue *queue)
     return queue->unconfirmed.count;
 }
 
-static int by_id(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 int queue_delete(struct queue *queue, int64_t first, int64_t last, const char *doing)
 {
+    int64_t split = queue_count_split(queue);
+    if (first <= split && split < last) {
+        int error = queue_delete(queue, first, split, doing);
+        return error != 0 ? error : queue_delete(queue, split + 1, last, doing);
+    }
     sqlite3_stmt *statement = queue->statements[Q_DELETE];
     sqlite3_bind_int64(statement, 1, first);
     sqlite3_bind_int64(statement, 2, last);
-    return db_run(&queue->db, statement, doing);
+    int error = db_run(&queue->db, statement, doing);
+    if (error == 0)
+        queue_count_deleted(queue, last, sqlite3_changes(queue->db.handle));
+    return error;
 }
 
 /* Neighbours go together. */
-int queue_delete_settled(struct queue *queue, void *unused)
+static int delete_all(struct queue *queue, struct ids *list)
 {
-    (void)unused;
-    const struct ids *settled = &queue->settled;
-    qsort(settled->ids, settled->count, sizeof settled->ids[0], by_id);
-    for (size_t i = 0, next; i < settled->count; i = next) {
-        for (next = i + 1; next < settled->count && settled->ids[next] == settled->ids[next - 1] + 1; next++)
+    ids_sort(list);
+    for (size_t i = 0, next; i < list->count; i = next) {
+        for (next = i + 1; next < list->count && list->ids[next] == list->ids[next - 1] + 1; next++)
             ;
-        int error = queue_delete(queue, settled->ids[i], settled->ids[next - 1], "delete what was delivered");
+        int error = queue_delete(queue, list->ids[i], list->ids[next - 1], "delete what was delivered");
         if (error != 0)
             return error;
     }
     return 0;
 }
 
+int queue_delete_settled(struct queue *queue, void *unused)
+{
+    (void)unused;
+    int error = delete_all(queue, &queue->settled);
+    return error != 0 ? error : queue_note_drained(queue, false);
+}
+
+/* Without the rows of the latter, a redelivery cannot be recognised after a crash;
+ * better that than to drop what was not delivered at all. */
+int queue_delete_delivered(struct queue *queue)
+{
+    int error = delete_all(queue, &queue->settled);
+    return error != 0 ? error : delete_all(queue, &queue->unconfirmed);
+}
+
 int queue_settle_commit(struct queue *queue, size_t most)
 {
     struct ids *settled = &queue->settled;
     size_t count = settled->count;
-    if (most < count) {
-        qsort(settled->ids, count, sizeof settled->ids[0], by_id);
+    ids_sort(settled);
+    if (most < count)
         settled->count = most;
-    }
     int error = queue_transaction(queue, DB_LAZY, queue_delete_settled, NULL);
     size_t gone = error == 0 ? settled->count : 0;
-    memmove(settled->ids, settled->ids + gone, (count - gone) * sizeof settled->ids[0]);
+    if (gone < count)
+        memmove(settled->ids, settled->ids + gone, (count - gone) * sizeof settled->ids[0]);
     settled->count = count - gone;
     return error;
 }

@@ -9,11 +9,19 @@
 
 #include <errno.h>
 
+/* So many ids are confirmed before that is written down, for each time costs a
+ * page. Far fewer than there are packet identifiers: a row that is found after a
+ * crash, and not known to be confirmed, must be the last one that had its own. */
+enum { CONFIRMED_MOST = 4096 };
+
 int queue_begin(struct queue *queue)
 {
-    queue->append_failed = false;
+    queue->append_error = 0;
     queue->appended = 0;
-    return db_begin(&queue->db, DB_SYNC);
+    int error = db_begin(&queue->db, DB_SYNC);
+    if (error != 0)
+        queue_transaction_ended(queue, DB_SYNC, false, error);
+    return error;
 }
 
 int queue_append(struct queue *queue, const struct message *message, int64_t *ret_id)
@@ -31,46 +39,59 @@ int queue_append(struct queue *queue, const struct message *message, int64_t *re
     queue_bind_text(statement, 9, message->content_type);
     if (message->packet_id != 0)
         sqlite3_bind_int(statement, 10, message->packet_id);
-    if (message->late_since_ms != 0)
-        sqlite3_bind_int64(statement, 11, message->late_since_ms);
+    if (message->late)
+        sqlite3_bind_int64(statement, 11, queue->clock.drained_ms);
     /* A zero-length blob needs a pointer that is not NULL. */
     sqlite3_bind_blob64(statement, 12, message->payload_bytes > 0 ? message->payload : "",
                         message->payload_bytes, SQLITE_STATIC);
     int error = db_run(&queue->db, statement, "store a message");
     sqlite3_clear_bindings(statement);
     if (error != 0) {
-        queue->append_failed = true;
+        queue->append_error = error;
         return error;
     }
     queue->appended++;
+    queue_limit_appended(queue, message->payload_bytes);
     *ret_id = id;
     return 0;
 }
 
 int queue_commit(struct queue *queue)
 {
-    if (queue->appended == 0 && !queue->append_failed) {
+    if (queue->appended == 0 && !queue->limits.counted && queue->append_error == 0) {
         queue_rollback(queue); /* nothing is worth a sync */
         return 0;
     }
-    int error = queue->append_failed ? -EIO : queue_delete_settled(queue, NULL);
+    int64_t confirmed = queue->confirmed;
+    bool note = confirmed - queue->confirmed_written >= CONFIRMED_MOST;
+    int error = queue->append_error != 0 ? queue->append_error : queue_delete_settled(queue, NULL);
+    if (error == 0 && note)
+        error = queue_write_confirmed(queue, NULL);
     if (error == 0 && fault_fails("queue.commit"))
         error = -EIO;
     if (error != 0) {
+        queue->append_error = error;
         queue_rollback(queue);
         return error;
     }
     error = db_commit(&queue->db);
-    if (error != 0)
-        return error;
-    queue->settled.count = 0;
-    queue->last_id = queue->next_id - 1;
-    return 0;
+    if (error == 0) {
+        queue->settled.count = 0;
+        if (note)
+            queue->confirmed_written = confirmed;
+        if (queue->limits.delivered_deleted)
+            queue->unconfirmed.count = 0;
+        queue->last_id = queue->next_id - 1;
+    }
+    queue_transaction_ended(queue, DB_SYNC, error == 0, error);
+    return error;
 }
 
 void queue_rollback(struct queue *queue)
 {
     db_rollback(&queue->db);
+    queue_transaction_ended(queue, DB_SYNC, false, queue->append_error);
+    queue->append_error = 0;
 }
 
 static int touch_run(struct queue *queue, void *unused)

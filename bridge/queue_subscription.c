@@ -12,7 +12,7 @@ int queue_subscriptions(struct queue *queue, queue_subscription_fn *visit, void 
 {
     sqlite3_stmt *row = queue->statements[Q_SUBSCRIPTIONS];
     int code;
-    while ((code = sqlite3_step(row)) == SQLITE_ROW) {
+    while ((code = db_step(row, "tiiIi")) == SQLITE_ROW) {
         struct subscription subscription = {
             .filter = (const char *)sqlite3_column_text(row, 0),
             .identifier = (uint32_t)sqlite3_column_int64(row, 1),

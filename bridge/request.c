@@ -1,6 +1,7 @@
 /* request.c - what is sent for a message. See request.h. */
 #include "request.h"
 #include "body.h"
+#include "clock.h"
 #include "redact.h"
 
 #include <errno.h>
@@ -43,11 +44,25 @@ static void add_topic(struct request *request, const char *topic)
         add_header(request, "Sluice-Topic", buf_text(&encoded));
 }
 
-static void add_age(struct request *request, int64_t age_ms)
+/* The date is sent also where it is wrong, marked: the order of messages, and what
+ * lies between them, can be told by it all the same. */
+static void add_times(struct request *request, const struct message *message, int64_t age_ms)
 {
-    char digits[24];
-    snprintf(digits, sizeof digits, "%lld", (long long)age_ms);
-    add_header(request, "Sluice-Age", digits);
+    char received[CLOCK_RFC3339_BYTES];
+    clock_format_rfc3339(message->received_ms, received);
+    add_header(request, "Sluice-Received", received);
+    if (age_ms >= 0) {
+        char digits[24];
+        snprintf(digits, sizeof digits, "%lld", (long long)age_ms);
+        add_header(request, "Sluice-Age", digits);
+    }
+    if (!message->clock_synchronised)
+        add_header(request, "Sluice-Clock", "unsynchronised");
+    if (message->late) {
+        char since[sizeof "since " + CLOCK_RFC3339_BYTES] = "since ";
+        clock_format_rfc3339(message->late_since_ms, since + strlen(since));
+        add_header(request, "Sluice-Late", since);
+    }
 }
 
 static int make_url(struct buf *url, const struct config_backend *backend, const struct config_route *route,
@@ -76,8 +91,8 @@ static const char *content_type(const struct config_route *route, const struct m
 }
 
 int request_make(struct request *request, const struct config_backend *backend,
-                 const struct config_route *route, const struct message *message, const char *received,
-                 int64_t age_ms, char **ret_why)
+                 const struct config_route *route, const struct message *message, int64_t age_ms,
+                 char **ret_why)
 {
     request->body = message->payload;
     request->body_bytes = message->payload_bytes;
@@ -95,9 +110,7 @@ int request_make(struct request *request, const struct config_backend *backend,
     add_header(request, "Content-Type", content_type(route, message));
     add_header(request, "Idempotency-Key", message->key);
     add_topic(request, message->topic);
-    add_header(request, "Sluice-Received", received);
-    if (age_ms >= 0)
-        add_age(request, age_ms);
+    add_times(request, message, age_ms);
     cleanup_free char *authorization = redact_authorization(backend);
     if (authorization)
         add_header(request, "Authorization", authorization);

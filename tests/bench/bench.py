@@ -7,6 +7,8 @@
             them from memory; HTTP/2 and HTTP/1.1
   memory    resident memory, idle and with a long queue
   latency   from the publication to the arrival at the backend
+  wear      fsyncs and bytes written, at some rates, with and without commit_delay
+  start     from the start to READY, and memory, with 1,000,000 messages queued
 
 Ratios are taken between runs that follow each other (sluice, bare, sluice, bare
 ...), and the median of them counts. CPU time stands beside them: it is what
@@ -21,6 +23,7 @@ import pathlib
 import re
 import shutil
 import signal
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -36,6 +39,9 @@ WINDOW = 1000
 INTAKE_COUNT = 60000
 DELIVERY_COUNT = 20000
 MEMORY_COUNT = 100000
+START_COUNT = 1000000
+WEAR_RUNS = ((1, 60), (100, 3000), (1000, 20000))  # messages a second, and how many
+WEAR_DELAYS = ("0s", "1s", "10s")
 PUBACK_BYTES = 4
 MB = 1000 * 1000
 
@@ -279,7 +285,89 @@ def latency(rig, table, _rounds):
         table.add("  p99", f"{p99:.2f} ms")
 
 
-MEASUREMENTS = {"intake": intake, "delivery": delivery, "memory": memory, "latency": latency}
+# -- wear
+
+WEAR = re.compile(r"stored (\d+), delivered (\d+), .*; (\d+) fsyncs, ([\d.]+) KB written")
+
+
+def wear_of(rig, state, rate, count, **queue):
+    """One run from start to stop: seconds, fsyncs and bytes, all messages delivered."""
+    sluice = rig.start_sluice("sluice", state, queue)
+    rig.wait_connected(sluice)
+    begin = time.monotonic()
+    if count:
+        rig.publish(count, BYTES, DEVICES, rate)
+    took_s = time.monotonic() - begin
+    wait_for("the queue to drain", lambda: queued(state) == 0, poll_s=0.25)
+    rig.stop(sluice)
+    stored, delivered, syncs, kilobytes = WEAR.findall(rig.log(sluice))[-1]
+    if (int(stored), int(delivered)) != (count, count):
+        raise WrongRun(f"{stored} messages were stored and {delivered} delivered instead of {count}")
+    return took_s, int(syncs), float(kilobytes) * 1000
+
+
+def wear(rig, table, _rounds):
+    """What a start and a stop take is taken off. Checkpoints are in it."""
+    rig.start_backend(True)
+    state = rig.dir / "wear"
+    wear_of(rig, state, 0, 0)  # makes the tables
+    _, start_syncs, start_bytes = wear_of(rig, state, 0, 0)
+    for rate, count in WEAR_RUNS:
+        for delay in WEAR_DELAYS:
+            took_s, syncs, written = wear_of(rig, state, rate, count, commit_delay=delay)
+            syncs, written = syncs - start_syncs, written - start_bytes
+            what = f"wear, {rate:,}/s, commit_delay = {delay}"
+            print(f"{what}: {count} messages in {took_s:.1f} s, {syncs} fsyncs, {written / 1000:.0f} KB", flush=True)
+            table.add(what, f"{syncs / took_s:.2f} fsyncs/s", f"{written / count:,.0f} bytes each")
+    rig.stop(rig.backend)
+
+
+# -- start
+
+def fill(state, count):
+    """Messages in a queue, as if their backend had been away for weeks."""
+    with contextlib.closing(sqlite3.connect(f"{state}/queue.db")) as database:
+        run, = database.execute("select max(id) from run").fetchone()
+        payload = b"{" + b"x" * (BYTES - 2) + b"}"
+        with database:
+            database.executemany(
+                "insert into message (run, route, topic, uptime_ms, packet_id, payload)"
+                " values (?, 'bench', 'bench/' || ?, ?, ?, ?)",
+                ((run, n % DEVICES, n, n % 60000 + 1, payload) for n in range(count)))
+
+
+def start_once(rig, state):
+    """Seconds until it is ready, and resident memory once that is steady."""
+    begin = time.monotonic()
+    sluice = rig.start_sluice("sluice", state)
+    while b"ready: queue" not in (rig.dir / "sluice.log").read_bytes():
+        rig.alive(sluice)
+        time.sleep(0.0005)
+    took_s = time.monotonic() - begin
+    rig.wait_connected(sluice)
+    resident = steady_memory(sluice.pid)
+    rig.stop(sluice)
+    return took_s, resident
+
+
+def start(rig, table, rounds):
+    empty, full = rig.dir / "start-empty", rig.dir / "start-full"
+    for state in (empty, full):
+        start_once(rig, state)  # makes the tables
+    fill(full, START_COUNT)
+    runs = {state: [start_once(rig, state) for _ in range(min(rounds, 3))] for state in (empty, full)}
+    if queued(full) != START_COUNT:
+        raise WrongRun(f"{queued(full)} messages are in the queue instead of {START_COUNT}")
+    seconds, resident = ([statistics.median(run[i] for run in runs[state]) for state in (empty, full)] for i in (0, 1))
+    table.add("start, with an empty queue", f"{1000 * seconds[0]:.0f} ms")
+    more_s = seconds[1] - seconds[0]
+    table.add(f"  with {START_COUNT:,} queued", f"{1000 * more_s:+.0f} ms", floor="< +1000 ms", ok=more_s < 1)
+    more = resident[1] - resident[0]
+    table.add("  resident memory then", f"{more:+.1f} MB", floor="<= +4 MB", ok=more <= 4)
+
+
+MEASUREMENTS = {"intake": intake, "delivery": delivery, "memory": memory, "latency": latency, "wear": wear,
+                "start": start}
 
 
 def main():

@@ -236,13 +236,16 @@ http {{
 
     # -- sluice
 
-    def start_sluice(self, name, state, **backend):
-        """sluice with its queue in `state`, and one route for the workload."""
+    def start_sluice(self, name, state, queue=None, **backend):
+        """sluice with its queue in `state`, and one route for the workload; with
+        settings of [queue] and [backend]."""
         state.mkdir(exist_ok=True)
         keys = {"url": self.url, "ca_file": self.certificate, **backend}
         conf = state / "sluice.conf"
         conf.write_text(f"[broker]\nhost = 127.0.0.1\nport = {self.mqtt_port}\nclient_id = {CLIENT_ID}\n"
-                        f"[queue]\npath = {state}/queue.db\n[backend bench]\n"
+                        f"[queue]\npath = {state}/queue.db\n"
+                        + "".join(f"{key} = {value}\n" for key, value in (queue or {}).items())
+                        + "[backend bench]\n"
                         + "".join(f"{key} = {value}\n" for key, value in keys.items())
                         + "[route bench]\ntopic = bench/#\npath = /collections/reading\n")
         return self.start(name, [self.sluice, "run", "-c", conf])

@@ -23,6 +23,14 @@ def pytest_runtest_makereport(item, call):
         item.failed_in_call = report.failed
 
 
+def pytest_terminal_summary(terminalreporter):
+    """The torture's tables, of the tests that passed as well."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, text in report.user_properties:
+            if name == "torture" and report.when == "call":
+                terminalreporter.write_line(f"{report.nodeid}\n{text}")
+
+
 @pytest.fixture(autouse=True)
 def _tidy(request, tmp_path):
     """What a passed test wrote is not kept."""

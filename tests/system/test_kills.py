@@ -5,6 +5,8 @@ import subprocess
 import sys
 import time
 
+from harness.tally import bodies_by_topic, keys_by_message
+
 MESSAGES, TOPICS, KILLS = 20000, 100, 20
 
 # A process of its own: the backend needs this one's interpreter.
@@ -36,18 +38,8 @@ def kill_and_start(sluice, chance, publisher):
     assert publisher.wait(60) == 0
 
 
-def sequences(requests):
-    """{topic: numbers in the order in which each came first}."""
-    found = {}
-    for request in requests:
-        found.setdefault(request.topic, {}).setdefault(request.body)
-    return {topic: list(bodies) for topic, bodies in found.items()}
-
-
 def report(requests):
-    by_message = {}
-    for request in requests:
-        by_message.setdefault((request.topic, request.body), set()).add(request.key)
+    by_message = keys_by_message(requests)
     again = sum(len(keys) - 1 for keys in by_message.values())
     same_key = len(requests) - sum(len(keys) for keys in by_message.values())
     print(f"{len(requests)} deliveries of {len(by_message)} messages: {same_key} repeated under the same key, "
@@ -71,7 +63,7 @@ def test_kills(make_sluice, mosquitto, backend):
     delivered = backend.delivered()
     assert report(delivered) == 0
     expected = [b'{"n": %d}' % n for n in range(MESSAGES // TOPICS)]
-    found = sequences(delivered)
+    found = bodies_by_topic(delivered)
     assert sorted(found) == sorted(f"garden/{n}/sensor" for n in range(TOPICS))
     wrong = {topic: bodies for topic, bodies in found.items() if bodies != expected}
     assert not wrong, f"missing or out of order: {list(wrong)}"

@@ -42,7 +42,8 @@ def assert_safe(request):
     assert PRINTABLE.fullmatch(request.headers.get("sluice-topic", ""))  # a long one is left out
     names = {name.lower() for name, _ in request.raw_headers}
     expected = {"content-type", "content-length", "idempotency-key", "sluice-topic", "sluice-received",
-                "sluice-age", "user-agent", "accept", "accept-encoding", "host"}  # fmt: skip
+                "sluice-age", "sluice-clock", "sluice-late", "user-agent", "accept", "accept-encoding",
+                "host"}  # fmt: skip
     assert {name for name in names if not name.startswith(":")} <= expected
 
 

@@ -32,8 +32,9 @@ static inline int make_place(void **state)
 
 static inline int remove_place(void **state)
 {
-    static const char *const names[] = {"queue.db", "queue.db-wal", "queue.db-shm", "queue.db-lock",
-                                        "clone.db", "clone.db-wal", "clone.db-shm", "clone.db-lock"};
+    static const char *const names[] = {"queue.db",      "queue.db-wal",     "queue.db-shm",
+                                        "queue.db-lock", "queue.db-reserve", "clone.db",
+                                        "clone.db-wal",  "clone.db-shm",     "clone.db-lock"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         cleanup_free char *name = xasprintf("%s/%s", place.dir, names[i]);
         unlink(name);

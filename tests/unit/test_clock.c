@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/timex.h>
 #include <time.h>
 
 static void the_clocks_agree_with_the_kernel(void **state)
@@ -14,19 +15,47 @@ static void the_clocks_agree_with_the_kernel(void **state)
     assert_in_range(time(NULL) - wall / 1000, 0, 60);
 }
 
-static void synchronised_can_be_asked(void **state)
+static void the_kernel_is_understood(void **state)
 {
-    bool answer = clock_synchronised();
-    assert_true(answer || !answer);
+    static const struct {
+        int result, status;
+        long maxerror_us;
+        enum clock_word word;
+    } cases[] = {
+        {TIME_OK, STA_PLL, 500, CLOCK_SYNCHRONISED},
+        {TIME_INS, STA_PLL | STA_INS, 500, CLOCK_SYNCHRONISED},   /* a leap second is near */
+        {TIME_ERROR, STA_UNSYNC, 16000000, CLOCK_UNSYNCHRONISED}, /* at boot, and after a step */
+        {TIME_ERROR, STA_UNSYNC, 40000, CLOCK_UNFLAGGED},         /* chrony without rtcsync */
+        {-1, 0, 0, CLOCK_DENIED},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_int_equal(clock_judge(cases[i].result, cases[i].status, cases[i].maxerror_us), cases[i].word);
+}
+
+static void the_epoch_is_what_both_clocks_say(void **state)
+{
+    struct clock_epoch epoch = clock_epoch();
+    assert_in_range(epoch.ms + clock_uptime_ms() - clock_wall_ms() + 1000, 0, 2000);
+    assert_int_equal(epoch.synchronised, clock_synchronised());
+    assert_int_equal(epoch.synchronised, clock_ask() == CLOCK_SYNCHRONISED || clock_ask() == CLOCK_UNFLAGGED);
+    assert_false(epoch.trusted);
+}
+
+/* The last of the tests: it cannot be taken back. */
+static void a_trusted_clock_is_right(void **state)
+{
+    clock_trust();
+    assert_true(clock_synchronised());
+    assert_true(clock_epoch().synchronised);
+    assert_true(clock_epoch().trusted);
 }
 
 static void the_boot_id_is_a_uuid_and_stays(void **state)
 {
     const char *id = clock_boot_id();
-    if (strcmp(id, "unknown")) {
-        assert_int_equal(strlen(id), 36);
+    assert_int_equal(strlen(id), 36);
+    if (strncmp(id, "unknown-", 8))
         assert_int_equal(strspn(id, "0123456789abcdef-"), 36);
-    }
     assert_ptr_equal(clock_boot_id(), id);
 }
 
@@ -101,11 +130,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_clocks_agree_with_the_kernel),
-        cmocka_unit_test(synchronised_can_be_asked),
+        cmocka_unit_test(the_kernel_is_understood),
+        cmocka_unit_test(the_epoch_is_what_both_clocks_say),
         cmocka_unit_test(the_boot_id_is_a_uuid_and_stays),
         cmocka_unit_test(times_are_written_as_rfc3339),
         cmocka_unit_test(all_three_forms_of_http_dates_are_read),
         cmocka_unit_test(what_is_no_http_date_is_refused),
+        cmocka_unit_test(a_trusted_clock_is_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "schema.h"
 
 #include <fcntl.h>
+#include <glob.h>
 #include <grp.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -58,27 +59,51 @@ static void a_newer_database_is_refused_and_left_alone(void **state)
     assert_answer("SELECT count(*) FROM run", "1");
 }
 
-static void a_file_that_is_no_database_is_refused_and_left_alone(void **state)
+/* The one that was set aside; its name is removed. */
+static void assert_set_aside(const void *data, size_t bytes)
+{
+    cleanup_free char *pattern = xasprintf("%s.damaged-*", place.path);
+    cleanup_free char *after = xcalloc(1, bytes + 1);
+    glob_t found;
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    assert_int_equal(found.gl_pathc, 1);
+    FILE *file = fopen(found.gl_pathv[0], "r");
+    assert_int_equal(fread(after, 1, bytes + 1, file), bytes);
+    fclose(file);
+    assert_memory_equal(after, data, bytes);
+    unlink(found.gl_pathv[0]);
+    globfree(&found);
+}
+
+static void a_file_that_is_no_database_is_set_aside(void **state)
 {
     char noise[8192];
     memset(noise, 'x', sizeof noise);
     put_file(place.path, noise, sizeof noise);
-    assert_refused(place.path, -EBADMSG, "move it away");
+    struct queue *queue = open_queue();
+    store_text(queue, "a", "1");
+    queue_close(queue);
+    assert_answer("SELECT count(*) FROM message", "1");
+    assert_set_aside(noise, sizeof noise);
+}
 
-    char after[sizeof noise + 1];
-    FILE *file = fopen(place.path, "r");
-    assert_int_equal(fread(after, 1, sizeof after, file), sizeof noise);
-    fclose(file);
-    assert_memory_equal(after, noise, sizeof noise);
+static void a_directory_in_the_way_is_an_error(void **state)
+{
+    assert_int_equal(mkdir(place.path, 0700), 0);
+    assert_refused(place.path, -EISDIR, "move it away");
+    assert_int_equal(rmdir(place.path), 0);
+    assert_int_equal(mkfifo(place.path, 0600), 0);
+    assert_refused(place.path, -EINVAL, "not a file");
 }
 
 static void a_database_of_another_program_is_refused(void **state)
 {
     sqlite3 *handle = look(SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
-    execute(handle, "CREATE TABLE bookmarks (url TEXT)");
+    execute(handle, "CREATE TABLE bookmarks (url TEXT); PRAGMA user_version = 2");
     sqlite3_close(handle);
-    assert_refused(place.path, -EBADMSG, "another program");
+    assert_refused(place.path, -EEXIST, "another program");
     assert_answer("SELECT name FROM sqlite_schema", "bookmarks");
+    assert_answer("PRAGMA journal_mode", "delete"); /* not even that was changed */
 }
 
 static void a_missing_directory_is_named(void **state)
@@ -232,7 +257,8 @@ int main(void)
         in_place(an_empty_file_becomes_a_database),
         in_place(a_database_without_tables_is_migrated),
         in_place(a_newer_database_is_refused_and_left_alone),
-        in_place(a_file_that_is_no_database_is_refused_and_left_alone),
+        in_place(a_file_that_is_no_database_is_set_aside),
+        in_place(a_directory_in_the_way_is_an_error),
         in_place(a_database_of_another_program_is_refused),
         in_place(a_missing_directory_is_named),
         in_place(two_at_once_are_refused),

@@ -15,7 +15,7 @@ static void what_was_stored_comes_back_byte_for_byte(void **state)
     in.target = "/api/x?user_key=secret";
     in.content_type = "text/plain";
     in.packet_id = 65535;
-    in.late_since_ms = 1234567890123;
+    in.late = true;
     struct queue *queue = open_queue();
     int64_t before_ms = clock_wall_ms();
     int64_t id = store(queue, &in);
@@ -31,7 +31,7 @@ static void what_was_stored_comes_back_byte_for_byte(void **state)
     assert_string_equal(out.content_type, in.content_type);
     assert_int_equal(out.packet_id, in.packet_id);
     assert_int_equal(out.uptime_ms, in.uptime_ms);
-    assert_int_equal(out.late_since_ms, in.late_since_ms);
+    assert_true(out.late);
     assert_int_equal(out.payload_bytes, sizeof bytes);
     assert_memory_equal(out.payload, bytes, sizeof bytes);
     assert_int_equal(out.attempts, 0);
@@ -54,7 +54,7 @@ static void what_is_absent_stays_absent(void **state)
     assert_null(out.target);
     assert_null(out.content_type);
     assert_int_equal(out.packet_id, 0);
-    assert_int_equal(out.late_since_ms, 0);
+    assert_false(out.late);
     queue_release(queue);
     assert_int_equal(queue_fetch(queue, id + 1, &out), -ENOENT);
     queue_close(queue);
@@ -276,7 +276,7 @@ static void a_scan_gives_ranges_in_order(void **state)
 static void copy_it(void *context, int64_t id, const char *route, const char *topic)
 {
     struct queue **queue = context;
-    struct queue_copy *copy = queue_copy(*queue);
+    struct queue_copy *copy = queue_copy(*queue, id);
     struct message message;
     if (id == 1) {
         assert_non_null(copy);
@@ -435,7 +435,7 @@ struct packets {
     char topics[8][8];
 };
 
-static void see_packet(void *context, uint16_t packet_id, const char *topic, const void *payload,
+static void see_packet(void *context, int64_t id, uint16_t packet_id, const char *topic, const void *payload,
                        size_t payload_bytes)
 {
     struct packets *packets = context;
@@ -465,6 +465,31 @@ static void the_newest_packets_are_known_after_a_restart(void **state)
     for (int i = 0; i < 3; i++)
         assert_int_equal(packets.ids[i], 102 + i);
     assert_string_equal(packets.topics[2], "e");
+    queue_close(queue);
+}
+
+/* Packet identifiers of what is confirmed may be given anew. */
+static void what_was_noted_as_confirmed_is_not_known_after_a_crash(void **state)
+{
+    struct queue *queue = open_queue();
+    store_text(queue, "a", "a");
+    store_text(queue, "b", "b");
+    queue_confirm(queue, 1);
+    assert_int_equal(queue_note_confirmed(queue), 0);
+    queue_confirm(queue, 2); /* not noted */
+    assert_answer("SELECT max(confirmed_id) FROM run", "1");
+    store_text(queue, "c", "c");
+    queue_close(queue);
+    sqlite3 *crash = look(SQLITE_OPEN_READWRITE); /* leaves it so */
+    execute(crash, "UPDATE run SET confirmed_id = 1");
+    sqlite3_close(crash);
+
+    queue = open_queue();
+    struct packets packets = {0};
+    assert_int_equal(queue_packets(queue, 100, see_packet, &packets), 0);
+    assert_int_equal(packets.count, 2);
+    assert_string_equal(packets.topics[0], "b");
+    assert_answer("SELECT confirmed_id FROM run ORDER BY id DESC LIMIT 1", "1"); /* the new run knows */
     queue_close(queue);
 }
 
@@ -610,6 +635,7 @@ int main(void)
         in_place(settled_rides_on_the_next_commit),
         in_place(settled_is_deleted_when_it_closes),
         in_place(the_newest_packets_are_known_after_a_restart),
+        in_place(what_was_noted_as_confirmed_is_not_known_after_a_crash),
         in_place(blame_is_noted_and_kept),
         in_place(the_buried_lie_among_the_dead_whole),
         in_place(subscriptions_keep_their_identifiers),

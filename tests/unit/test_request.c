@@ -25,7 +25,9 @@ static int setup(void **state)
     scene->message = (struct message){.topic = "garden/wino-1/sensor",
                                       .key = "5f0c8a4be19d7723-42",
                                       .payload = "{\"soil\": 512}",
-                                      .payload_bytes = 13};
+                                      .payload_bytes = 13,
+                                      .received_ms = INT64_C(1795368796123),
+                                      .clock_synchronised = true};
     *state = scene;
     return 0;
 }
@@ -42,8 +44,7 @@ static int teardown(void **state)
 
 static int make(struct scene *scene, int64_t age_ms, char **ret_why)
 {
-    return request_make(&scene->request, &scene->backend, &scene->route, &scene->message,
-                        "2026-11-22T17:33:16.123Z", age_ms, ret_why);
+    return request_make(&scene->request, &scene->backend, &scene->route, &scene->message, age_ms, ret_why);
 }
 
 /* The value of a header, or NULL. */
@@ -67,6 +68,8 @@ static void what_the_readme_shows(void **state)
     assert_string_equal(header(scene, "Sluice-Topic"), "garden/wino-1/sensor");
     assert_string_equal(header(scene, "Sluice-Received"), "2026-11-22T17:33:16.123Z");
     assert_string_equal(header(scene, "Sluice-Age"), "212");
+    assert_null(header(scene, "Sluice-Clock"));
+    assert_null(header(scene, "Sluice-Late"));
     assert_null(header(scene, "Authorization"));
     assert_ptr_equal(scene->request.body, scene->message.payload);
     assert_int_equal(scene->request.body_bytes, 13);
@@ -140,6 +143,31 @@ static void levels_that_cannot_be_used_are_told(void **state)
     }
 }
 
+/* A wrong date must not be taken for a right one, and the order must be kept. */
+static void a_time_that_is_not_certain_is_marked(void **state)
+{
+    struct scene *scene = *state;
+    char *why = NULL;
+    scene->message.clock_synchronised = false;
+    assert_int_equal(make(scene, 212, &why), 0);
+    assert_string_equal(header(scene, "Sluice-Clock"), "unsynchronised");
+    assert_string_equal(header(scene, "Sluice-Received"), "2026-11-22T17:33:16.123Z");
+    assert_string_equal(header(scene, "Sluice-Age"), "212");
+}
+
+static void what_waited_at_the_broker_says_since_when(void **state)
+{
+    struct scene *scene = *state;
+    char *why = NULL;
+    scene->message.late = true;
+    scene->message.late_since_ms = INT64_C(1795363260000);
+    assert_int_equal(make(scene, 212, &why), 0);
+    assert_string_equal(header(scene, "Sluice-Late"), "since 2026-11-22T16:01:00.000Z");
+    scene->message.late_since_ms = INT64_MIN; /* nonsense fits, too */
+    assert_int_equal(make(scene, 212, &why), 0);
+    assert_string_equal(header(scene, "Sluice-Late"), "since 0000-01-01T00:00:00.000Z");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -151,6 +179,8 @@ int main(void)
         TEST(what_is_not_known_or_too_long_is_left_out),
         TEST(the_route_decides_on_the_type_then_the_sender),
         TEST(levels_that_cannot_be_used_are_told),
+        TEST(a_time_that_is_not_certain_is_marked),
+        TEST(what_waited_at_the_broker_says_since_when),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

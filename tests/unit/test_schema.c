@@ -13,7 +13,7 @@ static void the_columns_of_the_views(void **state)
                   "id received died route topic reason last_status last_error attempts payload bytes target "
                   "idempotency_key");
     assert_answer("SELECT group_concat(name, ' ') FROM pragma_table_info('summary')",
-                  "route waiting oldest_waiting dead");
+                  "route waiting oldest_waiting dead dropped trouble");
 }
 
 /* What payload the view shows; `shown` must be good UTF-8 without controls. */
@@ -117,6 +117,28 @@ static void the_summary_counts_by_route(void **state)
     queue_close(queue);
 }
 
+static void the_summary_tells_what_was_dropped_and_what_is_wrong(void **state)
+{
+    struct queue *queue = open_queue();
+    store_text(queue, "a", "1");
+    assert_int_equal(queue_begin(queue), 0);
+    assert_int_equal(queue_count_dropped(queue, "max_age", "old", 10), 0);
+    assert_int_equal(queue_count_dropped(queue, "max_size", "old", 20), 0);
+    assert_int_equal(queue_count_dropped(queue, "max_size", "sensor", 5), 0);
+    assert_int_equal(queue_commit(queue), 0);
+    queue_trouble(queue, "reader", "sqlite3 (4711) keeps the log growing: end it");
+    queue_upkeep(queue, true);
+    assert_answer("SELECT route, waiting, dead, dropped, trouble FROM summary WHERE trouble IS NULL",
+                  "old|0|0|2|-\nsensor|1|0|1|-");
+    assert_answer("SELECT route, trouble LIKE 'reader, since ____-__-__ __:__:__: sqlite3 (4711) keeps%'"
+                  " FROM summary WHERE trouble IS NOT NULL",
+                  "-|1");
+    queue_trouble(queue, "reader", NULL);
+    queue_upkeep(queue, true);
+    assert_answer("SELECT count(*) FROM summary WHERE trouble IS NOT NULL", "0");
+    queue_close(queue);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +149,7 @@ int main(void)
         in_place(a_time_that_is_not_certain_is_marked),
         in_place(queries_in_targets_are_masked),
         in_place(the_summary_counts_by_route),
+        in_place(the_summary_tells_what_was_dropped_and_what_is_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

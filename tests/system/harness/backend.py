@@ -13,6 +13,7 @@ at `requests`. What `answer` may return:
     "reset"    HTTP/2: the stream is reset; HTTP/1.1: the connection is
 """
 import asyncio
+import contextlib
 import socket
 import ssl
 import struct
@@ -172,7 +173,7 @@ class Backend:
         server.close()
         await server.wait_closed()
         for writer in list(self._open):
-            writer.transport.abort()
+            _abort(writer)
         await asyncio.sleep(0)
 
     async def _end_tasks(self):
@@ -183,7 +184,7 @@ class Backend:
 
     async def _connected(self, reader, writer):
         if self._server is None:  # stopped during the handshake
-            writer.transport.abort()
+            _abort(writer)
             return
         self.connections += 1
         number = self.connections
@@ -200,7 +201,7 @@ class Backend:
         finally:
             self.open_connections -= 1
             self._open.discard(writer)
-            writer.transport.abort()
+            _abort(writer)
 
     def begin(self):
         self.in_flight += 1
@@ -222,18 +223,24 @@ class Backend:
             self._delivered_keys.add(request.key)
 
 
+def _abort(writer):
+    """Closes at once; asyncio of Python 3.11 cannot close what is closed."""
+    with contextlib.suppress(AttributeError):
+        writer.transport.abort()
+
+
 def _break(writer):
     """Closes with a reset, as a crash would."""
     sock = writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
+    _abort(writer)
 
 
 def _hang_up(writer):
     """Closes as servers do: with a TLS farewell, but without waiting for the client's,
     as asyncio alone would."""
     writer.close()
-    asyncio.get_running_loop().call_later(0.01, writer.transport.abort)
+    asyncio.get_running_loop().call_later(0.01, _abort, writer)
 
 
 class _Http1:

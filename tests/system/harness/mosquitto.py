@@ -102,6 +102,13 @@ class Mosquitto:
         end(self.process, signal.SIGKILL)
         self.process = None
 
+    def save(self):
+        """Has it write what it has to its disk, as it does every autosave_interval."""
+        database = self.dir / "mosquitto.db"
+        before = database.stat().st_ino if database.exists() else None
+        self.process.send_signal(signal.SIGUSR1)
+        wait_until(lambda: database.exists() and database.stat().st_ino != before, 10, "mosquitto to save")
+
     def restart(self):
         self.stop()
         self.start()

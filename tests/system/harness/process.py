@@ -19,6 +19,12 @@ def spawn(args, **more):
     return subprocess.Popen(args, preexec_fn=_die_with_parent, **more)
 
 
+def run_quietly(args):
+    """Whether a command succeeds; what it says is thrown away."""
+    nowhere = subprocess.DEVNULL
+    return subprocess.run(args, stdin=nowhere, stdout=nowhere, stderr=nowhere, check=False).returncode == 0
+
+
 def end(process, sig=signal.SIGTERM, timeout=10):
     """Ends a child (None is fine) and returns its exit status."""
     if process is None:

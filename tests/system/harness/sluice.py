@@ -95,7 +95,8 @@ class Sluice:
         self._reap()
         environment = {
             **os.environ,
-            "ASAN_OPTIONS": "exitcode=99:detect_leaks=1:detect_stack_use_after_return=1",
+            # Link order: a test may preload a library.
+            "ASAN_OPTIONS": "exitcode=99:detect_leaks=1:detect_stack_use_after_return=1:verify_asan_link_order=0",
             "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:exitcode=99",
             **(env or {}),
         }
