@@ -8,7 +8,7 @@
  * Rows that were delivered may be deleted only when the broker is known to have
  * read our acknowledgements, and in a queue that is full they may be all there is.
  * After a DISCONNECT the broker closes the connection: an orderly end tells that it
- * read everything before. libmosquitto closes its descriptor as soon as it wrote
+ * read everything before, unless it ends itself at that moment. libmosquitto closes its descriptor as soon as it wrote
  * the DISCONNECT; ours, a duplicate, sees the end.
  */
 #include "clock.h"
@@ -16,6 +16,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 
 enum {
@@ -51,9 +52,12 @@ static void tell_room(const struct intake_mqtt *mqtt)
 
 /* ---- the broker's goodbye ---- */
 
-static void confirm(struct intake_mqtt *mqtt)
+/* What was delivered may be deleted. It is no proof (a broker that dies says goodbye
+ * in the same way), so what may come again is not forgotten: the next connection
+ * tells. */
+static void let_go(struct intake_mqtt *mqtt)
 {
-    intake_mqtt_confirm(mqtt, queue_last_id(mqtt->queue));
+    queue_confirm(mqtt->queue, queue_last_id(mqtt->queue));
 }
 
 /* What it still sends is not acknowledged, and comes again. */
@@ -71,7 +75,7 @@ static void on_goodbye(uv_poll_t *poll, int status, int events)
     if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR)))
         return;
     if (got == 0)
-        confirm(mqtt);
+        let_go(mqtt);
     intake_mqtt_unwatch(mqtt);
 }
 
@@ -83,8 +87,9 @@ static void do_without_goodbye(struct intake_mqtt *mqtt)
     if (clock_uptime_ms() - mqtt->since_ms < GOODBYE_MOST_MS)
         return;
     intake_mqtt_unwatch(mqtt);
-    if (queue_unconfirmed_count(mqtt->queue) > 0)
-        confirm(mqtt);
+    const char *full = queue_hold(mqtt->queue);
+    if (queue_unconfirmed_count(mqtt->queue) > 0 && full && strcmp(full, "storage") != 0)
+        let_go(mqtt);
 }
 
 /* ---- holding ---- */

@@ -56,7 +56,7 @@ class Rig:
         self.mood = self.backend.answer = Mood()
         garden = {"url": self.backend.url, "ca_file": self.backend.ca_file, "timeout": "1s", "max_attempts": 1000}
         self.sluice = Sluice(directory / "sluice", self.line.port, backends={"garden": garden},
-                             queue={"path": self.disk.dir / "queue.db"})  # fmt: skip
+                             queue={"path": self.disk.dir / "queue.db", "min_free": 0})  # fmt: skip
         self._numbers = collections.Counter()
         self._made = 0
         self._fault = None  # what sluice is to die of

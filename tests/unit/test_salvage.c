@@ -430,6 +430,18 @@ static void a_file_cut_off_anywhere_keeps_what_is_left(void **state)
 
 /* ---- tests: rows ---- */
 
+/* A page from before it was set aside may count too, when nothing tells its age. */
+static void a_message_is_in_one_table(void **state)
+{
+    put_template();
+    sqlite3 *handle = look(SQLITE_OPEN_READWRITE);
+    execute(handle, "INSERT INTO message SELECT id, run, route, topic, uptime_ms, source, method, target,"
+                    " content_type, packet_id, late_since_ms, 0, NULL, NULL, payload FROM dead_letter");
+    sqlite3_close(handle);
+    salvage();
+    assert_int_equal(lost_rows(), 0);
+}
+
 /* An id is changed: the message would go out under another's key. */
 static void a_row_out_of_order_is_not_believed(void **state)
 {
@@ -839,7 +851,8 @@ static void a_small_database_is_checked_after_a_crash(void **state)
     int leaf = 0;
     sqlite3 *handle = look(SQLITE_OPEN_READONLY);
     cleanup_free char *page =
-        ask_with(handle, "SELECT pageno FROM dbstat WHERE name = 'message' AND pagetype = 'leaf' LIMIT 1");
+        ask_with(handle, "SELECT pageno FROM dbstat WHERE name = 'message' AND pagetype = 'leaf'"
+                         " ORDER BY pageno LIMIT 1 OFFSET 2");
     sqlite3_close(handle);
     leaf = (int)strtol(page, NULL, 10);
     assert_true(leaf > 2);
@@ -865,6 +878,7 @@ int main(void)
         in_fast_place(a_page_in_anothers_place_costs_its_rows_only),
         in_fast_place(two_pages_of_the_structure_cost_nothing),
         in_fast_place(a_file_cut_off_anywhere_keeps_what_is_left),
+        in_fast_place(a_message_is_in_one_table),
         in_fast_place(a_row_out_of_order_is_not_believed),
         in_fast_place(lost_run_rows_are_known_by_their_index),
         in_fast_place(messages_of_a_lost_run_get_new_keys),
