@@ -218,7 +218,7 @@ static void for_each_fault(scenario_fn *scenario, const struct start *start, uns
 
 /* Under AddressSanitizer forks are slow; what it finds, it finds all the same. */
 #ifdef __SANITIZE_ADDRESS__
-enum { STEP = 3 };
+enum { STEP = 9 };
 #else
 enum { STEP = 1 };
 #endif
