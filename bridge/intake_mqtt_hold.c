@@ -22,6 +22,7 @@
 enum {
     LOOK_MS = 1000,         /* whether there is room again */
     GOODBYE_MOST_MS = 5000, /* for the broker to close the connection */
+    FAILED_MOST_MS = 15000, /* where it was not asked to, for the storage failed */
     TELL_MS = 60 * 1000,    /* a queue that is full again and again is told of at most so often */
 };
 
@@ -84,11 +85,12 @@ static void on_goodbye(uv_poll_t *poll, int status, int events)
  * for a new one. */
 static void do_without_goodbye(struct intake_mqtt *mqtt)
 {
-    if (clock_uptime_ms() - mqtt->since_ms < GOODBYE_MOST_MS)
+    const char *full = queue_hold(mqtt->queue);
+    bool failed = full && strcmp(full, "storage") == 0;
+    if (clock_uptime_ms() - mqtt->since_ms < (failed ? FAILED_MOST_MS : GOODBYE_MOST_MS))
         return;
     intake_mqtt_unwatch(mqtt);
-    const char *full = queue_hold(mqtt->queue);
-    if (queue_unconfirmed_count(mqtt->queue) > 0 && full && strcmp(full, "storage") != 0)
+    if (queue_unconfirmed_count(mqtt->queue) > 0)
         let_go(mqtt);
 }
 
