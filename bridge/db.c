@@ -141,7 +141,7 @@ static int set_sync(struct db *db, enum db_sync sync)
     return error;
 }
 
-enum { BLOCK = 65536, CHECKPOINT_PAGES = 1000 };
+enum { BLOCK = 65536, CHECKPOINT_PAGES = 1000, CHECKPOINT_RETRY_MS = 60 * 1000 };
 
 /* A sync that fails is told once: Linux then takes the pages for clean, they read
  * back, and no later sync writes them. So after a failure the whole write-ahead
@@ -176,11 +176,17 @@ static int rewrite_wal(struct db *db)
 
 int db_checkpoint(struct db *db, int mode)
 {
-    if (db->wal_unsure)
+    if (db->wal_unsure || clock_uptime_ms() < db->no_checkpoint_until_ms)
         return SQLITE_OK;
     int code = sqlite3_wal_checkpoint_v2(db->handle, NULL, mode, NULL, NULL);
-    if (code != SQLITE_OK && code != SQLITE_BUSY && code != SQLITE_LOCKED)
+    int error = db_result(db, code, "make a checkpoint");
+    if (error == -EBUSY)
+        return code;
+    db->checkpoint_error = error;
+    if (error != 0) { /* the log would be written again with each try */
         db->wal_unsure = true;
+        db->no_checkpoint_until_ms = clock_uptime_ms() + CHECKPOINT_RETRY_MS;
+    }
     return code;
 }
 

@@ -102,6 +102,8 @@ void intake_mqtt_expect_replay(struct intake_mqtt *mqtt, bool session_present)
     mqtt->sync_counts = !session_present;
     mqtt->most_unacked = 0;
     mqtt->late = session_present;
+    if (!session_present) /* nothing of old will come again */
+        intake_mqtt_confirm(mqtt, queue_last_id(mqtt->queue));
     replay_connected(mqtt->replay, session_present);
     mosquitto_log_callback_set(mqtt->client, session_present ? on_log : NULL);
 }

@@ -48,6 +48,8 @@ const char *const queue_statement_sql[Q_STATEMENTS] = {
         " packet_id, late_since_ms, ?2, ?3, ?4, ?5, ?6, payload FROM message WHERE id = ?1",
     [Q_TOUCH_RUN] =
         "UPDATE run SET token = token WHERE id = ?1",
+    [Q_OLDEST_ID] =
+        "SELECT id FROM message WHERE id > 0 ORDER BY id LIMIT 1",
     [Q_CONFIRMED] =
         "UPDATE run SET confirmed_id = ?2 WHERE id = ?1",
     [Q_NOTE_DRAINED] =
@@ -145,12 +147,13 @@ static int query_number(struct queue *queue, const char *sql, int64_t *ret)
  * dead letters alike, so what is oldest and what is newest there tells which runs
  * may be needed, without a look at the rows between: those before and those behind
  * are not. Of the runs between some stay needlessly, but only some in which a
- * message was stored; starts that come to nothing leave no row for ever. */
+ * message was stored; starts that come to nothing leave no row for ever. Those that
+ * a salvage made up for rows that had lost theirs are out of that order. */
 static const char *const prune_runs_sql[] = {
-    "DELETE FROM run WHERE id < min("
+    "DELETE FROM run WHERE boot_id <> 'lost' AND id < min("
     "coalesce((SELECT run FROM message WHERE id = (SELECT min(id) FROM message)), ?1),"
     " coalesce((SELECT run FROM dead_letter WHERE id = (SELECT min(id) FROM dead_letter)), ?1))",
-    "DELETE FROM run WHERE id < ?1 AND id > max("
+    "DELETE FROM run WHERE boot_id <> 'lost' AND id < ?1 AND id > max("
     "coalesce((SELECT run FROM message WHERE id = (SELECT max(id) FROM message)), 0),"
     " coalesce((SELECT run FROM dead_letter WHERE id = (SELECT max(id) FROM dead_letter)), 0))",
 };
@@ -175,7 +178,10 @@ static int start_run(struct queue *queue, void *unused)
     int64_t highest = 0, confirmed = 0;
     int error = query_number(queue, "SELECT confirmed_id FROM run ORDER BY id DESC LIMIT 1", &confirmed);
     if (error == 0)
-        error = query_number(queue, "SELECT max(id) FROM message", &highest);
+        error = query_number(queue,
+                             "SELECT max(coalesce((SELECT max(id) FROM message), 0),"
+                             " coalesce((SELECT max(id) FROM dead_letter), 0))",
+                             &highest);
     if (error != 0)
         return error;
     queue->confirmed = confirmed < highest ? confirmed : highest; /* ids start again when it is empty */

@@ -121,7 +121,7 @@ int queue_scan(struct queue *queue, int64_t after, int64_t up_to, int limit, que
                void *context);
 
 /* A copy of a message, in one piece of memory for the caller to free(); NULL when
- * its payload is long. May be called in a visit, where it costs least. */
+ * it is long. May be called in a visit, where it costs least. */
 struct queue_copy;
 struct queue_copy *queue_copy(struct queue *queue, int64_t id);
 /* The copied message, as queue_fetch would give it; the pointers are the copy's.

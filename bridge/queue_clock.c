@@ -97,10 +97,11 @@ static int insert_run(struct queue *queue, struct run_clock *run)
         return -EIO;
     char token_hex[17];
     snprintf(token_hex, sizeof token_hex, "%016llx", (unsigned long long)token);
-    sqlite3_stmt *insert = db_prepare(
-        &queue->db, "INSERT INTO run (id, token, boot_id, epoch_ms, synchronised, drained_ms, away_since_ms)"
-                    " VALUES ((SELECT coalesce(max(id), 0) + 1 FROM run), ?1, ?2, ?3, ?4,"
-                    " nullif(?5, 0), nullif(?6, 0))");
+    sqlite3_stmt *insert =
+        db_prepare(&queue->db, "INSERT INTO run (id, token, boot_id, epoch_ms, synchronised, drained_ms, "
+                               "away_since_ms, confirmed_id)"
+                               " VALUES ((SELECT coalesce(max(id), 0) + 1 FROM run), ?1, ?2, ?3, ?4,"
+                               " nullif(?5, 0), nullif(?6, 0), ?7)");
     if (!insert)
         return -EIO;
     queue_bind_text(insert, 1, token_hex);
@@ -109,6 +110,7 @@ static int insert_run(struct queue *queue, struct run_clock *run)
     sqlite3_bind_int(insert, 4, run->epoch.synchronised);
     sqlite3_bind_int64(insert, 5, run->drained_ms);
     sqlite3_bind_int64(insert, 6, run->away_since_ms);
+    sqlite3_bind_int64(insert, 7, queue->confirmed);
     int error = db_run(&queue->db, insert, "start a run");
     sqlite3_finalize(insert);
     run->run = sqlite3_last_insert_rowid(queue->db.handle);
@@ -178,6 +180,7 @@ int queue_clock_set(struct queue *queue, const struct clock_epoch *now)
     queue->run = change.next.run;
     queue->known_run.id = 0;
     queue->edition++;
+    queue->limits.age_cursor = 0; /* ages may be known now */
     log_notice(repairs
                    ? "clock: synchronised; the times of what was received since boot are repaired, by %+.3f s"
                    : "clock: stepped by %+.3f s; what was received before keeps its time",

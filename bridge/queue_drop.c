@@ -275,9 +275,12 @@ static int drop_surplus(struct queue *queue, void *unused)
 {
     (void)unused;
     enum queue_reason reason;
+    int error = queue_delete_delivered(queue); /* they make room too */
+    if (error != 0)
+        return error;
     for (int rows = 0; rows < STEP_ROWS && (reason = exceeded(queue)) != REASONS; rows++) {
         size_t bytes;
-        int error = drop_message(queue, reason, &bytes);
+        error = drop_message(queue, reason, &bytes);
         if (error != 0)
             return error == -ENOENT ? 0 : error;
     }
@@ -290,7 +293,10 @@ int queue_drop_step(struct queue *queue)
     int error = limits->max_age_ms > 0 ? queue_expire(queue) : 0;
     if (error != 0 || limits->when_full != CONFIG_FULL_DROP_OLDEST || exceeded(queue) == REASONS)
         return error;
-    return queue_transaction(queue, DB_LAZY, drop_surplus, NULL);
+    error = queue_transaction(queue, DB_LAZY, drop_surplus, NULL);
+    if (error == 0)
+        queue->settled.count = queue->unconfirmed.count = 0;
+    return error;
 }
 
 /* ---- telling ---- */

@@ -20,6 +20,7 @@ enum queue_statement {
     Q_BURY,
     Q_TOUCH_RUN,
     Q_CONFIRMED,
+    Q_OLDEST_ID,
     Q_NOTE_DRAINED,
     Q_SUBSCRIPTIONS,
     Q_SUBSCRIPTION_ADD,
@@ -164,6 +165,7 @@ struct queue {
     uint64_t edition;          /* changes when stored rows do, other than by delivery: copies are stale */
     int append_error;          /* of the open transaction, which must be rolled back then */
     int64_t confirmed;         /* ids up to here will not be sent to us again */
+    int64_t note_confirmed_ms; /* uptime; not before */
     int64_t confirmed_written; /* as the row of this run has it */
     struct ids settled;        /* delivered, to be deleted */
     struct ids unconfirmed;    /* delivered, to be deleted once they are confirmed */

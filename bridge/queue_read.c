@@ -120,7 +120,7 @@ void queue_release(struct queue *queue)
 
 /* ---- copies ---- */
 
-enum { COPY_TEXTS = 6 };
+enum { COPY_TEXTS = 6, COPY_MOST_BYTES = 1024 };
 
 struct queue_copy {
     uint64_t edition;
@@ -148,10 +148,10 @@ static struct queue_copy *copy_row(const struct queue *queue, sqlite3_stmt *row)
     size_t text_bytes[COPY_TEXTS], bytes = message.payload_bytes;
     for (int i = 0; i < COPY_TEXTS; i++) {
         text_bytes[i] = *texts[i] ? strlen(*texts[i]) + 1 : 0;
-        if (text_bytes[i] > UINT16_MAX)
-            return NULL;
         bytes += text_bytes[i];
     }
+    if (bytes > COPY_MOST_BYTES)
+        return NULL;
     struct queue_copy *copy = xcalloc(1, sizeof *copy + bytes);
     *copy = (struct queue_copy){.edition = queue->edition,
                                 .id = message.id,

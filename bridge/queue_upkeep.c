@@ -25,6 +25,7 @@ enum {
     SLACK_BYTES = 4 * 1024 * 1024, /* free pages that are kept */
     QUIET_PAGES = 256,             /* given back in a step, when little goes on */
     BUSY_PAGES = 64,               /* and otherwise */
+    CONFIRMED_EVERY_MS = 10000,
 };
 
 /* ---- storage that fails ---- */
@@ -80,6 +81,10 @@ static void tell_trouble(struct queue *queue)
         words =
             xasprintf("%s cannot be written (%s): messages wait at the broker, what is stored is delivered",
                       queue->path, strerror(-storage->error));
+    else if (queue->db.checkpoint_error != 0)
+        words = xasprintf("%s cannot be written (%s): what is stored is safe in the write-ahead log, which "
+                          "grows; look at the disk",
+                          queue->path, strerror(-queue->db.checkpoint_error));
     queue_trouble(queue, "storage", words);
     queue_limit_trouble(queue);
 }
@@ -148,6 +153,28 @@ static int give_back(struct queue *queue, bool quiet)
     return error;
 }
 
+/* ---- what is confirmed ---- */
+
+/* Where rows wait that were confirmed, for their backend is away, it is noted now
+ * and then: after a crash they must not be taken for what may come again. */
+static int note_confirmed(struct queue *queue, int64_t now_ms)
+{
+    if (queue->confirmed == queue->confirmed_written || now_ms < queue->note_confirmed_ms)
+        return 0;
+    sqlite3_stmt *statement = queue->statements[Q_OLDEST_ID];
+    int code = sqlite3_step(statement);
+    int64_t oldest = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : INT64_MAX;
+    sqlite3_reset(statement);
+    if (oldest > queue->confirmed || queue_is_settled(queue, oldest))
+        return 0;
+    queue->note_confirmed_ms = now_ms + CONFIRMED_EVERY_MS;
+    int64_t confirmed = queue->confirmed;
+    int error = queue_transaction(queue, DB_LAZY, queue_write_confirmed, NULL);
+    if (error == 0)
+        queue->confirmed_written = confirmed;
+    return error;
+}
+
 /* ---- once a second ---- */
 
 void queue_upkeep(struct queue *queue, bool quiet)
@@ -167,6 +194,8 @@ void queue_upkeep(struct queue *queue, bool quiet)
         error = queue_trouble_write(queue);
     if (error == 0)
         error = make_reserve(queue);
+    if (error == 0)
+        error = note_confirmed(queue, now_ms);
     if (error != 0 && error != -EBUSY)
         storage->try_again_ms = now_ms + STORAGE_RETRY_MS;
 }
