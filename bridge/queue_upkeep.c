@@ -156,7 +156,9 @@ static int give_back(struct queue *queue, bool quiet)
 /* ---- what is confirmed ---- */
 
 /* Where rows wait that were confirmed, for their backend is away, it is noted now
- * and then: after a crash they must not be taken for what may come again. */
+ * and then: after a crash they must not be taken for what may come again. (Left open:
+ * broker and sluice both die before it is noted, the broker gives their identifiers
+ * to equal readings, and sluice dies once more before it stored those.) */
 static int note_confirmed(struct queue *queue, int64_t now_ms)
 {
     if (queue->confirmed == queue->confirmed_written || now_ms < queue->note_confirmed_ms)

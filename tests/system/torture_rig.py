@@ -245,6 +245,13 @@ class Rig:
         if not self.wait(lambda: self.sluice.sql(query, LAST, message.payload), timeout):
             self.complain(f"not everything was stored within {timeout} s")
 
+    def settle_on_disk(self, timeout=20):
+        """Waits until sluice has noted that the broker knows of all that waits: it does
+        that about once in ten seconds, and a second after the last message."""
+        query = "select 1 where (select max(confirmed_id) from run) >= (select max(id) from message)"
+        if not self.wait(lambda: self.sluice.sql(query), timeout):
+            self.complain(f"what is confirmed was not noted within {timeout} s")
+
     def finish(self):
         """Everything has to go its way, and sluice to stop in order."""
         if self._deaths < DEATHS_MOST:

@@ -361,6 +361,8 @@ class CrashQuietBroker:
             rig.line.mute()
         self._publish(rig)
         rig.settle_in_queue() if self.and_then in ("dies", "unread") else rig.settle()
+        if self.and_then == "dies":
+            rig.settle_on_disk()
         rig.broker.kill()
         self._prepare(rig)
         rig.broker.start()
