@@ -176,17 +176,17 @@ static int rewrite_wal(struct db *db)
 
 int db_checkpoint(struct db *db, int mode)
 {
-    if (db->wal_unsure || clock_uptime_ms() < db->no_checkpoint_until_ms)
+    if (db->wal_unsure)
         return SQLITE_OK;
     int code = sqlite3_wal_checkpoint_v2(db->handle, NULL, mode, NULL, NULL);
     int error = db_result(db, code, "make a checkpoint");
     if (error == -EBUSY)
         return code;
     db->checkpoint_error = error;
-    if (error != 0) { /* the log would be written again with each try */
-        db->wal_unsure = true;
+    if (error != 0)
         db->no_checkpoint_until_ms = clock_uptime_ms() + CHECKPOINT_RETRY_MS;
-    }
+    if (error != 0 && error != -ENOSPC) /* which does not come from a sync */
+        db->wal_unsure = true;
     return code;
 }
 
@@ -195,8 +195,9 @@ static int checkpoint_when_due(void *context, sqlite3 *handle, const char *name,
 {
     (void)handle;
     (void)name;
-    if (pages >= CHECKPOINT_PAGES)
-        db_checkpoint(context, SQLITE_CHECKPOINT_PASSIVE);
+    struct db *db = context; /* with each try that fails the log may have to be written again */
+    if (pages >= CHECKPOINT_PAGES && clock_uptime_ms() >= db->no_checkpoint_until_ms)
+        db_checkpoint(db, SQLITE_CHECKPOINT_PASSIVE);
     return SQLITE_OK;
 }
 

@@ -20,7 +20,7 @@ struct db {
     enum db_sync sync;              /* as set now */
     bool damaged;                   /* SQLite said so, at any time since it was opened */
     int checkpoint_error;           /* of the last checkpoint, -Exxx */
-    int64_t no_checkpoint_until_ms; /* uptime; after one that failed */
+    int64_t no_checkpoint_until_ms; /* uptime; none of the hook's own after one that failed */
     bool wal_unsure;                /* a sync may have failed: the disk may lack what reads back */
     int64_t told_ms[DB_CODES];      /* uptime when the log last had a failure with this code; 0: never */
 };
