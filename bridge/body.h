@@ -1,8 +1,12 @@
-/* body.h - what a payload is. Pure; cJSON validates. */
+/* body.h - what a payload is, and what is made of it. Pure; cJSON validates,
+ * bytes are spliced: no member changes its place, no number its spelling. */
 #ifndef SLUICE_BODY_H
 #define SLUICE_BODY_H
 
 #include "base.h"
+#include "buf.h"
+#include "fields.h"
+#include "message.h"
 #include <stdbool.h>
 
 /* "application/json" where the whole payload is one JSON text in valid UTF-8
@@ -14,5 +18,32 @@ const char *body_content_type(const void *payload, size_t bytes);
 /* Whether the bytes are well-formed UTF-8 (RFC 3629: no overlong forms, no
  * surrogates, nothing above U+10FFFF). */
 bool body_is_utf8(const void *payload, size_t bytes);
+
+/* How a body is to be made; facts->measured_ago_ms is found here. */
+struct body_plan {
+    const struct fields *add; /* or NULL */
+    bool one_line;            /* for NDJSON: line ends between tokens become blanks */
+    int64_t age_ms;           /* since receipt; negative: not known */
+    const char *gateway;
+};
+
+/* Appends the payload, which must be one JSON object, byte for byte, with the
+ * fields of the plan behind its last member; those that the object has (by their
+ * decoded names) are left alone. 0; -EINVAL when it is no JSON object, with the
+ * reason and the position of the error in *ret_why (freed by the caller);
+ * -EMSGSIZE when out is full. After a failure out is as it was. */
+int body_append_json(struct buf *out, const struct message *message, const struct body_plan *plan,
+                     char **ret_why);
+
+/* Appends an object that tells everything of a message:
+ *
+ *   {"topic":"garden/1/sensor","key":"5f0c...-42","received":"2026-11-22T17:33:16.123Z",
+ *    "clock":"synchronised","age_ms":212,"late_since":"2026-...Z","payload":{...}}
+ *
+ * age_ms and late_since only where they are known. The payload is the JSON text
+ * itself where it is one, otherwise a string where it is UTF-8 (beside
+ * "encoding":"utf-8"), otherwise base64 (beside "encoding":"base64"). The plan's
+ * fields come behind the payload. 0 or -EMSGSIZE; then out is as it was. */
+int body_append_envelope(struct buf *out, const struct message *message, const struct body_plan *plan);
 
 #endif

@@ -13,11 +13,23 @@
 #define SLUICE_CONFIG_H
 
 #include "base.h"
+#include "fields.h"
 #include "path.h"
+#include "verdict.h"
 #include <stdbool.h>
 
 enum config_protocol { CONFIG_PROTOCOL_AUTO, CONFIG_PROTOCOL_V5, CONFIG_PROTOCOL_V311 };
 enum config_order { CONFIG_ORDER_TOPIC, CONFIG_ORDER_ROUTE, CONFIG_ORDER_NONE };
+enum config_body { CONFIG_BODY_RAW, CONFIG_BODY_JSON, CONFIG_BODY_ENVELOPE };
+enum config_format { CONFIG_FORMAT_ARRAY, CONFIG_FORMAT_NDJSON };
+enum config_not_object { CONFIG_NOT_OBJECT_DEAD, CONFIG_NOT_OBJECT_RAW };
+
+/* What an answer means, where the configuration says so (on_status, expect_body). */
+struct config_answers {
+    struct verdict_rule *rules; /* by status, each status once */
+    size_t rule_count;
+    char *expect_body; /* or NULL; text that the answer to a delivery must contain */
+};
 
 /* A name and a value, either of a query parameter or of a header. `secret` is
  * true where the value came from a file (@file): it is struck out of everything
@@ -77,6 +89,11 @@ struct config_backend {
     int64_t retry_min_ms;       /* first backoff; default 1 s */
     int64_t retry_max_ms;       /* longest backoff, and bound of Retry-After; default 5 min */
     unsigned max_attempts;      /* default 10, 1 to 1000 */
+    char *cert_file;            /* or NULL; client certificate, with key_file */
+    char *key_file;             /* or NULL */
+    unsigned rate_per_s;        /* messages; 0, the default: no limit; 1 to 1,000,000 */
+    bool gzip;                  /* compress bodies; default no */
+    struct config_answers answers;
 };
 
 struct config_route {
@@ -88,9 +105,19 @@ struct config_route {
     char *content_type; /* or NULL: derived from the payload */
     bool retained;      /* forward retained messages too; default no */
     enum config_order order;
+    enum config_body body;             /* body = raw | json | envelope */
+    struct fields *add;                /* or NULL; with json and envelope */
+    enum config_not_object not_object; /* with json: not_object = dead | raw */
+    unsigned batch;                    /* messages in one request at most; default 0: one, and
+                                          the body is not an array; 1 to 1000 */
+    int64_t batch_size;                /* bytes of its body at most; default 64 KiB, 1 KiB to 8 MiB */
+    enum config_format format;         /* batch_format = array | ndjson */
+    int64_t linger_ms;                 /* how long to wait for more; default 0, at most 1 h */
+    struct config_answers answers;     /* before those of the backend */
 };
 
 struct config {
+    char *gateway; /* this machine's name, for {gateway} */
     struct config_broker broker;
     struct config_queue queue;
     struct config_backend *backends;

@@ -37,6 +37,12 @@ enum verdict {
 /* status counts only for TRANSFER_OK. */
 enum verdict verdict_of(enum transfer_failure failure, int status, bool clock_synchronised);
 
+/* What the configuration says of one status, in place of the table (on_status). */
+struct verdict_rule {
+    int status; /* 100 to 599 */
+    enum verdict verdict;
+};
+
 /* "delivered", "away", ... */
 const char *verdict_name(enum verdict verdict);
 

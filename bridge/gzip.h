@@ -1,0 +1,17 @@
+/* gzip.h - compresses a request's body (RFC 1952), by zlib. Pure. */
+#ifndef SLUICE_GZIP_H
+#define SLUICE_GZIP_H
+
+#include "base.h"
+#include "buf.h"
+
+struct gzip;
+
+/* Some 30 KB of memory while it lives: a small window suffices for readings. */
+struct gzip *gzip_new(void);
+void gzip_free(struct gzip *gzip); /* takes NULL */
+/* Replaces what is in out. 0, or -EMSGSIZE when it becomes larger than out's
+ * limit; then out is empty. */
+int gzip_compress(struct gzip *gzip, const void *data, size_t bytes, struct buf *out);
+
+#endif
