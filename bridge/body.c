@@ -11,6 +11,7 @@
  */
 #include "body.h"
 
+#include "json.h"
 #include "utf8.h"
 
 #include <cjson/cJSON.h>
@@ -19,41 +20,6 @@
 static bool is_digit(unsigned char c)
 {
     return c >= '0' && c <= '9';
-}
-
-static size_t digits(const unsigned char *at, const unsigned char *end)
-{
-    const unsigned char *start = at;
-    while (at < end && is_digit(*at))
-        at++;
-    return (size_t)(at - start);
-}
-
-/* The end of the number at `at` (RFC 8259, section 6), or NULL. */
-static const unsigned char *number_end(const unsigned char *at, const unsigned char *end)
-{
-    if (at < end && *at == '-')
-        at++;
-    size_t whole = digits(at, end);
-    if (whole == 0 || (whole > 1 && *at == '0'))
-        return NULL;
-    at += whole;
-    if (at < end && *at == '.') {
-        size_t fraction = digits(++at, end);
-        if (fraction == 0)
-            return NULL;
-        at += fraction;
-    }
-    if (at < end && (*at == 'e' || *at == 'E')) {
-        at++;
-        if (at < end && (*at == '+' || *at == '-'))
-            at++;
-        size_t exponent = digits(at, end);
-        if (exponent == 0)
-            return NULL;
-        at += exponent;
-    }
-    return at;
 }
 
 /* The end of the string whose opening quote is at `at` (section 7), or NULL. */
@@ -88,7 +54,7 @@ static bool tokens_are_strict(const unsigned char *at, const unsigned char *end)
         if (*at == '"')
             at = string_end(at, end);
         else if (*at == '-' || is_digit(*at))
-            at = number_end(at, end);
+            at = (const unsigned char *)json_number_end((const char *)at, (const char *)end);
         else if (*at > ' ' || memchr("\t\n\r ", *at, 4))
             at++;
         else

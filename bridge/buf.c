@@ -34,6 +34,14 @@ void buf_reset(struct buf *buf)
         buf->data[0] = '\0';
 }
 
+void buf_cut(struct buf *buf, size_t bytes)
+{
+    assert(bytes <= buf->bytes);
+    buf->bytes = bytes;
+    if (buf->data)
+        buf->data[bytes] = '\0';
+}
+
 /* Makes room for `bytes` more and the NUL. */
 static int buf_reserve(struct buf *buf, size_t bytes)
 {

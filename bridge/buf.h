@@ -25,6 +25,9 @@ struct buf {
 void buf_init(struct buf *buf, size_t limit_bytes);
 void buf_done(struct buf *buf);  /* frees the memory; the buffer may be used again */
 void buf_reset(struct buf *buf); /* empties it and keeps the memory */
+/* Takes away what is behind the first `bytes`; there must be as many. A failed
+ * append stays noted. */
+void buf_cut(struct buf *buf, size_t bytes);
 
 /* Each returns 0 or -EMSGSIZE. */
 int buf_append(struct buf *buf, const void *data, size_t bytes);

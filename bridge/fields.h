@@ -16,6 +16,11 @@
  * false or null, gives that; every other one gives a string, as does what stands
  * in double quotes. A field is left out where it refers to what is not there: a
  * level that the topic does not have, an age that nobody knows.
+ *
+ * A template without quotes ends at the next comma; within double quotes a quote is
+ * written \" and a backslash \\. A brace itself is written {{ or }}. A name has no
+ * blanks, quotes, braces, commas, equals signs or backslashes. Numbers of seconds are
+ * whole, rounded down.
  */
 #ifndef SLUICE_FIELDS_H
 #define SLUICE_FIELDS_H
@@ -33,6 +38,7 @@ int fields_parse(const char *text, struct fields **ret, char **ret_why);
 void fields_free(struct fields *fields); /* takes NULL */
 
 size_t fields_count(const struct fields *fields); /* NULL: 0 */
+/* No two have the same, and none holds what JSON would have escaped. */
 const char *fields_name(const struct fields *fields, size_t field);
 /* The highest topic level that is referred to, 0 when none is. */
 unsigned fields_highest_level(const struct fields *fields);

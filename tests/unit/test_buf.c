@@ -95,6 +95,21 @@ static void reset_keeps_the_memory_done_gives_it_back(void **state)
     buf_done(&buf);
 }
 
+static void what_was_appended_can_be_cut_off_again(void **state)
+{
+    cleanup_buf struct buf buf;
+    buf_init(&buf, 5);
+    buf_cut(&buf, 0);
+    assert_string_equal(buf_text(&buf), "");
+    buf_append_text(&buf, "abcde");
+    buf_cut(&buf, 5);
+    assert_string_equal(buf_text(&buf), "abcde");
+    buf_cut(&buf, 2);
+    assert_string_equal(buf_text(&buf), "ab");
+    assert_int_equal(buf_append_text(&buf, "xyz"), 0);
+    assert_string_equal(buf_text(&buf), "abxyz");
+}
+
 static void percent_encoding_leaves_only_unreserved_characters(void **state)
 {
     cleanup_buf struct buf buf;
@@ -123,6 +138,7 @@ int main(void)
         cmocka_unit_test(it_holds_its_limit_and_not_a_byte_more),
         cmocka_unit_test(an_append_that_does_not_fit_leaves_what_was_there),
         cmocka_unit_test(reset_keeps_the_memory_done_gives_it_back),
+        cmocka_unit_test(what_was_appended_can_be_cut_off_again),
         cmocka_unit_test(percent_encoding_leaves_only_unreserved_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
