@@ -1,5 +1,6 @@
-/* body.h - what a payload is, and what is made of it. Pure; cJSON validates,
- * bytes are spliced: no member changes its place, no number its spelling. */
+/* body.h - what a payload is, and what is made of it. Pure. Bytes are spliced: no
+ * member changes its place, no number its spelling. JSON is what json.h takes for
+ * it, and where a payload becomes part of something, cJSON agrees. */
 #ifndef SLUICE_BODY_H
 #define SLUICE_BODY_H
 
@@ -9,8 +10,8 @@
 #include "message.h"
 #include <stdbool.h>
 
-/* "application/json" where the whole payload is one JSON text in valid UTF-8
- * (RFC 8259), otherwise "text/plain; charset=utf-8" where it is valid UTF-8
+/* "application/json" where the whole payload is one JSON text in valid UTF-8 (see
+ * json.h), otherwise "text/plain; charset=utf-8" where it is valid UTF-8
  * without control characters other than tab, LF and CR (an empty payload is),
  * otherwise "application/octet-stream". Static text. */
 const char *body_content_type(const void *payload, size_t bytes);
@@ -19,7 +20,9 @@ const char *body_content_type(const void *payload, size_t bytes);
  * surrogates, nothing above U+10FFFF). */
 bool body_is_utf8(const void *payload, size_t bytes);
 
-/* How a body is to be made; facts->measured_ago_ms is found here. */
+/* How a body is to be made. What {measured_s} needs to know comes from the payload:
+ * the member "age" of its outermost object, where it is a whole number of
+ * milliseconds below 2^32. */
 struct body_plan {
     const struct fields *add; /* or NULL */
     bool one_line;            /* for NDJSON: line ends between tokens become blanks */
@@ -28,10 +31,11 @@ struct body_plan {
 };
 
 /* Appends the payload, which must be one JSON object, byte for byte, with the
- * fields of the plan behind its last member; those that the object has (by their
+ * fields of the plan before its last brace; those that the object has (by their
  * decoded names) are left alone. 0; -EINVAL when it is no JSON object, with the
- * reason and the position of the error in *ret_why (freed by the caller);
- * -EMSGSIZE when out is full. After a failure out is as it was. */
+ * reason in *ret_why (freed by the caller), such as "no JSON object: unexpected
+ * character at byte 17" (bytes count from 0) or "no JSON object: it is a JSON
+ * array"; -EMSGSIZE when out is full. After a failure out is as it was. */
 int body_append_json(struct buf *out, const struct message *message, const struct body_plan *plan,
                      char **ret_why);
 
@@ -40,10 +44,14 @@ int body_append_json(struct buf *out, const struct message *message, const struc
  *   {"topic":"garden/1/sensor","key":"5f0c...-42","received":"2026-11-22T17:33:16.123Z",
  *    "clock":"synchronised","age_ms":212,"late_since":"2026-...Z","payload":{...}}
  *
- * age_ms and late_since only where they are known. The payload is the JSON text
- * itself where it is one, otherwise a string where it is UTF-8 (beside
- * "encoding":"utf-8"), otherwise base64 (beside "encoding":"base64"). The plan's
- * fields come behind the payload. 0 or -EMSGSIZE; then out is as it was. */
+ * age_ms and late_since only where they are known; clock may be "unsynchronised".
+ * The payload is the JSON text itself where it is one, otherwise a string where it
+ * is UTF-8 (behind "encoding":"utf-8"), otherwise base64 (behind
+ * "encoding":"base64"). The plan's fields come behind the payload, except for those
+ * that body_envelope_has. 0 or -EMSGSIZE; then out is as it was. */
 int body_append_envelope(struct buf *out, const struct message *message, const struct body_plan *plan);
+
+/* Whether an envelope has a member of this name of its own, always or at times. */
+bool body_envelope_has(const char *name);
 
 #endif

@@ -266,6 +266,8 @@ static int check_name(const struct fields *fields, const char *name, char **ret_
             return refuse(ret_why, xasprintf("'%s' is no name: it must be without blanks, quotes, braces and "
                                              "backslashes",
                                              name));
+    if (fields->count == FIELDS_MOST)
+        return refuse(ret_why, xasprintf("'%s' is one too many: %u are the most", name, FIELDS_MOST));
     if (find_field(fields, name))
         return refuse(ret_why, xasprintf("'%s' is given twice", name));
     return 0;

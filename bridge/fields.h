@@ -29,6 +29,8 @@
 #include "buf.h"
 #include "message.h"
 
+#define FIELDS_MOST 64u
+
 struct fields;
 
 /* Parses "NAME=TEMPLATE, NAME=TEMPLATE ...". On success *ret is owned by the

@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#define ZLIB_CONST /* what is compressed is only read */
 #include <zlib.h>
 
 #define LEVEL        1
@@ -76,7 +77,7 @@ int gzip_compress(struct gzip *gzip, const void *data, size_t bytes, struct buf 
     deflateReset(stream);
     do {
         size_t part = bytes < INPUT_BYTES ? bytes : INPUT_BYTES;
-        stream->next_in = (z_const Bytef *)(uintptr_t)at; /* zlib only reads it */
+        stream->next_in = at;
         stream->avail_in = (unsigned)part;
         at += part;
         bytes -= part;
