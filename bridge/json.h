@@ -1,10 +1,9 @@
 /* json.h - JSON texts as RFC 8259 spells them: told from what nearly is one, and
  * read without being changed. Pure.
  *
- * Three things that the grammar allows are refused, because cJSON, which is asked
- * as well before anything is spliced (body_json.c), refuses them: more than 1000
- * arrays and objects in each other, an escaped surrogate without its other half,
- * and numbers of more than 63 characters.
+ * Two things that the grammar allows are refused, because cJSON, which is asked as
+ * well before anything is spliced (body_json.c), refuses them: more than 1000 arrays
+ * and objects in each other, and an escaped surrogate without its other half.
  */
 #ifndef SLUICE_JSON_H
 #define SLUICE_JSON_H
@@ -13,8 +12,7 @@
 #include "buf.h"
 #include <stdbool.h>
 
-#define JSON_DEPTH_MOST  1000u
-#define JSON_NUMBER_MOST 63
+#define JSON_DEPTH_MOST 1000u
 
 /* What is wrong, as in "unexpected character at byte 17"; bytes count from 0. */
 struct json_fault {
