@@ -131,16 +131,13 @@ void body_append_fields(struct buf *out, const struct body_object *object, bool 
     const struct fields_facts facts = {
         .age_ms = plan->age_ms, .measured_ago_ms = object->measured_ago_ms, .gateway = plan->gateway};
     for (size_t i = 0; i < fields_count(object->add); i++) {
-        if (object->has >> i & 1)
+        if (object->has >> i & 1 || !fields_has_value(object->add, i, message, &facts))
             continue;
-        size_t before = out->bytes;
         buf_append_text(out, comma ? ",\"" : "\"");
         buf_append_text(out, fields_name(object->add, i)); /* holds nothing to be escaped */
         buf_append_text(out, "\":");
-        if (fields_append_value(object->add, i, message, &facts, out) == 0)
-            comma = true;
-        else
-            buf_cut(out, before);
+        fields_append_value(object->add, i, message, &facts, out);
+        comma = true;
     }
 }
 

@@ -15,7 +15,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <string.h>
 
 enum what {
@@ -359,12 +358,28 @@ static int64_t whole_seconds(int64_t ms)
     return ms / 1000 - (ms % 1000 < 0 ? 1 : 0);
 }
 
+bool fields_has_value(const struct fields *fields, size_t number, const struct message *message,
+                      const struct fields_facts *facts)
+{
+    assert(number < fields_count(fields));
+    const struct field *field = &fields->list[number];
+    for (size_t i = 0; i < field->count; i++) {
+        const struct part *part = &field->parts[i];
+        const char *level;
+        size_t bytes;
+        if ((part->what == LEVEL && !topic_level(message->topic, part->level, &level, &bytes)) ||
+            (part->what == GATEWAY && !facts->gateway) || (part->what == AGE_MS && facts->age_ms < 0))
+            return false;
+    }
+    return true;
+}
+
 static int append_level(const struct message *message, unsigned level, struct buf *out)
 {
-    const char *text;
-    size_t bytes;
-    if (!topic_level(message->topic, level, &text, &bytes))
-        return -ENOENT;
+    const char *text = NULL;
+    size_t bytes = 0;
+    bool there = topic_level(message->topic, level, &text, &bytes);
+    assert(there);
     return json_append_escaped(out, text, bytes);
 }
 
@@ -382,7 +397,7 @@ static int append_part(const struct part *part, const struct message *message,
     case KEY:
         return json_append_escaped(out, message->key, strlen(message->key));
     case GATEWAY:
-        return facts->gateway ? json_append_escaped(out, facts->gateway, strlen(facts->gateway)) : -ENOENT;
+        return json_append_escaped(out, facts->gateway, strlen(facts->gateway));
     case RECEIVED:
         clock_format_rfc3339(message->received_ms, time);
         return buf_append_text(out, time);
@@ -393,10 +408,9 @@ static int append_part(const struct part *part, const struct message *message,
     case MEASURED_S:
         return buf_printf(out, "%" PRId64, whole_seconds(message->received_ms - facts->measured_ago_ms));
     case AGE_MS:
-        return facts->age_ms >= 0 ? buf_printf(out, "%" PRId64, facts->age_ms) : -ENOENT;
+        return buf_printf(out, "%" PRId64, facts->age_ms);
     }
-    assert(!"a part of a kind that there is not");
-    return -ENOENT;
+    abort(); /* there is no other kind */
 }
 
 int fields_append_value(const struct fields *fields, size_t number, const struct message *message,

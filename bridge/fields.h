@@ -28,6 +28,7 @@
 #include "base.h"
 #include "buf.h"
 #include "message.h"
+#include <stdbool.h>
 
 #define FIELDS_MOST 64u
 
@@ -51,8 +52,11 @@ struct fields_facts {
     int64_t measured_ago_ms; /* before receipt; 0 where it does not say */
     const char *gateway;
 };
-/* Appends the field's value as JSON. 0; -ENOENT when it refers to what is not
- * there (then nothing is appended); -EMSGSIZE when out is full. */
+/* Whether all that the field refers to is there. */
+bool fields_has_value(const struct fields *fields, size_t field, const struct message *message,
+                      const struct fields_facts *facts);
+/* Appends the value, which it must have, as JSON. 0; -EMSGSIZE when out is full,
+ * and then nothing is appended. */
 int fields_append_value(const struct fields *fields, size_t field, const struct message *message,
                         const struct fields_facts *facts, struct buf *out);
 
