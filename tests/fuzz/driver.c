@@ -105,7 +105,7 @@ static void run(uint64_t which, size_t seeds, size_t words)
     const struct fuzz_seed *seed = &fuzz_seeds[which % seeds];
     splice(&input, 0, 0, seed->text, seed->bytes);
     if (which >= seeds) /* the seeds themselves come first */
-        for (size_t i = below(&input, 5) + 1; i > 0; i--)
+        for (size_t i = below(&input, 3) + 1; i > 0; i--)
             mutate(&input, seeds, words);
 
     uint8_t *exact = malloc(input.bytes > 0 ? input.bytes : 1);
