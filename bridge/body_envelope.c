@@ -5,7 +5,6 @@
 #include "utf8.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 static const char *const names[] = {"topic",  "key",        "received", "clock",
@@ -58,8 +57,10 @@ static void append_facts(struct buf *out, const struct message *message, const s
     append_time(out, ",\"received\":", message->received_ms);
     buf_append_text(out, message->clock_synchronised ? ",\"clock\":\"synchronised\""
                                                      : ",\"clock\":\"unsynchronised\"");
-    if (plan->age_ms >= 0)
-        buf_printf(out, ",\"age_ms\":%" PRId64, plan->age_ms);
+    if (plan->age_ms >= 0) {
+        buf_append_text(out, ",\"age_ms\":");
+        buf_append_number(out, plan->age_ms);
+    }
     if (message->late)
         append_time(out, ",\"late_since\":", message->late_since_ms);
 }

@@ -85,6 +85,20 @@ int buf_append_char(struct buf *buf, char c)
     return buf_append(buf, &c, 1);
 }
 
+int buf_append_number(struct buf *buf, int64_t number)
+{
+    char digits[20]; /* 19 of them, and a sign */
+    char *at = digits + sizeof(digits);
+    uint64_t rest = number < 0 ? -(uint64_t)number : (uint64_t)number;
+    do {
+        *--at = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (number < 0)
+        *--at = '-';
+    return buf_append(buf, at, (size_t)(digits + sizeof(digits) - at));
+}
+
 int buf_printf(struct buf *buf, const char *format, ...)
 {
     va_list args;

@@ -33,6 +33,7 @@ void buf_cut(struct buf *buf, size_t bytes);
 int buf_append(struct buf *buf, const void *data, size_t bytes);
 int buf_append_text(struct buf *buf, const char *text);
 int buf_append_char(struct buf *buf, char c);
+int buf_append_number(struct buf *buf, int64_t number); /* decimal, without printf's cost */
 int buf_printf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Appends text percent-encoded: everything but the unreserved characters
  * A-Z a-z 0-9 - . _ ~ (RFC 3986, section 2.3). */

@@ -14,7 +14,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 enum what {
@@ -402,13 +401,13 @@ static int append_part(const struct part *part, const struct message *message,
         clock_format_rfc3339(message->received_ms, time);
         return buf_append_text(out, time);
     case RECEIVED_S:
-        return buf_printf(out, "%" PRId64, whole_seconds(message->received_ms));
+        return buf_append_number(out, whole_seconds(message->received_ms));
     case RECEIVED_MS:
-        return buf_printf(out, "%" PRId64, message->received_ms);
+        return buf_append_number(out, message->received_ms);
     case MEASURED_S:
-        return buf_printf(out, "%" PRId64, whole_seconds(message->received_ms - facts->measured_ago_ms));
+        return buf_append_number(out, whole_seconds(message->received_ms - facts->measured_ago_ms));
     case AGE_MS:
-        return buf_printf(out, "%" PRId64, facts->age_ms);
+        return buf_append_number(out, facts->age_ms);
     }
     abort(); /* there is no other kind */
 }

@@ -99,6 +99,8 @@ static size_t read_escape(const char *at, const char *end, uint32_t *ret_code)
 
 bool json_string_is(const char *spelt, size_t bytes, const char *text)
 {
+    if (bytes > 0 && *spelt != '\\' && *spelt != *text)
+        return false; /* as most names are told apart */
     size_t text_bytes = strlen(text);
     if (!memchr(spelt, '\\', bytes))
         return bytes == text_bytes && memcmp(spelt, text, bytes) == 0;
@@ -139,17 +141,11 @@ static bool fail_here(struct walk *walk)
     return fail(walk, walk->at, walk->at < walk->end ? "unexpected character" : "unexpected end");
 }
 
-static bool is_space(char c)
-{
-    return c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t');
-}
-
 static void skip_space(struct walk *walk)
 {
-    const char *at = walk->at;
-    while (at < walk->end && is_space(*at))
-        at++;
-    walk->at = at;
+    while (walk->at < walk->end &&
+           (*walk->at == ' ' || *walk->at == '\n' || *walk->at == '\r' || *walk->at == '\t'))
+        walk->at++;
 }
 
 static bool skip_char(struct walk *walk, char c)

@@ -95,6 +95,29 @@ static void reset_keeps_the_memory_done_gives_it_back(void **state)
     buf_done(&buf);
 }
 
+static void numbers_are_decimal(void **state)
+{
+    static const struct {
+        int64_t number;
+        const char *text;
+    } cases[] = {{0, "0"},
+                 {7, "7"},
+                 {-1, "-1"},
+                 {1795368796123, "1795368796123"},
+                 {INT64_MAX, "9223372036854775807"},
+                 {INT64_MIN, "-9223372036854775808"}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        cleanup_buf struct buf buf;
+        buf_init(&buf, 20);
+        assert_int_equal(buf_append_number(&buf, cases[i].number), 0);
+        assert_string_equal(buf_text(&buf), cases[i].text);
+    }
+    cleanup_buf struct buf buf;
+    buf_init(&buf, 2);
+    assert_int_equal(buf_append_number(&buf, -12), -EMSGSIZE);
+    assert_string_equal(buf_text(&buf), "");
+}
+
 static void what_was_appended_can_be_cut_off_again(void **state)
 {
     cleanup_buf struct buf buf;
@@ -138,6 +161,7 @@ int main(void)
         cmocka_unit_test(it_holds_its_limit_and_not_a_byte_more),
         cmocka_unit_test(an_append_that_does_not_fit_leaves_what_was_there),
         cmocka_unit_test(reset_keeps_the_memory_done_gives_it_back),
+        cmocka_unit_test(numbers_are_decimal),
         cmocka_unit_test(what_was_appended_can_be_cut_off_again),
         cmocka_unit_test(percent_encoding_leaves_only_unreserved_characters),
     };
