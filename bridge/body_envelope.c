@@ -95,7 +95,6 @@ int body_append_envelope(struct buf *out, const struct message *message, const s
     append_payload(out, message, plan, &object);
 
     object.add = plan->add;
-    object.has = 0;
     for (size_t i = 0; i < fields_count(plan->add); i++)
         if (body_envelope_has(fields_name(plan->add, i)))
             object.has |= UINT64_C(1) << i;

@@ -19,8 +19,8 @@
 
 /* -- cJSON's word -- */
 
-/* A tree takes 64 bytes a value and its strings. Beyond `left`, which 250,000
- * values reach, it is given up, and the walk's word is enough. */
+/* A tree takes 64 bytes a value and its strings. What is larger than this (it takes
+ * 250,000 values) is given up, and the walk's word is enough. */
 #define ARENA_BYTES     4096
 #define TREE_MOST_BYTES ((size_t)16 << 20)
 

@@ -34,6 +34,18 @@ static void the_bucket_holds_a_second(void **state)
     assert_int_equal(rate_wait_ms(&rate, 1, 100000), 20);
 }
 
+static void a_token_comes_whole(void **state)
+{
+    struct rate rate;
+    rate_init(&rate, 3, 0);
+    rate_take(&rate, 3, 0);
+    assert_int_equal(rate_wait_ms(&rate, 1, 0), 334);
+    assert_int_equal(rate_wait_ms(&rate, 1, 333), 1); /* 0.999 are there */
+    assert_int_equal(rate_wait_ms(&rate, 1, 334), 0);
+    rate_take(&rate, 1, 334);
+    assert_int_equal(rate_wait_ms(&rate, 1, 334), 333);
+}
+
 /* Taken as soon as it is allowed, a backlog leaves at just that rate: asking in
  * between changes nothing, and fractions of a millisecond add up to nothing. */
 static void a_backlog_leaves_evenly(void **state)
@@ -108,6 +120,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lone_message_waits_for_nothing),
         cmocka_unit_test(the_bucket_holds_a_second),
+        cmocka_unit_test(a_token_comes_whole),
         cmocka_unit_test(a_backlog_leaves_evenly),
         cmocka_unit_test(without_a_limit_nothing_waits),
         cmocka_unit_test(no_time_and_no_rate_overflow),
