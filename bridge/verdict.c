@@ -55,6 +55,15 @@ enum verdict verdict_of(enum transfer_failure failure, int status, bool clock_sy
     return VERDICT_MISCONFIGURED;
 }
 
+enum verdict verdict_override(const struct verdict_rule *rules, size_t count, int status,
+                              enum verdict otherwise)
+{
+    for (size_t i = 0; i < count; i++)
+        if (rules[i].status == status)
+            return rules[i].verdict;
+    return otherwise;
+}
+
 const char *verdict_name(enum verdict verdict)
 {
     static const char *const names[] = {

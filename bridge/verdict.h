@@ -9,6 +9,10 @@
  *   404, 405, 407, 451, 501, 505, 511            misconfigured
  *   409                                          later
  *   every other 4xx                              bad
+ *
+ * The configuration may say something else of a status (on_status, by its own
+ * words): delivered, dead = bad, later, retry = away, hold = misconfigured. The
+ * route's word counts before the backend's, and that before this table.
  */
 #ifndef SLUICE_VERDICT_H
 #define SLUICE_VERDICT_H
@@ -42,6 +46,12 @@ struct verdict_rule {
     int status; /* 100 to 599 */
     enum verdict verdict;
 };
+/* What the rule for this status says, or otherwise where there is none. status
+ * is that of a whole response (TRANSFER_OK). rules may be NULL when count is 0.
+ * What a route says before its backend:
+ *     verdict_override(route..., status, verdict_override(backend..., status, verdict_of(...))) */
+enum verdict verdict_override(const struct verdict_rule *rules, size_t count, int status,
+                              enum verdict otherwise);
 
 /* "delivered", "away", ... */
 const char *verdict_name(enum verdict verdict);

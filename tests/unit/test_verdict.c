@@ -68,6 +68,27 @@ static void an_expired_certificate_may_be_our_own_clock(void **state)
     assert_int_equal(verdict_of(TRANSFER_CERTIFICATE_TIME, 0, true), VERDICT_MISCONFIGURED);
 }
 
+static void the_configuration_overrides_single_statuses(void **state)
+{
+    static const struct verdict_rule route[] = {{404, VERDICT_BAD}, {599, VERDICT_DELIVERED}},
+                                     backend[] = {{100, VERDICT_LATER}, {404, VERDICT_AWAY}};
+    static const struct {
+        int status;
+        enum verdict verdict;
+    } cases[] = {
+        {100, VERDICT_LATER},     {101, VERDICT_MISCONFIGURED}, {403, VERDICT_MISCONFIGURED},
+        {404, VERDICT_BAD},       {405, VERDICT_MISCONFIGURED}, {598, VERDICT_AWAY},
+        {599, VERDICT_DELIVERED},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        int status = cases[i].status;
+        enum verdict of_backend =
+            verdict_override(backend, ARRAY_LEN(backend), status, verdict_of(TRANSFER_OK, status, true));
+        assert_int_equal(verdict_override(route, ARRAY_LEN(route), status, of_backend), cases[i].verdict);
+    }
+    assert_int_equal(verdict_override(NULL, 0, 404, VERDICT_LATER), VERDICT_LATER);
+}
+
 static void verdicts_have_names(void **state)
 {
     assert_string_equal(verdict_name(VERDICT_DELIVERED), "delivered");
@@ -84,6 +105,7 @@ int main(void)
         cmocka_unit_test(a_status_that_is_none_counts_as_a_5xx),
         cmocka_unit_test(failures_below_http_have_theirs),
         cmocka_unit_test(an_expired_certificate_may_be_our_own_clock),
+        cmocka_unit_test(the_configuration_overrides_single_statuses),
         cmocka_unit_test(verdicts_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
