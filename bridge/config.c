@@ -44,6 +44,12 @@ static void pairs_free(struct config_pair *pairs, size_t count)
     free(pairs);
 }
 
+static void answers_done(struct config_answers *answers)
+{
+    free(answers->rules);
+    free(answers->expect_body);
+}
+
 static void backend_done(struct config_backend *backend)
 {
     free(backend->name);
@@ -54,6 +60,9 @@ static void backend_done(struct config_backend *backend)
     free(backend->username);
     free(backend->password);
     free(backend->ca_file);
+    free(backend->cert_file);
+    free(backend->key_file);
+    answers_done(&backend->answers);
 }
 
 static void route_done(struct config_route *route)
@@ -64,12 +73,15 @@ static void route_done(struct config_route *route)
     free(route->topics);
     path_template_free(route->path);
     free(route->content_type);
+    fields_free(route->add);
+    answers_done(&route->answers);
 }
 
 void config_free(struct config *config)
 {
     if (!config)
         return;
+    free(config->gateway);
     broker_done(&config->broker);
     free(config->queue.path);
     for (size_t i = 0; i < config->backend_count; i++)

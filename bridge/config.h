@@ -117,7 +117,7 @@ struct config_route {
 };
 
 struct config {
-    char *gateway; /* this machine's name, for {gateway} */
+    char *gateway; /* this machine's name, for {gateway}; NULL where config_file.c did not say it */
     struct config_broker broker;
     struct config_queue queue;
     struct config_backend *backends;

@@ -7,9 +7,11 @@
 #include "config_file.h"
 #include "config_parser.h"
 #include "log.h"
+#include "utf8.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -216,6 +218,16 @@ static void load_neighbours(struct config_parser *parser, const char *path)
     free(entries);
 }
 
+/* This machine's name. It goes into JSON, so it is text whatever the kernel was told. */
+static char *machine_name(void)
+{
+    char name[HOST_NAME_MAX + 1] = "";
+
+    if (gethostname(name, sizeof(name)) < 0 || !*name || !utf8_valid(name, strlen(name)))
+        return xstrdup("localhost");
+    return xstrdup(name);
+}
+
 struct config *config_file_load(const char *path, struct config_errors *errors)
 {
     struct config_errors none = {0};
@@ -225,7 +237,10 @@ struct config *config_file_load(const char *path, struct config_errors *errors)
     int error = load_one(parser, path);
     if (error == 0) {
         load_neighbours(parser, path);
-        return config_parser_finish(parser);
+        struct config *config = config_parser_finish(parser);
+        if (config)
+            config->gateway = machine_name();
+        return config;
     }
     /* One error says it all: what a configuration that was not read lacks is no news. */
     parser->errors = &none;

@@ -21,6 +21,12 @@ static void need_both(struct config_parser *parser, const struct config_section 
         config_parser_error(parser, config_key_where(section, other), "%s needs %s beside it", other, one);
 }
 
+/* Whether it is set, and its value was not refused. */
+static bool is_valid(const struct config_section *section, const char *key)
+{
+    return is_set(section, key) && !config_key_faulty(section, key);
+}
+
 static void check_missing(struct config_parser *parser, const struct config_section *section)
 {
     const struct config_keys *table = &config_keys[section->kind];
@@ -68,6 +74,7 @@ static void check_backend(struct config_parser *parser, const struct config_sect
     const struct config_backend *backend = &parser->config->backends[section->index];
 
     need_both(parser, section, "username", "password");
+    need_both(parser, section, "cert_file", "key_file");
     if (is_set(section, "bearer") && is_set(section, "username"))
         config_parser_error(parser, config_key_where(section, "bearer"),
                             "bearer and username exclude each other; keep what the backend asks for");
@@ -102,11 +109,11 @@ static void report_backend(struct config_parser *parser, const struct config_sec
     free(names);
 }
 
-/* Topics that a filter without '#' matches have as many levels as it has. */
+/* Topics that a filter without '#' matches have as many levels as it has. `highest`
+ * is the highest one that this key refers to. */
 static void check_levels(struct config_parser *parser, const struct config_section *section,
-                         const struct config_route *route)
+                         const struct config_route *route, const char *key, unsigned highest)
 {
-    unsigned highest = path_template_highest_level(route->path);
     for (size_t i = 0; i < route->topic_count; i++) {
         const char *filter = route->topics[i];
         unsigned levels = 1;
@@ -115,26 +122,44 @@ static void check_levels(struct config_parser *parser, const struct config_secti
         if (!strchr(filter, '#') && strncmp(filter, "$share/", strlen("$share/")) != 0 && levels < highest)
             config_parser_error(
                 parser, section->where,
-                "[route %s] has {%u} in its path, and topics that match '%s' have only %u levels; "
+                "[route %s] has {%u} in its %s, and topics that match '%s' have only %u levels; "
                 "correct one of the two",
-                route->name, highest, filter, levels);
+                route->name, highest, key, filter, levels);
     }
 }
 
-/* Finds the backend that a route names, or the only one. */
-static void check_route(struct config_parser *parser, const struct config_section *section)
+/* What is made of payloads: keys that mean something beside others only. */
+static void check_body(struct config_parser *parser, const struct config_section *section,
+                       const struct config_route *route)
+{
+    static const char *const of_batch[] = {"batch_size", "batch_format", "linger"};
+    bool known = !config_key_faulty(section, "body");
+
+    if (known && route->body == CONFIG_BODY_RAW && is_valid(section, "add"))
+        config_parser_error(parser, config_key_where(section, "add"),
+                            "add is used with body = json or body = envelope only: a raw body stays as it "
+                            "is; set one of them, or delete the line");
+    if (known && route->body == CONFIG_BODY_RAW && is_valid(section, "batch"))
+        config_parser_error(parser, config_key_where(section, "batch"),
+                            "batch is used with body = json or body = envelope only: a raw body can be no "
+                            "member of an array; set one of them, or delete the line");
+    if (known && route->body != CONFIG_BODY_JSON && is_valid(section, "not_object"))
+        config_parser_error(parser, config_key_where(section, "not_object"),
+                            "not_object is used with body = json only; set that, or delete the line");
+    for (size_t i = 0; i < ARRAY_LEN(of_batch) && !is_set(section, "batch"); i++)
+        if (is_valid(section, of_batch[i]))
+            config_parser_error(parser, config_key_where(section, of_batch[i]),
+                                "%s is used with batch only; add a line such as batch = 100, or delete this "
+                                "one",
+                                of_batch[i]);
+}
+
+/* The backend that a route names, or the only one. */
+static void find_backend(struct config_parser *parser, const struct config_section *section,
+                         struct config_route *route)
 {
     const struct config *config = parser->config;
-    struct config_route *route = &parser->config->routes[section->index];
-    char *why = NULL;
 
-    if (!is_set(section, "path")) {
-        int error = path_template_parse("", &route->path, &why);
-        assert(error == 0);
-        (void)error;
-    }
-    if (route->path)
-        check_levels(parser, section, route);
     if (config->backend_count == 0)
         return; /* reported as such */
     if (is_set(section, "backend")) {
@@ -154,6 +179,24 @@ static void check_route(struct config_parser *parser, const struct config_sectio
             "backend = %s",
             route->name, config->backend_count, config->backends[0].name);
     }
+}
+
+static void check_route(struct config_parser *parser, const struct config_section *section)
+{
+    struct config_route *route = &parser->config->routes[section->index];
+    char *why = NULL;
+
+    if (!is_set(section, "path")) {
+        int error = path_template_parse("", &route->path, &why);
+        assert(error == 0);
+        (void)error;
+    }
+    if (route->path)
+        check_levels(parser, section, route, "path", path_template_highest_level(route->path));
+    if (route->add)
+        check_levels(parser, section, route, "add", fields_highest_level(route->add));
+    check_body(parser, section, route);
+    find_backend(parser, section, route);
 }
 
 void config_finish_check(struct config_parser *parser)

@@ -7,8 +7,10 @@
 
 #define SECOND INT64_C(1000)
 #define MINUTE (60 * SECOND)
-#define DAY    (24 * 60 * MINUTE)
+#define HOUR   (60 * MINUTE)
+#define DAY    (24 * HOUR)
 
+#define KIBIBYTE  INT64_C(1024)
 #define MEBIBYTE  INT64_C(1048576)
 #define SIZE_MOST (1048576 * MEBIBYTE)
 
@@ -79,6 +81,8 @@ static const struct config_key backend_keys[] = {
     {.name = "username", .set = config_set_user, .offset = BACKEND(username)},
     {.name = "password", .set = config_set_secret, .offset = BACKEND(password)},
     {.name = "ca_file", .set = config_set_file, .offset = BACKEND(ca_file)},
+    {.name = "cert_file", .set = config_set_file, .offset = BACKEND(cert_file)},
+    {.name = "key_file", .set = config_set_file, .offset = BACKEND(key_file)},
     {.name = "protocol", .set = config_set_http, .offset = BACKEND(http1_only)},
     {.name = "max_in_flight",
      .set = config_set_number,
@@ -90,6 +94,8 @@ static const struct config_key backend_keys[] = {
      .offset = BACKEND(max_connections),
      .min = 1,
      .max = 64},
+    {.name = "rate", .set = config_set_number, .offset = BACKEND(rate_per_s), .min = 1, .max = 1000 * 1000},
+    {.name = "gzip", .set = config_set_yes_no, .offset = BACKEND(gzip)},
     {.name = "timeout",
      .set = config_set_duration,
      .offset = BACKEND(timeout_ms),
@@ -111,6 +117,8 @@ static const struct config_key backend_keys[] = {
      .offset = BACKEND(max_attempts),
      .min = 1,
      .max = 1000},
+    {.name = "on_status", .set = config_set_on_status, .offset = BACKEND(answers), .repeatable = true},
+    {.name = "expect_body", .set = config_set_text, .offset = BACKEND(answers.expect_body)},
 };
 
 static const struct config_key route_keys[] = {
@@ -120,10 +128,24 @@ static const struct config_key route_keys[] = {
     {.name = "content_type", .set = config_set_content_type, .offset = ROUTE(content_type)},
     {.name = "retained", .set = config_set_yes_no, .offset = ROUTE(retained)},
     {.name = "order", .set = config_set_order, .offset = ROUTE(order)},
+    {.name = "body", .set = config_set_body, .offset = ROUTE(body)},
+    {.name = "add", .set = config_set_add, .offset = ROUTE(add), .repeatable = true},
+    {.name = "not_object", .set = config_set_not_object, .offset = ROUTE(not_object)},
+    {.name = "batch", .set = config_set_number, .offset = ROUTE(batch), .min = 1, .max = 1000},
+    {.name = "batch_size",
+     .set = config_set_size,
+     .offset = ROUTE(batch_size),
+     .min = KIBIBYTE,
+     .max = 8 * MEBIBYTE},
+    {.name = "batch_format", .set = config_set_batch_format, .offset = ROUTE(format)},
+    {.name = "linger", .set = config_set_duration, .offset = ROUTE(linger_ms), .min = 0, .max = HOUR},
+    {.name = "on_status", .set = config_set_on_status, .offset = ROUTE(answers), .repeatable = true},
+    {.name = "expect_body", .set = config_set_text, .offset = ROUTE(answers.expect_body)},
 };
 
 _Static_assert(ARRAY_LEN(broker_keys) <= CONFIG_KEYS_MAX, "config_section.keys is too short");
 _Static_assert(ARRAY_LEN(backend_keys) <= CONFIG_KEYS_MAX, "config_section.keys is too short");
+_Static_assert(ARRAY_LEN(route_keys) <= CONFIG_KEYS_MAX, "config_section.keys is too short");
 
 const struct config_keys config_keys[CONFIG_KIND_COUNT] = {
     [CONFIG_BROKER] = {.section = "broker", .keys = broker_keys, .count = ARRAY_LEN(broker_keys)},

@@ -141,7 +141,8 @@ static size_t backend_new(struct config *config, const char *name)
 static size_t route_new(struct config *config, const char *name)
 {
     config->routes = xrealloc(config->routes, (config->route_count + 1) * sizeof(*config->routes));
-    config->routes[config->route_count] = (struct config_route){.name = xstrdup(name)};
+    config->routes[config->route_count] =
+        (struct config_route){.name = xstrdup(name), .batch_size = 64 * 1024};
     return config->route_count++;
 }
 
@@ -451,8 +452,10 @@ struct config *config_parser_finish(struct config_parser *parser)
         config = NULL;
     }
     hand_out_errors(parser);
-    for (size_t i = 0; i < parser->section_count; i++)
+    for (size_t i = 0; i < parser->section_count; i++) {
         free(parser->sections[i].backend);
+        free(parser->sections[i].add);
+    }
     free(parser->sections);
     for (size_t i = 0; i < parser->file_count; i++)
         free(parser->files[i]);

@@ -3,7 +3,9 @@
  *
  *     config_parser.c   lines and sections: which key of which section is this?
  *     config_key.c      the keys as tables, one per kind of section
- *     config_value.c    one value: numbers, durations, URLs, headers, secrets
+ *     config_value.c    one value: numbers, durations, files, secrets
+ *     config_http.c     ... URLs, queries, headers
+ *     config_delivery.c ... bodies, batches, what answers mean
  *     config_finish.c   what can only be said when everything was read
  *     config.c          the finished struct, and the list of errors
  *
@@ -26,7 +28,7 @@ struct config_where {
 
 enum config_kind { CONFIG_BROKER, CONFIG_QUEUE, CONFIG_BACKEND, CONFIG_ROUTE, CONFIG_KIND_COUNT };
 
-#define CONFIG_KEYS_MAX 20
+#define CONFIG_KEYS_MAX 24
 
 /* One section that was seen. Its values go straight into parser->config; what
  * is kept here is where they came from. */
@@ -37,6 +39,7 @@ struct config_section {
     struct config_where keys[CONFIG_KEYS_MAX]; /* by place in the table of keys: where it was set first */
     uint32_t faulty;                           /* by place as well, a bit each: its value was reported */
     char *backend;                             /* of a route: the name, looked up at the end */
+    char *add;                                 /* of a route: the good lines of that key, as one */
     struct config_where authorization;         /* of a backend: its header line of that name */
 };
 

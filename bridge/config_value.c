@@ -1,5 +1,6 @@
 /* config_value.c - values of plain kinds: texts, numbers, durations, choices,
- * files and secrets, and what a route consists of. config_http.c has the rest.
+ * files and secrets, and what a route consists of. config_http.c and
+ * config_delivery.c have the rest.
  *
  * Whoever reports an error must not quote what may be a secret: a password that
  * was written into the file itself is one. */
@@ -156,7 +157,7 @@ char *config_duration_text(int64_t ms)
 {
     size_t i = 0;
 
-    while (ms % units[i].ms != 0)
+    while (ms == 0 ? units[i].ms > 1000 : ms % units[i].ms != 0)
         i++;
     return xasprintf("%" PRId64 "%s", ms / units[i].ms, units[i].name);
 }
@@ -245,8 +246,9 @@ void config_set_size(struct config_parser *parser, struct config_section *sectio
         if (strcmp(value + digits, sizes[i].name) == 0)
             unit = sizes[i].bytes;
     if (digits > 0 && !value[digits] && strcmp(value, "0") != 0) {
-        config_value_error(parser, key, value, "a size needs a unit, such as %sM or %sG (K, M, G, T)", value,
-                           value);
+        bool small = key->max < sizes[1].bytes;
+        config_value_error(parser, key, value, "a size needs a unit, such as %s%s or %s%s (K, M, G, T)",
+                           value, small ? "K" : "M", value, small ? "M" : "G");
         return;
     }
     if (digits == 0 || unit == 0) {
@@ -283,9 +285,8 @@ void config_set_expiry(struct config_parser *parser, struct config_section *sect
         *field = (uint32_t)s;
 }
 
-/* The place of value among up to three names, or -1 after reporting. */
-static int choice(struct config_parser *parser, const struct config_key *key, const char *value,
-                  const char *const names[static 3])
+int config_value_choice(struct config_parser *parser, const struct config_key *key, const char *value,
+                        const char *const names[static 3])
 {
     for (int i = 0; i < 3 && names[i]; i++)
         if (strcmp(value, names[i]) == 0)
@@ -301,7 +302,7 @@ void config_set_yes_no(struct config_parser *parser, struct config_section *sect
                        const struct config_key *key, const char *value)
 {
     static const char *const names[3] = {"yes", "no"};
-    int chosen = choice(parser, key, value, names);
+    int chosen = config_value_choice(parser, key, value, names);
 
     if (chosen >= 0)
         *(bool *)config_key_field(parser, section, key) = chosen == 0;
@@ -312,7 +313,7 @@ void config_set_mqtt(struct config_parser *parser, struct config_section *sectio
 {
     static const char *const names[3] = {
         [CONFIG_PROTOCOL_AUTO] = "auto", [CONFIG_PROTOCOL_V5] = "5", [CONFIG_PROTOCOL_V311] = "3.1.1"};
-    int chosen = choice(parser, key, value, names);
+    int chosen = config_value_choice(parser, key, value, names);
 
     if (chosen >= 0)
         *(enum config_protocol *)config_key_field(parser, section, key) = (enum config_protocol)chosen;
@@ -322,7 +323,7 @@ void config_set_http(struct config_parser *parser, struct config_section *sectio
                      const struct config_key *key, const char *value)
 {
     static const char *const names[3] = {"auto", "http1.1"};
-    int chosen = choice(parser, key, value, names);
+    int chosen = config_value_choice(parser, key, value, names);
 
     if (chosen >= 0)
         *(bool *)config_key_field(parser, section, key) = chosen == 1;
@@ -333,7 +334,7 @@ void config_set_order(struct config_parser *parser, struct config_section *secti
 {
     static const char *const names[3] = {
         [CONFIG_ORDER_TOPIC] = "topic", [CONFIG_ORDER_ROUTE] = "route", [CONFIG_ORDER_NONE] = "none"};
-    int chosen = choice(parser, key, value, names);
+    int chosen = config_value_choice(parser, key, value, names);
 
     if (chosen >= 0)
         *(enum config_order *)config_key_field(parser, section, key) = (enum config_order)chosen;
@@ -345,7 +346,7 @@ void config_set_when_full(struct config_parser *parser, struct config_section *s
     static const char *const names[3] = {[CONFIG_FULL_HOLD] = "hold",
                                          [CONFIG_FULL_DROP_OLDEST] = "drop-oldest",
                                          [CONFIG_FULL_DROP_NEWEST] = "drop-newest"};
-    int chosen = choice(parser, key, value, names);
+    int chosen = config_value_choice(parser, key, value, names);
 
     if (chosen >= 0)
         *(enum config_when_full *)config_key_field(parser, section, key) = (enum config_when_full)chosen;
@@ -355,7 +356,7 @@ void config_set_clock(struct config_parser *parser, struct config_section *secti
                       const struct config_key *key, const char *value)
 {
     static const char *const names[3] = {"kernel", "trust"};
-    int chosen = choice(parser, key, value, names);
+    int chosen = config_value_choice(parser, key, value, names);
 
     if (chosen >= 0)
         *(bool *)config_key_field(parser, section, key) = chosen == 1;

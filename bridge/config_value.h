@@ -29,6 +29,11 @@ config_set_fn config_set_topic;        /* config_route.topics */
 config_set_fn config_set_backend;      /* config_section.backend */
 config_set_fn config_set_template;     /* struct path_template * */
 config_set_fn config_set_content_type; /* char * */
+config_set_fn config_set_body;         /* enum config_body */
+config_set_fn config_set_add;          /* struct fields *, all lines together */
+config_set_fn config_set_not_object;   /* enum config_not_object */
+config_set_fn config_set_batch_format; /* enum config_format */
+config_set_fn config_set_on_status;    /* struct config_answers: its rules */
 
 /* Reports "KEY = VALUE: words" at the line that is being read. */
 void config_value_error(struct config_parser *parser, const struct config_key *key, const char *value,
@@ -37,8 +42,11 @@ void config_value_error(struct config_parser *parser, const struct config_key *k
 /* "30s", "5m": in the largest unit that needs no fraction; freed by the caller. */
 char *config_duration_text(int64_t ms);
 
-/* Shared by the setters of config_value.c and config_http.c. */
+/* Shared by the setters of config_value.c, config_http.c and config_delivery.c. */
 
+/* The place of value among up to three names, or -1 after reporting. */
+int config_value_choice(struct config_parser *parser, const struct config_key *key, const char *value,
+                        const char *const names[static 3]);
 /* Fetches the secret that reference, "@...", names; NULL after reporting why it
  * is not to be had, with value as the value. The words never hold the secret. */
 char *config_value_secret(struct config_parser *parser, const struct config_key *key, const char *value,

@@ -107,8 +107,9 @@ def test_neighbours_are_read_in_order(tmp_path):
     assert [line.split(": ")[:2] for line in err.splitlines()] == [
         ["conf.d/10-a.conf:4", "host is already set in sluice.conf:2; keep one of the two"],
         ["conf.d/20-b.conf:2", "unknown key 'port' in [backend]; its keys are url, query, header, bearer, username, "
-                               "password, ca_file, protocol, max_in_flight, max_connections, timeout, "
-                               "connect_timeout, retry_min, retry_max, max_attempts"],
+                               "password, ca_file, cert_file, key_file, protocol, max_in_flight, "
+                               "max_connections, rate, gzip, timeout, connect_timeout, retry_min, retry_max, "
+                               "max_attempts, on_status, expect_body"],
         ["conf.d/Z.conf:2", "keepalive = 1"],
     ]
 
@@ -175,6 +176,7 @@ def test_every_line_of_the_example_works(tmp_path):
     text = without_comments_before_keys((ROOT / "config" / "sluice.conf").read_text(), tmp_path)
     # The lines that it says exclude each other.
     text = text.replace("tls = no", "tls = yes").replace("bearer = ", "; bearer = ")
+    text = text.replace("body = raw", "body = json")
     conf = write(tmp_path / "sluice.conf", text)
     assert sluice("check", conf) == (0, f"{conf}: ok: 1 backends, 1 routes\n", "")
 

@@ -1,72 +1,11 @@
 /* The parser without a file system: texts in, a struct config or errors out.
  * tests/system/config_errors has the exact words of every error. */
-#include "unit.h"
+#include "config_text.h"
 
-#include "config.h"
 #include "config_nearest.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-#define BACKEND "[backend garden]\nurl = https://h/api\n"
-#define ROUTE   "[route sensor]\ntopic = garden/+/sensor\n"
-
-/* Secrets by name: "key" is "s3cret", "text:..." is what follows the colon. */
-static int fake_secret(void *context, const char *name, char **ret_value, char **ret_why)
-{
-    if (strcmp(name, "key") == 0) {
-        *ret_value = xstrdup("s3cret");
-        return 0;
-    }
-    if (strncmp(name, "text:", 5) == 0) {
-        *ret_value = xstrdup(name + 5);
-        return 0;
-    }
-    if (strcmp(name, "lines") == 0) {
-        *ret_value = xstrdup("s3cret\r\nX-Injected: 1");
-        return 0;
-    }
-    *ret_why = xstrdup("no such secret");
-    return -ENOENT;
-}
-
-static struct config *parse(const char *text, struct config_errors *errors)
-{
-    struct config_parser *parser = config_parser_new(errors, fake_secret, NULL);
-
-    config_parser_text(parser, "a.conf", text, strlen(text));
-    return config_parser_finish(parser);
-}
-
-/* Of a configuration that must be valid. */
-static struct config *parsed(const char *text)
-{
-    struct config_errors errors = {0};
-    struct config *config = parse(text, &errors);
-
-    if (!config)
-        fail_msg("%s\n-- in --\n%s", errors.lines[0], text);
-    assert_int_equal(errors.count, 0);
-    return config;
-}
-
-/* The text must draw exactly one error, which starts with "a.conf:" and these
- * words, and quotes no secret. */
-static void expect_error(const char *text, const char *start)
-{
-    struct config_errors errors = {0};
-    cleanup_free char *whole = xasprintf("a.conf:%s", start);
-
-    assert_null(parse(text, &errors));
-    if (errors.count != 1)
-        fail_msg("%zu errors, the last: %s\n-- in --\n%s", errors.count, errors.lines[errors.count - 1],
-                 text);
-    if (strncmp(errors.lines[0], whole, strlen(whole)) != 0)
-        fail_msg("\"%s\" does not start with \"%s\"", errors.lines[0], whole);
-    assert_null(strstr(errors.lines[0], "s3cret"));
-    config_errors_done(&errors);
-}
 
 static void defaults(void **state)
 {
@@ -559,9 +498,12 @@ static void mutilated_configurations(void **state)
         "[broker]\nhost = localhost\nport = 1883\nusername = a\npassword = @key\n"
         "keepalive = 30s\nsession_expiry = 30d\n[queue]\npath = /q\ncommit_batch = 10\n"
         "[backend garden]\nurl = https://u@[fd00::1]:8443/api?x#y\nquery = user_key=@key\n"
-        "header = X-Key: @lines\nbearer = @key\ntimeout = 30s\n[route sensor]\n"
+        "header = X-Key: @lines\nbearer = @key\ntimeout = 30s\n"
+        "on_status = 404:dead, 409 : delivered\nrate = 100\n[route sensor]\n"
         "topic = garden/+/sensor\nbackend = garden\npath = /collections/{2}\n"
-        "content_type = application/json ; comment\norder = topic\n";
+        "content_type = application/json ; comment\norder = topic\n"
+        "body = json\nadd = host={2}, timestamp={received_s}\nadd = site=\"a, b\"\n"
+        "batch = 10\nbatch_size = 64K\nlinger = 1s\n";
     static const char spice[] = "[]=:;#@{}/%?\n\r\t \0\xff+.-\"9";
     char text[sizeof(good)];
     uint32_t seed = 2;
