@@ -137,6 +137,16 @@ const char *clock_boot_id(void)
 #define RFC3339_LEAST_MS INT64_C(-62167219200000)
 #define RFC3339_MOST_MS  INT64_C(253402300799999)
 
+/* Writes a number with leading zeros and a mark behind it; returns the place after
+ * both. Every request has such a time, and printf takes ten times as long. */
+static char *put_digits(char *at, int number, int digits, char mark)
+{
+    for (int i = digits - 1; i >= 0; i--, number /= 10)
+        at[i] = (char)('0' + number % 10);
+    at[digits] = mark;
+    return at + digits + 1;
+}
+
 void clock_format_rfc3339(int64_t wall_ms, char text[static CLOCK_RFC3339_BYTES])
 {
     if (wall_ms < RFC3339_LEAST_MS)
@@ -149,9 +159,14 @@ void clock_format_rfc3339(int64_t wall_ms, char text[static CLOCK_RFC3339_BYTES]
     time_t seconds = (time_t)((wall_ms - ms) / 1000);
     struct tm utc;
     gmtime_r(&seconds, &utc);
-    size_t length = strftime(text, CLOCK_RFC3339_BYTES, "%4Y-%m-%dT%H:%M:%S", &utc);
-    assert(length > 0);
-    snprintf(text + length, CLOCK_RFC3339_BYTES - length, ".%03uZ", (unsigned)ms % 1000);
+    char *at = put_digits(text, utc.tm_year + 1900, 4, '-');
+    at = put_digits(at, utc.tm_mon + 1, 2, '-');
+    at = put_digits(at, utc.tm_mday, 2, 'T');
+    at = put_digits(at, utc.tm_hour, 2, ':');
+    at = put_digits(at, utc.tm_min, 2, ':');
+    at = put_digits(at, utc.tm_sec, 2, '.');
+    at = put_digits(at, (int)ms, 3, 'Z');
+    *at = '\0';
 }
 
 int clock_parse_http_date(const char *text, int64_t *ret_wall_ms)

@@ -2,7 +2,7 @@
  *
  * A lane with work and no request under way stands in its backend's line. While
  * the destination admits another request, the first lane in line whose route
- * admits it too sends its first message; when the answer was acted upon
+ * admits it too sends what it has (deliver_send.c); when the answer was acted upon
  * (deliver_answer.c), the lane goes to the end of the line. So ready lanes take
  * the budget in rotation, and the probe of a suspected scope comes from another
  * lane than the one that failed, wherever another has work.
@@ -37,193 +37,51 @@ static int64_t storage_retry_ms(int error)
 
 /* ---- claims ---- */
 
-void deliver_line_up(struct lane *lane)
+void deliver_line_up(struct deliver *deliver, struct lane *lane)
 {
     if (lane->in_line || lane->in_flight || lane->count == 0)
         return;
     TAILQ_INSERT_TAIL(&lane->route->backend->line, lane, line);
     lane->in_line = true;
+    if (lane->linger_until_ms == 0 && lane->route->config->linger_ms > 0) {
+        lane->linger_until_ms = clock_uptime_ms() + lane->route->config->linger_ms;
+        deliver_wake_at(deliver, lane->linger_until_ms);
+    }
+}
+
+/* Until when a lane without a full batch waits for more; 0: it does not. A probe does
+ * not, nor what failed before. */
+static int64_t linger_until_ms(const struct lane *lane)
+{
+    const struct route_state *route = lane->route;
+    if (route->config->linger_ms == 0 || lane->count >= route->config->batch || lane->behind ||
+        lane->suspect.id != 0 || (lane->halves && lane->halves->count > 0) || route->scope.suspected ||
+        route->backend->destination.scope.suspected)
+        return 0;
+    return lane->linger_until_ms;
+}
+
+static bool is_ready(const struct lane *lane, int64_t now_ms)
+{
+    return lane->not_before_ms <= now_ms && linger_until_ms(lane) <= now_ms &&
+           scope_admits(&lane->route->scope, now_ms);
 }
 
 static struct lane *next_in_line(struct backend_state *backend, int64_t now_ms)
 {
     struct lane *lane;
     TAILQ_FOREACH(lane, &backend->line, line)
-    if (lane->not_before_ms <= now_ms && scope_admits(&lane->route->scope, now_ms))
+    if (is_ready(lane, now_ms))
         return lane;
     return NULL;
-}
-
-static bool is_tried(const struct lane *lane, unsigned times)
-{
-    return lane->count == 0 ||
-           (lane->suspect.id == deliver_lanes_at(lane, 0)->id && lane->suspect.unrelieved >= times);
-}
-
-/* Whether it is time to look behind the first messages of a suspected scope: the
- * only lane with work tried its first max_attempts times in vain, or every lane
- * did so twice as often. Then these may be what is at fault, and nothing else
- * would ever show it. It is the one case in which a message may overtake. */
-static bool is_stuck(const struct deliver *deliver, const struct lane *lane)
-{
-    const struct route_state *route = lane->route;
-    unsigned patience = route->backend->config->max_attempts;
-    bool whole_backend = route->backend->destination.scope.suspected;
-    if (!whole_backend && !route->scope.suspected)
-        return false;
-    if ((whole_backend ? route->backend->busy_lanes : route->busy_lanes) == 1)
-        return is_tried(lane, patience);
-    for (size_t r = 0; r < deliver->config->route_count; r++) {
-        const struct route_state *other = &deliver->routes[r];
-        if (other != route && (!whole_backend || other->backend != route->backend))
-            continue;
-        for (size_t i = 0; i < ROUTE_LANES; i++)
-            if (!is_tried(&other->lanes[i], 2 * patience))
-                return false;
-    }
-    return true;
-}
-
-/* Usually the first; where that is stuck, it takes turns with those behind it. */
-static struct waiting *pick(const struct deliver *deliver, const struct lane *lane)
-{
-    unsigned position = 0;
-    if (lane->count > 1 && is_stuck(deliver, lane)) {
-        unsigned turn = lane->suspect.unrelieved - lane->route->backend->config->max_attempts;
-        if (turn % 2 == 0)
-            position = 1 + turn / 2 % (lane->count - 1);
-    }
-    return deliver_lanes_at(lane, position);
-}
-
-/* A connection that breaks takes every request on it along. Those are tried again
- * one by one, with nothing else on the connection: only so it shows which of
- * them breaks it. */
-static bool must_isolate(const struct lane *lane)
-{
-    const struct suspect *suspect = &lane->suspect;
-    return suspect->isolate && suspect->id == deliver_lanes_at(lane, 0)->id;
 }
 
 /* Whether the lane must wait for the requests under way. A probe does not wait:
  * those that hang may be what raised the suspicion. */
 static bool waits_for_others(const struct backend_state *backend, const struct lane *lane)
 {
-    return must_isolate(lane) && backend->destination.in_flight > 0 && !backend->destination.scope.suspected;
-}
-
-/* A failure counts once a neighbour passed after it. Small numbers stay in
- * memory, so that an outage costs no writes: after one, every message that was
- * under way when it began has one failure to its name. */
-static void count_attempt(struct flight *flight)
-{
-    struct suspect *suspect = &flight->lane->suspect;
-    if (suspect->id != flight->id)
-        return;
-    if (suspect->owed && suspect->scope->passes > suspect->passes) {
-        suspect->owed = false;
-        suspect->attempts++;
-        suspect->unrelieved = 0;
-        flight->convicted = true;
-        if (suspect->attempts > 1)
-            queue_blame(flight->deliver->queue, flight->id, suspect->attempts, suspect->status,
-                        suspect->error);
-    }
-    if (suspect->attempts > flight->attempts)
-        flight->attempts = suspect->attempts;
-}
-
-static int64_t age_ms(const struct queue *queue, const struct message *message)
-{
-    if (message->this_boot)
-        return clock_uptime_ms() - message->uptime_ms;
-    if (message->clock_synchronised && queue_clock_is_right(queue))
-        return queue_now_ms(queue) - message->received_ms;
-    return -1;
-}
-
-static void on_done(void *context, const struct reply *reply)
-{
-    struct flight *flight = context;
-    deliver_answer(flight, reply);
-    free(flight);
-}
-
-/* Sends it, or sets it aside when no request can be made of it. */
-static int send_message(struct flight *flight, const struct message *message)
-{
-    struct deliver *deliver = flight->deliver;
-    struct lane *lane = flight->lane;
-    struct backend_state *backend = lane->route->backend;
-
-    struct request *request = &deliver->request;
-    cleanup_free char *why = NULL;
-    int error = request_make(request, backend->config, lane->route->config, message,
-                             age_ms(deliver->queue, message), &why);
-    if (error == 0)
-        transfer_start(backend->transfer, request, on_done, flight);
-    queue_release(deliver->queue);
-    if (error == 0)
-        return 0;
-    int buried = deliver_bury(deliver, lane, flight->id, flight->attempts, 0, "path", why);
-    return buried < 0 ? buried : -ENOMSG;
-}
-
-static int read_message(struct deliver *deliver, int64_t id, const struct queue_copy *copy,
-                        struct message *ret)
-{
-    if (copy && !deliver->fresh) {
-        queue_refresh(deliver->queue);
-        deliver->fresh = true;
-    }
-    if (copy && queue_copied(deliver->queue, copy, ret) == 0)
-        return 0;
-    return queue_fetch(deliver->queue, id, ret);
-}
-
-/* 0: a request is under way. -ENOMSG: the message is gone, the lane may have
- * others. Another error: the lane must wait for the storage. */
-static int launch(struct deliver *deliver, struct lane *lane)
-{
-    struct waiting *waiting = pick(deliver, lane);
-    int64_t id = waiting->id;
-    cleanup_free struct queue_copy *copy = waiting->copy;
-    waiting->copy = NULL; /* for one attempt: after that the row may tell more */
-    struct message message;
-    int error = read_message(deliver, id, copy, &message);
-    if (error == -ENOENT) { /* a person dropped it, or a limit did */
-        deliver_lanes_remove(lane, id);
-        return -ENOMSG;
-    }
-    if (error != 0)
-        return error;
-
-    struct flight *flight = xcalloc(1, sizeof *flight);
-    *flight = (struct flight){.deliver = deliver, .lane = lane, .id = id, .attempts = message.attempts};
-    count_attempt(flight);
-    struct backend_state *backend = lane->route->backend;
-    if (flight->attempts >= backend->config->max_attempts) {
-        queue_release(deliver->queue);
-        const struct suspect *suspect = lane->suspect.id == id ? &lane->suspect : NULL;
-        error = deliver_bury(deliver, lane, id, flight->attempts, suspect ? suspect->status : 0, "attempts",
-                             suspect ? suspect->error : NULL);
-        error = error < 0 ? error : -ENOMSG;
-    } else {
-        error = send_message(flight, &message);
-    }
-    if (error != 0) {
-        free(flight);
-        return error;
-    }
-    flight->isolated = must_isolate(lane) && backend->destination.in_flight == 0;
-    backend->isolated = flight->isolated;
-    flight->backend_probe = destination_started(&backend->destination);
-    flight->route_probe = scope_started(&lane->route->scope);
-    queue_claim(deliver->queue, id);
-    lane->in_flight = true;
-    deliver->in_flight++;
-    deliver->metrics->requests++;
-    return 0;
+    return deliver_must_isolate(lane) && backend->destination.in_flight > 0 &&
+           !backend->destination.scope.suspected;
 }
 
 static void on_scan(uv_idle_t *idle);
@@ -245,16 +103,22 @@ void deliver_pump(struct deliver *deliver, struct backend_state *backend)
         struct lane *lane = next_in_line(backend, now_ms);
         if (!lane || waits_for_others(backend, lane))
             return;
+        int64_t rate_wait = rate_wait_ms(&backend->rate, deliver_send_most(lane), now_ms);
+        if (rate_wait > 0) {
+            deliver_wake_at(deliver, now_ms + rate_wait);
+            return;
+        }
         TAILQ_REMOVE(&backend->line, lane, line);
         lane->in_line = false;
-        int error = launch(deliver, lane);
+        lane->linger_until_ms = 0;
+        int error = deliver_send(deliver, lane);
         if (error == 0)
             continue;
         if (error != -ENOMSG) {
             lane->not_before_ms = now_ms + storage_retry_ms(error);
             deliver_wake_at(deliver, lane->not_before_ms);
         }
-        deliver_line_up(lane);
+        deliver_line_up(deliver, lane);
         feed(deliver, lane);
         if (++gone == BURIALS_MOST) {
             deliver_wake_at(deliver, now_ms);
@@ -301,9 +165,13 @@ void deliver_wake_at(struct deliver *deliver, int64_t uptime_ms)
 
 static void wake_for_lanes(struct deliver *deliver, struct route_state *route, int64_t now_ms)
 {
-    for (size_t i = 0; i < ROUTE_LANES; i++)
-        if (route->lanes[i].in_line && route->lanes[i].not_before_ms > now_ms)
-            deliver_wake_at(deliver, route->lanes[i].not_before_ms);
+    for (size_t i = 0; i < ROUTE_LANES; i++) {
+        const struct lane *lane = &route->lanes[i];
+        if (lane->in_line && lane->not_before_ms > now_ms)
+            deliver_wake_at(deliver, lane->not_before_ms);
+        if (lane->in_line && linger_until_ms(lane) > now_ms)
+            deliver_wake_at(deliver, linger_until_ms(lane));
+    }
 }
 
 static void wake_for_scope(struct deliver *deliver, const struct scope *scope, int64_t now_ms)
@@ -415,7 +283,7 @@ void deliver_landed(struct deliver *deliver, struct lane *lane)
 {
     lane->in_flight = false;
     deliver->in_flight--;
-    deliver_line_up(lane);
+    deliver_line_up(deliver, lane);
     feed(deliver, lane);
     lane->route->backend->pump_due = true;
     if (deliver->paused && deliver->in_flight == 0)
@@ -446,12 +314,15 @@ static void build(struct deliver *deliver, const struct config *config)
         backend->transfer = transfer_new(deliver->loop, backend->config);
         destination_init(&backend->destination, backend->config->max_connections,
                          backend->config->max_in_flight);
+        rate_init(&backend->rate, backend->config->rate_per_s, clock_uptime_ms());
         TAILQ_INIT(&backend->line);
     }
     for (size_t i = 0; i < config->route_count; i++) {
         struct route_state *route = &deliver->routes[i];
         route->config = &config->routes[i];
         route->backend = &deliver->backends[route->config->backend];
+        route->lane_ids = 2 * route->config->batch > LANE_IDS ? 2 * route->config->batch : LANE_IDS;
+        route->batch_bytes = (size_t)route->config->batch_size;
         for (size_t j = 0; j < ROUTE_LANES; j++)
             route->lanes[j].route = route;
     }
@@ -462,23 +333,16 @@ static void build(struct deliver *deliver, const struct config *config)
     uv_idle_start(&deliver->scan, on_scan);
 }
 
-static void free_flight(void *context)
-{
-    struct flight *flight = context;
-    queue_unclaim(flight->deliver->queue, flight->id);
-    free(flight);
-}
-
 static void tear_down(struct deliver *deliver)
 {
     for (size_t i = 0; i < deliver->config->backend_count; i++)
-        transfer_free(deliver->backends[i].transfer, free_flight);
+        transfer_free(deliver->backends[i].transfer, deliver_flight_drop);
     for (size_t i = 0; i < deliver->config->route_count; i++)
         deliver_lanes_free(&deliver->routes[i]);
     free(deliver->backends);
     free(deliver->routes);
     request_done(&deliver->request);
-    deliver->in_flight = 0;
+    deliver->in_flight = deliver->copies = 0;
     uv_timer_stop(&deliver->wake);
     uv_idle_stop(&deliver->scan);
 }

@@ -1,10 +1,11 @@
-/* deliver_answer.c - what an answer does: settle, suspect, blame, bury.
+/* deliver_answer.c - what an answer does: settle, suspect, take apart, blame, bury.
  *
  * One rule for all failures (see scope.h): a failure suspects the widest scope
  * of its class. A message is only held responsible when a neighbour in that
  * scope passed after it had failed, or when the answer says that it is this
- * message. Messages are set aside one by one; when ten in a row are rejected and
- * none passes between, it is not the messages: the route is held.
+ * message. A batch that may be at fault is tried again as its halves (halves.h), until
+ * the message stands alone. Messages are set aside one by one; when ten in a row are
+ * rejected and none passes between, it is not the messages: the route is held.
  */
 #include "backoff.h"
 #include "clock.h"
@@ -79,27 +80,44 @@ static bool may_be_its_fault(const struct reply *reply)
     }
 }
 
+/* What broke together with others is not evidence against this one. */
+static bool broke_with_others(const struct outcome *outcome)
+{
+    return outcome->reply->failure == TRANSFER_BROKEN &&
+           outcome->flight->lane->route->backend->destination.http_version == 2;
+}
+
+/* Of a batch: its halves come next, or all of it with nothing else on the connection.
+ * scope: where it failed, or NULL when the answer says that it is to blame. */
+static void take_apart(const struct outcome *outcome, const struct scope *scope)
+{
+    struct flight *flight = outcome->flight;
+    bool isolate = broke_with_others(outcome), whole = isolate && !flight->isolated;
+    const struct half like = {
+        .scope = whole ? NULL : scope, .passes = scope ? scope->passes : 0, .isolate = isolate};
+    if (!flight->lane->halves)
+        flight->lane->halves = xcalloc(1, sizeof *flight->lane->halves);
+    halves_split(flight->lane->halves, flight->ids, flight->count, whole, &like);
+}
+
 /* Remembers the failure, so that a neighbour's pass can turn it into an attempt. */
 static void remember(const struct outcome *outcome, const struct scope *scope)
 {
     struct lane *lane = outcome->flight->lane;
     struct suspect *suspect = &lane->suspect;
-    if (deliver_lanes_at(lane, 0)->id != outcome->flight->id) {
+    if (deliver_lanes_at(lane, 0)->id != outcome->flight->ids[0]) {
         suspect->unrelieved += may_be_its_fault(outcome->reply);
         return; /* a probe from behind the one that is suspected: that one stays */
     }
-    if (suspect->id != outcome->flight->id)
+    if (suspect->id != outcome->flight->ids[0])
         deliver_suspect_clear(suspect);
     if (suspect->scope != scope || suspect->passes != scope->passes)
         suspect->unrelieved = 0;
     suspect->unrelieved += may_be_its_fault(outcome->reply);
-    suspect->id = outcome->flight->id;
+    suspect->id = outcome->flight->ids[0];
     suspect->attempts = outcome->flight->attempts;
-    /* What broke together with others is not evidence against this one. */
-    bool shared =
-        outcome->reply->failure == TRANSFER_BROKEN && lane->route->backend->destination.http_version == 2;
-    suspect->isolate = shared;
-    suspect->owed = !shared || outcome->flight->isolated;
+    suspect->isolate = broke_with_others(outcome);
+    suspect->owed = !suspect->isolate || outcome->flight->isolated;
     suspect->scope = scope;
     suspect->passes = scope->passes;
     suspect->status = outcome->reply->status;
@@ -209,10 +227,13 @@ static void own_fault(const struct outcome *outcome)
     deliver_wake_at(outcome->flight->deliver, lane->not_before_ms);
 }
 
-/* Whether this failure is evidence against its message. */
-static bool lane_owes(const struct flight *flight)
+/* Whether this failure is evidence against its message, or batch. */
+static bool is_evidence(const struct outcome *outcome)
 {
-    return flight->lane->suspect.id == flight->id && flight->lane->suspect.owed;
+    const struct flight *flight = outcome->flight;
+    const struct suspect *suspect = &flight->lane->suspect;
+    return flight->count > 1 ? may_be_its_fault(outcome->reply)
+                             : suspect->id == flight->ids[0] && suspect->owed;
 }
 
 /* Away and misconfigured. */
@@ -226,11 +247,15 @@ static void on_scope_failure(const struct outcome *outcome)
     /* It answers, so it is not away. */
     if (!whole_backend && !route->backend->by_routes)
         acquit_backend(outcome, false);
-    remember(outcome, scope);
-    if (flight->convicted && lane_owes(flight) && !scope->suspected && !asks_to_wait(outcome->reply)) {
+    if (flight->count == 1)
+        remember(outcome, scope);
+    else if (may_be_its_fault(outcome->reply))
+        take_apart(outcome, scope);
+    if (flight->convicted && is_evidence(outcome) && !scope->suspected && !asks_to_wait(outcome->reply)) {
         scope_unstarted(&route->scope, flight->route_probe);
         scope_unstarted(&route->backend->destination.scope, flight->backend_probe);
-        own_fault(outcome);
+        if (flight->count == 1) /* what is smaller now needs not wait */
+            own_fault(outcome);
         return;
     }
     if (whole_backend) {
@@ -247,6 +272,18 @@ static void on_scope_failure(const struct outcome *outcome)
 
 /* ---- messages ---- */
 
+/* Such messages do not hold their route, for any device could hold it otherwise. */
+static void tell_unfit(struct route_state *route, const char *reason)
+{
+    bool path = strcmp(reason, "path") == 0;
+    if ((!path && strcmp(reason, "body") != 0) || ++route->unfit_in_row != ALARM_AFTER_UNFIT)
+        return;
+    log_error("route %s: %u messages were set aside (%s) and none was delivered meanwhile: is its %s right "
+              "for these %s?",
+              route->config->name, route->unfit_in_row, reason, path ? "path" : "body",
+              path ? "topics" : "payloads");
+}
+
 int deliver_bury(struct deliver *deliver, struct lane *lane, int64_t id, unsigned attempts, int status,
                  const char *reason, const char *error)
 {
@@ -261,15 +298,11 @@ int deliver_bury(struct deliver *deliver, struct lane *lane, int64_t id, unsigne
         return result;
     if (result == 0) {
         deliver->metrics->dead++;
-        if (strcmp(reason, "path") == 0 && ++lane->route->unfit_in_row == ALARM_AFTER_UNFIT)
-            log_error(
-                "route %s: %u messages were set aside (path) and none was delivered meanwhile: is its path "
-                "right for these topics?",
-                lane->route->config->name, lane->route->unfit_in_row);
+        tell_unfit(lane->route, reason);
         log_warning("message %lld (route %s, topic %s): set aside (%s): %s", (long long)id,
                     lane->route->config->name, topic, reason, error ? error : "no answer is known");
     }
-    deliver_lanes_remove(lane, id);
+    deliver_lanes_remove(deliver, lane, id);
     return 0;
 }
 
@@ -277,7 +310,7 @@ int deliver_bury(struct deliver *deliver, struct lane *lane, int64_t id, unsigne
 static void bury(const struct outcome *outcome, unsigned attempts, const char *reason)
 {
     struct flight *flight = outcome->flight;
-    int error = deliver_bury(flight->deliver, flight->lane, flight->id, attempts, outcome->reply->status,
+    int error = deliver_bury(flight->deliver, flight->lane, flight->ids[0], attempts, outcome->reply->status,
                              reason, outcome->words);
     if (error != 0)
         own_fault(outcome);
@@ -287,9 +320,11 @@ static void on_delivered(const struct outcome *outcome)
 {
     struct flight *flight = outcome->flight;
     struct route_state *route = flight->lane->route;
-    queue_settle(flight->deliver->queue, flight->id);
-    deliver_lanes_remove(flight->lane, flight->id);
-    flight->deliver->metrics->delivered++;
+    for (unsigned i = 0; i < flight->count; i++) {
+        queue_settle(flight->deliver->queue, flight->ids[i]);
+        deliver_lanes_remove(flight->deliver, flight->lane, flight->ids[i]);
+    }
+    flight->deliver->metrics->delivered += flight->count;
     acquit_backend(outcome, true);
     if (scope_passed(&route->scope, flight->route_probe))
         tell_acquitted(&route->scope, outcome->now_ms, "route", route->config->name, "passes again");
@@ -328,7 +363,7 @@ static void condemn(const struct outcome *outcome, unsigned attempts, const char
     }
     if (route->held) {
         remember(outcome, &route->scope);
-        if (lane->suspect.id == outcome->flight->id)
+        if (lane->suspect.id == outcome->flight->ids[0])
             lane->suspect.owed = false; /* all are answered so: it is no evidence against this one */
         suspect_route(outcome);
         return;
@@ -341,9 +376,27 @@ static void condemn(const struct outcome *outcome, unsigned attempts, const char
     bury(outcome, attempts, reason);
 }
 
+/* Nobody is to blame for a body that is too long: it is made of less from now on. */
+static void send_less(const struct outcome *outcome)
+{
+    struct flight *flight = outcome->flight;
+    struct route_state *route = flight->lane->route;
+    size_t half = flight->body_bytes / 2;
+    if (half >= route->batch_bytes)
+        return; /* said already, of a request that was under way as well */
+    route->batch_bytes = half;
+    log_notice(
+        "route %s: the backend does not take %zu bytes at once (413); batches have at most %zu from now on",
+        route->config->name, flight->body_bytes, half);
+}
+
 static void on_later(const struct outcome *outcome)
 {
     struct flight *flight = outcome->flight;
+    if (flight->count > 1) {
+        take_apart(outcome, NULL);
+        return;
+    }
     unsigned attempts = flight->attempts + 1;
     if (attempts >= flight->lane->route->backend->config->max_attempts) {
         condemn(outcome, attempts, "attempts");
@@ -351,32 +404,74 @@ static void on_later(const struct outcome *outcome)
     }
     scope_unstarted(&flight->lane->route->scope, flight->route_probe);
     flight->attempts = attempts;
-    queue_blame(flight->deliver->queue, flight->id, attempts, outcome->reply->status, outcome->words);
+    queue_blame(flight->deliver->queue, flight->ids[0], attempts, outcome->reply->status, outcome->words);
     own_fault(outcome);
 }
 
 static void on_bad(const struct outcome *outcome)
 {
-    condemn(outcome, outcome->flight->attempts, "rejected");
+    if (outcome->flight->count == 1)
+        condemn(outcome, outcome->flight->attempts, "rejected");
+    else if (outcome->reply->status == 413)
+        send_less(outcome);
+    else
+        take_apart(outcome, NULL);
+}
+
+/* ---- verdicts ---- */
+
+/* NULL where nothing is missing. */
+static const char *missing_words(const struct config_route *route, const struct config_backend *backend,
+                                 const struct reply *reply)
+{
+    const char *words =
+        route->answers.expect_body ? route->answers.expect_body : backend->answers.expect_body;
+    if (!words || reply->status / 100 != 2 || memmem(reply->body, reply->body_bytes, words, strlen(words)))
+        return NULL;
+    return words;
+}
+
+/* The table says what an answer means, then the configuration. */
+static void judge(struct outcome *outcome)
+{
+    const struct reply *reply = outcome->reply;
+    const struct config_route *route = outcome->flight->lane->route->config;
+    const struct config_backend *backend = outcome->flight->lane->route->backend->config;
+    const char *missing = NULL;
+    outcome->verdict = verdict_of(reply->failure, reply->status,
+                                  reply->failure == TRANSFER_CERTIFICATE_TIME && clock_synchronised());
+    if (reply->failure == TRANSFER_OK) {
+        outcome->verdict = verdict_override(backend->answers.rules, backend->answers.rule_count,
+                                            reply->status, outcome->verdict);
+        outcome->verdict = verdict_override(route->answers.rules, route->answers.rule_count, reply->status,
+                                            outcome->verdict);
+        missing = outcome->verdict == VERDICT_DELIVERED ? missing_words(route, backend, reply) : NULL;
+    }
+    if (missing)
+        outcome->verdict = VERDICT_MISCONFIGURED;
+    if (outcome->verdict == VERDICT_DELIVERED)
+        return;
+    outcome->words = describe(backend, reply);
+    if (missing) {
+        char *words = outcome->words;
+        outcome->words = xasprintf("the answer does not contain \"%s\": %s", missing, words);
+        free(words);
+    }
 }
 
 void deliver_answer(struct flight *flight, const struct reply *reply)
 {
     fault_fails("deliver.answer");
-    struct lane *lane = flight->lane;
-    struct backend_state *backend = lane->route->backend;
+    struct backend_state *backend = flight->lane->route->backend;
     struct outcome outcome = {
         .flight = flight,
         .reply = reply,
-        .verdict = verdict_of(reply->failure, reply->status,
-                              reply->failure == TRANSFER_CERTIFICATE_TIME && clock_synchronised()),
         .now_ms = clock_uptime_ms(),
     };
+    judge(&outcome);
     destination_ended(&backend->destination, reply->http_version);
     if (flight->isolated)
         backend->isolated = false;
-    if (outcome.verdict != VERDICT_DELIVERED)
-        outcome.words = describe(backend->config, reply);
     switch (outcome.verdict) {
     case VERDICT_DELIVERED:
         on_delivered(&outcome);
@@ -395,6 +490,4 @@ void deliver_answer(struct flight *flight, const struct reply *reply)
         break;
     }
     free(outcome.words);
-    queue_unclaim(flight->deliver->queue, flight->id);
-    deliver_landed(flight->deliver, lane);
 }

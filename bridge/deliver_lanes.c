@@ -2,7 +2,7 @@
  *
  * The queue may hold millions of messages, memory may not. There is no index by
  * lane either, for each would wear the SD card with every message. So each lane
- * knows the ids of its next LANE_IDS messages, and the queue is read in the
+ * knows the ids of its next 64 messages or two batches, and the queue is read in the
  * order of ids, in bounded steps, each row once or little more than once:
  *
  *    ids   1 ──────────── horizon ─────────────── frontier ────── tail
@@ -11,16 +11,16 @@
  *
  * A lane that is not behind knows everything up to the frontier. One whose ring
  * is full when the frontier passes one of its messages falls behind: from its
- * horizon on there is more. When it gets hungry (a quarter full), the rows after
- * its horizon are read again, and every other lane that is behind takes what it
- * has room for from the same step.
+ * horizon on there is more. When it gets hungry (a quarter full, or no further batch
+ * in it), the rows after its horizon are read again until it is full, and every other
+ * lane that is behind takes what it has room for from the same steps.
  */
 #include "deliver_private.h"
 #include "log.h"
 
 #include <assert.h>
 
-enum { STEP_ROWS = 256, HUNGRY = LANE_IDS / 4 };
+enum { STEP_ROWS = 256 };
 
 void deliver_suspect_clear(struct suspect *suspect)
 {
@@ -30,32 +30,47 @@ void deliver_suspect_clear(struct suspect *suspect)
 
 struct waiting *deliver_lanes_at(const struct lane *lane, unsigned position)
 {
-    return &lane->ring[(lane->first + position) % LANE_IDS];
+    return &lane->ring[(lane->first + position) % lane->route->lane_ids];
 }
 
-static void push(struct lane *lane, struct queue *queue, int64_t id)
+static bool is_full(const struct lane *lane)
 {
-    assert(lane->count < LANE_IDS);
+    return lane->count == lane->route->lane_ids;
+}
+
+struct queue_copy *deliver_lanes_take_copy(struct deliver *deliver, struct waiting *waiting)
+{
+    struct queue_copy *copy = waiting->copy;
+    waiting->copy = NULL;
+    deliver->copies -= copy != NULL;
+    return copy;
+}
+
+static void push(struct deliver *deliver, struct lane *lane, int64_t id)
+{
+    assert(!is_full(lane));
     if (!lane->ring)
-        lane->ring = xcalloc(LANE_IDS, sizeof *lane->ring);
-    *deliver_lanes_at(lane, lane->count) = (struct waiting){.id = id, .copy = queue_copy(queue, id)};
+        lane->ring = xcalloc(lane->route->lane_ids, sizeof *lane->ring);
+    struct queue_copy *copy = deliver->copies < COPIES_MOST ? queue_copy(deliver->queue, id) : NULL;
+    deliver->copies += copy != NULL;
+    *deliver_lanes_at(lane, lane->count) = (struct waiting){.id = id, .copy = copy};
     if (lane->count++ == 0) {
         lane->route->busy_lanes++;
         lane->route->backend->busy_lanes++;
-        deliver_line_up(lane);
+        deliver_line_up(deliver, lane);
     }
 }
 
-void deliver_lanes_remove(struct lane *lane, int64_t id)
+void deliver_lanes_remove(struct deliver *deliver, struct lane *lane, int64_t id)
 {
     unsigned at = 0;
     while (at < lane->count && deliver_lanes_at(lane, at)->id != id)
         at++;
     assert(at < lane->count);
-    free(deliver_lanes_at(lane, at)->copy);
+    free(deliver_lanes_take_copy(deliver, deliver_lanes_at(lane, at)));
     for (; at > 0; at--) /* usually it is the first */
         *deliver_lanes_at(lane, at) = *deliver_lanes_at(lane, at - 1);
-    lane->first = (lane->first + 1) % LANE_IDS;
+    lane->first = (lane->first + 1) % lane->route->lane_ids;
     if (lane->suspect.id == id)
         deliver_suspect_clear(&lane->suspect);
     if (--lane->count == 0) {
@@ -70,7 +85,24 @@ void deliver_lanes_remove(struct lane *lane, int64_t id)
 
 bool deliver_lanes_hungry(const struct lane *lane)
 {
-    return lane->behind && lane->count <= HUNGRY;
+    unsigned low = lane->route->lane_ids / 4, batch = lane->route->config->batch;
+    return lane->behind && lane->count <= (batch > low ? batch : low);
+}
+
+/* The messages of one order key share a lane. Without an order, neighbours do, as many
+ * as can share a request. */
+static unsigned lane_number(struct route_state *route, const char *topic, int64_t id)
+{
+    unsigned block = route->config->batch > 0 ? route->config->batch : 1;
+    switch (route->config->order) {
+    case CONFIG_ORDER_TOPIC:
+        return lane_map_find(&route->topics, topic, ROUTE_LANES);
+    case CONFIG_ORDER_ROUTE:
+        return 0;
+    case CONFIG_ORDER_NONE:
+        break;
+    }
+    return (unsigned)((uint64_t)id / block % ROUTE_LANES);
 }
 
 /* Rows of a route that the configuration does not have are held: no lane. */
@@ -80,7 +112,7 @@ static struct lane *lane_of(struct deliver *deliver, const char *route_name, con
     if (index == SIZE_MAX)
         return NULL;
     struct route_state *route = &deliver->routes[index];
-    return &route->lanes[route_lane(route->config->order, topic, id)];
+    return &route->lanes[lane_number(route, topic, id)];
 }
 
 struct step {
@@ -96,8 +128,8 @@ static void visit_new(void *context, int64_t id, const char *route_name, const c
     struct lane *lane = lane_of(step->deliver, route_name, topic, id);
     if (!lane || lane->behind || queue_is_settled(step->deliver->queue, id))
         return;
-    if (lane->count < LANE_IDS) {
-        push(lane, step->deliver->queue, id);
+    if (!is_full(lane)) {
+        push(step->deliver, lane, id);
     } else {
         lane->behind = true;
         lane->horizon = id - 1;
@@ -114,19 +146,22 @@ static void visit_again(void *context, int64_t id, const char *route_name, const
     struct lane *lane = lane_of(step->deliver, route_name, topic, id);
     if (!lane || !lane->behind || id <= lane->horizon)
         return;
-    if (lane->horizon < step->start || lane->count == LANE_IDS || queue_is_settled(step->deliver->queue, id))
+    if (lane->horizon < step->start || is_full(lane) || queue_is_settled(step->deliver->queue, id))
         return;
-    push(lane, step->deliver->queue, id);
+    push(step->deliver, lane, id);
     lane->horizon = id;
 }
 
+/* The lane that lacks the earliest message of those that ran low and are not full
+ * again. */
 static struct lane *hungriest(struct deliver *deliver)
 {
     struct lane *found = NULL;
     for (size_t r = 0; r < deliver->config->route_count; r++)
         for (size_t i = 0; i < ROUTE_LANES; i++) {
             struct lane *lane = &deliver->routes[r].lanes[i];
-            if (deliver_lanes_hungry(lane) && (!found || lane->horizon < found->horizon))
+            lane->feeding = lane->behind && !is_full(lane) && (lane->feeding || deliver_lanes_hungry(lane));
+            if (lane->feeding && (!found || lane->horizon < found->horizon))
                 found = lane;
         }
     return found;
@@ -138,7 +173,7 @@ static void advance_horizons(struct deliver *deliver, int64_t start, int64_t end
     for (size_t r = 0; r < deliver->config->route_count; r++)
         for (size_t i = 0; i < ROUTE_LANES; i++) {
             struct lane *lane = &deliver->routes[r].lanes[i];
-            if (!lane->behind || lane->horizon < start || lane->count == LANE_IDS)
+            if (!lane->behind || lane->horizon < start || is_full(lane))
                 continue;
             if (lane->horizon < end)
                 lane->horizon = end;
@@ -185,6 +220,8 @@ void deliver_lanes_free(struct route_state *route)
         for (unsigned at = 0; at < route->lanes[i].count; at++)
             free(deliver_lanes_at(&route->lanes[i], at)->copy);
         free(route->lanes[i].ring);
+        free(route->lanes[i].halves);
         deliver_suspect_clear(&route->lanes[i].suspect);
     }
+    lane_map_done(&route->topics);
 }

@@ -1,19 +1,28 @@
 /* deliver_private.h - what the files of the engine share; nobody else includes it.
  *
- *   deliver.c         claims: which lane sends next, and the timers
+ *   deliver.c         which lane sends next, and when: the line, the timers
  *   deliver_lanes.c   which messages wait in which lane, a window over the queue
- *   deliver_answer.c  what an answer does: settle, blame, bury
+ *   deliver_send.c    what a lane sends: one message, or a batch
+ *   deliver_answer.c  what an answer does: settle, take apart, blame, bury
  */
 #ifndef SLUICE_DELIVER_PRIVATE_H
 #define SLUICE_DELIVER_PRIVATE_H
 
 #include "deliver.h"
 #include "destination.h"
+#include "halves.h"
+#include "lane_map.h"
+#include "rate.h"
 #include "route.h"
 #include "transfer.h"
 #include <sys/queue.h>
 
-enum { LANE_IDS = 64 };
+#define ROUTE_LANES 64u
+
+enum {
+    LANE_IDS = 64,      /* that a lane knows; with batches, two of them where that is more */
+    COPIES_MOST = 4096, /* of all lanes */
+};
 
 /* What is held against a message that failed, for as long as it stands in its
  * lane. A failure counts as an attempt only once a neighbour in the suspected
@@ -36,29 +45,37 @@ struct waiting {
     struct queue_copy *copy; /* or NULL */
 };
 
+/* A lane's next messages; one of them alone, or the first ones as a batch, may be
+ * under way. */
 struct lane {
     struct route_state *route;
     TAILQ_ENTRY(lane) line; /* in its backend's line, while it waits for its turn */
     bool in_line;
     bool in_flight;
-    int64_t not_before_ms; /* uptime; its first message is to be tried again later */
-    struct waiting *ring;  /* of LANE_IDS: its next messages, without a gap */
+    int64_t not_before_ms;   /* uptime; its first message is to be tried again later */
+    int64_t linger_until_ms; /* uptime; until then it waits for more; 0: not decided */
+    struct waiting *ring;    /* of route->lane_ids: its next messages, without a gap */
     unsigned first, count;
     bool behind;     /* the queue may hold more for it, after `horizon` */
+    bool feeding;    /* it ran low and is being filled */
     int64_t horizon; /* all its messages up to here are in the ring, or gone */
     struct suspect suspect;
+    struct halves *halves; /* of a batch that failed; or NULL */
 };
 
 struct route_state {
     const struct config_route *config;
     struct backend_state *backend;
     struct scope scope;
+    unsigned lane_ids;         /* how many a lane of it knows */
+    size_t batch_bytes;        /* of a body; less than configured once the backend answered 413 */
     unsigned busy_lanes;       /* lanes that hold messages */
     unsigned unfit_in_row;     /* set aside for their topics, with nothing delivered between */
     unsigned condemned_in_row; /* those that an answer condemned */
     uint64_t condemned_lanes;  /* from which lanes: bit n for lane n */
     bool held;                 /* too many in a row: it is not the messages */
     bool html_seen;
+    struct lane_map topics; /* which lane each has, where their order is kept */
     struct lane lanes[ROUTE_LANES];
 };
 
@@ -67,6 +84,7 @@ TAILQ_HEAD(lane_line, lane);
 struct backend_state {
     const struct config_backend *config;
     struct destination destination;
+    struct rate rate;
     struct transfer *transfer;
     struct lane_line line; /* lanes with work and no request under way, in turn */
     unsigned busy_lanes;
@@ -79,11 +97,14 @@ struct backend_state {
 struct flight {
     struct deliver *deliver;
     struct lane *lane;
-    int64_t id;
     bool backend_probe, route_probe;
-    bool isolated;  /* nothing else was on the connection */
-    bool convicted; /* an earlier failure of this message counts already */
-    unsigned attempts;
+    bool isolated;     /* nothing else was on the connection */
+    bool convicted;    /* an earlier failure of this message, or batch, counts already */
+    unsigned attempts; /* of the first message */
+    size_t body_bytes; /* before it was compressed */
+    struct queue_claim claim;
+    unsigned count;
+    int64_t ids[]; /* the first ones of the lane, or a single one from behind them */
 };
 
 struct deliver {
@@ -104,6 +125,7 @@ struct deliver {
     struct route_state *routes;
     int64_t frontier; /* lanes that are not behind have seen all up to here */
     int64_t tail;     /* and there is no message after this to be seen yet */
+    unsigned copies;  /* in all rings */
     unsigned in_flight;
     struct request request; /* the one being made; its memory is used again */
     bool paused, to_end;
@@ -117,11 +139,23 @@ struct deliver {
 void deliver_wake_at(struct deliver *deliver, int64_t uptime_ms);
 void deliver_pump(struct deliver *deliver, struct backend_state *backend);
 /* Puts a lane with work into its backend's line, at the end. */
-void deliver_line_up(struct lane *lane);
+void deliver_line_up(struct deliver *deliver, struct lane *lane);
 /* Something was delivered: its delete is due within a second. */
 void deliver_settled(struct deliver *deliver);
 /* A request ended and was acted upon: goes on. */
 void deliver_landed(struct deliver *deliver, struct lane *lane);
+
+/* ---- deliver_send.c ---- */
+/* How many messages the lane would send now; at least 1. */
+unsigned deliver_send_most(const struct lane *lane);
+/* Whether its next request must be the only one on its connection. */
+bool deliver_must_isolate(const struct lane *lane);
+/* Sends what is first in the lane. 0: a request is under way. -ENOMSG: what was first is
+ * gone, the lane may have others. Another error: the lane must wait for the storage. */
+int deliver_send(struct deliver *deliver, struct lane *lane);
+/* Of a request that will not be answered, or was acted upon: its messages are not
+ * under way any more. For transfer_free. */
+void deliver_flight_drop(void *flight);
 
 /* ---- deliver_lanes.c ---- */
 /* Reads one bounded step of the queue; returns 1 when there is more to read, 0
@@ -131,7 +165,9 @@ int deliver_lanes_step(struct deliver *deliver);
 bool deliver_lanes_hungry(const struct lane *lane);
 /* Removes a message that was delivered, set aside or is gone; it is among the
  * ids of its lane. */
-void deliver_lanes_remove(struct lane *lane, int64_t id);
+void deliver_lanes_remove(struct deliver *deliver, struct lane *lane, int64_t id);
+/* Takes the copy of a waiting message, or NULL; the caller frees it. */
+struct queue_copy *deliver_lanes_take_copy(struct deliver *deliver, struct waiting *waiting);
 /* The nth message of the lane, from 0. */
 struct waiting *deliver_lanes_at(const struct lane *lane, unsigned position);
 void deliver_lanes_free(struct route_state *route);

@@ -224,7 +224,6 @@ static void queue_free(struct queue *queue)
         close(queue->lock_fd);
     queue_reserve_free(queue->storage.reserve);
     queue_trouble_free(queue);
-    free(queue->limits.claims);
     free(queue->settled.ids);
     free(queue->unconfirmed.ids);
     free(queue->path);

@@ -20,6 +20,7 @@
 #include "base.h"
 #include "config.h"
 #include "message.h"
+#include <sys/queue.h>
 
 struct queue;
 
@@ -74,9 +75,16 @@ int queue_make_room(struct queue *queue, size_t bytes);
 int queue_count_dropped(struct queue *queue, const char *reason, const char *route, size_t bytes);
 /* How many messages limits dropped since it was opened. */
 uint64_t queue_dropped(const struct queue *queue);
-/* Under way to the backend, or not any more: no limit touches it meanwhile. */
-void queue_claim(struct queue *queue, int64_t id);
-void queue_unclaim(struct queue *queue, int64_t id);
+/* Messages under way to the backend in one request: no limit touches them until
+ * they come back. The memory is the caller's, and stays what it is meanwhile. */
+struct queue_claim {
+    const int64_t *ids; /* ascending */
+    size_t count;
+    bool expired; /* one of them, meanwhile: it goes when it comes back */
+    LIST_ENTRY(queue_claim) others;
+};
+void queue_claim(struct queue *queue, struct queue_claim *claim, const int64_t *ids, size_t count);
+void queue_unclaim(struct queue *queue, struct queue_claim *claim);
 
 /* ---- upkeep (queue_upkeep.c) ---- */
 

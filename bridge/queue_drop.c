@@ -220,9 +220,9 @@ static int find_expired(struct queue *queue, struct expired *expired)
         int64_t id = sqlite3_column_int64(statement, 0), age_ms = age_of(queue, statement);
         if (age_ms >= 0 && age_ms < queue->limits.max_age_ms)
             break;
-        struct claim *claim = queue_find_claim(queue, id);
+        struct queue_claim *claim = queue_find_claim(queue, id);
         if (claim)
-            claim->expired = age_ms >= 0;
+            claim->expired |= age_ms >= 0;
         else if (age_ms >= 0 && !queue_is_settled(queue, id))
             expired->rows[expired->count++] =
                 (struct victim){.id = id,

@@ -31,7 +31,6 @@ enum {
     LOOK_MS = 1000,      /* a measure holds as long */
     ROW_BYTES = 100,     /* of a row, beside its payload, about */
     INLINE_BYTES = 4000, /* longer payloads take pages of their own */
-    CLAIMS_LEAST = 64,
 };
 
 static const int64_t headroom_bytes = 2 * MIB;
@@ -315,35 +314,47 @@ void queue_limit_trouble(struct queue *queue)
 
 /* ---- what is under way ---- */
 
-void queue_claim(struct queue *queue, int64_t id)
+void queue_claim(struct queue *queue, struct queue_claim *claim, const int64_t *ids, size_t count)
 {
-    struct limits *limits = &queue->limits;
-    if (limits->claim_count == limits->claim_capacity) {
-        limits->claim_capacity = limits->claim_capacity > 0 ? 2 * limits->claim_capacity : CLAIMS_LEAST;
-        limits->claims = xrealloc(limits->claims, limits->claim_capacity * sizeof *limits->claims);
-    }
-    limits->claims[limits->claim_count++] = (struct claim){.id = id};
+    assert(count > 0);
+    *claim = (struct queue_claim){.ids = ids, .count = count};
+    LIST_INSERT_HEAD(&queue->limits.claims, claim, others);
 }
 
-struct claim *queue_find_claim(const struct queue *queue, int64_t id)
+static bool holds(const struct queue_claim *claim, int64_t id)
 {
-    for (size_t i = 0; i < queue->limits.claim_count; i++)
-        if (queue->limits.claims[i].id == id)
-            return &queue->limits.claims[i];
+    size_t from = 0, to = claim->count;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (claim->ids[middle] == id)
+            return true;
+        if (claim->ids[middle] < id)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return false;
+}
+
+struct queue_claim *queue_find_claim(const struct queue *queue, int64_t id)
+{
+    struct queue_claim *claim;
+    LIST_FOREACH(claim, &queue->limits.claims, others)
+    if (holds(claim, id))
+        return claim;
     return NULL;
 }
 
 /* What is tried again and again may be under way each time that upkeep looks. */
-void queue_unclaim(struct queue *queue, int64_t id)
+void queue_unclaim(struct queue *queue, struct queue_claim *claim)
 {
-    struct limits *limits = &queue->limits;
-    struct claim *claim = queue_find_claim(queue, id);
-    assert(claim);
-    bool expired = claim->expired;
-    *claim = limits->claims[--limits->claim_count];
-    if (!expired || queue_is_settled(queue, id))
-        return;
-    if (id <= limits->age_cursor)
-        limits->age_cursor = id - 1;
-    queue_expire(queue);
+    LIST_REMOVE(claim, others);
+    for (size_t i = 0; claim->expired && i < claim->count; i++) {
+        if (queue_is_settled(queue, claim->ids[i]))
+            continue;
+        if (claim->ids[i] <= queue->limits.age_cursor)
+            queue->limits.age_cursor = claim->ids[i] - 1;
+        queue_expire(queue);
+        return; /* the first is the oldest */
+    }
 }

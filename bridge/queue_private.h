@@ -101,12 +101,6 @@ struct tally {
     bool newest; /* those that came, not those that were there */
 };
 
-/* A message that is under way. */
-struct claim {
-    int64_t id;
-    bool expired; /* meanwhile: it goes when it comes back */
-};
-
 /* How far the limits are (queue_limit.c). */
 struct limits {
     bool given;
@@ -126,8 +120,7 @@ struct limits {
     struct tally tallies[REASONS];
     uint64_t dropped;   /* since the queue was opened */
     int64_t age_cursor; /* what is older stays, whatever its age */
-    struct claim *claims;
-    size_t claim_count, claim_capacity;
+    LIST_HEAD(, queue_claim) claims;
 };
 
 /* Whether the storage works, and space for when it does not (queue_upkeep.c). */
@@ -226,7 +219,7 @@ int64_t queue_disk_free(const struct queue *queue);
 /* Bytes that a message of so many takes, about. */
 int64_t queue_row_bytes(size_t bytes);
 /* Or NULL. */
-struct claim *queue_find_claim(const struct queue *queue, int64_t id);
+struct queue_claim *queue_find_claim(const struct queue *queue, int64_t id);
 /* Says for `summary` what is full, and what follows from it. */
 void queue_limit_trouble(struct queue *queue);
 /* "max_size 1G", as configured. The text is valid until the next call. */

@@ -112,30 +112,3 @@ void route_table_serve(const struct route_table *table, const char *topic, bool 
             visit(context, i);
     }
 }
-
-/* FNV-1a, 64 bits, the halves laid over each other until six bits are left. It
- * is fixed for ever: were a new version to hash differently, messages of one
- * topic that are in the queue would change lanes and overtake each other. */
-static unsigned topic_lane(const char *topic)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (const unsigned char *at = (const unsigned char *)topic; *at; at++)
-        hash = (hash ^ *at) * UINT64_C(0x100000001b3);
-    hash ^= hash >> 32;
-    hash ^= hash >> 16;
-    hash ^= hash >> 8;
-    return (unsigned)(hash % ROUTE_LANES);
-}
-
-unsigned route_lane(enum config_order order, const char *topic, int64_t id)
-{
-    switch (order) {
-    case CONFIG_ORDER_TOPIC:
-        return topic_lane(topic);
-    case CONFIG_ORDER_ROUTE:
-        return 0;
-    case CONFIG_ORDER_NONE:
-        break;
-    }
-    return (unsigned)((uint64_t)id % ROUTE_LANES);
-}

@@ -1,4 +1,4 @@
-/* route.h - which routes a message serves, and in which lane it waits. Pure.
+/* route.h - which routes a message serves. Pure.
  *
  * Filters are what sluice subscribes to: the distinct topic filters of all
  * routes, numbered from 0 in the order of the configuration. Two routes may
@@ -9,8 +9,6 @@
 
 #include "config.h"
 #include <stdbool.h>
-
-#define ROUTE_LANES 64u
 
 struct route_table;
 
@@ -44,9 +42,5 @@ struct route_copy {
 typedef void route_visit_fn(void *context, size_t route);
 void route_table_serve(const struct route_table *table, const char *topic, bool retained,
                        const struct route_copy *copy, route_visit_fn *visit, void *context);
-
-/* The lane of a message, 0 to ROUTE_LANES - 1: a hash of its order key. Equal
- * keys always share a lane, over restarts and on all machines. */
-unsigned route_lane(enum config_order order, const char *topic, int64_t id);
 
 #endif

@@ -311,6 +311,10 @@ static void set_options(struct exchange *exchange)
         SET(easy, CURLOPT_CAINFO, backend->ca_file);
         SET(easy, CURLOPT_CAPATH, NULL); /* this authority and no other */
     }
+    if (backend->cert_file) {
+        SET(easy, CURLOPT_SSLCERT, backend->cert_file);
+        SET(easy, CURLOPT_SSLKEY, backend->key_file);
+    }
     SET(easy, CURLOPT_HTTP_VERSION,
         (long)(backend->http1_only ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
     SET(easy, CURLOPT_PIPEWAIT, 1L); /* rather wait for the connection's protocol than open another */

@@ -318,18 +318,20 @@ static void what_is_under_way_stays(void **state)
 {
     struct queue *queue = open_limited((struct config_queue){.max_messages = 5, OLDEST});
     store_many(queue, 5, 5);
-    queue_claim(queue, 1);
-    queue_claim(queue, 3);
+    struct queue_claim one, batch;
+    queue_claim(queue, &one, (const int64_t[]){1}, 1);
+    const int64_t members[] = {3, 4};
+    queue_claim(queue, &batch, members, ARRAY_LEN(members));
     assert_int_equal(queue_begin(queue), 0);
     for (int i = 0; i < 4; i++)
         assert_int_equal(offer(queue, "12345", 5), 0);
     assert_int_equal(queue_commit(queue), 0);
-    assert_answer("SELECT group_concat(id) FROM message", "1,3,7,8,9");
-    queue_unclaim(queue, 3);
+    assert_answer("SELECT group_concat(id) FROM message", "1,3,4,8,9");
+    queue_unclaim(queue, &batch);
     assert_int_equal(queue_begin(queue), 0);
     assert_int_equal(offer(queue, "12345", 5), 0);
     assert_int_equal(queue_commit(queue), 0);
-    assert_answer("SELECT group_concat(id) FROM message", "1,7,8,9,10");
+    assert_answer("SELECT group_concat(id) FROM message", "1,4,8,9,10");
     queue_close(queue);
 }
 
@@ -337,8 +339,8 @@ static void with_all_under_way_nothing_can_go(void **state)
 {
     struct queue *queue = open_limited((struct config_queue){.max_messages = 3, OLDEST});
     store_many(queue, 3, 5);
-    for (int64_t id = 1; id <= 3; id++)
-        queue_claim(queue, id);
+    struct queue_claim claim;
+    queue_claim(queue, &claim, (const int64_t[]){1, 2, 3}, 3);
     assert_int_equal(queue_begin(queue), 0);
     assert_int_equal(offer(queue, "12345", 5), -ENOSPC);
     assert_string_equal(queue_full(queue), "max_messages");
@@ -502,14 +504,15 @@ static void what_is_too_old_goes(void **state)
     by_hand("UPDATE message SET uptime_ms = uptime_ms - 3600 * 1000 - 1 WHERE id <= 4;"
             "UPDATE dead_letter SET uptime_ms = uptime_ms - 7200 * 1000");
     queue_limit(queue, &one_hour);
-    queue_claim(queue, 2);
+    struct queue_claim claim;
+    queue_claim(queue, &claim, (const int64_t[]){2}, 1);
     queue_upkeep(queue, false);
     assert_answer("SELECT group_concat(id) FROM message", "2,5,6");
     assert_answer("SELECT group_concat(id) FROM dead_letter", "1");
     assert_answer("SELECT reason, route, messages, bytes FROM dropped", "max_age|sensor|2|20");
     queue_upkeep(queue, false);
     assert_answer("SELECT group_concat(id) FROM message", "2,5,6");
-    queue_unclaim(queue, 2);
+    queue_unclaim(queue, &claim);
     assert_answer("SELECT group_concat(id) FROM message", "5,6"); /* before it can be sent again */
     assert_answer("SELECT reason, messages FROM dropped", "max_age|3");
     queue_close(queue);

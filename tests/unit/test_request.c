@@ -44,7 +44,10 @@ static int teardown(void **state)
 
 static int make(struct scene *scene, int64_t age_ms, char **ret_why)
 {
-    return request_make(&scene->request, &scene->backend, &scene->route, &scene->message, age_ms, ret_why);
+    const char *reason = NULL;
+    request_begin(&scene->request, "shed", &scene->backend, &scene->route, 0);
+    int error = request_add(&scene->request, &scene->message, age_ms, &reason, ret_why);
+    return error != 0 ? error : request_finish(&scene->request, &reason, ret_why);
 }
 
 /* The value of a header, or NULL. */

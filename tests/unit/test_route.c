@@ -162,45 +162,6 @@ static void no_routes_serve_nothing(void **state)
 
 /* Written down, not computed: a queue that was filled by another version must
  * find its topics in the same lanes. */
-static void lanes_never_change(void **state)
-{
-    static const struct {
-        const char *topic;
-        unsigned lane;
-    } cases[] = {
-        {"", 33},
-        {"a", 59},
-        {"garden/wino-0013a2/sensor", 18},
-        {"garden/gem\xc3\xbcse/sensor", 41},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        assert_int_equal(route_lane(CONFIG_ORDER_TOPIC, cases[i].topic, 1), cases[i].lane);
-        assert_int_equal(route_lane(CONFIG_ORDER_TOPIC, cases[i].topic, 2), cases[i].lane);
-    }
-}
-
-static void topics_spread_over_the_lanes(void **state)
-{
-    unsigned counts[ROUTE_LANES] = {0};
-    for (int i = 0; i < 6400; i++) {
-        cleanup_free char *topic = xasprintf("garden/wino-%d/sensor", i);
-        unsigned lane = route_lane(CONFIG_ORDER_TOPIC, topic, 0);
-        assert_true(lane < ROUTE_LANES);
-        counts[lane]++;
-    }
-    for (size_t lane = 0; lane < ROUTE_LANES; lane++)
-        assert_in_range(counts[lane], 50, 160); /* 100 on average */
-}
-
-static void the_order_key_picks_the_lane(void **state)
-{
-    assert_int_equal(route_lane(CONFIG_ORDER_ROUTE, "a", 1), 0);
-    assert_int_equal(route_lane(CONFIG_ORDER_ROUTE, "b", 77), 0);
-    assert_int_equal(route_lane(CONFIG_ORDER_NONE, "a", 1), 1);
-    assert_int_equal(route_lane(CONFIG_ORDER_NONE, "a", 64), 0);
-    assert_int_equal(route_lane(CONFIG_ORDER_NONE, "a", INT64_MAX), 63);
-}
-
 #define TEST(function) cmocka_unit_test_setup_teardown(function, make_table, free_table)
 
 int main(void)
@@ -214,9 +175,6 @@ int main(void)
         TEST(a_vanished_filters_copy_serves_what_nothing_else_covered),
         TEST(retained_messages_serve_only_routes_that_want_them),
         cmocka_unit_test(no_routes_serve_nothing),
-        cmocka_unit_test(lanes_never_change),
-        cmocka_unit_test(topics_spread_over_the_lanes),
-        cmocka_unit_test(the_order_key_picks_the_lane),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
