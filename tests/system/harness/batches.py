@@ -1,0 +1,94 @@
+"""Messages that travel together: what came in the bodies of requests.
+
+Tests number their messages (see check.messages): {"host":"host0","n":7}. However
+they are put together, such a member tells which message it is.
+"""
+import json
+
+from .check import per_topic, publish_all
+from .wait import wait_until
+
+ROUTE = {"topic": "garden/+/sensor", "path": "/collections/sensor", "body": "json", "batch": 100}
+
+
+def members(request):
+    """The objects in a body: of an array, of NDJSON's lines, or the only one."""
+    if not hasattr(request, "members"):
+        text = request.body.decode()
+        if request.headers["content-type"] == "application/x-ndjson":
+            request.members = [json.loads(line) for line in text.splitlines()]
+        else:
+            value = json.loads(text)
+            request.members = value if isinstance(value, list) else [value]
+    return request.members
+
+
+def name_of(member):
+    return member["host"], member["n"]
+
+
+def names(request):
+    """Which messages are in it."""
+    return [name_of(member) for member in members(request)]
+
+
+def names_of(published):
+    """Those of (topic, payload) pairs."""
+    return [name_of(json.loads(payload)) for _, payload in published]
+
+
+def all_names(requests):
+    return [name for request in requests for name in names(request)]
+
+
+def sizes(requests):
+    return [len(members(request)) for request in requests]
+
+
+def wait_members(backend, n, timeout=20):
+    """Waits until n different messages were answered 2xx; returns delivered()."""
+    wait_until(lambda: len(set(all_names(backend.delivered()))) >= n, timeout,
+               lambda: f"{n} messages ({len(set(all_names(backend.delivered())))} came)")
+    return backend.delivered()
+
+
+def under_one_key(requests):
+    """Whatever is sent again comes under the same key, and no key stands for two
+    different batches or messages."""
+    by_key, by_names = {}, {}
+    for request in requests:
+        by_key.setdefault(request.key, set()).add(tuple(names(request)))
+        by_names.setdefault(tuple(names(request)), set()).add(request.key)
+    several = {key: found for key, found in by_key.items() if len(found) > 1}
+    assert not several, f"keys that stand for several bodies: {several}"
+    several = {found: keys for found, keys in by_names.items() if len(keys) > 1}
+    assert not several, f"bodies under several keys: {several}"
+
+
+def all_in_order(requests, published, but=()):
+    """All that was published (without those that `but` names) is in the requests,
+    exactly once, in order per host; and nothing else."""
+    got = all_names(requests)
+    assert len(got) == len(set(got)), "some came twice"
+    expected = [name for name in names_of(published) if name not in but]
+    assert per_topic(got) == per_topic(expected)
+
+
+def arrived_in_order(backend, published, but=()):
+    """The backend has it all, exactly once, and each try of a batch under one key."""
+    under_one_key(list(backend.requests))
+    all_in_order(backend.delivered(), published, but)
+
+
+def queue_up(sluice, mosquitto, backends, published):
+    """Leaves messages in the queue of a sluice that is stopped: when it starts again,
+    they are a backlog, and nothing is under suspicion."""
+    backends = backends if isinstance(backends, (list, tuple)) else [backends]
+    for backend in backends:
+        backend.stop()
+    sluice.start().wait_connected()
+    publish_all(mosquitto, published)
+    sluice.wait_pending(len(published) * len(sluice.parts["routes"]))
+    assert sluice.stop() == 0
+    for backend in backends:
+        backend.start()
