@@ -172,6 +172,14 @@ static int add_message(struct making *making, unsigned position)
     return error;
 }
 
+/* Whether another message can be added. What is sent as it is lies in making->copy, or
+ * where SQLite has it: reading the next one would let that go. */
+static bool has_room(const struct making *making, unsigned most)
+{
+    const struct flight *flight = making->flight;
+    return flight->count == 0 || (flight->count < most && !flight->deliver->request.alone);
+}
+
 /* Adds what is there, up to `most` messages. The error is that of the first one. */
 static int add_messages(struct making *making, unsigned most)
 {
@@ -180,7 +188,7 @@ static int add_messages(struct making *making, unsigned most)
     const struct half *half = lane->halves ? halves_next(lane->halves, deliver_lanes_at(lane, 0)->id) : NULL;
     unsigned start = most == 1 ? pick(flight->deliver, lane) : 0;
     int error = 0;
-    while (flight->count < most && start + flight->count < lane->count) {
+    while (has_room(making, most) && start + flight->count < lane->count) {
         unsigned position = start + flight->count;
         if (flight->count > 0 && half && deliver_lanes_at(lane, position)->id > half->end_id)
             break;

@@ -271,8 +271,8 @@ static struct message made(unsigned at, char *payload, size_t bytes)
 {
     static const char *const names[ROUTES_MOST] = {"r0", "r1", "r2", "r3"};
     const struct world_message *message = &world.messages[at];
-    snprintf(payload, bytes, message->object ? "{\"is\":\"m=%u\",\"pad\":\"%*s\"}" : "m=%u is no object%*s", at,
-             (int)message->padding, "");
+    snprintf(payload, bytes, message->object ? "{\"is\":\"m=%u\",\"pad\":\"%*s\"}" : "m=%u is no object%*s",
+             at, (int)message->padding, "");
     struct message made = reading(message->topic, payload, strlen(payload));
     made.route = names[message->route];
     return made;
