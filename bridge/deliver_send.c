@@ -12,10 +12,13 @@
 
 /* ---- what ---- */
 
+/* Whether the first message of the lane failed so often and nothing passed meanwhile, not
+ * even since. */
 static bool is_tried(const struct lane *lane, unsigned times)
 {
-    return lane->count == 0 ||
-           (lane->suspect.id == deliver_lanes_at(lane, 0)->id && lane->suspect.unrelieved >= times);
+    const struct suspect *suspect = &lane->suspect;
+    return lane->count == 0 || (suspect->id == deliver_lanes_at(lane, 0)->id &&
+                                suspect->unrelieved >= times && suspect->passes == suspect->scope->passes);
 }
 
 /* Whether it is time to look behind the first messages of a suspected scope: the

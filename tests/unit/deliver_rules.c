@@ -21,10 +21,20 @@ static const struct config_backend *backend_config(unsigned backend)
     return &world_config()->backends[backend];
 }
 
+/* Few enough topics that each has a lane of its own. Without an order, neighbours share
+ * one, as many as a batch has. */
 static unsigned lane_of(unsigned message)
 {
     const struct config_route *route = route_config(world.messages[message].route);
-    return route_lane(route->order, world.messages[message].topic, (int64_t)message + 1, route->batch);
+    unsigned block = route->batch > 0 ? route->batch : 1;
+    switch (route->order) {
+    case CONFIG_ORDER_TOPIC:
+        return world.messages[message].key;
+    case CONFIG_ORDER_ROUTE:
+        return 0;
+    default:
+        return (message + 1) / block % LANES;
+    }
 }
 
 /* ---- a request starts ---- */

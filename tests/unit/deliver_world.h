@@ -15,12 +15,18 @@
 
 #include "config.h"
 #include "deliver.h"
-#include "route.h"
 #include "transfer.h"
 #include <sqlite3.h>
 #include <sys/queue.h>
 
-enum { BACKENDS_MOST = 3, ROUTES_MOST = 4, MESSAGES_MOST = 2048, OUTAGES_MOST = 4, CONFIGS_MOST = 4 };
+enum {
+    BACKENDS_MOST = 3,
+    ROUTES_MOST = 4,
+    MESSAGES_MOST = 2048,
+    OUTAGES_MOST = 4,
+    CONFIGS_MOST = 4,
+    LANES = 64
+};
 
 /* What a message does to a request that it is in, where that is not the status of a
  * rejection. */
@@ -31,6 +37,7 @@ enum fate { COMING, WAITING, DELIVERED, DEAD, REMOVED };
 /* A message; what the model knows of it is below the blank line. */
 struct world_message {
     unsigned route;
+    unsigned key; /* the number of its topic */
     char topic[16];
     int poison;       /* a status, or one of the above */
     bool unfit;       /* can never be sent */
@@ -90,7 +97,7 @@ struct world_backend {
 };
 
 struct world_route {
-    bool in_flight[ROUTE_LANES];
+    bool in_flight[LANES];
     unsigned condemned;       /* in a row, with nothing delivered between */
     uint64_t condemned_lanes; /* bits */
     struct doubt doubt;

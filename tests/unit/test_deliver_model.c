@@ -171,7 +171,8 @@ static void draw_backends(const struct shape *shape)
 /* In installments, each of one route mostly. */
 static void draw_messages(const struct shape *shape, unsigned bad_percent)
 {
-    unsigned count = 1 + world_chance(world_chance(3) ? 60 : 400), topics = 1 + world_chance(6);
+    unsigned count = 1 + world_chance(world_chance(3) ? 60 : 400),
+             topics = 1 + world_chance(world_chance(4) ? 6 : 60);
     int64_t at_ms = 0;
     for (unsigned i = 0; i < count; i++) {
         if (world_chance(20) == 0)
@@ -187,6 +188,7 @@ static void draw_messages(const struct shape *shape, unsigned bad_percent)
         }
         if (world_chance(60) == 0 && shape->levels[route]) {
             snprintf(message->topic, sizeof message->topic, "r%u/", route);
+            message->key = LANES - 1;
             message->unfit = true;
         }
     }
