@@ -80,10 +80,10 @@ unsigned deliver_send_most(const struct lane *lane)
  * them breaks it. */
 bool deliver_must_isolate(const struct lane *lane)
 {
-    const struct halves *halves = lane->halves;
     if (is_suspect(lane))
         return lane->suspect.isolate;
-    return halves && halves->count > 0 && halves->parts[halves->count - 1].isolate;
+    const struct half *half = lane->halves ? halves_next(lane->halves, deliver_lanes_at(lane, 0)->id) : NULL;
+    return half && half->isolate;
 }
 
 /* A failure counts once a neighbour passed after it. Small numbers stay in

@@ -176,6 +176,8 @@ void transfer_start(struct transfer *transfer, const struct request *request, tr
     call->due_ms = world.now_ms + (call->hung ? TIMEOUT_MS : 1 + world_chance((unsigned)backend->slow_ms));
     log_debug("request %llu: %u from %u, backend %u, route %u", (unsigned long long)call->number, call->count,
               call->members[0], call->backend, call->route);
+    for (unsigned i = 1; i < call->count; i++)
+        log_debug("... and %u", call->members[i]);
     rules_start(call);
     world.largest = call->count > world.largest ? call->count : world.largest;
     TAILQ_INSERT_TAIL(&world.calls, call, others);
