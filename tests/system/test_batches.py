@@ -197,7 +197,7 @@ def test_order_topic_is_one_request_a_topic(make, mosquitto, backend):
 
 def test_a_batch_that_is_tried_again_keeps_its_key(make, mosquitto, backend):
     """After an answer that got lost as well: the backend can tell that it has it."""
-    sluice, published = make(settings={"timeout": "300ms"}), messages(topics=1, each=50)
+    sluice, published = make(settings={"timeout": "1s"}), messages(topics=1, each=50)
     answers = ["stall", 200]
     backend.answer = lambda request: answers.pop(0) if answers else 200
     queue_up(sluice, mosquitto, backend, published)

@@ -269,3 +269,20 @@ def test_nine_in_a_row_hold_nothing(make, mosquitto, backend):
     assert dead_names(sluice) == sorted(poison)
     assert not sluice.find_log("misconfigured|in a row")
     arrived_in_order(backend, published, but=poison)
+
+
+@pytest.mark.parametrize("status", [500, 404])
+def test_several_members_draw_errors_of_their_own(make, mosquitto, backend, status):
+    """The first and the last of a batch, and two neighbours."""
+    published = messages(topics=3, each=20)
+    poison = {("host0", 0), ("host0", 19), ("host1", 7), ("host1", 8)}
+    refuse(backend, poison, status)
+    sluice = make()
+    queue_up(sluice, mosquitto, backend, published)
+    sluice.start().wait_connected()
+    fetch_more(mosquitto, lambda: len(sluice.dead()) >= 4, published, [0, 1, 2])
+    wait_members(backend, len(published) - 4)
+    assert sorted(dead_names(sluice)) == sorted(poison)
+    assert {row["reason"] for row in sluice.dead()} == {"attempts"}
+    assert sorted(all_names(backend.delivered())) == sorted(set(names_of(published)) - poison)
+    stops_empty(sluice)

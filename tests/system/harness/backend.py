@@ -238,7 +238,10 @@ def _break(writer):
 
 def _hang_up(writer):
     """Closes as servers do: with a TLS farewell, but without waiting for the client's,
-    as asyncio alone would."""
+    as asyncio alone would. Once: a second close() takes the transport of TLS from what
+    abort() needs."""
+    if writer.is_closing():
+        return
     writer.close()
     asyncio.get_running_loop().call_later(0.01, _abort, writer)
 

@@ -37,6 +37,12 @@ def names_of(published):
     return [name_of(json.loads(payload)) for _, payload in published]
 
 
+def renumbered(published, by=1000):
+    """As many again, with other numbers."""
+    found = [(topic, json.loads(payload)) for topic, payload in published]
+    return [(topic, json.dumps({**value, "n": value["n"] + by}).encode()) for topic, value in found]
+
+
 def all_names(requests):
     return [name for request in requests for name in names(request)]
 
