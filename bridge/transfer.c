@@ -83,6 +83,16 @@ static enum transfer_failure handshake_failure(const struct exchange *exchange)
     return complaint ? TRANSFER_TLS : TRANSFER_UNREACHABLE;
 }
 
+/* In TLS 1.3 a client is through with the handshake before the server has looked at
+ * its certificate: that this is missing, or is not the right one, comes as an alert
+ * in place of the answer. */
+static bool is_certificate_refused(const struct exchange *exchange)
+{
+    const char *alert = strstr(exchange->error, " alert ");
+    return alert &&
+           (strstr(alert, "certificate") || strstr(alert, "unknown ca") || strstr(alert, "access denied"));
+}
+
 static enum transfer_failure failure_of(const struct exchange *exchange, CURLcode code)
 {
     switch (code) {
@@ -107,6 +117,8 @@ static enum transfer_failure failure_of(const struct exchange *exchange, CURLcod
     case CURLE_BAD_FUNCTION_ARGUMENT:
         return TRANSFER_LOCAL;
     default:
+        if (is_certificate_refused(exchange))
+            return TRANSFER_TLS;
         return was_sent(exchange->easy) ? TRANSFER_BROKEN : TRANSFER_UNREACHABLE;
     }
 }
