@@ -79,9 +79,12 @@ def _as_reply(answer):
 
 class Backend:
     """ca None: a plain HTTP server (for behind nginx, and as a redirect's target).
-    cert: (cert_file, key_file) instead of a good one for localhost."""
+    cert: (cert_file, key_file) instead of a good one for localhost. client_ca: a CA
+    one of whose certificates it demands of its clients. tls: the only version that it
+    speaks, a ssl.TLSVersion."""
 
-    def __init__(self, ca, alpn=("h2", "http/1.1"), cert=None, port=None, base="/api", max_streams=100):
+    def __init__(self, ca, alpn=("h2", "http/1.1"), cert=None, port=None, base="/api", max_streams=100,
+                 client_ca=None, tls=None):
         self.ca = ca
         self.ca_file = ca.ca_file if ca else None
         self.port = port or free_port()
@@ -102,6 +105,11 @@ class Backend:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._context.set_alpn_protocols(list(alpn))
             self.use_cert(cert or ca.issue("localhost"))
+            if client_ca:
+                self._context.verify_mode = ssl.CERT_REQUIRED
+                self._context.load_verify_locations(client_ca.ca_file)
+            if tls:
+                self._context.minimum_version = self._context.maximum_version = tls
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(lambda loop, context: None)  # broken connections are expected
         self._thread = threading.Thread(target=self._loop.run_forever, name="backend", daemon=True)

@@ -1,0 +1,212 @@
+"""Rate and gzip: what a backend can ask of the requests that it gets."""
+import gzip
+import json
+import random
+
+import pytest
+
+from harness.backend import Reply
+from harness.batches import (
+    ROUTE, all_names, arrived_in_order, names, names_of, queue_up, sizes, under_one_key, wait_members,
+)  # fmt: skip
+from harness.check import arrived_once_in_order, messages, per_topic, stops_empty
+from harness.sluice import backend_section
+
+RAW = {"topic": "garden/+/sensor", "path": "/collections/sensor"}
+
+
+@pytest.fixture
+def make(make_sluice, mosquitto, backend):
+    """make(settings of the backend, settings of the route): not started."""
+
+    def make_one(settings, route=RAW):
+        return make_sluice(backends={"garden": {**backend_section(backend), **settings}}, routes={"sensor": route})
+
+    return make_one
+
+
+# -- rate
+
+
+def span_s(requests):
+    return requests[-1].at - requests[0].at
+
+
+def never_more_than(requests, per_s, weights):
+    """In no stretch of time came more than one second's worth, which may wait when it
+    begins, and what it takes itself; with a little room for a loaded machine."""
+    for i, first in enumerate(requests):
+        count = 0
+        for request, weight in zip(requests[i:], weights[i:]):
+            count += weight
+            stretch = request.at - first.at + 0.2
+            assert count <= per_s + per_s * stretch, f"{count} messages in {stretch:.2f} s"
+
+
+def test_a_backlog_leaves_no_faster(make, mosquitto, backend):
+    sluice, published = make({"rate": "20"}), messages(topics=6, each=10)
+    queue_up(sluice, mosquitto, backend, published)
+    sluice.start()
+    got = backend.wait_for(60)
+    arrived_once_in_order(backend, published)
+    assert span_s(got) >= (60 - 20) / 20 - 0.2
+    never_more_than(got, 20, [1] * 60)
+    assert sum(r.at - got[0].at < 0.8 for r in got) >= 20  # the first second's worth at once
+    stops_empty(sluice)
+
+
+@pytest.mark.parametrize("batch", [5, 500])
+def test_a_rate_counts_the_messages_of_batches(make, mosquitto, backend, batch):
+    """And no batch is larger than what one second may carry."""
+    published = messages(topics=1, each=60)
+    sluice = make({"rate": "20"}, {**ROUTE, "batch": batch})
+    queue_up(sluice, mosquitto, backend, published)
+    sluice.start()
+    got = wait_members(backend, 60)
+    arrived_in_order(backend, published)
+    assert span_s(got) >= (60 - 20) / 20 - 0.2
+    assert max(sizes(got)) == min(batch, 20)
+    never_more_than(got, 20, sizes(got))
+    stops_empty(sluice)
+
+
+def test_requests_that_fail_count_as_well(make, mosquitto, backend):
+    """It is the backend that the rate spares."""
+    answers = [400, 200] * 30
+    backend.answer = lambda request: answers.pop()
+    sluice, published = make({"rate": "20"}), messages(topics=1, each=60)
+    queue_up(sluice, mosquitto, backend, published)
+    sluice.start()
+    sluice.wait_empty()
+    assert len(sluice.dead()) == 30
+    assert span_s(backend.requests) >= (60 - 20) / 20 - 0.2
+
+
+def test_a_rate_is_its_backends_own(make_sluice, mosquitto, make_backend):
+    """Its routes share it; another backend does not wait."""
+    slow, fast = make_backend(), make_backend()
+    routes = {
+        "one": {**RAW, "path": "/one", "backend": "slow"},
+        "two": {**ROUTE, "path": "/two", "backend": "slow", "batch": 5},
+        "three": {**RAW, "backend": "fast"},
+    }
+    sluice = make_sluice(backends={"slow": {**backend_section(slow), "rate": "20"}, "fast": fast}, routes=routes)
+    published = messages(topics=2, each=15)
+    queue_up(sluice, mosquitto, [slow, fast], published)
+    sluice.start()
+    fast.wait_for(30)
+    assert len(all_names(slow.delivered())) < 60
+    wait_members(slow, 30)
+    sluice.wait_empty()
+    assert span_s(slow.requests) >= (60 - 20) / 20 - 0.2
+    for path in ("/api/one", "/api/two"):
+        got = [name for r in slow.delivered() if r.path == path for name in names(r)]
+        assert per_topic(got) == per_topic(names_of(published))
+    stops_empty(sluice)
+
+
+def test_a_rate_of_a_reload(make, mosquitto, backend):
+    """A backlog that would take an hour leaves at once."""
+    sluice, published = make({"rate": "1"}), messages(topics=4, each=50)
+    queue_up(sluice, mosquitto, backend, published)
+    sluice.start()
+    backend.wait_for(1)
+    assert len(backend.requests) < 50
+    sluice.reload(backends={"garden": backend})
+    backend.wait_for(200)
+    arrived_once_in_order(backend, published)
+
+
+def test_a_rate_and_a_stop(make, mosquitto, backend):
+    """What waits for its turn stays in the queue."""
+    sluice, published = make({"rate": "5"}), messages(topics=4, each=50)
+    queue_up(sluice, mosquitto, backend, published)
+    sluice.start()
+    backend.wait_for(5)
+    assert sluice.stop() == 0
+    assert sluice.pending() == 200 - len(backend.delivered())
+
+
+def test_a_rate_after_an_outage(make, mosquitto, backend):
+    """What was spent on tries is not given twice, and it does not stand still."""
+    backend.answer = lambda request: 503
+    sluice, published = make({"rate": "30"}, ROUTE), messages(topics=3, each=20)
+    queue_up(sluice, mosquitto, backend, published)
+    sluice.start()
+    backend.wait_requests(3)
+    backend.answer = None
+    got = wait_members(backend, 60)
+    arrived_in_order(backend, published)
+    never_more_than(list(backend.requests), 30, sizes(backend.requests))
+    assert max(sizes(got)) <= 30
+
+
+# -- gzip
+
+
+def unpacked(request):
+    return gzip.decompress(request.body) if "content-encoding" in request.headers else request.body
+
+
+@pytest.mark.parametrize("alpn", [("h2",), ("http/1.1",)], ids=["h2", "http1"])
+def test_gzip(make_sluice, mosquitto, make_backend, alpn):
+    """Long bodies that gain by it are compressed, the others are left."""
+    backend = make_backend(alpn=alpn)
+    sluice = make_sluice(backends={"garden": backend_section(backend, gzip="yes")}, routes={"sensor": RAW})
+    sluice.start().wait_connected()
+    noise = bytes((n * n * 7919 >> 5) & 255 ^ (n * 31 & 255) for n in range(64))
+    bodies = {
+        b"": False,
+        b'{"n":1}': False,
+        json.dumps({"n": list(range(500))}).encode(): True,
+        b"\x00" * 100_000: True,
+        b"abc \xff" * 40_000: True,
+        noise: False,
+    }
+    for body in bodies:
+        mosquitto.publish("garden/a/sensor", body)
+    got = backend.wait_for(len(bodies))
+    assert [unpacked(r) for r in got] == list(bodies)
+    assert [r.headers.get("content-encoding") for r in got] == ["gzip" if small else None for small in bodies.values()]
+    for request, (body, packed) in zip(got, bodies.items()):
+        assert len(request.body) < len(body) if packed else request.body == body
+        assert int(request.headers["content-length"]) == len(request.body)
+    stops_empty(sluice)
+
+
+def test_what_cannot_be_compressed_is_sent_as_it_is(make, mosquitto, backend):
+    body = random.Random(1).randbytes(10_000)
+    make({"gzip": "yes"}).start().wait_connected()
+    mosquitto.publish("garden/a/sensor", body)
+    [request] = backend.wait_for(1)
+    assert request.body == body and "content-encoding" not in request.headers
+
+
+def test_gzip_of_batches(make, mosquitto, backend):
+    """And of what is tried again: the same body under the same key."""
+    published, answers = messages(topics=1, each=200), [503, 200]
+    backend.answer = lambda request: answers.pop(0) if answers else Reply()
+    sluice = make({"gzip": "yes"}, {**ROUTE, "add": "host2={2}"})
+    queue_up(sluice, mosquitto, backend, published)
+    sluice.start()
+
+    def plain(requests):
+        for request in requests:
+            request.members = json.loads(unpacked(request))
+        return requests
+
+    sluice.wait_empty()
+    requests = plain(list(backend.requests))
+    under_one_key(requests)
+    assert all_names(backend.delivered()) == names_of(published)
+    packed = [r for r in requests if r.headers.get("content-encoding") == "gzip"]
+    assert {len(r.members) > 1 for r in packed} == {True} and len(packed) >= 2
+    assert {r.headers["content-type"] for r in packed} == {"application/json"}
+    assert all(member["host2"] == "host0" for r in requests for member in r.members)
+
+
+def test_no_gzip_unless_it_is_asked_for(make, mosquitto, backend):
+    make({}).start().wait_connected()
+    mosquitto.publish("garden/a/sensor", b"x" * 100_000)
+    [request] = backend.wait_for(1)
+    assert request.body == b"x" * 100_000 and "content-encoding" not in request.headers
