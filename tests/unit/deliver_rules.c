@@ -75,7 +75,7 @@ static bool is_ahead(const struct call *call, unsigned message)
            lane_of(message) == call->lane;
 }
 
-static void check_order(const struct call *call)
+static void check_order(struct call *call)
 {
     bool looked = false;
     for (unsigned i = 0, member = 0, first = UINT32_MAX; member < call->count; i++) {
@@ -95,6 +95,7 @@ static void check_order(const struct call *call)
         first = first == UINT32_MAX ? i : first;
         if (!may_overtake(call, &world.messages[first]))
             world_fail("message %u overtakes %u", call->members[member], i);
+        call->overtakes = true;
     }
 }
 
@@ -236,7 +237,7 @@ static bool note_failure(const struct call *call, const struct answer *answer, e
         struct world_message *message = &world.messages[call->members[i]];
         fresh = fresh && !message->failed;
         message->failed = true;
-        message->broke = broke;
+        message->broke = broke && !call->overtakes; /* of these nothing is held */
         message->last_rejected = 0;
         if (call->count > 1)
             continue;

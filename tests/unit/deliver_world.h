@@ -114,7 +114,7 @@ struct call {
     size_t body_bytes;
     int64_t due_ms;
     uint64_t number;
-    bool hung, isolated, backend_probe, route_probe;
+    bool hung, isolated, overtakes, backend_probe, route_probe;
 };
 
 TAILQ_HEAD(calls, call);
