@@ -63,7 +63,8 @@ static int64_t linger_until_ms(const struct lane *lane)
 
 static bool is_ready(const struct lane *lane, int64_t now_ms)
 {
-    return lane->not_before_ms <= now_ms && linger_until_ms(lane) <= now_ms &&
+    return lane->not_before_ms <= now_ms &&
+           (linger_until_ms(lane) <= now_ms || lane->count >= lane->look_count) &&
            scope_admits(&lane->route->scope, now_ms);
 }
 
@@ -110,10 +111,14 @@ void deliver_pump(struct deliver *deliver, struct backend_state *backend)
         }
         TAILQ_REMOVE(&backend->line, lane, line);
         lane->in_line = false;
-        lane->linger_until_ms = 0;
-        int error = deliver_send(deliver, lane);
+        int error = deliver_send(deliver, lane, linger_until_ms(lane) > now_ms);
         if (error == 0)
             continue;
+        if (error == -EAGAIN) {
+            lane->look_count = lane->count + lane->count / 8 + 1;
+            deliver_line_up(deliver, lane);
+            continue;
+        }
         if (error != -ENOMSG) {
             lane->not_before_ms = now_ms + storage_retry_ms(error);
             deliver_wake_at(deliver, lane->not_before_ms);

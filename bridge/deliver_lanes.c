@@ -74,6 +74,8 @@ void deliver_lanes_remove(struct deliver *deliver, struct lane *lane, int64_t id
     if (lane->suspect.id == id)
         deliver_suspect_clear(&lane->suspect);
     if (--lane->count == 0) {
+        lane->linger_until_ms = 0;
+        lane->look_count = 0;
         lane->route->busy_lanes--;
         lane->route->backend->busy_lanes--;
         if (lane->in_line) {

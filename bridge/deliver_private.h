@@ -54,6 +54,7 @@ struct lane {
     bool in_flight;
     int64_t not_before_ms;   /* uptime; its first message is to be tried again later */
     int64_t linger_until_ms; /* uptime; until then it waits for more; 0: not decided */
+    unsigned look_count;     /* while it does: with so many, look whether all fit into a batch */
     struct waiting *ring;    /* of route->lane_ids: its next messages, without a gap */
     unsigned first, count;
     bool behind;     /* the queue may hold more for it, after `horizon` */
@@ -151,8 +152,9 @@ unsigned deliver_send_most(const struct lane *lane);
 /* Whether its next request must be the only one on its connection. */
 bool deliver_must_isolate(const struct lane *lane);
 /* Sends what is first in the lane. 0: a request is under way. -ENOMSG: what was first is
- * gone, the lane may have others. Another error: the lane must wait for the storage. */
-int deliver_send(struct deliver *deliver, struct lane *lane);
+ * gone, the lane may have others. -EAGAIN: it lingers, and its batch can still grow.
+ * Another error: the lane must wait for the storage. */
+int deliver_send(struct deliver *deliver, struct lane *lane, bool lingers);
 /* Of a request that will not be answered, or was acted upon: its messages are not
  * under way any more. For transfer_free. */
 void deliver_flight_drop(void *flight);

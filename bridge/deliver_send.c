@@ -262,12 +262,14 @@ static void take_off(struct flight *flight)
     rate_take(&backend->rate, flight->count, clock_uptime_ms());
     queue_claim(deliver->queue, &flight->claim, flight->ids, flight->count);
     lane->in_flight = true;
+    lane->linger_until_ms = 0;
+    lane->look_count = 0;
     deliver->in_flight++;
     deliver->metrics->requests++;
     transfer_start(backend->transfer, &deliver->request, on_done, flight);
 }
 
-int deliver_send(struct deliver *deliver, struct lane *lane)
+int deliver_send(struct deliver *deliver, struct lane *lane, bool lingers)
 {
     unsigned most = deliver_send_most(lane);
     struct flight *flight = xcalloc(1, sizeof *flight + most * sizeof flight->ids[0]);
@@ -275,6 +277,8 @@ int deliver_send(struct deliver *deliver, struct lane *lane)
     flight->lane = lane;
     struct making making = {.flight = flight};
     int error = make_request(&making, most);
+    if (error == 0 && lingers && flight->count == lane->count)
+        error = -EAGAIN;
     if (error == 0)
         take_off(flight);
     queue_release(deliver->queue);
