@@ -210,7 +210,7 @@ static bool another_route_is_suspected(const struct deliver *deliver, const stru
 static void acquit_backend(const struct outcome *outcome, bool delivered)
 {
     struct backend_state *backend = outcome->flight->lane->route->backend;
-    bool probe = outcome->flight->backend_probe;
+    unsigned probe = outcome->flight->backend_probe;
     bool suspected = delivered ? destination_passed(&backend->destination, probe)
                                : scope_acquit(&backend->destination.scope, probe);
     if (suspected)

@@ -98,11 +98,11 @@ struct backend_state {
 struct flight {
     struct deliver *deliver;
     struct lane *lane;
-    bool backend_probe, route_probe;
-    bool isolated;     /* nothing else was on the connection */
-    bool convicted;    /* an earlier failure of this message, or batch, counts already */
-    unsigned attempts; /* of the first message */
-    size_t body_bytes; /* before it was compressed */
+    unsigned backend_probe, route_probe; /* see scope_started */
+    bool isolated;                       /* nothing else was on the connection */
+    bool convicted;                      /* an earlier failure of this message, or batch, counts already */
+    unsigned attempts;                   /* of the first message */
+    size_t body_bytes;                   /* before it was compressed */
     struct queue_claim claim;
     unsigned count;
     int64_t ids[]; /* the first ones of the lane, or a single one from behind them */

@@ -35,7 +35,7 @@ bool destination_admits(const struct destination *destination, int64_t now_ms)
     return destination->scope.suspected || destination->in_flight < destination_budget(destination);
 }
 
-bool destination_started(struct destination *destination)
+unsigned destination_started(struct destination *destination)
 {
     destination->in_flight++;
     return scope_started(&destination->scope);
@@ -49,14 +49,14 @@ void destination_ended(struct destination *destination, unsigned http_version)
         destination->http_version = http_version;
 }
 
-bool destination_passed(struct destination *destination, bool probe)
+bool destination_passed(struct destination *destination, unsigned probe)
 {
     if (destination->window < destination->limit_http1 || destination->window < destination->limit_http2)
         destination->window++;
     return scope_passed(&destination->scope, probe);
 }
 
-bool destination_failed(struct destination *destination, enum verdict cause, bool probe, int64_t now_ms)
+bool destination_failed(struct destination *destination, enum verdict cause, unsigned probe, int64_t now_ms)
 {
     bool counted = scope_failed(&destination->scope, cause, probe, now_ms);
     if (counted)

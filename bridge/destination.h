@@ -25,12 +25,12 @@ void destination_init(struct destination *destination, unsigned limit_http1, uns
 unsigned destination_budget(const struct destination *destination);
 bool destination_admits(const struct destination *destination, int64_t now_ms);
 
-/* A request starts, ends. started returns whether it is a probe. http_version:
+/* A request starts, ends. started returns as scope_started. http_version:
  * of the response, 0 when there was none. */
-bool destination_started(struct destination *destination);
+unsigned destination_started(struct destination *destination);
 void destination_ended(struct destination *destination, unsigned http_version);
 /* See scope.h; these move the window as well. */
-bool destination_passed(struct destination *destination, bool probe);
-bool destination_failed(struct destination *destination, enum verdict cause, bool probe, int64_t now_ms);
+bool destination_passed(struct destination *destination, unsigned probe);
+bool destination_failed(struct destination *destination, enum verdict cause, unsigned probe, int64_t now_ms);
 
 #endif

@@ -23,7 +23,8 @@
 struct scope {
     bool suspected;
     bool firm;                    /* requests that were under way cannot acquit it */
-    bool probing;                 /* the one request that may be under way */
+    unsigned probing;             /* the number of the one request that may be under way; 0: none is */
+    unsigned probes;              /* numbers given so far */
     bool announced;               /* the caller told people of this suspicion, ... */
     enum verdict announced_cause; /* ... for this cause, ... */
     bool alarmed;                 /* ... and raised an alarm */
@@ -36,25 +37,27 @@ struct scope {
 
 /* Whether a request may start now. */
 bool scope_admits(const struct scope *scope, int64_t now_ms);
-/* A request starts, which scope_admits allowed; returns whether it is a probe. */
-bool scope_started(struct scope *scope);
+/* A request starts, which scope_admits allowed; returns its number where it is a probe,
+ * otherwise 0. It may outlive its suspicion, and must not be taken for the probe of a
+ * later one. */
+unsigned scope_started(struct scope *scope);
 
 /* A request failed by no clear fault of its message. probe: what scope_started
  * returned for it. Only the failure that raises the suspicion and those of
  * probes count; requests that were under way meanwhile say nothing new. Returns
  * true when it counted: then scope->failures is the number in a row, and the
  * caller sets the wait with scope_wait. */
-bool scope_failed(struct scope *scope, enum verdict cause, bool probe, int64_t now_ms);
+bool scope_failed(struct scope *scope, enum verdict cause, unsigned probe, int64_t now_ms);
 void scope_wait(struct scope *scope, int64_t now_ms, int64_t wait_ms);
 
 /* A message was delivered: counts it, and acquits; a firm suspicion only when it
  * was a probe. Returns true when that ended a suspicion; since_ms, cause and
  * announced are then still those of the suspicion. */
-bool scope_passed(struct scope *scope, bool probe);
+bool scope_passed(struct scope *scope, unsigned probe);
 /* The scope is innocent, though nothing was delivered (a destination thought
  * away that answers 400). Returns as scope_passed. */
-bool scope_acquit(struct scope *scope, bool probe);
+bool scope_acquit(struct scope *scope, unsigned probe);
 /* A probe ended without telling anything (the message was gone). */
-void scope_unstarted(struct scope *scope, bool probe);
+void scope_unstarted(struct scope *scope, unsigned probe);
 
 #endif

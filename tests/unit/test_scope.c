@@ -108,6 +108,27 @@ static void a_new_suspicion_starts_afresh(void **state)
     assert_false(scope.announced || scope.alarmed || scope.probing);
 }
 
+/* It was under way when something else ended its suspicion. */
+static void a_probe_of_an_earlier_suspicion_is_none_of_this_one(void **state)
+{
+    struct scope scope = {0};
+    scope_failed(&scope, VERDICT_AWAY, false, 0);
+    unsigned old = scope_started(&scope);
+    assert_true(old > 0);
+    assert_true(scope_passed(&scope, false));
+    scope_failed(&scope, VERDICT_AWAY, false, 10);
+    scope_wait(&scope, 10, 5);
+    unsigned probe = scope_started(&scope);
+    assert_int_not_equal(probe, old);
+    assert_false(scope_failed(&scope, VERDICT_AWAY, old, 20));
+    assert_false(scope_admits(&scope, 1000)); /* the other one is under way */
+    scope_unstarted(&scope, old);
+    assert_false(scope_admits(&scope, 1000));
+    scope.firm = true;
+    assert_false(scope_passed(&scope, old));
+    assert_true(scope_passed(&scope, probe));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +136,7 @@ int main(void)
         cmocka_unit_test(a_failure_closes_it_until_the_wait_is_over),
         cmocka_unit_test(one_probe_at_a_time),
         cmocka_unit_test(only_probes_count_while_it_is_suspected),
+        cmocka_unit_test(a_probe_of_an_earlier_suspicion_is_none_of_this_one),
         cmocka_unit_test(whatever_passes_acquits),
         cmocka_unit_test(a_firm_suspicion_ends_with_a_probe_only),
         cmocka_unit_test(an_answer_acquits_without_a_delivery),
