@@ -174,8 +174,9 @@ static void wake_for_lanes(struct deliver *deliver, struct route_state *route, i
         const struct lane *lane = &route->lanes[i];
         if (lane->in_line && lane->not_before_ms > now_ms)
             deliver_wake_at(deliver, lane->not_before_ms);
-        if (lane->in_line && linger_until_ms(lane) > now_ms)
-            deliver_wake_at(deliver, linger_until_ms(lane));
+        if (lane->in_line &&
+            lane->linger_until_ms > now_ms) /* also where it does not wait for that just now */
+            deliver_wake_at(deliver, lane->linger_until_ms);
     }
 }
 
