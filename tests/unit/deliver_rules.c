@@ -153,7 +153,7 @@ static void check_isolation(struct call *call)
     struct world_backend *backend = &world.backends[call->backend];
     if (backend->isolated)
         world_fail("a request joins one that must be alone");
-    if (!world.messages[call->members[0]].broke || backend->doubt.maybe)
+    if (!world.messages[call->members[0]].broke || backend->doubt.maybe || call->overtakes)
         return;
     if (backend->in_flight > 0)
         world_fail("message %u joins others, though its connection broke", call->members[0]);
