@@ -9,6 +9,8 @@
   latency   from the publication to the arrival at the backend
   wear      fsyncs and bytes written, at some rates, with and without commit_delay
   start     from the start to READY, and memory, with 1,000,000 messages queued
+  batched   batches against a shell loop of mosquitto_sub and curl; a slow backend;
+            messages that the backend refuses (batched.py)
 
 Ratios are taken between runs that follow each other (sluice, bare, sluice, bare
 ...), and the median of them counts. CPU time stands beside them: it is what
@@ -29,6 +31,7 @@ import subprocess
 import sys
 import time
 
+import batched as batches
 from receiver import receive
 from rig import (CLIENT_ID, DEADLINE_S, Arrivals, Connection, Rig, WrongRun, cpu_ns, memory_kib, queued,
                  sockets_of, wait_for)
@@ -366,8 +369,17 @@ def start(rig, table, rounds):
     table.add("  resident memory then", f"{more:+.1f} MB", floor="<= +4 MB", ok=more <= 4)
 
 
+# -- batches
+
+def batched(rig, table, rounds):
+    batches.pipeline(rig, table, rounds, alternate, Run)
+    batches.latency(rig, table)
+    batches.slow(rig, table)
+    batches.poison(rig, table)
+
+
 MEASUREMENTS = {"intake": intake, "delivery": delivery, "memory": memory, "latency": latency, "wear": wear,
-                "start": start}
+                "start": start, "batched": batched}
 
 
 def main():

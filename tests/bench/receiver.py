@@ -17,6 +17,13 @@ class Receiver(asyncio.Protocol):
     def connection_made(self, transport):
         self.transport = transport
 
+    @staticmethod
+    def messages(body):
+        """An array, or lines, or one."""
+        if body.startswith(b"["):
+            return json.loads(body)
+        return [json.loads(line) for line in body.splitlines()]
+
     def data_received(self, data):
         self.data += data
         while b"\r\n\r\n" in self.data:
@@ -26,8 +33,8 @@ class Receiver(asyncio.Protocol):
             if len(rest) < length:
                 return
             now_ns = time.monotonic_ns()
-            message = json.loads(rest[:length])
-            self.took_ns[message["n"]] = now_ns - message["sent_ns"]
+            for message in self.messages(rest[:length]):
+                self.took_ns[message["n"]] = now_ns - message["sent_ns"]
             self.data = rest[length:]
             self.transport.write(self.REPLY)
 

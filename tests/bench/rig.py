@@ -180,16 +180,17 @@ class Rig:
                         "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", self.dir / "backend.key",
                         "-out", self.certificate], check=True, stderr=subprocess.DEVNULL)
 
-    def start_backend(self, http2, upstream=None):
-        """nginx, one worker. It answers 200 itself and logs one line a request
-        (see Arrivals), or passes requests on to the Unix socket `upstream`.
+    def start_backend(self, http2, upstream=None, wait_ms=0):
+        """nginx, one worker. It answers 200 itself, after wait_ms, and logs one line a
+        request (see Arrivals), or passes requests on to the Unix socket `upstream`.
 
         It reads the body before it answers, as a backend does; nginx's own
         `return` does not, and its answer may then overtake the body, which
         makes libcurl send the request again.
         """
         self.https_port = self.https_port_reserved()
-        location = "echo_read_request_body; echo_exec /answer;"
+        location = "echo_read_request_body; "
+        location += f"echo_sleep {wait_ms / 1000}; echo '{{}}';" if wait_ms else "echo_exec /answer;"
         servers = ""
         if upstream:
             location = 'proxy_http_version 1.1; proxy_set_header Connection ""; proxy_pass http://receiver;'
@@ -208,7 +209,7 @@ http {{
     {paths}
     log_format arrival '$msec $status $content_length $http_idempotency_key $server_protocol';
     access_log {self.access_log} arrival buffer=256k flush=200ms;
-    default_type application/json;
+    default_type application/json; client_max_body_size 64m;
     keepalive_requests 100000000; keepalive_time 1h; keepalive_timeout 60s;
     {servers}
     server {{
@@ -236,9 +237,9 @@ http {{
 
     # -- sluice
 
-    def start_sluice(self, name, state, queue=None, **backend):
+    def start_sluice(self, name, state, queue=None, route=None, **backend):
         """sluice with its queue in `state`, and one route for the workload; with
-        settings of [queue] and [backend]."""
+        settings of [queue], [route] and [backend]."""
         state.mkdir(exist_ok=True)
         keys = {"url": self.url, "ca_file": self.certificate, **backend}
         conf = state / "sluice.conf"
@@ -247,7 +248,8 @@ http {{
                         + "".join(f"{key} = {value}\n" for key, value in (queue or {}).items())
                         + "[backend bench]\n"
                         + "".join(f"{key} = {value}\n" for key, value in keys.items())
-                        + "[route bench]\ntopic = bench/#\npath = /collections/reading\n")
+                        + "[route bench]\ntopic = bench/#\npath = /collections/reading\n"
+                        + "".join(f"{key} = {value}\n" for key, value in (route or {}).items() if value is not None))
         return self.start(name, [self.sluice, "run", "-c", conf])
 
     def wait_connected(self, sluice):
