@@ -211,13 +211,16 @@ def test_one_member_draws_an_error_of_its_own(make, mosquitto, backend, status, 
     stops_empty(sluice)
 
 
-@pytest.mark.parametrize("answer", ["cut", "close", "reset", "stall"])
-def test_one_member_breaks_the_connection(make, mosquitto, backend, answer):
+@pytest.mark.parametrize("answer, alpn", [("cut", "h2"), ("close", "h2"), ("reset", "h2"), ("stall", "h2"),
+                                          ("close", "http/1.1")])  # fmt: skip
+def test_one_member_breaks_the_connection(make_sluice, mosquitto, make_backend, answer, alpn):
     """Whatever shared the connection with it arrives, it alone is set aside."""
+    backend = make_backend(alpn=(alpn,))
     published = messages(topics=4, each=10)
     poison = {("host0", 6)}
     backend.answer = lambda request: answer if poison & set(names(request)) else Reply(delay_s=0.005)
-    sluice = make(settings={"timeout": "300ms"})
+    settings = {**backend_section(backend), "max_attempts": 3, "timeout": "1s" if answer == "stall" else "30s"}
+    sluice = make_sluice(backends={"garden": settings}, routes={"sensor": ROUTE})
     queue_up(sluice, mosquitto, backend, published)
     sluice.start().wait_connected()
     fetch_more(mosquitto, lambda: sluice.dead(), published, [0, 1, 2, 3])
