@@ -2,6 +2,7 @@
 import gzip
 import json
 import random
+import time
 
 import pytest
 
@@ -28,30 +29,30 @@ def make(make_sluice, mosquitto, backend):
 # -- rate
 
 
-def span_s(requests):
-    return requests[-1].at - requests[0].at
+def started(sluice):
+    """Starts it; returns the time, before which nothing can have been sent."""
+    before = time.monotonic()
+    sluice.start()
+    return before
 
 
-def never_more_than(requests, per_s, weights):
-    """In no stretch of time came more than one second's worth, which may wait when it
-    begins, and what it takes itself; with a little room for a loaded machine."""
-    for i, first in enumerate(requests):
-        count = 0
-        for request, weight in zip(requests[i:], weights[i:]):
-            count += weight
-            stretch = request.at - first.at + 0.2
-            assert count <= per_s + per_s * stretch, f"{count} messages in {stretch:.2f} s"
+def no_faster(requests, per_s, since, weights=None):
+    """At any time: what a second holds, and what came into it since. (How fast a
+    machine under load passes it on is its own affair.)"""
+    count = 0
+    for request, weight in zip(requests, weights or [1] * len(requests)):
+        count += weight
+        passed_s = request.at - since
+        assert count <= per_s * (1 + passed_s), f"{count} messages in {passed_s:.2f} s"
 
 
 def test_a_backlog_leaves_no_faster(make, mosquitto, backend):
     sluice, published = make({"rate": "20"}), messages(topics=6, each=10)
     queue_up(sluice, mosquitto, backend, published)
-    sluice.start()
+    since = started(sluice)
     got = backend.wait_for(60)
     arrived_once_in_order(backend, published)
-    assert span_s(got) >= (60 - 20) / 20 - 0.2
-    never_more_than(got, 20, [1] * 60)
-    assert sum(r.at - got[0].at < 0.8 for r in got) >= 20  # the first second's worth at once
+    no_faster(got, 20, since)
     stops_empty(sluice)
 
 
@@ -61,12 +62,11 @@ def test_a_rate_counts_the_messages_of_batches(make, mosquitto, backend, batch):
     published = messages(topics=1, each=60)
     sluice = make({"rate": "20"}, {**ROUTE, "batch": batch})
     queue_up(sluice, mosquitto, backend, published)
-    sluice.start()
+    since = started(sluice)
     got = wait_members(backend, 60)
     arrived_in_order(backend, published)
-    assert span_s(got) >= (60 - 20) / 20 - 0.2
     assert max(sizes(got)) == min(batch, 20)
-    never_more_than(got, 20, sizes(got))
+    no_faster(got, 20, since, sizes(got))
     stops_empty(sluice)
 
 
@@ -76,10 +76,10 @@ def test_requests_that_fail_count_as_well(make, mosquitto, backend):
     backend.answer = lambda request: answers.pop()
     sluice, published = make({"rate": "20"}), messages(topics=1, each=60)
     queue_up(sluice, mosquitto, backend, published)
-    sluice.start()
+    since = started(sluice)
     sluice.wait_empty()
     assert len(sluice.dead()) == 30
-    assert span_s(backend.requests) >= (60 - 20) / 20 - 0.2
+    no_faster(backend.requests, 20, since)
 
 
 def test_a_rate_is_its_backends_own(make_sluice, mosquitto, make_backend):
@@ -93,12 +93,12 @@ def test_a_rate_is_its_backends_own(make_sluice, mosquitto, make_backend):
     sluice = make_sluice(backends={"slow": {**backend_section(slow), "rate": "20"}, "fast": fast}, routes=routes)
     published = messages(topics=2, each=15)
     queue_up(sluice, mosquitto, [slow, fast], published)
-    sluice.start()
+    since = started(sluice)
     fast.wait_for(30)
-    assert len(all_names(slow.delivered())) < 60
     wait_members(slow, 30)
     sluice.wait_empty()
-    assert span_s(slow.requests) >= (60 - 20) / 20 - 0.2
+    no_faster(slow.requests, 20, since, sizes(slow.requests))
+    assert fast.requests[-1].at < slow.requests[-1].at
     for path in ("/api/one", "/api/two"):
         got = [name for r in slow.delivered() if r.path == path for name in names(r)]
         assert per_topic(got) == per_topic(names_of(published))
@@ -132,12 +132,12 @@ def test_a_rate_after_an_outage(make, mosquitto, backend):
     backend.answer = lambda request: 503
     sluice, published = make({"rate": "30"}, ROUTE), messages(topics=3, each=20)
     queue_up(sluice, mosquitto, backend, published)
-    sluice.start()
+    since = started(sluice)
     backend.wait_requests(3)
     backend.answer = None
     got = wait_members(backend, 60)
     arrived_in_order(backend, published)
-    never_more_than(list(backend.requests), 30, sizes(backend.requests))
+    no_faster(backend.requests, 30, since, sizes(backend.requests))
     assert max(sizes(got)) <= 30
 
 
