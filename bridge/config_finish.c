@@ -1,5 +1,6 @@
 /* config_finish.c - what can only be said when every file was read: what is
  * missing, what contradicts, which backend a route means. */
+#include "body.h"
 #include "config_key.h"
 #include "config_nearest.h"
 #include "config_value.h"
@@ -128,6 +129,17 @@ static void check_levels(struct config_parser *parser, const struct config_secti
     }
 }
 
+/* An envelope says these of every message, and they would not be added. */
+static void check_envelope(struct config_parser *parser, const struct config_section *section,
+                           const struct fields *add)
+{
+    for (size_t i = 0; i < fields_count(add); i++)
+        if (body_envelope_has(fields_name(add, i)))
+            config_parser_error(parser, config_key_where(section, "add"),
+                                "add = %s: an envelope has a member of this name already; choose another",
+                                fields_name(add, i));
+}
+
 /* What is made of payloads: keys that mean something beside others only. */
 static void check_body(struct config_parser *parser, const struct config_section *section,
                        const struct config_route *route)
@@ -146,6 +158,8 @@ static void check_body(struct config_parser *parser, const struct config_section
     if (known && route->body != CONFIG_BODY_JSON && is_valid(section, "not_object"))
         config_parser_error(parser, config_key_where(section, "not_object"),
                             "not_object is used with body = json only; set that, or delete the line");
+    if (known && route->body == CONFIG_BODY_ENVELOPE)
+        check_envelope(parser, section, route->add);
     for (size_t i = 0; i < ARRAY_LEN(of_batch) && !is_set(section, "batch"); i++)
         if (is_valid(section, of_batch[i]))
             config_parser_error(parser, config_key_where(section, of_batch[i]),
