@@ -239,7 +239,7 @@ PAYLOADS = [
 
 @pytest.mark.parametrize("batch, batch_format", [(None, None), (100, "array"), (100, "ndjson")])
 def test_envelope(start, mosquitto, backend, batch, batch_format):
-    sluice = start(body="envelope", batch=batch, batch_format=batch_format, add="site=north, topic=mine")
+    sluice = start(body="envelope", batch=batch, batch_format=batch_format, add="site=north")
     for payload, _, _ in PAYLOADS:
         mosquitto.publish(TOPIC, payload)
 
