@@ -211,6 +211,18 @@ def test_one_member_draws_an_error_of_its_own(make, mosquitto, backend, status, 
     stops_empty(sluice)
 
 
+@pytest.mark.parametrize("status", [500, 404])
+def test_an_error_of_its_own_is_found_as_quickly(make, mosquitto, backend, status):
+    """By halves, though each failure needs a neighbour that passes; not one by one."""
+    published, poison = messages(topics=1, each=128), {("host0", 100)}
+    refuse(backend, poison, status)
+    sluice = make(batch=128)
+    queue_up(sluice, mosquitto, backend, published)
+    sluice.start()
+    wait_until(lambda: [("host0", 100)] in [names(r) for r in backend.requests], what="the one at fault alone")
+    assert len(backend.requests) <= 3 * math.log2(128) + 5
+
+
 @pytest.mark.parametrize("answer, alpn", [("cut", "h2"), ("close", "h2"), ("reset", "h2"), ("stall", "h2"),
                                           ("close", "http/1.1")])  # fmt: skip
 def test_one_member_breaks_the_connection(make_sluice, mosquitto, make_backend, answer, alpn):
