@@ -11,8 +11,9 @@
 #include <string.h>
 
 enum {
-    SEEDS = 400,
-    WELL_MS = 60 * 1000,            /* from then on all backends are well */
+    SEEDS = 150,
+    WELL_MS = 60 * 1000, /* from then on all backends are well */
+    DOUBTFUL_MOST = 12,
     PATIENCE_MS = 24 * 3600 * 1000, /* until then everything must have come through */
 };
 
@@ -168,11 +169,22 @@ static void draw_backends(const struct shape *shape)
     }
 }
 
-/* In installments, each of one route mostly. */
+/* A lane whose messages fail as if their backend were away looks behind them, as far as it
+ * knows its next ones; it knows at least sixteen. */
+static int draw_poison(unsigned *ret_doubtful)
+{
+    if (world_chance(2) || *ret_doubtful == DOUBTFUL_MOST)
+        return PICK(400, 400, 422, 409);
+    ++*ret_doubtful;
+    return PICK(500, 403, 507, POISON_BREAKS);
+}
+
+/* In installments. */
 static void draw_messages(const struct shape *shape, unsigned bad_percent)
 {
     unsigned count = 1 + world_chance(world_chance(3) ? 60 : 400),
              topics = 1 + world_chance(world_chance(4) ? 6 : 60);
+    unsigned doubtful[ROUTES_MOST] = {0};
     int64_t at_ms = 0;
     for (unsigned i = 0; i < count; i++) {
         if (world_chance(20) == 0)
@@ -181,7 +193,7 @@ static void draw_messages(const struct shape *shape, unsigned bad_percent)
         struct world_message *message = world_add(route, world_chance(topics), at_ms);
         message->padding = world_chance(8) ? world_chance(40) : world_chance(400);
         if (world_chance(100) < bad_percent)
-            message->poison = PICK(400, 400, 422, 409, 500, 403, 507, POISON_BREAKS);
+            message->poison = draw_poison(&doubtful[route]);
         if (world_chance(25) == 0) {
             message->object = false;
             message->unfit = shape->body[route] == CONFIG_BODY_JSON && !shape->not_object_raw[route];
