@@ -388,9 +388,13 @@ void world_run(bool (*is_over)(void), int64_t most_ms)
 {
     if (world.messages[0].at_ms == 0)
         arrive();
-    if (!world.engine)
-        world.engine = deliver_new(&world.loop, world.queue, world_config(), &world.metrics);
+    world.engine = deliver_new(&world.loop, world.queue, world_config(), &world.metrics);
     rules_restart();
+    world_resume(is_over, most_ms);
+}
+
+void world_resume(bool (*is_over)(void), int64_t most_ms)
+{
     for (unsigned steps = 0; !is_over(); steps++) {
         if (steps == STEPS_MOST || world.now_ms > most_ms)
             world_fail("it does not come to an end");

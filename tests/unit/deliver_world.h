@@ -154,6 +154,8 @@ void world_configure(const char *text, int64_t at_ms);
 struct world_message *world_add(unsigned route, unsigned topic, int64_t at_ms);
 /* Starts the engine, and lets everything happen until is_over. */
 void world_run(bool (*is_over)(void), int64_t most_ms);
+/* Lets more happen, until then. */
+void world_resume(bool (*is_over)(void), int64_t most_ms);
 /* Stops the engine as daemon.c does, compares what is left, and frees everything. */
 void world_end(void);
 const struct config *world_config(void);

@@ -238,9 +238,156 @@ static void whatever_happens_the_rules_hold(void **state)
         run_seed(seed);
 }
 
+/* ---- single stories ---- */
+
+#define BACKEND_TEXT "[backend b0]\nurl = https://b0.example/api\n"
+#define ROUTE_TEXT   "[route r0]\ntopic = r0/+\nbody = json\n"
+
+static bool all_gone(void)
+{
+    bool gone = world.arrived == world.message_count;
+    for (unsigned i = 0; i < world.message_count; i++)
+        gone = gone && world.messages[i].fate != WAITING;
+    return gone;
+}
+
+/* Looks at the dead letters each time that nothing else waits. */
+static bool all_gone_or_dead(void)
+{
+    for (unsigned i = 0; i < world.message_count; i++)
+        if (world.messages[i].fate == WAITING && world.messages[i].poison == POISON_NONE)
+            return false;
+    rules_look();
+    return all_gone();
+}
+
+static unsigned count_of(enum fate fate)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < world.message_count; i++)
+        count += world.messages[i].fate == fate;
+    return count;
+}
+
+/* A backlog of one lane costs few requests, each bad message at most 2 * log2(100)
+ * more. The rules see to the order. */
+static void fifty_bad_ones_among_two_thousand(void **state)
+{
+    world_begin(1);
+    world.strict = true;
+    world_configure(BACKEND_TEXT ROUTE_TEXT "order = route\nbatch = 100\n", 0);
+    for (unsigned i = 0; i < 2000; i++)
+        world_add(0, i % 7, 0);
+    for (unsigned bad = 0; bad < 50;) {
+        struct world_message *message = &world.messages[world_chance(2000)];
+        bad += message->poison == POISON_NONE;
+        message->poison = 400;
+    }
+    world_run(all_gone_or_dead, WELL_MS);
+    assert_int_equal(count_of(DELIVERED), 1950);
+    assert_int_equal(count_of(DEAD), 50);
+    assert_in_range(world.started, 20, 20 + 50 + 2 * 50 * 7);
+    world_end();
+}
+
+static void a_backlog_leaves_in_full_batches(void **state)
+{
+    world_begin(1);
+    world_configure(BACKEND_TEXT ROUTE_TEXT "order = route\nbatch = 100\n", 0);
+    for (unsigned i = 0; i < 1000; i++)
+        world_add(0, i % 7, 0);
+    world_run(all_gone, WELL_MS);
+    assert_int_equal(world.largest, 100);
+    assert_in_range(world.started, 10, 11);
+    world_end();
+}
+
+/* Time is the world's: these are exact. */
+static void a_lone_message_leaves_at_once(void **state)
+{
+    world_begin(1);
+    world_configure(BACKEND_TEXT ROUTE_TEXT "batch = 100\n", 0);
+    world_add(0, 0, 1000);
+    world_run(all_gone, WELL_MS);
+    assert_int_equal(world.now_ms, 1001);
+    world_end();
+}
+
+static void with_linger_others_may_join_it(void **state)
+{
+    world_begin(1);
+    world_configure(BACKEND_TEXT ROUTE_TEXT "batch = 3\nlinger = 500ms\n", 0);
+    world_add(0, 0, 1000);
+    world_add(0, 0, 1400); /* leaves with the first */
+    world_add(0, 0, 2000);
+    world_add(0, 0, 2010);
+    world_add(0, 0, 2020); /* that is enough */
+    world_run(all_gone, WELL_MS);
+    assert_int_equal(world.started, 2);
+    assert_int_equal(world.now_ms, 2021);
+    world_end();
+}
+
+static void a_rate_spreads_a_backlog(void **state)
+{
+    world_begin(1);
+    world_configure(BACKEND_TEXT "rate = 20\n" ROUTE_TEXT "order = route\nbatch = 10\n", 0);
+    for (unsigned i = 0; i < 120; i++)
+        world_add(0, 0, 0);
+    world_run(all_gone, WELL_MS);
+    assert_in_range(world.now_ms, 5000, 5100); /* a second's worth at once, 100 at 20 a second */
+    world_end();
+}
+
+/* 413 is no message's fault, and what the backend takes is remembered. */
+static void too_long_bodies_become_shorter_once(void **state)
+{
+    world_begin(1);
+    world.strict = true;
+    world.backends[0].body_most = 3000;
+    world_configure(BACKEND_TEXT ROUTE_TEXT "order = route\nbatch = 1000\nbatch_size = 64K\n", 0);
+    for (unsigned i = 0; i < 1000; i++)
+        world_add(0, 0, 0)->padding = 20;
+    world_run(all_gone, WELL_MS);
+    assert_int_equal(count_of(DELIVERED), 1000);
+    assert_in_range(world.started - world.delivered, 2, 5);
+    world_end();
+}
+
+static bool is_held(void)
+{
+    rules_look();
+    return world.now_ms >= WELL_MS;
+}
+
+/* When everything is rejected it is not the messages: ten are set aside, no more, and
+ * it goes on by itself, also with setting aside. */
+static void a_route_is_held_until_something_passes(void **state)
+{
+    world_begin(1);
+    world.backends[0].outages[0] = (struct outage){0, WELL_MS, -1, .answer = {TRANSFER_OK, 400, 0}};
+    world.backends[0].outage_count = 1;
+    world_configure(BACKEND_TEXT ROUTE_TEXT "batch = 10\n", 0);
+    for (unsigned i = 0; i < 200; i++)
+        world_add(0, i % 5, 0)->poison = i % 8 == 7 ? 422 : POISON_NONE;
+    world_run(is_held, 2 * WELL_MS);
+    assert_int_equal(count_of(DEAD), 10);
+    world_resume(all_gone_or_dead, 100 * WELL_MS);
+    assert_int_equal(count_of(DELIVERED) + count_of(DEAD), 200);
+    assert_in_range(count_of(DEAD), 25, 35); /* all that are bad, and good ones among the ten */
+    world_end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_lone_message_leaves_at_once),
+        cmocka_unit_test(a_backlog_leaves_in_full_batches),
+        cmocka_unit_test(with_linger_others_may_join_it),
+        cmocka_unit_test(a_rate_spreads_a_backlog),
+        cmocka_unit_test(fifty_bad_ones_among_two_thousand),
+        cmocka_unit_test(too_long_bodies_become_shorter_once),
+        cmocka_unit_test(a_route_is_held_until_something_passes),
         cmocka_unit_test(whatever_happens_the_rules_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
