@@ -73,12 +73,36 @@ static void a_failure_closes_it_to_one_probe(void **state)
     assert_int_equal(destination_budget(&destination), 2);
 }
 
+/* A proxy in between may speak another protocol than the backend did. */
+static void the_limit_follows_the_protocol(void **state)
+{
+    (void)state;
+    struct destination destination;
+    destination_init(&destination, 2, 8);
+    for (unsigned i = 0; i < 10; i++) {
+        destination_started(&destination);
+        pass(&destination, 1, 2);
+    }
+    assert_int_equal(destination_budget(&destination), 8);
+    start(&destination, 8);
+    pass(&destination, 1, 1);
+    assert_int_equal(destination_budget(&destination), 2);
+    assert_false(destination_admits(&destination, 0)); /* seven are under way still */
+    pass(&destination, 5, 0);                          /* no response tells nothing */
+    assert_false(destination_admits(&destination, 0));
+    pass(&destination, 1, 1);
+    start(&destination, 1);
+    pass(&destination, 2, 2);
+    start(&destination, 8);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_until_the_protocol_is_known),
         cmocka_unit_test(opens_by_doubling_up_to_the_protocols_limit),
         cmocka_unit_test(a_failure_closes_it_to_one_probe),
+        cmocka_unit_test(the_limit_follows_the_protocol),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
