@@ -80,6 +80,19 @@ static bool may_be_its_fault(const struct reply *reply)
     }
 }
 
+/* Too many requests: whoever else is answered meanwhile, the backend wants rest. */
+static bool asks_to_wait(const struct reply *reply)
+{
+    return reply->status == 429 || (reply->retry_after && reply->failure == TRANSFER_OK);
+}
+
+/* Whether a batch may be at fault. What a proxy says counts here: a member may have
+ * broken what is behind it, or all of them take it too long. */
+static bool may_be_the_batch(const struct reply *reply)
+{
+    return may_be_its_fault(reply) || (reply->failure == TRANSFER_OK && !asks_to_wait(reply));
+}
+
 /* What broke together with others is not evidence against this one. */
 static bool broke_with_others(const struct outcome *outcome)
 {
@@ -87,14 +100,17 @@ static bool broke_with_others(const struct outcome *outcome)
            outcome->flight->lane->route->backend->destination.http_version == 2;
 }
 
-/* Of a batch: its halves come next, or all of it with nothing else on the connection.
+/* Of a batch: its halves come next, or all of it once more: with nothing else on the
+ * connection, or, where the backend seemed to be away, until others passed.
  * scope: where it failed, or NULL when the answer says that it is to blame. */
 static void take_apart(const struct outcome *outcome, const struct scope *scope)
 {
     struct flight *flight = outcome->flight;
-    bool isolate = broke_with_others(outcome), whole = isolate && !flight->isolated;
+    bool isolate = broke_with_others(outcome);
+    bool whole =
+        isolate ? !flight->isolated : scope && !may_be_its_fault(outcome->reply) && !flight->convicted;
     const struct half like = {
-        .scope = whole ? NULL : scope, .passes = scope ? scope->passes : 0, .isolate = isolate};
+        .scope = isolate && whole ? NULL : scope, .passes = scope ? scope->passes : 0, .isolate = isolate};
     if (!flight->lane->halves)
         flight->lane->halves = xcalloc(1, sizeof *flight->lane->halves);
     halves_split(flight->lane->halves, flight->ids, flight->count, whole, &like);
@@ -164,12 +180,6 @@ static void tell_acquitted(const struct scope *scope, int64_t now_ms, const char
         log_notice("%s %s: %s after %lld s", kind, name, verb, (long long)(now_ms - scope->since_ms) / 1000);
 }
 
-/* Too many requests: whoever else is answered meanwhile, the backend wants rest. */
-static bool asks_to_wait(const struct reply *reply)
-{
-    return reply->status == 429 || (reply->retry_after && reply->failure == TRANSFER_OK);
-}
-
 static void suspect_backend(const struct outcome *outcome, bool by_routes)
 {
     struct backend_state *backend = outcome->flight->lane->route->backend;
@@ -232,7 +242,7 @@ static bool is_evidence(const struct outcome *outcome)
 {
     const struct flight *flight = outcome->flight;
     const struct suspect *suspect = &flight->lane->suspect;
-    return flight->count > 1 ? may_be_its_fault(outcome->reply)
+    return flight->count > 1 ? may_be_the_batch(outcome->reply)
                              : suspect->id == flight->ids[0] && suspect->owed;
 }
 
@@ -249,7 +259,7 @@ static void on_scope_failure(const struct outcome *outcome)
         acquit_backend(outcome, false);
     if (flight->count == 1)
         remember(outcome, scope);
-    else if (may_be_its_fault(outcome->reply))
+    else if (may_be_the_batch(outcome->reply))
         take_apart(outcome, scope);
     if (flight->convicted && is_evidence(outcome) && !scope->suspected && !asks_to_wait(outcome->reply)) {
         scope_unstarted(&route->scope, flight->route_probe);

@@ -16,9 +16,9 @@
 #include "scope.h"
 #include <stdbool.h>
 
-/* Each halving adds one part, and one more where a batch was smaller than its
- * part: 2 * log2(1000) + 1. */
-enum { HALVES_MOST = 24 };
+/* Each halving adds one part, and one more for each time that a batch was smaller
+ * than its part, which is seldom: what fits changes little meanwhile. */
+enum { HALVES_MOST = 32 };
 
 struct half {
     int64_t end_id;

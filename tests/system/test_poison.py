@@ -223,6 +223,20 @@ def test_an_error_of_its_own_is_found_as_quickly(make, mosquitto, backend, statu
     assert len(backend.requests) <= 3 * math.log2(128) + 5
 
 
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_one_member_costs_few_requests_whatever_the_error(make, mosquitto, backend, status):
+    """A proxy's answer may be about a member as well: those before it do not leave one by one."""
+    published = messages(topics=1, each=100)
+    refuse(backend, {("host0", 80)}, status)
+    sluice = make()
+    queue_up(sluice, mosquitto, backend, published)
+    sluice.start().wait_connected()
+    got = wait_members(backend, 80)
+    arrived_in_order(backend, published[:80])
+    assert len(got) <= 3 * math.log2(100)
+    assert sluice.dead() == []
+
+
 @pytest.mark.parametrize("answer, alpn", [("cut", "h2"), ("close", "h2"), ("reset", "h2"), ("stall", "h2"),
                                           ("close", "http/1.1")])  # fmt: skip
 def test_one_member_breaks_the_connection(make_sluice, mosquitto, make_backend, answer, alpn):
