@@ -326,6 +326,7 @@ static void set_options(struct exchange *exchange)
     if (backend->cert_file) {
         SET(easy, CURLOPT_SSLCERT, backend->cert_file);
         SET(easy, CURLOPT_SSLKEY, backend->key_file);
+        SET(easy, CURLOPT_KEYPASSWD, ""); /* or OpenSSL asks at the terminal, and all waits for the answer */
     }
     SET(easy, CURLOPT_HTTP_VERSION,
         (long)(backend->http1_only ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));

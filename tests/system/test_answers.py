@@ -1,5 +1,6 @@
 """What a person says that answers mean, and what TLS wants of both sides."""
 import ssl
+import subprocess
 import warnings
 
 import pytest
@@ -210,6 +211,32 @@ def test_a_client_certificate(make_sluice, mosquitto, make_backend, ca, tls, alp
     backend.wait_for(len(PUBLISHED))
     arrived_once_in_order(backend, PUBLISHED)
     stops_empty(sluice)
+
+
+# Runs what follows with a terminal of its own, at which nobody answers.
+AT_A_TERMINAL = """
+import fcntl, os, pty, sys, termios
+if os.getpid() != os.getsid(0):
+    os.setsid()
+for fd in pty.openpty():
+    os.set_inheritable(fd, True)
+fcntl.ioctl(fd, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_a_key_under_a_passphrase_is_refused(make_sluice, mosquitto, make_backend, ca):
+    """Nobody is asked for it, which would stop everything else."""
+    cert, key = ca.issue("sluice")
+    subprocess.run(["openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:open", "-out", f"{key}.locked"],
+                   check=True)  # fmt: skip
+    backend = make_backend(client_ca=ca)
+    settings = backend_section(backend, cert_file=cert, key_file=f"{key}.locked")
+    sluice = make_sluice(backends={"garden": settings})
+    sluice.start(prefix=["/usr/bin/python3", "-c", AT_A_TERMINAL]).wait_connected()
+    publish_all(mosquitto, PUBLISHED)
+    assert "private key" in sluice.wait_log("error backend garden: misconfigured: ")
+    assert sluice.dead() == [] and sluice.pending() == len(PUBLISHED)
 
 
 @pytest.fixture
