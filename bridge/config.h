@@ -110,7 +110,7 @@ struct config_route {
     enum config_not_object not_object; /* with json: not_object = dead | raw */
     unsigned batch;                    /* messages in one request at most; default 0: one, and
                                           the body is not an array; 1 to 1000 */
-    int64_t batch_size;                /* bytes of its body at most; default 64 KiB, 1 KiB to 8 MiB */
+    int64_t batch_size;                /* bytes of its body at most; default 64 KiB, 1 KiB to 1 MiB */
     enum config_format format;         /* batch_format = array | ndjson */
     int64_t linger_ms;                 /* how long to wait for more; default 0, at most 1 h */
     struct config_answers answers;     /* before those of the backend */

@@ -136,7 +136,7 @@ static const struct config_key route_keys[] = {
      .set = config_set_size,
      .offset = ROUTE(batch_size),
      .min = KIBIBYTE,
-     .max = 8 * MEBIBYTE},
+     .max = MEBIBYTE},
     {.name = "batch_format", .set = config_set_batch_format, .offset = ROUTE(format)},
     {.name = "linger", .set = config_set_duration, .offset = ROUTE(linger_ms), .min = 0, .max = HOUR},
     {.name = "on_status", .set = config_set_on_status, .offset = ROUTE(answers), .repeatable = true},

@@ -281,6 +281,7 @@ int deliver_send(struct deliver *deliver, struct lane *lane, bool lingers)
         error = -EAGAIN;
     if (error == 0)
         take_off(flight);
+    request_trim(&deliver->request);
     queue_release(deliver->queue);
     if (error == -EINVAL)
         error = set_aside(&making);

@@ -27,6 +27,8 @@ enum what {
     RECEIVED_MS,
     MEASURED_S,
     AGE_MS,
+    CLOCK,
+    LATE_SINCE,
 };
 
 static const struct {
@@ -38,6 +40,7 @@ static const struct {
     {"gateway", GATEWAY, false},      {"received", RECEIVED, false},
     {"received_s", RECEIVED_S, true}, {"received_ms", RECEIVED_MS, true},
     {"measured_s", MEASURED_S, true}, {"age_ms", AGE_MS, true},
+    {"clock", CLOCK, false},          {"late_since", LATE_SINCE, false},
 };
 
 #define LEVEL_MOST 99u
@@ -367,7 +370,8 @@ bool fields_has_value(const struct fields *fields, size_t number, const struct m
         const char *level;
         size_t bytes;
         if ((part->what == LEVEL && !topic_level(message->topic, part->level, &level, &bytes)) ||
-            (part->what == GATEWAY && !facts->gateway) || (part->what == AGE_MS && facts->age_ms < 0))
+            (part->what == GATEWAY && !facts->gateway) || (part->what == AGE_MS && facts->age_ms < 0) ||
+            (part->what == LATE_SINCE && !message->late))
             return false;
     }
     return true;
@@ -408,6 +412,11 @@ static int append_part(const struct part *part, const struct message *message,
         return buf_append_number(out, whole_seconds(message->received_ms - facts->measured_ago_ms));
     case AGE_MS:
         return buf_append_number(out, facts->age_ms);
+    case CLOCK:
+        return buf_append_text(out, message->clock_synchronised ? "synchronised" : "unsynchronised");
+    case LATE_SINCE:
+        clock_format_rfc3339(message->late_since_ms, time);
+        return buf_append_text(out, time);
     }
     abort(); /* there is no other kind */
 }

@@ -11,6 +11,10 @@
  *     {measured_s}                when it was measured: {received_s}, less what the
  *                                 object's member "age" says in milliseconds
  *     {age_ms}                    how long ago it was received, a number
+ *     {clock}                     whether {received} is to be relied on: synchronised,
+ *                                 or unsynchronised
+ *     {late_since}                RFC 3339; where it waited at the broker while sluice was
+ *                                 away, it was published between then and {received}
  *
  * A template that is one reference to a number, or spells a JSON number, true,
  * false or null, gives that; every other one gives a string, as does what stands

@@ -83,10 +83,6 @@ void request_begin(struct request *request, const char *gateway, const struct co
     request->headers.limit_bytes = REQUEST_HEADERS_BYTES;
     request->topic.limit_bytes = UINT16_MAX;
     request->made.limit_bytes = request->compressed.limit_bytes = BODY_LIMIT_BYTES;
-    if (request->made.capacity > BODY_KEEP_BYTES)
-        buf_done(&request->made);
-    if (request->compressed.capacity > BODY_KEEP_BYTES)
-        buf_done(&request->compressed);
     buf_reset(&request->url);
     buf_reset(&request->headers);
     buf_reset(&request->topic);
@@ -206,7 +202,8 @@ static void send_as_it_is(struct request *request, const struct message *message
 int request_add(struct request *request, const struct message *message, int64_t age_ms,
                 const char **ret_reason, char **ret_why)
 {
-    if (request->messages > 0 && request->alone)
+    if (request->messages > 0 &&
+        (request->alone || request->made.bytes + message->payload_bytes > request->body_most))
         return -EXDEV;
     size_t before = request->made.bytes;
     char *why = NULL;
@@ -311,6 +308,14 @@ int request_finish(struct request *request, const char **ret_reason, char **ret_
         return -EINVAL;
     }
     return 0;
+}
+
+void request_trim(struct request *request)
+{
+    if (request->made.capacity > BODY_KEEP_BYTES)
+        buf_done(&request->made);
+    if (request->compressed.capacity > BODY_KEEP_BYTES)
+        buf_done(&request->compressed);
 }
 
 void request_done(struct request *request)

@@ -54,9 +54,9 @@ struct request {
     size_t body_most; /* bytes of a batch */
     bool alone;       /* nothing can be added to what is in it */
     bool same_topic, synchronised;
-    struct message first; /* its pointers are not valid any more, but for topic and content type: */
-    struct buf topic;
-    const char *content_type;
+    struct message first;     /* whose pointers are not valid any more */
+    struct buf topic;         /* of the first */
+    const char *content_type; /* of what is sent as it is, or NULL */
     int64_t age_ms;
     struct buf made;     /* a body that is not the payload itself */
     struct buf other;    /* the URL of a further message */
@@ -83,6 +83,8 @@ int request_add(struct request *request, const struct message *message, int64_t 
 /* Makes the headers. 0, or -EINVAL with the reason. */
 int request_finish(struct request *request, const char **ret_reason, char **ret_why);
 
+/* It was sent: lets go of more memory than the usual body takes. */
+void request_trim(struct request *request);
 void request_done(struct request *request); /* lets the memory go */
 
 #endif

@@ -35,7 +35,7 @@ static void every_key(void **state)
     struct config *config = parsed(
         BACKEND "cert_file = /c\nkey_file = /k\nrate = 1000000\ngzip = yes\nexpect_body = \"ok\":true\n"
                 "on_status = 404:dead\n" ROUTE "body = json\nadd = host={2}\nnot_object = raw\nbatch = 1000\n"
-                "batch_size = 8M\nbatch_format = ndjson\nlinger = 1h\nexpect_body = stored, all of it\n"
+                "batch_size = 1M\nbatch_format = ndjson\nlinger = 1h\nexpect_body = stored, all of it\n"
                 "on_status = 599:retry\n[route all]\ntopic = #\nbody = envelope\nadd = a={99}\nbatch = 1\n"
                 "batch_size = 1K\nbatch_format = array\nlinger = 0s\n");
     const struct config_backend *backend = &config->backends[0];
@@ -51,7 +51,7 @@ static void every_key(void **state)
     assert_int_equal(fields_count(route->add), 1);
     assert_int_equal(route->not_object, CONFIG_NOT_OBJECT_RAW);
     assert_int_equal(route->batch, 1000);
-    assert_int_equal(route->batch_size, 8 << 20);
+    assert_int_equal(route->batch_size, 1 << 20);
     assert_int_equal(route->format, CONFIG_FORMAT_NDJSON);
     assert_int_equal(route->linger_ms, 3600 * 1000);
     assert_string_equal(route->answers.expect_body, "stored, all of it");
@@ -151,7 +151,7 @@ static void errors_stand_alone(void **state)
         {"", "body = json\nbatch = 0\nlinger = 1s\n", "6: batch = 0: must be a number from 1 to 1000"},
         {"", "body = json\nbatch = 1001\n", "6: batch = 1001: must be a number from 1 to 1000"},
         {"", "body = json\nbatch = 2\nbatch_size = 1023\n", "7: batch_size = 1023: a size needs a unit"},
-        {"", "body = json\nbatch = 2\nbatch_size = 9M\n", "7: batch_size = 9M: must be from 1K to 8M"},
+        {"", "body = json\nbatch = 2\nbatch_size = 2M\n", "7: batch_size = 2M: must be from 1K to 1M"},
         {"", "body = json\nbatch = 2\nbatch_format = csv\n",
          "7: batch_format = csv: must be array or ndjson"},
         {"", "body = json\nbatch = 2\nlinger = 61m\n", "7: linger = 61m: must be from 0s to 1h"},

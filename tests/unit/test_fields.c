@@ -39,6 +39,19 @@ static void expect_values(const char *text, const struct message *of, const stru
     fields_free(fields);
 }
 
+/* In a batch no header can say so. */
+static void doubtful_times_are_told(void **state)
+{
+    const struct message late = {.topic = "a",
+                                 .late = true,
+                                 .late_since_ms = INT64_C(1795368796123),
+                                 .received_ms = INT64_C(1795368796123)};
+    const struct message good = {.topic = "a", .clock_synchronised = true};
+    expect_values("c={clock}, l={late_since}", &good, &facts, "c:\"synchronised\"");
+    expect_values("c={clock}, l={late_since}", &late, &facts,
+                  "c:\"unsynchronised\" l:\"2026-11-22T17:33:16.123Z\"");
+}
+
 static void templates_become_values(void **state)
 {
     static const struct {
@@ -160,7 +173,7 @@ static void mistakes_are_explained(void **state)
         {"a={0}", "{1} to {99}"},
         {"a={01}", "{1} to {99}"},
         {"a={100}", "{1} to {99}"},
-        {"a={-1}", "{measured_s} and {age_ms}"},
+        {"a={-1}", "{measured_s}, {age_ms}, {clock} and {late_since}"},
         {"a={1 }", "{1} to {99}"},
         {"a={recieved_s}", "did you mean {received_s}?"},
         {"a={Topic}", "did you mean {topic}?"},
@@ -212,6 +225,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(templates_become_values),
+        cmocka_unit_test(doubtful_times_are_told),
         cmocka_unit_test(what_is_not_there_leaves_the_field_out),
         cmocka_unit_test(seconds_are_rounded_down),
         cmocka_unit_test(text_is_escaped),
