@@ -75,6 +75,12 @@ unsigned deliver_send_most(const struct lane *lane)
     return most < lane->count || lane->count == 0 ? most : lane->count;
 }
 
+/* The part of a batch that failed that the lane's first message belongs to, or NULL. */
+static const struct half *next_half(const struct lane *lane)
+{
+    return lane->halves ? halves_next(lane->halves, deliver_lanes_at(lane, 0)->id) : NULL;
+}
+
 /* A connection that breaks takes every request on it along. Those are tried again
  * one by one, with nothing else on the connection: only so it shows which of
  * them breaks it. */
@@ -82,7 +88,7 @@ bool deliver_must_isolate(const struct lane *lane)
 {
     if (is_suspect(lane))
         return lane->suspect.isolate;
-    const struct half *half = lane->halves ? halves_next(lane->halves, deliver_lanes_at(lane, 0)->id) : NULL;
+    const struct half *half = next_half(lane);
     return half && half->isolate;
 }
 
@@ -188,12 +194,14 @@ static int add_messages(struct making *making, unsigned most)
 {
     struct flight *flight = making->flight;
     struct lane *lane = flight->lane;
-    const struct half *half = lane->halves ? halves_next(lane->halves, deliver_lanes_at(lane, 0)->id) : NULL;
+    const struct half *half = NULL;
     unsigned start = most == 1 ? pick(flight->deliver, lane) : 0;
     int error = 0;
     while (has_room(making, most) && start + flight->count < lane->count) {
         unsigned position = start + flight->count;
-        if (flight->count > 0 && half && deliver_lanes_at(lane, position)->id > half->end_id)
+        if (flight->count == 0) /* again after one that was gone */
+            half = next_half(lane);
+        else if (half && deliver_lanes_at(lane, position)->id > half->end_id)
             break;
         error = add_message(making, position);
         if (error != 0 && error != -ENOENT)
