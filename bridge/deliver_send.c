@@ -207,6 +207,10 @@ static int add_messages(struct making *making, unsigned most)
         if (error != 0 && error != -ENOENT)
             break;
     }
+    if (flight->count > 0) { /* what is wrong with the next one is told when it is the first */
+        free(making->why);
+        making->why = NULL;
+    }
     if (start == 0 && !is_suspect(lane))
         flight->convicted = halves_convict(half);
     return flight->count > 0 ? 0 : error != 0 ? error : -ENOENT;
