@@ -316,14 +316,16 @@ int deliver_bury(struct deliver *deliver, struct lane *lane, int64_t id, unsigne
     return 0;
 }
 
-/* When the storage does not take it, the message is simply tried again. */
-static void bury(const struct outcome *outcome, unsigned attempts, const char *reason)
+/* Returns whether it is set aside. When the storage does not take it, it is simply tried
+ * again. */
+static bool bury(const struct outcome *outcome, unsigned attempts, const char *reason)
 {
     struct flight *flight = outcome->flight;
     int error = deliver_bury(flight->deliver, flight->lane, flight->ids[0], attempts, outcome->reply->status,
                              reason, outcome->words);
     if (error != 0)
         own_fault(outcome);
+    return error == 0;
 }
 
 static void on_delivered(const struct outcome *outcome)
@@ -381,9 +383,10 @@ static void condemn(const struct outcome *outcome, unsigned attempts, const char
     /* This answer is not what the route was suspected for. */
     if (scope_acquit(&route->scope, outcome->flight->route_probe))
         tell_acquitted(&route->scope, outcome->now_ms, "route", route->config->name, "answers otherwise");
+    if (!bury(outcome, attempts, reason))
+        return;
     route->condemned_in_row++;
     route->condemned_lanes |= UINT64_C(1) << (lane - route->lanes);
-    bury(outcome, attempts, reason);
 }
 
 /* Nobody is to blame for a body that is too long: it is made of less from now on. */
