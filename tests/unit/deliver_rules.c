@@ -258,7 +258,6 @@ static void doubt_fails(struct doubt *doubt, const struct call *call, const stru
         doubt->rest_since = world.started;
     if (!doubt->maybe && fresh && !doubt->sure) {
         doubt->sure = true;
-        doubt->since = world.started;
         doubt->probes = 0;
         world.backends[call->backend].opened = can_be_firm ? 1 : world.backends[call->backend].opened;
     } else if (!probe || !doubt->sure || doubt->probes == 0) {

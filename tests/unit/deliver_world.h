@@ -72,7 +72,6 @@ struct outage {
 struct doubt {
     bool maybe;            /* something failed since the last pass */
     bool sure, firm;       /* it must be suspected */
-    uint64_t since;        /* requests with higher numbers started in it */
     uint64_t rest_since;   /* of the last answer that asked to wait */
     int64_t not_before_ms; /* of the next probe */
     unsigned probes;       /* under way */
