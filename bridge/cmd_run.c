@@ -38,5 +38,6 @@ int cmd_run(int argc, char **argv)
     config_errors_done(&errors);
     if (!config)
         return CMD_EXIT_CONFIG;
+    log_limit(config->daemon.log_level);
     return daemon_run(path, config);
 }

@@ -82,6 +82,7 @@ void config_free(struct config *config)
     if (!config)
         return;
     free(config->gateway);
+    free(config->daemon.socket);
     broker_done(&config->broker);
     free(config->queue.path);
     for (size_t i = 0; i < config->backend_count; i++)

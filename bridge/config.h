@@ -1,6 +1,6 @@
 /* config.h - the configuration: text in, one immutable struct out. Pure.
  *
- * The format is INI (inih): [broker], [queue], [backend NAME], [route NAME].
+ * The format is INI (inih): [daemon], [broker], [queue], [backend NAME], [route NAME].
  * config/sluice.conf documents every key. All errors of all files are reported,
  * each with file, line, the value and what would be right; only a configuration
  * without any error is ever used. Nobody changes a struct config after it was
@@ -14,6 +14,7 @@
 
 #include "base.h"
 #include "fields.h"
+#include "log.h"
 #include "path.h"
 #include "verdict.h"
 #include <stdbool.h>
@@ -40,6 +41,12 @@ struct config_pair {
     bool secret;
 };
 
+struct config_daemon {
+    char *socket;             /* where people ask it; default /run/sluice/sluice.sock, or with another
+                                 queue.path that, and "-socket" */
+    enum log_level log_level; /* error | warning | notice | info | debug; default info */
+};
+
 struct config_broker {
     char *host;                    /* default "localhost" */
     unsigned port;                 /* default 1883, with TLS 8883 */
@@ -55,10 +62,12 @@ struct config_broker {
     enum config_protocol protocol; /* protocol = auto | 5 | 3.1.1 */
 };
 
+#define CONFIG_QUEUE_PATH "/var/lib/sluice/queue.db"
+
 enum config_when_full { CONFIG_FULL_HOLD, CONFIG_FULL_DROP_OLDEST, CONFIG_FULL_DROP_NEWEST };
 
 struct config_queue {
-    char *path;                      /* default /var/lib/sluice/queue.db */
+    char *path;                      /* default CONFIG_QUEUE_PATH */
     unsigned commit_batch;           /* messages in one commit at most, and MQTT's receive
                                 maximum; default 1000, 1 to 65535 */
     int64_t commit_delay_ms;         /* after a commit, before the next one begins; default 0 */
@@ -118,6 +127,7 @@ struct config_route {
 
 struct config {
     char *gateway; /* this machine's name, for {gateway}; NULL where config_file.c did not say it */
+    struct config_daemon daemon;
     struct config_broker broker;
     struct config_queue queue;
     struct config_backend *backends;

@@ -228,12 +228,28 @@ static char *machine_name(void)
     return xstrdup(name);
 }
 
-struct config *config_file_load(const char *path, struct config_errors *errors)
+static char *unread(const char *path, int error)
+{
+    if (error == -ENOENT)
+        return xasprintf("%s: there is no such file; give the path of the configuration, or make one from "
+                         "the commented example sluice.conf",
+                         path);
+    cleanup_free char *why = words_for(error);
+    return xasprintf("%s: %s", path, why);
+}
+
+/* What is wrong with it is no news to whom this is for. */
+static void drop_parser(struct config_parser *parser)
 {
     struct config_errors none = {0};
-    struct config_parser *parser = config_parser_new(errors, fetch_secret, NULL);
 
-    config_parser_check_files(parser, file_readable);
+    parser->errors = &none;
+    config_free(config_parser_finish(parser));
+    config_errors_done(&none);
+}
+
+static struct config *load(struct config_parser *parser, const char *path, struct config_errors *errors)
+{
     int error = load_one(parser, path);
     if (error == 0) {
         load_neighbours(parser, path);
@@ -243,17 +259,56 @@ struct config *config_file_load(const char *path, struct config_errors *errors)
         return config;
     }
     /* One error says it all: what a configuration that was not read lacks is no news. */
-    parser->errors = &none;
-    config_free(config_parser_finish(parser));
-    config_errors_done(&none);
-    if (error == -ENOENT) {
-        config_errors_add(errors,
-                          "%s: there is no such file; give the path of the configuration, or make one from "
-                          "the commented example sluice.conf",
-                          path);
-    } else {
-        cleanup_free char *why = words_for(error);
-        config_errors_add(errors, "%s: %s", path, why);
-    }
+    drop_parser(parser);
+    cleanup_free char *words = unread(path, error);
+    config_errors_add(errors, "%s", words);
     return NULL;
+}
+
+struct config *config_file_load(const char *path, struct config_errors *errors)
+{
+    struct config_parser *parser = config_parser_new(errors, fetch_secret, NULL);
+
+    config_parser_check_files(parser, file_readable);
+    return load(parser, path, errors);
+}
+
+/* -- for those who only look -- */
+
+static int hide_secret(void *context, const char *name, char **ret_value, char **ret_why)
+{
+    (void)context;
+    (void)name;
+    (void)ret_why;
+    *ret_value = xstrdup(CONFIG_FILE_HIDDEN);
+    return 0;
+}
+
+struct config *config_file_load_hidden(const char *path, struct config_errors *errors)
+{
+    return load(config_parser_new(errors, hide_secret, NULL), path, errors);
+}
+
+int config_file_place(const char *path, struct config_place *ret, char **ret_why)
+{
+    struct config_errors none = {0};
+    struct config_parser *parser = config_parser_new(&none, hide_secret, NULL);
+    int error = load_one(parser, path);
+
+    if (error == 0) {
+        load_neighbours(parser, path);
+        config_finish_place(parser->config);
+        ret->queue = xstrdup(parser->config->queue.path);
+        ret->socket = xstrdup(parser->config->daemon.socket);
+    } else {
+        *ret_why = unread(path, error);
+    }
+    drop_parser(parser);
+    return error;
+}
+
+void config_place_done(struct config_place *place)
+{
+    free(place->queue);
+    free(place->socket);
 }

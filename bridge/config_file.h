@@ -10,6 +10,20 @@
 
 #include "config.h"
 
+/* For those who only look, and may not read secrets: each secret is
+ * CONFIG_FILE_HIDDEN, and no file is opened but the configuration's own. */
+#define CONFIG_FILE_HIDDEN "..."
+struct config *config_file_load_hidden(const char *path, struct config_errors *errors);
+
+/* Where the queue is, and the socket, also when something else is wrong with the
+ * configuration. -Exxx: it cannot be read; *ret_why says why (freed by the caller). */
+struct config_place {
+    char *queue;
+    char *socket;
+};
+int config_file_place(const char *path, struct config_place *ret, char **ret_why);
+void config_place_done(struct config_place *place);
+
 /* The configuration, owned by the caller (config_free), or NULL, and errors
  * holds at least one line. Warnings that do not prevent its use (a secret file
  * that others may read) are logged. */

@@ -213,6 +213,17 @@ static void check_route(struct config_parser *parser, const struct config_sectio
     find_backend(parser, section, route);
 }
 
+/* The default is in systemd's runtime directory of the unit; a queue in another place
+ * is another daemon's, and may have a directory that the unit does not know. */
+void config_finish_place(struct config *config)
+{
+    if (config->daemon.socket)
+        return;
+    bool usual = strcmp(config->queue.path, CONFIG_QUEUE_PATH) == 0;
+    config->daemon.socket =
+        usual ? xstrdup("/run/sluice/sluice.sock") : xasprintf("%s-socket", config->queue.path);
+}
+
 void config_finish_check(struct config_parser *parser)
 {
     struct config *config = parser->config;
@@ -234,6 +245,7 @@ void config_finish_check(struct config_parser *parser)
             check_route(parser, section);
         }
     }
+    config_finish_place(config);
     if (!port_set)
         config->broker.port = config->broker.tls ? 8883 : 1883;
     if (!parser->tried[CONFIG_BACKEND])

@@ -14,10 +14,16 @@
 #define MEBIBYTE  INT64_C(1048576)
 #define SIZE_MOST (1048576 * MEBIBYTE)
 
+#define DAEMON(field)  offsetof(struct config_daemon, field)
 #define BROKER(field)  offsetof(struct config_broker, field)
 #define QUEUE(field)   offsetof(struct config_queue, field)
 #define BACKEND(field) offsetof(struct config_backend, field)
 #define ROUTE(field)   offsetof(struct config_route, field)
+
+static const struct config_key daemon_keys[] = {
+    {.name = "socket", .set = config_set_path, .offset = DAEMON(socket)},
+    {.name = "log_level", .set = config_set_log_level, .offset = DAEMON(log_level)},
+};
 
 static const struct config_key broker_keys[] = {
     {.name = "host", .set = config_set_host, .offset = BROKER(host)},
@@ -148,6 +154,7 @@ _Static_assert(ARRAY_LEN(backend_keys) <= CONFIG_KEYS_MAX, "config_section.keys 
 _Static_assert(ARRAY_LEN(route_keys) <= CONFIG_KEYS_MAX, "config_section.keys is too short");
 
 const struct config_keys config_keys[CONFIG_KIND_COUNT] = {
+    [CONFIG_DAEMON] = {.section = "daemon", .keys = daemon_keys, .count = ARRAY_LEN(daemon_keys)},
     [CONFIG_BROKER] = {.section = "broker", .keys = broker_keys, .count = ARRAY_LEN(broker_keys)},
     [CONFIG_QUEUE] = {.section = "queue", .keys = queue_keys, .count = ARRAY_LEN(queue_keys)},
     [CONFIG_BACKEND] = {.section = "backend",
@@ -188,6 +195,9 @@ void *config_key_field(struct config_parser *parser, const struct config_section
     void *base = NULL;
 
     switch (section->kind) {
+    case CONFIG_DAEMON:
+        base = &config->daemon;
+        break;
     case CONFIG_BROKER:
         base = &config->broker;
         break;

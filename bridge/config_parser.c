@@ -42,13 +42,14 @@ struct config_parser *config_parser_new(struct config_errors *errors, config_sec
     struct config_parser *parser = xcalloc(1, sizeof(*parser));
     struct config *config = xcalloc(1, sizeof(*config));
 
+    config->daemon.log_level = LOG_LEVEL_INFO;
     config->broker = (struct config_broker){
         .host = xstrdup("localhost"),
         .client_id = xstrdup("sluice"),
         .keepalive_s = 60,
         .session_expiry_s = 30 * 24 * 3600,
     };
-    config->queue = (struct config_queue){.path = xstrdup("/var/lib/sluice/queue.db"),
+    config->queue = (struct config_queue){.path = xstrdup(CONFIG_QUEUE_PATH),
                                           .commit_batch = 1000,
                                           .max_size = INT64_C(1) << 30,
                                           .min_free = INT64_C(64) << 20};
@@ -204,7 +205,8 @@ static void unknown_section(struct config_parser *parser, const char *word)
     else
         config_parser_error(
             parser, parser->where,
-            "unknown section [%s]; there are [broker], [queue], [backend NAME] and [route NAME]", word);
+            "unknown section [%s]; there are [daemon], [broker], [queue], [backend NAME] and [route NAME]",
+            word);
 }
 
 static bool name_valid(const char *name)

@@ -26,7 +26,14 @@ struct config_where {
 };
 #define CONFIG_WHOLE_FILE UINT32_MAX
 
-enum config_kind { CONFIG_BROKER, CONFIG_QUEUE, CONFIG_BACKEND, CONFIG_ROUTE, CONFIG_KIND_COUNT };
+enum config_kind {
+    CONFIG_DAEMON,
+    CONFIG_BROKER,
+    CONFIG_QUEUE,
+    CONFIG_BACKEND,
+    CONFIG_ROUTE,
+    CONFIG_KIND_COUNT
+};
 
 #define CONFIG_KEYS_MAX 24
 
@@ -83,6 +90,7 @@ void config_parser_error(struct config_parser *parser, struct config_where where
 char *config_section_title(const struct config_parser *parser, const struct config_section *section);
 
 /* config_finish.c */
+void config_finish_place(struct config *config);
 void config_finish_check(struct config_parser *parser);
 
 #endif

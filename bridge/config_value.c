@@ -298,6 +298,19 @@ int config_value_choice(struct config_parser *parser, const struct config_key *k
     return -1;
 }
 
+void config_set_log_level(struct config_parser *parser, struct config_section *section,
+                          const struct config_key *key, const char *value)
+{
+    enum log_level level = LOG_LEVEL_ERROR;
+
+    while (level <= LOG_LEVEL_DEBUG && strcmp(value, log_level_name(level)) != 0)
+        level++;
+    if (level > LOG_LEVEL_DEBUG)
+        config_value_error(parser, key, value, "must be error, warning, notice, info or debug");
+    else
+        *(enum log_level *)config_key_field(parser, section, key) = level;
+}
+
 void config_set_yes_no(struct config_parser *parser, struct config_section *section,
                        const struct config_key *key, const char *value)
 {

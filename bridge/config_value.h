@@ -16,6 +16,7 @@ config_set_fn config_set_when_full;    /* enum config_when_full */
 config_set_fn config_set_clock;        /* bool: whether the clock is trusted as it is */
 config_set_fn config_set_seconds;      /* unsigned whole seconds, min to max */
 config_set_fn config_set_expiry;       /* uint32_t whole seconds, or "never" */
+config_set_fn config_set_log_level;    /* enum log_level */
 config_set_fn config_set_yes_no;       /* bool */
 config_set_fn config_set_mqtt;         /* enum config_protocol */
 config_set_fn config_set_http;         /* bool: only HTTP/1.1 */

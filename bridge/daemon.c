@@ -252,6 +252,7 @@ static void swap_config(void *context)
     struct config *old = daemon->config;
     daemon->config = daemon->next_config;
     daemon->next_config = NULL;
+    log_limit(daemon->config->daemon.log_level);
     queue_limit(daemon->queue, &daemon->config->queue);
     intake_reconfigure(daemon->intake, daemon->config);
     deliver_restart(daemon->deliver, daemon->config);

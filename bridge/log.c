@@ -32,17 +32,30 @@ static const struct {
 static struct {
     enum log_level most;
     bool journal;
+    bool all; /* whatever the configuration says */
 } state = {.most = LOG_LEVEL_INFO};
 
 void log_init(enum log_level most)
 {
     state.most = most;
+    state.all = most == LOG_LEVEL_DEBUG;
     state.journal = getenv("JOURNAL_STREAM") != NULL;
+}
+
+void log_limit(enum log_level most)
+{
+    if (!state.all)
+        state.most = most;
 }
 
 bool log_enabled(enum log_level level)
 {
     return level <= state.most;
+}
+
+const char *log_level_name(enum log_level level)
+{
+    return levels[level].name;
 }
 
 /* Appends text with everything that is not a printable character (controls of

@@ -18,7 +18,11 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL
 /* Looks at the environment for the journal; most: the least important level
  * that is still written (default LOG_LEVEL_INFO). */
 void log_init(enum log_level most);
+/* The same again, as the configuration says it; nothing where it was LOG_LEVEL_DEBUG
+ * from the start (-v). */
+void log_limit(enum log_level most);
 bool log_enabled(enum log_level level);
+const char *log_level_name(enum log_level level); /* "warning" */
 
 void log_error(const char *format, ...) PRINTF_LIKE(1, 2);   /* someone must act */
 void log_warning(const char *format, ...) PRINTF_LIKE(1, 2); /* it works around it */

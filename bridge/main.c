@@ -22,7 +22,7 @@ static const struct {
      "losing anything; SIGHUP makes it read its backends and routes again.\n"
      "\n"
      "  -c FILE  the configuration; default " CMD_DEFAULT_CONFIG "\n"
-     "  -v       log more\n"
+     "  -v       log everything, whatever log_level says\n"
      "\n"
      "Exit status: 0 stopped on request, 1 it failed while running, 2 wrong command\n"
      "line, 78 the configuration is invalid.\n"},

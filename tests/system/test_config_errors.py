@@ -184,11 +184,11 @@ def test_every_line_of_the_example_works(tmp_path):
 def test_the_example_has_every_key(tmp_path):
     text = (ROOT / "config" / "sluice.conf").read_text()
     sections = dict(re.findall(r"^\[(\w+).*\]\n((?:(?!\[).*\n)*)", text, re.M))
-    assert set(sections) == {"broker", "queue", "backend", "route"}
-    conf = write(tmp_path / "sluice.conf", "[broker]\nxxxxxxxxxxxxxxx = 1\n[queue]\nxxxxxxxxxxxxxxx = 1\n"
+    assert set(sections) == {"daemon", "broker", "queue", "backend", "route"}
+    conf = write(tmp_path / "sluice.conf", "[daemon]\nxxxxxxxxxxxxxxx = 1\n[broker]\nxxxxxxxxxxxxxxx = 1\n[queue]\nxxxxxxxxxxxxxxx = 1\n"
                  "[backend garden]\nxxxxxxxxxxxxxxx = 1\n[route sensor]\nxxxxxxxxxxxxxxx = 1\n")
     known = re.findall(r"unknown key 'x+' in \[(\w+)\]; its keys are (.*)", sluice("check", conf)[2])
-    assert len(known) == 4
+    assert len(known) == 5
     for section, keys in known:
         shown = set(re.findall(r"^;?(\w+) = ", sections[section], re.M))
         assert shown == set(keys.split(", ")), f"[{section}] of config/sluice.conf"
