@@ -25,7 +25,7 @@ enum {
 
 enum { TELL_MS = 60 * 1000 };
 
-static int errno_of(sqlite3 *handle, int code)
+int db_errno(sqlite3 *handle, int code)
 {
     switch (code & 0xff) {
     case SQLITE_OK:
@@ -70,7 +70,7 @@ static bool is_news(struct db *db, int code)
 
 int db_result(struct db *db, int code, const char *doing)
 {
-    int error = errno_of(db->handle, code);
+    int error = db_errno(db->handle, code);
     if (error == -EBADMSG)
         db->damaged = true;
     if (error != 0 && error != -EBUSY && is_news(db, code))
@@ -168,7 +168,7 @@ static int rewrite_wal(struct db *db)
         code = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
     if (code != SQLITE_OK) {
         log_warning("queue: cannot write the write-ahead log again: %s", sqlite3_errstr(code));
-        return errno_of(NULL, code);
+        return db_errno(NULL, code);
     }
     db->wal_unsure = false;
     return 0;
@@ -416,7 +416,7 @@ static int open_handle(const char *path, struct db *db)
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, persist = 1;
     int code = sqlite3_open_v2(path, &db->handle, flags, db_vfs_name());
     if (code != SQLITE_OK)
-        return errno_of(db->handle, code);
+        return db_errno(db->handle, code);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_file_control(db->handle, NULL, SQLITE_FCNTL_PERSIST_WAL, &persist);
     return 0;

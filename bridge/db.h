@@ -47,6 +47,19 @@ int db_create_done(struct db *db, bool keep);
  * without write permission can go on reading (SQLITE_FCNTL_PERSIST_WAL). */
 void db_close(struct db *db);
 
+/* -Exxx for a result code of SQLite; 0 for those that are none. */
+int db_errno(sqlite3 *handle, int code);
+
+/* A second connection, of another process than the daemon (db_beside.c): to look, or
+ * to write beside it. Waits for locks. The schema must be the newest. Its commits do
+ * not sync; db_beside_sync does. Errors as errno, *ret_why says them in words with
+ * what to do (freed by the caller): -ENOENT there is no queue yet, -EACCES, -EROFS may
+ * not be read, written; -EPROTONOSUPPORT another schema; -EBADMSG damaged. */
+int db_open_beside(const char *path, bool write, struct db *ret, char **ret_why);
+int db_beside_sync(const char *path);
+/* Closes without a checkpoint. */
+void db_close_beside(struct db *db);
+
 /* Turns a result code of SQLite into 0 or -Exxx, and logs failures other than
  * -EBUSY as "queue: cannot DO: words", the same failure once a minute. */
 int db_result(struct db *db, int code, const char *doing);

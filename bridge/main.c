@@ -26,6 +26,7 @@ static const struct {
      "\n"
      "Exit status: 0 stopped on request, 1 it failed while running, 2 wrong command\n"
      "line, 78 the configuration is invalid.\n"},
+    {"queue", cmd_queue, "queue ls|show|retry|drop|export|count", "look into the queue and mend it", NULL},
     {"check", cmd_check, "check [FILE]", "say everything that is wrong with a configuration",
      "Reads a configuration with its conf.d, its secrets and the files it names, and\n"
      "prints every error as FILE:LINE: what is wrong and what would be right.\n"
@@ -77,7 +78,10 @@ static int help(const char *name)
     size_t i = find(name);
     if (i == SIZE_MAX)
         return unknown_command(name);
-    printf("usage: sluice %s\n\n%s", commands[i].synopsis, commands[i].help);
+    if (commands[i].help)
+        printf("usage: sluice %s\n\n%s", commands[i].synopsis, commands[i].help);
+    else
+        cmd_queue_help(stdout);
     return CMD_EXIT_OK;
 }
 

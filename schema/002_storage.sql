@@ -1,9 +1,10 @@
 -- What the queue tells of itself: what was dropped, what is wrong, and until when
 -- a run was connected.
 
--- What limits made sluice drop, never without being asked (when_full, max_age).
+-- What limits made sluice drop, never without being asked (when_full, max_age), and
+-- what a person dropped.
 CREATE TABLE dropped (
-    reason   TEXT    NOT NULL,            -- the limit: 'max_size', 'max_messages', 'min_free', 'max_age'
+    reason   TEXT    NOT NULL,            -- the limit: 'max_size', 'max_messages', 'min_free', 'max_age'; or 'by-hand' (sluice queue drop)
     route    TEXT    NOT NULL,
     messages INTEGER NOT NULL,
     bytes    INTEGER NOT NULL,            -- of their payloads
