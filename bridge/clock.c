@@ -28,6 +28,13 @@ int64_t clock_uptime_ms(void)
     return read_ms(CLOCK_BOOTTIME);
 }
 
+int64_t clock_steady_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 int64_t clock_wall_ms(void)
 {
     int64_t offset_ms = 0;

@@ -18,6 +18,8 @@
 
 int64_t clock_uptime_ms(void);
 int64_t clock_wall_ms(void);
+/* Microseconds from anywhere, to tell how long something took. */
+int64_t clock_steady_us(void);
 
 /* Evenly distributed chance for waits, which pure code gets as an argument as it
  * does time; no secret. Never waits, not even early at boot. */

@@ -1,7 +1,7 @@
 /* daemon.c - the whole: builds the parts, wires them, shuts them down in order.
  *
- *     start:  queue → deliver → intake → MQTT edge → READY
- *     stop:   deliver (requests under way may end) → MQTT edge → queue
+ *     start:  queue → deliver → intake → MQTT edge → control socket → READY
+ *     stop:   control socket → deliver (requests under way may end) → MQTT edge → queue
  *
  * One thread, one loop. A stop takes less than STOP_MOST_MS, whatever hangs; what
  * is cut off then is in the queue, or still at the broker, and comes again.
@@ -12,6 +12,8 @@
 #include "clock.h"
 #include "clock_watch.h"
 #include "config_file.h"
+#include "control.h"
+#include "daemon_status.h"
 #include "db_vfs.h"
 #include "deliver.h"
 #include "fault.h"
@@ -43,6 +45,8 @@ enum {
     QUIET = 100, /* messages and requests between two of those */
     UPKEEP_EVERY_MS = 1000,
     QUIET_UPKEEP = 10, /* between two of these */
+    OPEN_TRIES = 20,
+    OPEN_WAIT_MS = 100,
 };
 
 struct round {
@@ -62,7 +66,10 @@ struct daemon {
     struct intake *intake;
     struct intake_mqtt *mqtt;
     struct deliver *deliver;
+    struct control *control;
     struct metrics metrics;
+    struct metrics_minute minute;
+    int64_t started_ms; /* uptime */
 
     uv_loop_t loop;
     uv_signal_t terminate, interrupt, hangup;
@@ -206,6 +213,8 @@ static void on_terminate(uv_signal_t *signal, int number)
     log_notice("stopping (%s)", number == SIGINT ? "SIGINT" : "SIGTERM");
     notify_stopping();
     uv_timer_stop(&daemon->mend);
+    control_free(daemon->control); /* who asks now is told by the queue that it is over */
+    daemon->control = NULL;
     uv_timer_start(&daemon->deadline, on_stop_deadline, STOP_MOST_MS, 0);
     deliver_pause(daemon->deliver, intake_mqtt_is_up(daemon->mqtt), finish, daemon);
     intake_mqtt_hurry(daemon->mqtt);
@@ -239,8 +248,9 @@ static void warn_of_unchangeable(const struct config *old, const struct config *
     if (!is_same_broker(&old->broker, &new->broker) || !is_same_text(old->queue.path, new->queue.path) ||
         old->queue.commit_batch != new->queue.commit_batch ||
         old->queue.trust_clock != new->queue.trust_clock ||
-        old->queue.commit_delay_ms != new->queue.commit_delay_ms)
-        log_warning("[broker] or [queue] changed: that takes effect at a restart only");
+        old->queue.commit_delay_ms != new->queue.commit_delay_ms ||
+        !is_same_text(old->daemon.socket, new->daemon.socket))
+        log_warning("[broker], [queue] or socket changed: that takes effect at a restart only");
 }
 
 static void reload(struct daemon *daemon);
@@ -379,6 +389,34 @@ static void look_for_damage(struct daemon *daemon)
     uv_timer_start(&daemon->mend, on_mend, wait_ms, 0);
 }
 
+/* ---- people ---- */
+
+static void look_what_came_back(struct daemon *daemon)
+{
+    int64_t lowest = queue_returned(daemon->queue);
+    if (lowest != 0)
+        deliver_look_again(daemon->deliver, lowest);
+}
+
+static struct report *on_status_asked(void *context)
+{
+    struct daemon *daemon = context;
+    return daemon_status_report(&(struct daemon_status){.config_path = daemon->config_path,
+                                                        .config = daemon->config,
+                                                        .queue = daemon->queue,
+                                                        .mqtt = daemon->mqtt,
+                                                        .deliver = daemon->deliver,
+                                                        .metrics = &daemon->metrics,
+                                                        .minute = &daemon->minute,
+                                                        .started_ms = daemon->started_ms,
+                                                        .stopping = daemon->stopping});
+}
+
+static void on_look_asked(void *context)
+{
+    look_what_came_back(context);
+}
+
 /* ---- while it runs ---- */
 
 static void on_released(void *context)
@@ -412,6 +450,8 @@ static void on_upkeep(uv_timer_t *timer)
     uint64_t activity = daemon->metrics.received + daemon->metrics.requests;
     queue_upkeep(daemon->queue, activity - daemon->upkeep_activity < QUIET_UPKEEP);
     daemon->upkeep_activity = activity;
+    look_what_came_back(daemon);
+    daemon_status_sample(&daemon->minute, &daemon->metrics);
 }
 
 static void on_status(uv_timer_t *timer)
@@ -459,10 +499,17 @@ static void start_handles(struct daemon *daemon)
         uv_timer_start(&daemon->watchdog, on_watchdog, watchdog_ms, watchdog_ms);
 }
 
+/* `sluice send` has the queue for a moment, while no daemon runs. */
 static int open_queue(struct daemon *daemon)
 {
     char *why = NULL;
     int error = queue_open(daemon->config->queue.path, &daemon->queue, &why);
+    for (int i = 0; error == -EBUSY && i < OPEN_TRIES; i++) {
+        free(why);
+        why = NULL;
+        usleep(OPEN_WAIT_MS * 1000);
+        error = queue_open(daemon->config->queue.path, &daemon->queue, &why);
+    }
     if (error != 0) {
         log_error("queue: %s", why);
         free(why);
@@ -482,7 +529,10 @@ int daemon_run(const char *config_path, struct config *config)
 {
     signal(SIGPIPE, SIG_IGN);
     umask(027); /* the group may look into the queue, others may not */
-    struct daemon daemon = {.config_path = config_path, .first_config = config, .config = config};
+    struct daemon daemon = {.config_path = config_path,
+                            .first_config = config,
+                            .config = config,
+                            .started_ms = clock_uptime_ms()};
     if (config->queue.trust_clock)
         clock_trust();
     if (open_queue(&daemon) != 0) {
@@ -498,6 +548,9 @@ int daemon_run(const char *config_path, struct config *config)
     daemon.intake = intake_new(daemon.queue, config, &daemon.metrics, on_released, &daemon);
     daemon.mqtt = intake_mqtt_new(&daemon.loop, &config->broker, &config->queue, config->route_count,
                                   daemon.intake, daemon.queue);
+    daemon.control = control_new(&daemon.loop, config->daemon.socket, daemon.intake, daemon.queue,
+                                 &(struct control_calls){on_status_asked, on_look_asked, &daemon});
+    daemon_status_sample(&daemon.minute, &daemon.metrics);
     uv_timer_start(&daemon.deadline, on_loop_runs, 0, 0);
 
     uv_run(&daemon.loop, UV_RUN_DEFAULT); /* until finish() has closed every handle */

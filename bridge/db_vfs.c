@@ -6,6 +6,7 @@
  * newer SQLite adds to the table is kept.
  */
 #include "db_vfs.h"
+#include "clock.h"
 
 #include <assert.h>
 #include <sqlite3.h>
@@ -51,8 +52,14 @@ static int count_truncate(sqlite3_file *file, sqlite3_int64 size)
 
 static int count_sync(sqlite3_file *file, int flags)
 {
+    int64_t start_us = clock_steady_us();
+    int code = below(file)->xSync(file, flags);
+    uint64_t took_us = (uint64_t)(clock_steady_us() - start_us);
     wear.syncs++;
-    return below(file)->xSync(file, flags);
+    wear.sync_us += took_us;
+    if (took_us > wear.longest_sync_us)
+        wear.longest_sync_us = took_us;
+    return code;
 }
 
 /* The counting table over this one; the same when there are too many. */

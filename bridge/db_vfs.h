@@ -17,6 +17,8 @@ struct db_wear {
     uint64_t syncs;         /* fsync(2) and its like */
     uint64_t bytes_written; /* to database, write-ahead log and journals */
     uint64_t truncates;
+    uint64_t sync_us; /* that the syncs took, in all */
+    uint64_t longest_sync_us;
 };
 
 struct db_wear db_wear(void);

@@ -95,6 +95,11 @@ static void feed(struct deliver *deliver, const struct lane *lane)
         uv_idle_start(&deliver->scan, on_scan);
 }
 
+void deliver_feed(struct deliver *deliver)
+{
+    uv_idle_start(&deliver->scan, on_scan);
+}
+
 void deliver_pump(struct deliver *deliver, struct backend_state *backend)
 {
     int64_t now_ms = clock_uptime_ms();

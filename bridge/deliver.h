@@ -12,6 +12,7 @@
 #include "config.h"
 #include "metrics.h"
 #include "queue.h"
+#include "report.h"
 #include <uv.h>
 
 struct deliver;
@@ -24,6 +25,9 @@ struct deliver *deliver_new(uv_loop_t *loop, struct queue *queue, const struct c
  * out: they may be delivered. */
 void deliver_released(struct deliver *deliver);
 
+/* Another process brought messages back, with this id or higher ones. */
+void deliver_look_again(struct deliver *deliver, int64_t lowest);
+
 /* Starts nothing more; calls idle, from the loop, when no request is under way.
  * to_end: not before what was stored until now is confirmed (see queue_confirm),
  * and what was delivered is deleted. */
@@ -34,6 +38,10 @@ void deliver_pause(struct deliver *deliver, bool to_end, deliver_idle_fn *idle, 
  * dropped and will be sent again under the same keys, suspicions are forgotten.
  * The old configuration is no longer used on return. */
 void deliver_restart(struct deliver *deliver, const struct config *config);
+
+/* Each backend's and each route's state, since when, why, until when; appended to two
+ * arrays (deliver_status.c). */
+void deliver_describe(const struct deliver *deliver, struct report *backends, struct report *routes);
 
 /* Takes NULL. Memory is let go when the loop has run once more. */
 void deliver_free(struct deliver *deliver);

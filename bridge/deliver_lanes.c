@@ -148,7 +148,8 @@ static void visit_again(void *context, int64_t id, const char *route_name, const
     struct lane *lane = lane_of(step->deliver, route_name, topic, id);
     if (!lane || !lane->behind || id <= lane->horizon)
         return;
-    if (lane->horizon < step->start || is_full(lane) || queue_is_settled(step->deliver->queue, id))
+    if (lane->horizon < step->start || is_full(lane) || queue_is_settled(step->deliver->queue, id) ||
+        queue_is_claimed(step->deliver->queue, id))
         return;
     push(step->deliver, lane, id);
     lane->horizon = id;

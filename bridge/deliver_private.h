@@ -138,6 +138,8 @@ struct deliver {
 
 /* ---- deliver.c ---- */
 void deliver_wake_at(struct deliver *deliver, int64_t uptime_ms);
+/* Has the queue read again. */
+void deliver_feed(struct deliver *deliver);
 void deliver_pump(struct deliver *deliver, struct backend_state *backend);
 /* Puts a lane with work into its backend's line, at the end. */
 void deliver_line_up(struct deliver *deliver, struct lane *lane);

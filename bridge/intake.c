@@ -69,6 +69,7 @@ struct taking {
     struct intake *intake;
     struct message message;
     unsigned served;
+    bool dropped; /* for one of the routes */
 };
 
 /* The limit for which a message is not stored, or NULL: then there is room, or room
@@ -103,8 +104,10 @@ static void store(void *context, size_t route)
     if (full)
         intake->error =
             queue_count_dropped(intake->queue, full, taking->message.route, taking->message.payload_bytes);
-    if (full)
+    if (full) {
         intake->dropped++;
+        taking->dropped = true;
+    }
     if (full || intake->error != 0)
         return;
     int64_t id;
@@ -113,7 +116,7 @@ static void store(void *context, size_t route)
         intake->stored++;
 }
 
-void intake_take(struct intake *intake, const struct intake_message *message)
+enum intake_fate intake_take(struct intake *intake, const struct intake_message *message)
 {
     assert(intake->open);
     struct taking taking = {
@@ -121,7 +124,7 @@ void intake_take(struct intake *intake, const struct intake_message *message)
         .message =
             {
                 .topic = message->topic,
-                .source = "mqtt",
+                .source = message->source,
                 .packet_id = message->packet_id,
                 .late = message->late,
                 .uptime_ms = clock_uptime_ms(),
@@ -132,12 +135,13 @@ void intake_take(struct intake *intake, const struct intake_message *message)
     intake->received++;
     route_table_serve(intake->routes, message->topic, message->retained, message->copy, store, &taking);
     if (taking.served > 0)
-        return;
+        return taking.dropped ? INTAKE_DROPPED : INTAKE_STORED;
     if (message->retained)
         intake->retained++;
     else
         intake->unrouted++;
     log_debug("topic %s: %s", message->topic, message->retained ? "retained, not forwarded" : "no route");
+    return INTAKE_UNROUTED;
 }
 
 int intake_commit(struct intake *intake)
@@ -167,6 +171,12 @@ int intake_commit(struct intake *intake)
     intake->metrics->unrouted += intake->unrouted;
     intake->metrics->retained += intake->retained;
     return 0;
+}
+
+void intake_waited(struct intake *intake, int64_t waited_ms)
+{
+    if (waited_ms > intake->metrics->longest_lock_ms)
+        intake->metrics->longest_lock_ms = waited_ms;
 }
 
 void intake_released(struct intake *intake)

@@ -27,6 +27,7 @@ const struct route_table *intake_routes(const struct intake *intake);
 
 struct intake_message {
     const char *topic;
+    const char *source; /* as in message.h */
     const void *payload;
     size_t payload_bytes;
     bool retained;
@@ -36,10 +37,18 @@ struct intake_message {
 };
 
 int intake_begin(struct intake *intake); /* 0, -EBUSY: try again later, -Exxx */
-/* Stores it once for every route that it serves. A failure shows in the commit. */
-void intake_take(struct intake *intake, const struct intake_message *message);
+/* Stores it once for every route that it serves, and says whether there is one. A
+ * failure shows in the commit. */
+enum intake_fate {
+    INTAKE_STORED,
+    INTAKE_DROPPED,  /* for one route at least: the queue is full (when_full) */
+    INTAKE_UNROUTED, /* or retained, and no route wants those */
+};
+enum intake_fate intake_take(struct intake *intake, const struct intake_message *message);
 /* 0 when all of it is on disk; otherwise none of it is kept. */
 int intake_commit(struct intake *intake);
 void intake_released(struct intake *intake);
+/* For the metrics: for so long the database was locked by another process. */
+void intake_waited(struct intake *intake, int64_t waited_ms);
 
 #endif

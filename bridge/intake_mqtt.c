@@ -86,6 +86,7 @@ static void on_message(struct mosquitto *client, void *context, const struct mos
     read_copy(mqtt, properties, &copy, filters);
     struct intake_message message = {
         .topic = packet->topic,
+        .source = "mqtt",
         .payload = packet->payload,
         .payload_bytes = (size_t)packet->payloadlen,
         .retained = packet->retain,
@@ -284,8 +285,10 @@ void intake_mqtt_work(struct intake_mqtt *mqtt)
     bool locked = error == -EBUSY;
     if (locked && mqtt->locked_ms != 0 && clock_uptime_ms() - mqtt->locked_ms >= LOCK_MOST_MS)
         locked = false; /* as other storage that fails */
-    if (!locked)
+    if (!locked && mqtt->locked_ms != 0) {
+        intake_waited(mqtt->intake, clock_uptime_ms() - mqtt->locked_ms);
         mqtt->locked_ms = 0;
+    }
     if (error != 0 && !locked) {
         release(mqtt);
         intake_mqtt_storage_failed(mqtt, error);
@@ -412,6 +415,7 @@ static void on_closed(uv_handle_t *handle)
     mosquitto_property_free_all(&mqtt->connect_properties);
     intake_mqtt_subscriptions_free(mqtt);
     replay_free(mqtt->replay);
+    free(mqtt->why);
     free(mqtt);
 }
 

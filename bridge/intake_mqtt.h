@@ -5,6 +5,7 @@
 #include "config.h"
 #include "intake.h"
 #include "queue.h"
+#include "report.h"
 #include <uv.h>
 
 struct intake_mqtt;
@@ -21,6 +22,9 @@ void intake_mqtt_resubscribe(struct intake_mqtt *mqtt);
 
 /* From now on commits wait for nothing (commit_delay): it is about to stop. */
 void intake_mqtt_hurry(struct intake_mqtt *mqtt);
+
+/* Which broker, in which state, since when, why, until when. */
+void intake_mqtt_describe(const struct intake_mqtt *mqtt, struct report *to);
 
 /* Whether the broker may still confirm what was acknowledged to it. */
 bool intake_mqtt_is_up(const struct intake_mqtt *mqtt);

@@ -153,7 +153,6 @@ void intake_mqtt_on_connack(struct mosquitto *client, void *context, int reason,
 {
     (void)client;
     struct intake_mqtt *mqtt = context;
-    const struct config_broker *config = mqtt->config;
     if (reason != 0) {
         mqtt->refused = true;
         mqtt->refusal = reason;
@@ -169,8 +168,7 @@ void intake_mqtt_on_connack(struct mosquitto *client, void *context, int reason,
     mqtt->subscribe_due = true;
     mqtt->session_present = flags & SESSION_PRESENT;
     intake_mqtt_expect_replay(mqtt, flags & SESSION_PRESENT);
-    log_notice("broker %s:%u: connected (MQTT %s, %s)", config->host, config->port,
-               mqtt->use_v311 ? "3.1.1" : "5", flags & SESSION_PRESENT ? "session resumed" : "new session");
+    intake_mqtt_tell_connected(mqtt);
 }
 
 /* In the worker thread: nothing but the client is touched. */
@@ -307,9 +305,7 @@ static void on_retry(uv_timer_t *timer)
 static void retry_later(struct intake_mqtt *mqtt, const char *why)
 {
     int64_t wait_ms = backoff_wait_ms(RETRY_MIN_MS, RETRY_MAX_MS, ++mqtt->failures, clock_chance());
-    if (why)
-        log_warning("broker %s:%u: %s; next try in %.1f s", mqtt->config->host, mqtt->config->port, why,
-                    (double)wait_ms / 1000);
+    intake_mqtt_tell_away(mqtt, why, wait_ms);
     uv_timer_start(&mqtt->again, on_retry, (uint64_t)wait_ms, 0);
 }
 

@@ -6,6 +6,7 @@
  *   intake_mqtt_link.c       connecting, and connecting again
  *   intake_mqtt_hold.c       not connecting, while the queue is full
  *   intake_mqtt_subscribe.c  the topic filters held at the broker
+ *   intake_mqtt_status.c     what is said of all that
  *
  *                  timer, trial commit            worker thread
  *     ┌───────────┐ ─────────────► ┌────────────┐ connected ┌───────────┐
@@ -84,6 +85,10 @@ struct intake_mqtt {
     unsigned closed_early; /* closed without a CONNACK, in a row */
     unsigned failures;     /* in a row */
     int64_t since_ms;      /* uptime of the last change of link */
+    char *why;             /* it is away; NULL: it is not */
+    int64_t away_ms;       /* uptime since when; 0: it is not */
+    int64_t away_told_ms;  /* uptime, in the log */
+    int64_t retry_at_ms;   /* uptime of the next attempt */
     bool storage_failed;
     bool storage_told;       /* in the log */
     int64_t storage_told_ms; /* uptime; 0: never yet */
@@ -170,6 +175,12 @@ bool intake_mqtt_must_hold(const struct intake_mqtt *mqtt);
 void intake_mqtt_hold(struct intake_mqtt *mqtt);
 /* Not connected: connects, now or when there is room. */
 void intake_mqtt_connect_if_room(struct intake_mqtt *mqtt);
+
+/* ---- intake_mqtt_status.c ---- */
+/* The next attempt is in wait_ms; why: what this one failed for, or NULL where the log
+ * has that already. */
+void intake_mqtt_tell_away(struct intake_mqtt *mqtt, const char *why, int64_t wait_ms);
+void intake_mqtt_tell_connected(struct intake_mqtt *mqtt);
 
 /* ---- intake_mqtt_subscribe.c ---- */
 /* Does what is due. Needs the database and no open transaction; -EBUSY: later. */

@@ -26,8 +26,35 @@ static const struct {
      "\n"
      "Exit status: 0 stopped on request, 1 it failed while running, 2 wrong command\n"
      "line, 78 the configuration is invalid.\n"},
-    {"queue", cmd_queue, "queue ls|show|retry|drop|export|count", "look into the queue and mend it", NULL},
-    {"check", cmd_check, "check [FILE]", "say everything that is wrong with a configuration",
+    {"status", cmd_status, "status [--json]", "say how it is, and what is wrong",
+     "Says whether sluice runs, how broker, backends and routes are, why, and until when,\n"
+     "what waits in the queue, what was set aside or dropped, and how disk and clock are.\n"
+     "What is wrong comes last. Works on a stopped sluice, too, from its queue.\n"
+     "\n"
+     "  --json       the same and more, for programs\n"
+     "  -q, --quiet  print nothing; the exit status says it\n"
+     "  -c FILE      the configuration; default " CMD_DEFAULT_CONFIG "\n"
+     "\n"
+     "Exit status: 0 it runs and all is well, 1 that cannot be told, 2 wrong command\n"
+     "line, 3 it is stopped, 4 it runs and something is wrong, 78 the configuration\n"
+     "cannot be read.\n"},
+    {"queue", cmd_queue, "queue COMMAND ...", "look into the queue and mend it", NULL},
+    {"send", cmd_send, "send TOPIC [PAYLOAD | - | -l]", "put a message into the queue",
+     "Puts a message into the queue as if it had come by MQTT: through a running sluice,\n"
+     "or into the queue of one that is stopped. Ends with 0 only when it is on the disk.\n"
+     "\n"
+     "  TOPIC    goes to every route whose topic filter matches\n"
+     "  PAYLOAD  as it is; default: none\n"
+     "  -        the payload is standard input, all of it\n"
+     "  -l       each line of standard input is a payload, until it ends, as in\n"
+     "               sluice send -l garden/usb/sensor </dev/ttyUSB0\n"
+     "           Blank lines are left out. What cannot be stored now is tried again.\n"
+     "  -c FILE  the configuration; default " CMD_DEFAULT_CONFIG "\n"
+     "\n"
+     "Exit status: 0 stored, 1 it failed, 2 wrong command line, 65 no route takes the\n"
+     "topic or it is none, 75 not stored now: try again, 78 the configuration cannot be\n"
+     "read.\n"},
+    {"check", cmd_check, "check [FILE]", "say all that is wrong in a configuration",
      "Reads a configuration with its conf.d, its secrets and the files it names, and\n"
      "prints every error as FILE:LINE: what is wrong and what would be right.\n"
      "\n"
@@ -48,9 +75,9 @@ static void print_help(FILE *out)
 {
     fputs("sluice carries messages from an MQTT broker to HTTPS backends, and loses none.\n\nusage:\n", out);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        fprintf(out, "  sluice %-20s %s\n", commands[i].synopsis, commands[i].summary);
-    fputs("  sluice help [COMMAND]       say more about a command\n"
-          "  sluice --version            print the version\n",
+        fprintf(out, "  sluice %-30s %s\n", commands[i].synopsis, commands[i].summary);
+    fputs("  sluice help [COMMAND]                 say more about a command\n"
+          "  sluice --version                      print the version\n",
           out);
 }
 

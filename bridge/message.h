@@ -13,7 +13,7 @@ struct message {
     int64_t id;
     const char *route;
     const char *topic;
-    const char *source;       /* "mqtt" or "http" */
+    const char *source;       /* "mqtt", "http" or "send" */
     const char *method;       /* http */
     const char *target;       /* http */
     const char *content_type; /* what the sender said */

@@ -18,7 +18,8 @@ struct metrics {
     uint64_t requests;        /* started */
     int64_t longest_stall_ms; /* one pass through the loop's callbacks, commits excluded */
     int64_t longest_commit_ms;
-    int64_t commit_ms; /* spent in commits, in all */
+    int64_t longest_lock_ms; /* intake waited for the database's lock */
+    int64_t commit_ms;       /* spent in commits, in all */
 };
 
 #endif

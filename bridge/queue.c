@@ -81,6 +81,10 @@ const char *const queue_statement_sql[Q_STATEMENTS] = {
         "DELETE FROM trouble WHERE what = ?1",
     [Q_NO_TROUBLE] =
         "DELETE FROM trouble",
+    [Q_RETURNED] =
+        "SELECT lowest FROM returned WHERE one = 1",
+    [Q_RETURNED_OVER] =
+        "DELETE FROM returned WHERE one = 1",
     [Q_SUBSCRIPTIONS] =
         "SELECT filter, identifier, granted, covered_to, unsubscribed FROM subscription",
     [Q_SUBSCRIPTION_ADD] =
@@ -193,6 +197,8 @@ static int start_run(struct queue *queue, void *unused)
     error = queue_write_confirmed(queue, NULL);
     if (error == 0)
         error = prune_runs(queue);
+    if (error == 0) /* everything is looked at now */
+        error = db_run(&queue->db, queue->statements[Q_RETURNED_OVER], "forget what came back");
     return error != 0 ? error : db_run(&queue->db, queue->statements[Q_NO_TROUBLE], "forget what was wrong");
 }
 

@@ -63,6 +63,8 @@ const char *queue_hold(struct queue *queue);
  * may be. */
 char *queue_full_text(struct queue *queue);
 char *queue_room_text(struct queue *queue);
+/* How many messages wait, where that is known; otherwise -1: they are being counted. */
+int64_t queue_waiting(const struct queue *queue);
 /* Whether a commit failed, and no other succeeded since: queue_trial_commit is for
  * finding out whether one would. */
 bool queue_fails(const struct queue *queue);
@@ -85,6 +87,7 @@ struct queue_claim {
 };
 void queue_claim(struct queue *queue, struct queue_claim *claim, const int64_t *ids, size_t count);
 void queue_unclaim(struct queue *queue, struct queue_claim *claim);
+bool queue_is_claimed(const struct queue *queue, int64_t id);
 
 /* ---- upkeep (queue_upkeep.c) ---- */
 
@@ -138,6 +141,11 @@ int queue_copied(struct queue *queue, const struct queue_copy *copy, struct mess
 /* Notes whether another process changed the queue, which makes copies stale. To
  * be called before copies are used, once each time the loop comes round. */
 void queue_refresh(struct queue *queue);
+
+/* The lowest id of the messages that a person brought back from the dead letters since
+ * the last call (queue_admin_retry, in another process); 0: none. Costs little when
+ * nobody changed the queue. */
+int64_t queue_returned(struct queue *queue);
 
 /* Reads one message. Its pointers are valid until queue_release. -ENOENT when
  * it is gone (a person dropped it). */

@@ -1,4 +1,4 @@
-/* queue_count.c - how many messages there are, for max_messages.
+/* queue_count.c - how many messages there are: for max_messages, and for people.
  *
  * Nobody counts a million rows at a start. They are counted in steps, in the order
  * of ids, a few milliseconds at a time; what is appended or deleted meanwhile is
@@ -48,10 +48,6 @@ static bool count_some(struct queue *queue)
 void queue_count_step(struct queue *queue)
 {
     struct count *count = &queue->count;
-    if (queue->limits.max_messages == 0) {
-        *count = (struct count){.known = false};
-        return;
-    }
     queue_refresh(queue);
     if ((!count->known && !count->counting) || count->version != queue->data_version)
         start(queue);
@@ -75,6 +71,15 @@ void queue_count_deleted(struct queue *queue, int64_t last, int64_t rows)
 int64_t queue_count_split(const struct queue *queue)
 {
     return queue->count.counting ? queue->count.cursor : 0;
+}
+
+int64_t queue_waiting(const struct queue *queue)
+{
+    if (!queue->count.known)
+        return -1;
+    int64_t delivered = (int64_t)(queue->settled.count + queue->unconfirmed.count);
+    int64_t rows = queue->count.messages + queue->count.change;
+    return rows > delivered ? rows - delivered : 0;
 }
 
 void queue_count_ended(struct queue *queue, bool committed)

@@ -345,6 +345,11 @@ struct queue_claim *queue_find_claim(const struct queue *queue, int64_t id)
     return NULL;
 }
 
+bool queue_is_claimed(const struct queue *queue, int64_t id)
+{
+    return queue_find_claim(queue, id) != NULL;
+}
+
 /* What is tried again and again may be under way each time that upkeep looks. */
 void queue_unclaim(struct queue *queue, struct queue_claim *claim)
 {

@@ -40,6 +40,8 @@ enum queue_statement {
     Q_TROUBLE,
     Q_TROUBLE_OVER,
     Q_NO_TROUBLE,
+    Q_RETURNED,
+    Q_RETURNED_OVER,
     Q_STATEMENTS
 };
 
@@ -155,6 +157,7 @@ struct queue {
     unsigned appended;         /* in the open transaction */
     struct run known_run;      /* the last one that was read; id 0: none */
     int64_t data_version;      /* changes when another process commits */
+    int64_t returned_version;  /* that, when it was last looked what came back */
     uint64_t edition;          /* changes when stored rows do, other than by delivery: copies are stale */
     int append_error;          /* of the open transaction, which must be rolled back then */
     int64_t confirmed;         /* ids up to here will not be sent to us again */

@@ -87,9 +87,9 @@ struct report *report_append_object(struct report *array)
     return object;
 }
 
-void report_append_number(struct report *array, int64_t number)
+void report_append_text(struct report *array, const char *text)
 {
-    struct report *made = report_of(cJSON_CreateNumber((double)number));
+    struct report *made = report_of(cJSON_CreateString(text));
     if (!cJSON_AddItemToArray(item(array), item(made)))
         abort();
 }
@@ -142,6 +142,12 @@ int64_t report_number(const struct report *from, const char *name, int64_t other
 {
     const cJSON *found = (const cJSON *)report_get(from, name);
     return cJSON_IsNumber(found) ? (int64_t)found->valuedouble : otherwise;
+}
+
+double report_fraction(const struct report *from, const char *name)
+{
+    const cJSON *found = (const cJSON *)report_get(from, name);
+    return cJSON_IsNumber(found) ? found->valuedouble : -1;
 }
 
 bool report_truth(const struct report *from, const char *name)

@@ -33,7 +33,7 @@ struct report *report_add_object(struct report *to, const char *name);
 struct report *report_add_array(struct report *to, const char *name);
 /* To an array. */
 struct report *report_append_object(struct report *array);
-void report_append_number(struct report *array, int64_t number);
+void report_append_text(struct report *array, const char *text);
 /* Moves what `part` holds into an object, under a name; part is gone then. */
 void report_add_report(struct report *to, const char *name, struct report *part);
 
@@ -49,6 +49,7 @@ const struct report *report_next(const struct report *item);
 /* NULL, otherwise, false: it is not there, or something else. */
 const char *report_text(const struct report *from, const char *name);
 int64_t report_number(const struct report *from, const char *name, int64_t otherwise);
+double report_fraction(const struct report *from, const char *name); /* -1: it is not there */
 bool report_truth(const struct report *from, const char *name);
 
 #endif

@@ -51,6 +51,19 @@ static const char *filter_fault(const char *filter)
     }
 }
 
+bool topic_name_valid(const char *topic, const char **ret_why)
+{
+    const char *fault = !*topic                               ? "it is empty"
+                        : strlen(topic) > MAX_BYTES           ? "it is longer than 65535 bytes"
+                        : !utf8_valid(topic, strlen(topic))   ? "it is not valid UTF-8"
+                        : topic[strcspn(topic, "+#")] != '\0' ? "'+' and '#' stand in topic filters only"
+                                                              : NULL;
+    if (!fault)
+        return true;
+    *ret_why = fault;
+    return false;
+}
+
 bool topic_filter_valid(const char *filter, const char **ret_why)
 {
     const char *fault = filter_fault(filter);

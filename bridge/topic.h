@@ -11,6 +11,9 @@
  * a few words (static text), e.g. "'#' must be the last level". */
 bool topic_filter_valid(const char *filter, const char **ret_why);
 
+/* Whether text may be the topic of a message (section 4.7); if not, as above. */
+bool topic_name_valid(const char *topic, const char **ret_why);
+
 /* Whether a valid filter matches a topic name. Wildcards in the first level
  * match no topic that starts with '$' (section 4.7.2). Shared subscriptions
  * ($share/group/filter) match by their filter part. */

@@ -40,7 +40,7 @@ CREATE TABLE message (
     route         TEXT    NOT NULL,       -- name of the route that it takes
     topic         TEXT    NOT NULL,       -- MQTT topic, or the path of the HTTP request
     uptime_ms     INTEGER NOT NULL,       -- when it was received: ms since boot (CLOCK_BOOTTIME)
-    source        TEXT    NOT NULL DEFAULT 'mqtt', -- 'mqtt' or 'http'
+    source        TEXT    NOT NULL DEFAULT 'mqtt', -- 'mqtt', 'http', or 'send' (sluice send)
     method        TEXT,                   -- http: the request's method
     target        TEXT,                   -- http: the request's raw path and query
     content_type  TEXT,                   -- what the sender said; NULL: derived from the payload

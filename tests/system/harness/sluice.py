@@ -1,8 +1,10 @@
 """The daemon under test."""
+import json
 import os
 import re
 import signal
 import sqlite3
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -201,6 +203,29 @@ class Sluice:
         )
         return {"received": received, "stored": stored, "delivered": delivered, "set_aside": aside,
                 "stall_ms": stall, "commit_ms": commit}
+
+    # -- its commands
+
+    def command(self, *args, input="", expect=0, env=None, configured=True, timeout=60):
+        """Runs `sluice ARGS` with its configuration; returns what it printed. expect:
+        the exit status, or None for any."""
+        words = [str(word) for word in args]
+        if configured:
+            at = 2 if words[0] == "queue" else 1
+            words[at:at] = ["-c", str(self.config_file)]
+        environment = {**os.environ, "ASAN_OPTIONS": "exitcode=99:detect_leaks=1", "TZ": "UTC", **(env or {})}
+        if not env or "COLUMNS" not in env:
+            environment.pop("COLUMNS", None)
+        ended = subprocess.run([binary(), *words], input=input if isinstance(input, bytes) else input.encode(),
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, timeout=timeout,
+                               check=False)
+        self.said = ended.stderr.decode("utf-8", "backslashreplace")
+        assert expect is None or ended.returncode == expect, f"{args} ended with {ended.returncode}: {self.said}"
+        self.exit_status = ended.returncode
+        return ended.stdout.decode("utf-8", "backslashreplace")
+
+    def status(self, expect=None):
+        return json.loads(self.command("status", "--json", expect=expect))
 
     # -- the queue
 

@@ -1,0 +1,29 @@
+/* cmd_status.h - what `sluice status` found out.
+ *
+ *   cmd_status.c        asks the daemon and the database, and judges
+ *   cmd_status_print.c  for people
+ */
+#ifndef SLUICE_CMD_STATUS_H
+#define SLUICE_CMD_STATUS_H
+
+#include "report.h"
+#include <sys/types.h>
+
+enum { CMD_STATUS_PROBLEMS = 32 };
+
+struct cmd_status {
+    pid_t pid;             /* of who has the queue; 0: nobody, it is stopped */
+    struct report *daemon; /* what it says of itself (daemon_status.c); NULL: it was not asked, */
+    char *no_daemon;       /* for this reason; NULL: it does not run */
+    struct report *queue;  /* what is in the database (queue_admin_facts.c); NULL: */
+    char *no_queue;        /* for this reason */
+    char *problems[CMD_STATUS_PROBLEMS];
+    size_t problem_count;
+};
+
+void cmd_status_print(const struct cmd_status *status);
+
+/* The milliseconds since 1970 of a time in a report; 0: there is none. */
+int64_t cmd_status_time(const struct report *from, const char *name);
+
+#endif
