@@ -50,8 +50,8 @@ static const struct {
      "  --all           everything\n"
      "  -y, --yes       do not ask\n" CONFIG},
     {"export", cmd_queue_export, "crtseNO", NULL, "write messages as JSON, one a line",
-     "Writes messages to standard output, oldest first, a JSON object a line. A payload\n"
-     "that is no text is in base64, beside \"encoding\". Nothing is changed.\n\n" WHICH STATE CONFIG},
+     "Writes messages to standard output, oldest first, a JSON object a line. What is\n"
+     "no text is in base64, beside \"encoding\". Nothing is changed.\n\n" WHICH STATE CONFIG},
     {"count", cmd_queue_count, "crtseNO", NULL, "print how many messages there are",
      "Prints how many messages there are, a bare number.\n\n" WHICH STATE CONFIG},
 };

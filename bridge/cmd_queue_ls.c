@@ -50,9 +50,11 @@ static char *text_of(const struct message_row *row, size_t columns)
 
 static char *name_of(const char *name, size_t columns)
 {
-    struct buf text cleanup_buf;
+    struct buf safe cleanup_buf, text cleanup_buf;
+    buf_init(&safe, SIZE_MAX / 4);
     buf_init(&text, SIZE_MAX / 4);
-    words_append_payload(&text, name, strlen(name), columns);
+    words_append_safe(&safe, name, strlen(name));
+    words_append_payload(&text, buf_text(&safe), safe.bytes, columns);
     return xstrdup(buf_text(&text));
 }
 

@@ -1,6 +1,7 @@
 """Whose fault a failure is: the backend's, the route's, or one message's own."""
 import random
 import time
+from pathlib import Path
 
 import pytest
 
@@ -513,8 +514,8 @@ TELLTALES = [
 
 @pytest.mark.parametrize("status", [400, 403, 409, 503, "refused", "cut"])
 def test_secrets_are_never_seen(make_sluice, mosquitto, make_backend, tmp_path, status):
-    """Not in the log, the database, the views, the process list; not even when the
-    backend quotes them."""
+    """Not in the log, the database, the views, what its socket and its commands say, the
+    process list; not even when the backend quotes them."""
     files = {}
     for name, secret in SECRETS.items():
         files[name] = tmp_path / f"secret-{name}"
@@ -555,13 +556,20 @@ def test_secrets_are_never_seen(make_sluice, mosquitto, make_backend, tmp_path, 
         bearer.wait_requests(3)
         assert "Bearer b3arer-s3cret" == bearer.requests[0].headers["authorization"]
     views = str([sluice.sql(f"select * from {view}") for view in ("pending", "dead", "summary")])
-    process = open(f"/proc/{sluice.process.pid}/cmdline", "rb").read()
+    ids = [row["id"] for row in sluice.sql("select id from message union all select id from dead_letter")]
+    said = [sluice.command(*words, expect=None) for words in
+            [["status"], ["status", "--json"], ["queue", "ls"], ["queue", "show", *ids],
+             ["queue", "show", "--json", *ids], ["queue", "export"]]]  # fmt: skip
+    assert all(said) and "would be sent" in said[3]
+    said.append(sluice.ask("status\n"))
+    process = b"".join(Path(f"/proc/{sluice.process.pid}/{name}").read_bytes() for name in ("cmdline", "environ"))
     # Before the stop, which makes a checkpoint, and after it.
-    database = [path.read_bytes() for path in sluice.dir.glob("queue.db*")]
+    database = [path.read_bytes() for path in sluice.dir.glob("queue.db*") if path.is_file()]
     sluice.stop()
     database += [path.read_bytes() for path in sluice.dir.glob("queue.db*")]
     for telltale in TELLTALES:
         assert telltale not in sluice.log_text()
         assert telltale not in views
+        assert not any(telltale in text for text in said)
         assert telltale.encode() not in process
         assert not any(telltale.encode() in content for content in database)

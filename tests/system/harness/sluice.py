@@ -3,6 +3,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import threading
@@ -223,6 +224,16 @@ class Sluice:
         assert expect is None or ended.returncode == expect, f"{args} ended with {ended.returncode}: {self.said}"
         self.exit_status = ended.returncode
         return ended.stdout.decode("utf-8", "backslashreplace")
+
+    def ask(self, text, hang_up=True):
+        """What the socket answers, until it hangs up."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(20)
+            client.connect(self.db + "-socket")
+            client.sendall(text if isinstance(text, bytes) else text.encode())
+            if hang_up:
+                client.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: client.recv(65536), b"")).decode()
 
     def status(self, expect=None):
         return json.loads(self.command("status", "--json", expect=expect))

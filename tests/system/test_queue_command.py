@@ -1,0 +1,416 @@
+"""sluice queue: people look into the queue and mend it, beside a running sluice and on
+a stopped one."""
+import base64
+import fcntl
+import json
+import os
+import pty
+import re
+import sqlite3
+import struct
+import subprocess
+import tempfile
+import termios
+import threading
+from pathlib import Path
+
+import pytest
+
+from harness.check import messages, per_topic, stops_empty, under_one_key_each
+from harness.process import end
+from harness.sluice import backend_section, binary
+from harness.stock import stock, stock_many
+from harness.wait import wait_until
+
+LONG = b'{"host":"wino-0013a2","soil":512,"words":"' + b"and so on " * 20 + b'"}'
+PENDING = [
+    {"topic": "garden/tomato/sensor", "payload": b'{"host":"tomato","n":3,"soil":547}'},
+    {"topic": "garden/basil/sensor", "payload": LONG, "attempts": 3, "last_status": 500, "last_error": "500: oops"},
+    {"topic": "garden/lemon/sensor", "payload": "grün\n\tBlätter \N{BUG}".encode()},
+    {"topic": "garden/lemon/heartbeat", "payload": bytes(range(40)), "route": "heartbeat"},
+    {"topic": "garden/esc\x1b[31m/sensor", "payload": b"\x1b[2Jboo", "late_since_ms": 0},
+]
+DEAD = [{"topic": "garden/lime/sensor", "payload": b"not JSON"}, {"topic": "garden/lime/sensor", "reason": "path"}]
+
+NARROW = r"""ID  RECEIVED             STATE       TOPIC                      PAYLOAD
+ 1  11-22 17:36:41       pending     garden/tomato/sensor       {"host":"toma...
+ 2  11-22 17:36:42       failed 3 x  garden/basil/sensor        {"host":"wino...
+ 3  11-22 17:36:43       pending     garden/lemon/sensor        grün\n\tBlätt...
+ 4  11-22 17:36:44       pending     garden/lemon/heartbeat     x'00010203040...
+ 5  11-22 17:36:45 late  pending     garden/esc\x1b[31m/sensor  x'1b5b324a626...
+ 6  11-22 17:36:46       rejected    garden/lime/sensor         not JSON
+ 7  11-22 17:36:47       path        garden/lime/sensor         {}
+"""
+WIDE = r"""ID  RECEIVED                  STATE           ROUTE      TOPIC                      PAYLOAD
+ 1  2026-11-22 17:36:41       pending         sensor     garden/tomato/sensor       {"host":"tomato","n":3,"soil":547}
+ 2  2026-11-22 17:36:42       failed 3 x      sensor     garden/basil/sensor        {"host":"wino-0013a2","soil":512,"words":"and so on and so on and so on and so on and so on and so on and so on a...
+ 3  2026-11-22 17:36:43       pending         sensor     garden/lemon/sensor        grün\n\tBlätter 🐛
+ 4  2026-11-22 17:36:44       pending         heartbeat  garden/lemon/heartbeat     x'000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f2021222324252627'
+ 5  2026-11-22 17:36:45 late  pending         sensor     garden/esc\x1b[31m/sensor  x'1b5b324a626f6f'
+ 6  2026-11-22 17:36:46       dead: rejected  sensor     garden/lime/sensor         not JSON
+ 7  2026-11-22 17:36:47       dead: path      sensor     garden/lime/sensor         {}
+"""
+
+
+def lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def ids(text):
+    return [row["id"] for row in lines(text)]
+
+
+@pytest.fixture
+def stocked(sluice):
+    stock(sluice, PENDING, DEAD)
+    return sluice
+
+
+def on_terminal(sluice, *args, columns=80, answer=None):
+    """Runs it as a person would, on a terminal; returns what is seen, and the status."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR")}
+    process = subprocess.Popen([binary(), args[0], args[1], "-c", sluice.config_file, *args[2:]], stdin=slave,
+                               stdout=slave, stderr=slave, env={**environment, "TERM": "xterm", "TZ": "UTC"})
+    os.close(slave)
+    if answer:
+        os.write(master, answer.encode())
+    seen = b""
+    try:
+        while piece := os.read(master, 65536):
+            seen += piece
+    except OSError:
+        pass  # the other end is closed
+    os.close(master)
+    return seen.decode().replace("\r\n", "\n"), process.wait(20)
+
+
+# -- looking
+
+
+def test_ls_on_80_columns(stocked):
+    assert stocked.command("queue", "ls", env={"COLUMNS": "80"}) == NARROW
+
+
+def test_ls_on_200_columns(stocked):
+    assert stocked.command("queue", "ls", env={"COLUMNS": "200"}) == WIDE
+    assert max(len(line) for line in WIDE.splitlines()) == 200
+
+
+def test_ls_for_programs_and_pipes(stocked):
+    text = stocked.command("queue", "ls")
+    assert "\x1b" not in text and len(text.splitlines()) == 8
+    [row] = lines(stocked.command("queue", "ls", "--json", 1))
+    assert row == {"id": 1, "state": "pending", "key": "00112233445566ff-1", "route": "sensor",
+                   "topic": "garden/tomato/sensor", "received": "2026-11-22T17:36:41.000Z",
+                   "clock": "synchronised", "source": "mqtt", "attempts": 0, "bytes": 34,
+                   "payload": '{"host":"tomato","n":3,"soil":547}'}  # fmt: skip
+    assert ids(stocked.command("queue", "ls", "--json", "-n", 2)) == [6, 7]
+
+
+def test_ls_on_a_terminal_has_colours_and_its_width(stocked):
+    seen, status = on_terminal(stocked, "queue", "ls", columns=80)
+    assert status == 0 and "\x1b[31m" in seen and "\x1b[1m" in seen
+    assert re.sub(r"\x1b\[\d*m", "", seen) == NARROW
+    assert "\x1b[2J" not in seen and "\x1b[31m/" not in seen, "what a device sent drives the terminal"
+
+
+def test_ls_shows_the_newest_few(stocked):
+    stocked.command("queue", "ls", "-n", 1)
+    assert "older ones" in stocked.said
+    assert [line.split()[0] for line in stocked.command("queue", "ls", "-n", 0).splitlines()] == [
+        "ID", "1", "2", "3", "4", "5", "6", "7"]  # fmt: skip
+
+
+@pytest.mark.parametrize("words, expected", [
+    ([], [1, 2, 3, 4, 5, 6, 7]),
+    (["--state", "pending"], [1, 2, 3, 4, 5]),
+    (["--state=dead"], [6, 7]),
+    (["--route", "heartbeat"], [4]),
+    (["--topic", "garden/+/sensor", "--state", "pending"], [1, 2, 3, 5]),
+    (["--topic", "garden/lime/#"], [6, 7]),
+    (["--reason", "path"], [7]),
+    (["--reason", "path", "--state", "pending"], []),
+    (["--older", "1m"], [1, 2, 3, 4, 5, 6, 7]),
+    (["--newer", "1m"], []),
+    ([7, 2, 2, 99], [2, 7]),
+    ([2, "--state", "dead"], []),
+])
+def test_which_messages(stocked, words, expected):
+    assert ids(stocked.command("queue", "export", *words)) == expected
+    assert stocked.command("queue", "count", *words) == f"{len(expected)}\n"
+
+
+def test_show(stocked):
+    text = stocked.command("queue", "show", 1, 2, 4, 5, 6)
+    for words in ("message 1, pending", "key           00112233445566ff-1", "payload       34 bytes, JSON",
+                  '    {"host":"tomato","n":3,"soil":547}', "attempts      3 that failed by its own fault",
+                  "last answer   500: oops", "000000  00 01 02 03", "late          it waited at the broker",
+                  "message 6, dead letter", "set aside     2026-11-22 17:37:40, for: rejected", "8 bytes, text",
+                  f"POST {stocked.parts['backends']['garden'].url}/collections/sensor\n",
+                  "    Idempotency-Key: 00112233445566ff-1\n", "the configuration has no [route heartbeat]"):
+        assert words in text, words
+    assert "\x1b" not in text
+    stocked.command("queue", "show", 1, 99, expect=3)
+    assert "1 of 2 messages are not in the queue" in stocked.said
+
+
+def test_show_needs_no_secret(make_sluice, backend, tmp_path):
+    """Not even their files: a person of the group may read the configuration, not those."""
+    away = {"query": "user_key=@/nowhere/key", "bearer": "@/nowhere/token"}
+    sluice = make_sluice(backends={"garden": backend})
+    stock(sluice, PENDING)
+    sluice.write_config(sluice.config_text(backends={"garden": backend_section(backend, **away)}))
+    text = sluice.command("queue", "show", 1)
+    assert "/collections/sensor?user_key=...\n" in text and "Authorization: Bearer ...\n" in text
+    sluice.write_config(sluice.config_text() + "[route odd]\n")
+    assert "the configuration is invalid: " in sluice.command("queue", "show", 1)
+
+
+def test_export_is_exact(stocked):
+    rows = lines(stocked.command("queue", "export"))
+    kept = {row["id"]: row["payload"] for row in
+            stocked.sql("select id, payload from message union all select id, payload from dead_letter")}
+    assert {row["id"]: base64.b64decode(row["payload"]) if "encoding" in row else row["payload"].encode()
+            for row in rows} == kept  # fmt: skip
+
+
+# -- on a stopped sluice
+
+
+def test_retry_and_drop_on_a_stopped_sluice(stocked, mosquitto, backend):
+    assert stocked.command("queue", "retry", "--reason", "rejected") == "1 dead letter will be delivered again\n"
+    assert stocked.command("queue", "drop", "--yes", "--topic", "garden/lemon/#") == "2 messages dropped\n"
+    assert stocked.sql("select reason, route, messages, bytes from dropped order by route") == [
+        {"reason": "by-hand", "route": "heartbeat", "messages": 1, "bytes": 40},
+        {"reason": "by-hand", "route": "sensor", "messages": 1, "bytes": len(PENDING[2]["payload"])}]  # fmt: skip
+    stocked.command("queue", "retry", 6, 99, expect=3)
+    stocked.start()
+    backend.wait_for(4)
+    stocked.wait_empty()
+    assert sorted((r.key, r.body) for r in backend.delivered()) == [
+        ("00112233445566ff-1", PENDING[0]["payload"]), ("00112233445566ff-2", LONG),
+        ("00112233445566ff-5", b"\x1b[2Jboo"), ("00112233445566ff-6", b"not JSON")]  # fmt: skip
+    assert [row["id"] for row in stocked.dead()] == [7]
+
+
+def test_drop_shows_what_and_asks(stocked):
+    seen, status = on_terminal(stocked, "queue", "drop", "--state", "dead", answer="n\n")
+    assert status == 1 and "Drop 2 dead letters for ever? [y/N]" in seen and "garden/lime/sensor" in seen
+    stocked.command("queue", "drop", "--all", expect=1)
+    assert "5 messages that wait and 2 dead letters would be dropped" in stocked.said and "--yes" in stocked.said
+    assert stocked.command("queue", "count") == "7\n"
+    seen, status = on_terminal(stocked, "queue", "drop", "--state", "dead", answer="y\n")
+    assert status == 0 and "2 messages dropped" in seen
+    assert stocked.command("queue", "count") == "5\n"
+
+
+@pytest.mark.parametrize("words, status, said", [
+    (["queue", "sl"], 2, "unknown command 'sl'; did you mean 'ls'?"),
+    (["queue", "ls", "--rout", "x"], 2, "unknown option '--rout'; did you mean '--route'?"),
+    (["queue", "ls", "--json=1"], 2, "--json takes no value"),
+    (["queue", "ls", "--topic"], 2, "--topic needs a value"),
+    (["queue", "ls", "--topic", "a/#/b"], 2, "'#' must be the last level"),
+    (["queue", "ls", "--older", "5"], 2, "such as 2h"),
+    (["queue", "ls", "--state", "gone"], 2, "must be pending or dead"),
+    (["queue", "ls", "-n", "-1"], 2, "0 means all"),
+    (["queue", "show", "x"], 2, "'x' is no ID"),
+    (["queue", "show"], 2, "say which: IDs"),
+    (["queue", "retry"], 2, "--all"),
+    (["queue", "drop"], 2, "--all"),
+    (["queue", "export", "--yes"], 2, "unknown option '--yes'"),
+])
+def test_wrong_command_lines(sluice, words, status, said):
+    sluice.command(*words, expect=status, configured=False)
+    assert said in sluice.said and len(sluice.said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["ls", "show", "retry", "drop", "export", "count"])
+def test_help_fits_a_screen(sluice, command):
+    text = sluice.command("queue", command, "--help", configured=False)
+    assert text.startswith(f"usage: sluice queue {command} ")
+    assert len(text.splitlines()) < 24 and all(len(line) <= 80 for line in text.splitlines())
+
+
+def test_what_it_says_where_there_is_nothing(sluice, tmp_path):
+    sluice.command("queue", "ls", expect=1)
+    assert "there is no queue here: sluice has not run yet" in sluice.said
+    sluice.command("queue", "ls", "-c", tmp_path / "none.conf", expect=78, configured=False)
+    assert "there is no such file" in sluice.said
+    stock(sluice)
+    assert sluice.command("queue", "ls") == "" and "the queue is empty" in sluice.said
+    assert sluice.command("queue", "count") == "0\n"
+
+
+def test_a_queue_of_another_version(stocked):
+    database = sqlite3.connect(stocked.db)
+    database.execute("pragma user_version = 1")
+    database.close()
+    stocked.command("queue", "ls", expect=1)
+    assert "an older sluice made it" in stocked.said and "start sluice once" in stocked.said
+
+
+# -- beside a running sluice
+
+
+def test_retry_beside_a_running_sluice(sluice, mosquitto, backend):
+    """A wrong key is found, mended, and the dead letters are delivered under their old
+    keys, while other messages come and go."""
+    backend.answer = lambda request: 400 if b"bad" in request.body else 200
+    sluice.start().wait_connected()
+    mosquitto.publish_many([("garden/a/sensor", b"bad %d" % n, 1) for n in range(5)])
+    keys = {f"{row['id']}" for row in sluice.wait_dead(5)}
+    backend.answer = 200
+    published = messages(topics=5, each=200)
+    load = threading.Thread(target=mosquitto.publish_many, args=([(t, p, 1) for t, p in published],))
+    load.start()
+    assert sluice.command("queue", "retry", "--all") == "5 dead letters will be delivered again\n"
+    load.join()
+    backend.wait_for(5 + len(published))
+    again = [r for r in backend.delivered() if b"bad" in r.body]
+    assert [r.body for r in again] == [b"bad %d" % n for n in range(5)]
+    assert {r.key.split("-")[1] for r in again} == keys
+    assert per_topic((r.topic, r.body) for r in backend.delivered() if b"bad" not in r.body) == per_topic(published)
+    under_one_key_each(backend.requests)
+    stops_empty(sluice)
+
+
+def test_what_comes_back_takes_its_old_place(sluice, mosquitto, backend):
+    """Before what came later and still waits; and what is under way is not sent twice."""
+    backend.answer = 400
+    sluice.start().wait_connected()
+    mosquitto.publish_many([("garden/a/sensor", b"%d" % n, 1) for n in range(3)])
+    sluice.wait_dead(3)
+    backend.answer = "stall"
+    published = [("garden/a/sensor", b"%d" % n, 1) for n in range(3, 200)]
+    mosquitto.publish_many(published)
+    before = len(backend.requests)
+    backend.wait_requests(before or 4)
+    wait_until(lambda: backend.requests[-1].body == b"3", what="the first of them to be under way")
+    sluice.wait_pending(197)
+    sluice.command("queue", "retry", "--all")
+    sluice.wait_pending(200)
+    backend.answer = 200
+    backend.drop_connections()
+    backend.wait_for(200)
+    bodies = [int(r.body) for r in backend.delivered()]
+    assert sorted(bodies) == list(range(200)) and len(set(r.key for r in backend.delivered())) == 200
+    assert [n for n in bodies if n > 3] == list(range(4, 200)), "what waited is in order"
+    assert bodies.index(0) < bodies.index(4) and bodies.index(2) < bodies.index(4)
+    stops_empty(sluice)
+
+
+def test_what_is_dropped_is_not_delivered(sluice, mosquitto, backend):
+    backend.answer = 503
+    sluice.start().wait_connected()
+    mosquitto.publish_many([(f"garden/{t}/sensor", b"%d" % n, 1) for n in range(300) for t in "ab"])
+    sluice.wait_pending(600)
+    assert sluice.command("queue", "drop", "--yes", "--topic", "garden/a/#") == "300 messages dropped\n"
+    backend.answer = 200
+    backend.wait_for(300)
+    sluice.wait_empty()
+    delivered = per_topic((r.topic, r.body) for r in backend.delivered())
+    assert delivered["garden/b/sensor"] == [b"%d" % n for n in range(300)]
+    assert delivered.get("garden/a/sensor", []) in ([], [b"0"]), "only what was under way may still arrive"
+    assert not sluice.find_log(r"error|cannot")
+    stops_empty(sluice)
+
+
+def test_two_writers_at_once(make_sluice, mosquitto, make_backend):
+    """Beside a sluice that stores and delivers: each row is changed once, and each
+    command tells of those that it changed."""
+    backend = make_backend()
+    sluice = make_sluice(backends={"garden": backend})
+    stock_many(sluice, 6000, reason="rejected")
+    sluice.start().wait_connected()
+    counts, threads = {}, []
+
+    def run(*words):
+        said = subprocess.run([binary(), "queue", words[0], "-c", sluice.config_file, *words[1:]], check=True,
+                              stdout=subprocess.PIPE, text=True).stdout
+        counts.setdefault(words[0], []).append(int(said.split()[0].replace(",", "")))
+
+    for words in (("retry", "--all"), ("drop", "--yes", "--state", "dead"), ("drop", "--yes", "--state", "dead")):
+        threads.append(threading.Thread(target=run, args=words))
+        threads[-1].start()
+    mosquitto.publish_many([("garden/new/sensor", b"%d" % n, 1) for n in range(500)])
+    for thread in threads:
+        thread.join()
+    assert sum(counts["drop"]) + sum(counts["retry"]) == 6000, counts
+    backend.wait_for(sum(counts["retry"]) + 500)
+    sluice.wait_empty()
+    assert sluice.dead() == []
+    assert sum(row["messages"] for row in sluice.sql("select messages from dropped")) == sum(counts["drop"])
+    under_one_key_each(backend.requests)
+    stops_empty(sluice)
+
+
+def test_a_large_drop_does_not_hold_up_intake(make_sluice, mosquitto, make_backend, record_property):
+    """100,000 messages go while others come: all of those are stored at once. (How long
+    intake had to wait at most, status tells; on a quiet machine it is some 10 ms.)"""
+    backend = make_backend()
+    backend.answer = 503
+    sluice = make_sluice(backends={"garden": backend})
+    stock_many(sluice, 100000)
+    sluice.start().wait_connected()
+    command = subprocess.Popen([binary(), "queue", "drop", "-c", sluice.config_file, "--yes", "--topic",
+                                "garden/+/sensor", "--older", "1s"], stdout=subprocess.PIPE, text=True)
+    try:
+        wait_until(lambda: sluice.pending() < 100000, what="the first rows to go")
+        stored = 0
+        while command.poll() is None:
+            mosquitto.publish_many([("garden/new/sensor", b"%d" % n, 1) for n in range(stored, stored + 20)])
+            stored += 20
+            wait_until(lambda: sluice.sql("select count(*) as n from message where topic = 'garden/new/sensor'")
+                       [0]["n"] == stored, what="the new ones to be stored")  # fmt: skip
+        assert stored > 20, "nothing was stored meanwhile"
+        dropped = int(command.stdout.read().split()[0].replace(",", ""))
+    finally:
+        end(command)
+        command.stdout.close()
+    assert dropped >= 100000
+    longest_ms = sluice.status()["daemon"]["since_start"]["longest_lock_ms"]
+    record_property("longest wait for the lock, ms", longest_ms)
+    print(f"the longest wait for the lock: {longest_ms} ms")
+    assert sluice.stop() == 0
+    assert sluice.pending() == stored
+
+
+@pytest.fixture
+def house():
+    if os.geteuid() != 0:
+        pytest.skip("to be several users needs root")
+    with tempfile.TemporaryDirectory(prefix="sluice-house-") as top:
+        os.chmod(top, 0o755)
+        yield Path(top, "sluice")
+
+
+def test_a_group_member_may_look(make_sluice, house):
+    """... and is told what to do where something else is wanted."""
+    sluice = make_sluice(dir=house, broker_port=1, backends={"garden": {"url": "https://localhost:1"}})
+    stock(sluice, PENDING)
+    sluice.start()  # it leaves its log behind, without which those who may not write cannot read
+    sluice.stop()
+    person, group = 64113, 64112
+    os.chown(sluice.dir, 64111, group)
+    sluice.dir.chmod(0o2750)
+    for path in sluice.dir.iterdir():
+        os.chown(path, 64111, group)
+        path.chmod(0o640)
+
+    def run(*words, groups=(group,)):
+        return subprocess.run([binary(), *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+                              user=person, group=person, extra_groups=groups, cwd="/")
+
+    config = ["-c", str(sluice.config_file)]
+    assert run("queue", "count", *config).stdout == "5\n"
+    assert "message 1, pending" in run("queue", "show", *config, "1").stdout
+    assert run("status", *config).returncode == 3
+    refused = run("queue", "drop", *config, "--yes", "1")
+    assert refused.returncode == 1 and "use sudo" in refused.stderr
+    stranger = run("queue", "ls", *config, groups=())
+    assert stranger.returncode == 78 and "cannot be read" in stranger.stderr
+    # As root, the command goes on as the queue's owner: no file is in the daemon's way.
+    sluice.command("send", "garden/a/sensor", "1")
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in sluice.dir.glob("queue.db*")} == {(64111, group)}
