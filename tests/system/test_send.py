@@ -1,0 +1,233 @@
+"""sluice send: messages from scripts on the same machine, through a running sluice or
+into the queue of one that is stopped."""
+import os
+import socket
+import subprocess
+import threading
+
+import pytest
+
+from harness.check import per_topic, stops_empty, under_one_key_each
+from harness.process import end, spawn
+from harness.sluice import binary
+
+
+def sent(backend):
+    return [(r.topic, r.body) for r in backend.delivered()]
+
+
+def start_send(sluice, *words):
+    """A send that goes on, with a pipe to its standard input."""
+    return spawn([binary(), "send", "-c", str(sluice.config_file), *words], stdin=subprocess.PIPE,
+                 stderr=subprocess.PIPE)
+
+
+def say(process, text):
+    process.stdin.write(text.encode())
+    process.stdin.flush()
+
+
+def finish(process, timeout=30):
+    process.stdin.close()
+    status = process.wait(timeout)
+    said = process.stderr.read().decode()
+    process.stderr.close()
+    return status, said
+
+
+@pytest.fixture(params=["running", "stopped"])
+def house(request, make_sluice, mosquitto, backend):
+    sluice = make_sluice(
+        backends={"garden": backend},
+        routes={"sensor": {"topic": "garden/+/sensor"}, "all": {"topic": ["garden/#", "garden/usb/+"]}},
+    )
+    if request.param == "running":
+        sluice.start().wait_connected()
+    return sluice
+
+
+def test_it_is_as_if_it_had_come_by_mqtt(house, backend):
+    """Once for every route, durable when it ends with 0."""
+    assert house.command("send", "garden/usb/sensor", '{"soil": 512}') == ""
+    assert house.command("send", "garden/usb/air", "-", input=b"\0\1\2\n\n") == ""
+    house.command("send", "garden/usb/empty")
+    if house.running():
+        house.kill()  # as a power cut
+    house.start()
+    backend.wait_for(4)
+    assert sorted(sent(backend)) == [("garden/usb/air", b"\0\1\2\n\n"), ("garden/usb/empty", b""),
+                                     ("garden/usb/sensor", b'{"soil": 512}'),
+                                     ("garden/usb/sensor", b'{"soil": 512}')]  # fmt: skip
+    under_one_key_each([r for r in backend.requests if r.topic != "garden/usb/sensor"])
+
+
+def test_lines(house, backend):
+    """As a serial device writes them. Order is kept, blank lines are nothing, what has
+    no line end at the end of the input is a line."""
+    text = "".join(f"{n}\r\n" for n in range(300)) + "\n\nlast"
+    house.command("send", "garden/a/sensor", "-l", input=text)
+    if not house.running():
+        house.start()
+    backend.wait_for(2 * 301)
+    house.wait_empty()
+    bodies = [body for _, body in sent(backend)]
+    assert bodies.count(b"last") == 2
+    assert list(dict.fromkeys(bodies)) == [b"%d" % n for n in range(300)] + [b"last"]
+    stops_empty(house)
+
+
+@pytest.mark.parametrize("topic, words", [
+    ("nowhere/a", "no route takes this topic"),
+    ("garden/+/sensor", "is no topic: '+' and '#' stand in topic filters only"),
+    ("", "is no topic: it is empty"),
+])
+def test_topics_that_are_not_taken(house, topic, words):
+    for more in (["x"], ["-l"]):
+        house.command("send", topic, *more, input="1\n2\n", expect=65)
+        assert words in house.said
+
+
+@pytest.mark.parametrize("words, said", [
+    ([], "the topic is missing"),
+    (["a", "b", "c"], "put a payload with blanks into quotes"),
+    (["a", "b", "-l"], "-l takes payloads from standard input"),
+    (["a", "--lines"], "unknown option '--lines'"),
+])
+def test_wrong_command_lines(sluice, words, said):
+    sluice.command("send", *words, expect=2)
+    assert said in sluice.said and len(sluice.said.splitlines()) == 1
+
+
+def test_lines_share_commits(sluice, mosquitto, backend):
+    """2,000 lines at once do not take 2,000 fsyncs."""
+    backend.answer = 503
+    sluice.start().wait_connected()
+    before = sluice.status()["daemon"]["since_start"]["fsyncs"]
+    sluice.command("send", "garden/a/sensor", "-l", input="".join(f"{n}\n" for n in range(2000)))
+    assert sluice.status()["daemon"]["since_start"]["fsyncs"] - before < 500
+    sluice.command("queue", "drop", "--all", "--yes")
+
+
+def test_lines_over_stops_and_starts(sluice, mosquitto, backend):
+    """A device on USB goes on, whether sluice is there or not."""
+    sluice.start().wait_connected()
+    process = start_send(sluice, "garden/usb/sensor", "-l")
+    try:
+        say(process, "one\n")
+        backend.wait_for(1)
+        assert sluice.stop() == 0
+        say(process, "two\n")
+        sluice.wait_pending(1)
+        sluice.start().wait_connected()
+        backend.wait_for(2)
+        say(process, "three\nfour")
+        backend.wait_for(3)
+        sluice.kill()
+        say(process, " and a half\n")
+        sluice.wait_pending(1 if len(backend.delivered()) > 2 and not sluice.sql(
+            "select 1 from message where payload = x'7468726565'") else 2)
+        sluice.start().wait_connected()
+        backend.wait_for(4)
+        assert finish(process)[0] == 0
+    finally:
+        end(process)
+    first = dict.fromkeys(body for _, body in sent(backend))
+    assert list(first) == [b"one", b"two", b"three", b"four and a half"]
+    under_one_key_each(backend.requests)
+
+
+def test_beside_mqtt_under_load(sluice, mosquitto, backend):
+    sluice.start().wait_connected()
+    published = [(f"garden/m{n % 7}/sensor", b"%d" % n, 1) for n in range(700)]
+    load = threading.Thread(target=mosquitto.publish_many, args=(published,))
+    load.start()
+    for sender in range(3):
+        sluice.command("send", f"garden/s{sender}/sensor", "-l", input="".join(f"{n}\n" for n in range(200)))
+    load.join()
+    backend.wait_for(1300)
+    got = per_topic(sent(backend))
+    for sender in range(3):
+        assert got[f"garden/s{sender}/sensor"] == [b"%d" % n for n in range(200)]
+    under_one_key_each(backend.requests)
+    stops_empty(sluice)
+
+
+def test_a_full_queue(make_sluice, mosquitto, backend):
+    """One message is refused; a stream waits, and is stored when there is room."""
+    backend.answer = 503
+    sluice = make_sluice(backends={"garden": backend}, queue={"max_messages": 5})
+    sluice.start().wait_connected()
+    sluice.command("send", "garden/a/sensor", "-l", input="".join(f"{n}\n" for n in range(5)))
+    sluice.command("send", "garden/a/sensor", "x", expect=75)
+    assert "the queue is full (max_messages 5)" in sluice.said
+    process = start_send(sluice, "garden/a/sensor", "-l")
+    try:
+        say(process, "5\n6\n")
+        assert b"the queue is full (max_messages 5); trying again" in process.stderr.readline()
+        backend.answer = 200
+        backend.wait_for(7)
+        assert finish(process)[0] == 0
+    finally:
+        end(process)
+    assert [body for _, body in sent(backend)] == [b"%d" % n for n in range(7)]
+
+
+def test_what_is_dropped_is_no_success(make_sluice, mosquitto, backend):
+    backend.answer = 503
+    sluice = make_sluice(backends={"garden": backend}, queue={"max_messages": 5, "when_full": "drop-newest"})
+    sluice.start().wait_connected()
+    sluice.command("send", "garden/a/sensor", "-l", input="0\n1\n2\n3\n4\n5\n", expect=None)
+    sluice.command("send", "garden/a/sensor", "x", expect=75)
+    assert "when_full" in sluice.said
+
+
+def test_what_is_no_request_is_let_go(sluice, mosquitto, backend):
+    """Whatever a client of the socket says, sluice goes on."""
+    sluice.start().wait_connected()
+    assert "status, look and send are known here" in sluice.ask("hello\n")
+    assert sluice.ask("x" * 1000) == "" and sluice.ask("") == ""
+    assert sluice.ask("look\n") == "ok\n"
+    assert sluice.ask("send\n15 1\ngarden/a/sensor1") == "stored\n"
+    assert sluice.ask("send\n15 1\ngarden/a/sensor2bla\n") == "stored\nwrong this is no message\n"
+    assert sluice.ask("send\n5 99999999\nhello") == "wrong this is no message\n"
+    assert sluice.ask(b"send\n3 1\na\0bx") == "wrong it is empty\n"
+    assert sluice.ask("send\n15 10\ngarden/a/sensor1") == "", "what is cut off is no message"
+    backend.wait_for(2)
+    assert sorted(body for _, body in sent(backend)) == [b"1", b"2"]
+    stops_empty(sluice)
+
+
+def test_clients_that_hang_hold_up_nobody(sluice, mosquitto, backend):
+    """Those that say nothing, stop in the middle, or do not read their answers."""
+    sluice.start().wait_connected()
+    clients = [socket.socket(socket.AF_UNIX) for _ in range(12)]
+    for n, client in enumerate(clients):
+        client.connect(sluice.db + "-socket")
+        client.setblocking(False)
+        try:
+            if n % 3 == 1:
+                client.send(b"send\n15 100\ngarden/a/sensor")
+            elif n % 3 == 2:
+                client.send(b"send\n" + b"1 1\nxy" * 100)
+                while True:
+                    client.send(b"1 1\nxy" * 10000)
+        except BlockingIOError:
+            pass
+    mosquitto.publish("garden/a/sensor", b"1")
+    backend.wait_for(1)
+    assert sluice.status()["state"] == "running"
+    assert sluice.command("send", "garden/a/sensor", "2") == ""
+    backend.wait_for(2)
+    for client in clients:
+        client.close()
+    stops_empty(sluice)
+
+
+def test_a_socket_that_a_killed_sluice_left(sluice, mosquitto, backend):
+    sluice.start().wait_connected()
+    sluice.kill()
+    assert os.path.exists(sluice.db + "-socket")
+    sluice.start().wait_connected()
+    assert sluice.status()["state"] == "running"
+    assert sluice.stop() == 0
+    assert not os.path.exists(sluice.db + "-socket")

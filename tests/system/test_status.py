@@ -1,0 +1,157 @@
+"""sluice status: how it is, and what is wrong; of a running sluice and a stopped one."""
+import os
+import re
+import signal
+import socket
+import sqlite3
+
+import pytest
+
+from harness.ports import free_port
+from harness.stock import RECEIVED_MS, stock
+from harness.wait import wait_until
+
+STOPPED = """\
+sluice is stopped; what follows is what the queue tells
+routes        heartbeat 1 waiting, the oldest for AGE, 1 late
+              sensor 2 waiting, the oldest for AGE, 2 dead letters
+              old 0 waiting, 1 dead letter
+dead letters  1 attempts, 2 rejected
+dropped       7 by-hand, 12 max_size
+disk          queue SIZE, its log SIZE, SIZE free
+"""
+
+
+def test_of_a_stopped_sluice(sluice):
+    stock(sluice, [{}, {}, {"route": "heartbeat", "late_since_ms": 0}],
+          [{}, {}, {"route": "old", "reason": "attempts"}])
+    with sqlite3.connect(sluice.db) as database:
+        database.executemany("insert into dropped values (?, ?, ?, 100, ?, ?)",
+                             [("max_size", "sensor", 12, RECEIVED_MS, RECEIVED_MS),
+                              ("by-hand", "sensor", 3, RECEIVED_MS, RECEIVED_MS),
+                              ("by-hand", "old", 4, RECEIVED_MS, RECEIVED_MS)])  # fmt: skip
+    text = sluice.command("status", expect=3)
+    text = re.sub(r"for \d[^,\n]*", "for AGE", text)
+    text = re.sub(r"\d[\d.]* (bytes|[kMGT]B)", "SIZE", text)
+    assert text == STOPPED
+    status = sluice.status(expect=3)
+    assert status["state"] == "stopped" and "daemon" not in status and status["problems"] == []
+    assert status["queue"]["routes"][1] == {"name": "sensor", "waiting": 2, "oldest": "2026-11-22T17:36:41.000Z",
+                                            "late": 0, "retried": 0}  # fmt: skip
+    assert status["queue"]["dropped"][0]["last"] == "2026-11-22T17:36:40.000Z"
+    assert sluice.command("status", "--quiet", expect=3) == ""
+
+
+def test_of_a_running_sluice(make_sluice, mosquitto, backend):
+    sluice = make_sluice(backends={"garden": backend}, queue={"clock": "trust"})
+    sluice.start().wait_connected()
+    mosquitto.publish_many([("garden/a/sensor", b"%d" % n, 1) for n in range(10)])
+    backend.wait_for(10)
+    sluice.wait_empty()
+    text = sluice.command("status", expect=0)
+    for words in (r"sluice 0\.1\.0 is running since .*, pid \d+", r"broker +127\.0\.0\.1:\d+ connected, MQTT 5, since",
+                  r"backends +garden ok, https://localhost:\d+/api", r"routes +sensor ok, 0 waiting\n",
+                  r"messages +10 in and 10 out in the last ", r"dead letters +none", r"fsync takes [\d.]+ ms",
+                  r"clock +right \(clock = trust\)"):
+        assert re.search(words, text), f"{words}\n{text}"
+    assert "!" not in text and "\x1b" not in text
+    status = sluice.status(expect=0)
+    assert status["daemon"]["last_minute"]["stored"] == status["daemon"]["last_minute"]["delivered"] == 10
+    assert status["daemon"]["pid"] == sluice.process.pid
+
+
+def test_what_is_wrong_and_until_when(make_sluice, mosquitto, make_backend):
+    """Each backend and route for itself, with the reason."""
+    away, wrong = make_backend(), make_backend()
+    away.answer, wrong.answer = 503, 403
+    slow = {"retry_min": "30s", "retry_max": "60s"}
+    sluice = make_sluice(
+        backends={"away": {"url": away.url, "ca_file": away.ca_file, **slow},
+                  "wrong": {"url": wrong.url, "ca_file": wrong.ca_file}},
+        routes={"one": {"topic": "garden/+/sensor", "backend": "away"},
+                "two": {"topic": "garden/+/sensor", "backend": "wrong"}},
+        queue={"clock": "trust"})  # fmt: skip
+    stock(sluice, [{"route": "gone"}])
+    sluice.start().wait_connected()
+    mosquitto.publish("garden/a/sensor", b"1")
+    sluice.wait_log(r"two: misconfigured")
+    wait_until(lambda: len(sluice.status(expect=4)["problems"]) >= 3, what="three problems")
+    problems = sluice.status(expect=4)["problems"]
+    assert any(re.fullmatch(r"backend away: away since [\d-]+ [\d:]+ \(503: .*\), (next try in \d+ s|trying)", p)
+               for p in problems), problems  # fmt: skip
+    assert any(re.match(r"(route two|backend wrong): misconfigured since .* \(403", p) for p in problems), problems
+    assert "route gone: 1 messages are held: the configuration does not have it" in problems
+    text = sluice.command("status", expect=4)
+    assert all(f"! {problem.split(' since')[0]}" in text for problem in problems)
+    assert "gone held, 1 waiting" in text
+    sluice.command("status", "-q", expect=4)
+
+
+def test_of_a_broker_that_is_away(make_sluice, backend):
+    port = free_port()
+    sluice = make_sluice(broker_port=port, backends={"garden": backend}, queue={"clock": "trust"})
+    sluice.start()
+    sluice.wait_log("next try in")
+    [problem] = sluice.status(expect=4)["problems"]
+    assert re.match(rf"broker 127.0.0.1:{port}: away since .* \(Connection refused\)", problem)
+
+
+def test_of_a_queue_that_is_full(make_sluice, mosquitto, backend):
+    backend.answer = 503
+    sluice = make_sluice(backends={"garden": backend}, queue={"max_messages": 3, "clock": "trust"})
+    sluice.start().wait_connected()
+    mosquitto.publish_many([("garden/a/sensor", b"%d" % n, 1) for n in range(5)])
+    sluice.wait_log(r"queue full")
+    wait_until(lambda: any("holding" in p and "max_messages 3" in p for p in sluice.status()["problems"]),
+               what="the problem")
+    assert sluice.status()["daemon"]["queue"]["full"] == "max_messages 3"
+
+
+def test_that_cannot_be_told(make_sluice, tmp_path, backend):
+    """A sluice that runs and does not answer; a queue that is none."""
+    sluice = make_sluice(broker_port=1, backends={"garden": backend})
+    sluice.command("status", expect=1)
+    assert "there is no queue here" in sluice.command("status", expect=1)
+    sluice.start()
+    os.unlink(sluice.db + "-socket")
+    text = sluice.command("status", expect=1)
+    assert re.match(r"sluice runs \(pid \d+\), but cannot be asked: it does not listen at", text)
+
+
+@pytest.mark.parametrize("words, said", [(["x"], "unexpected 'x'"), (["--jsno"], "did you mean '--json'?")])
+def test_wrong_command_lines(sluice, words, said):
+    sluice.command("status", *words, expect=2)
+    assert said in sluice.said
+
+
+def test_no_socket_is_no_reason_not_to_run(make_sluice, mosquitto, backend, tmp_path):
+    taken = socket.socket(socket.AF_UNIX)
+    taken.bind(str(tmp_path / "taken"))
+    taken.listen()
+    for path, words in ((tmp_path / "none" / "socket", "there is no such directory"),
+                        (tmp_path / "taken", "already in use"), (tmp_path / ("x" * 70), "too long")):
+        sluice = make_sluice(backends={"garden": backend})
+        sluice.write_config(f"[daemon]\nsocket = {path}\n" + sluice.config_text())
+        sluice.start()
+        assert words in sluice.wait_log(r"socket .*go without it")
+        assert sluice.stop() == 0
+    taken.close()
+    assert (tmp_path / "taken").exists()
+
+
+def test_log_level(make_sluice, mosquitto, backend):
+    sluice = make_sluice(backends={"garden": backend})
+    text = sluice.config_text()
+    sluice.write_config("[daemon]\nlog_level = debug\n" + text)
+    sluice.start().wait_connected()
+    mosquitto.publish("nowhere", b"1")
+    mosquitto.publish("garden/a/sensor", b"1")
+    backend.wait_for(1)
+    sluice.reload("[daemon]\nlog_level = debug\n" + text)
+    sluice.write_config("[daemon]\nlog_level = warning\n" + text)
+    before = len(sluice.log)
+    sluice.signal(signal.SIGHUP)
+    mosquitto.publish("garden/a/sensor", b"2")
+    backend.wait_for(2)
+    assert sluice.stop() == 0
+    assert not sluice.find_log(" (notice|info|debug) ", after=before + 1), sluice.log[before:]
