@@ -25,6 +25,21 @@ struct showing {
     size_t shown;
 };
 
+/* Each line indented. */
+static void print_text(const char *text, size_t bytes)
+{
+    const char *end = text + bytes;
+    while (text < end) {
+        const char *newline = memchr(text, '\n', (size_t)(end - text));
+        const char *line_end = newline ? newline : end;
+        struct buf safe cleanup_buf;
+        buf_init(&safe, SIZE_MAX / 4);
+        words_append_safe(&safe, text, (size_t)(line_end - text));
+        printf("    %s\n", buf_text(&safe));
+        text = newline ? newline + 1 : end;
+    }
+}
+
 /* ---- what would be sent ---- */
 
 static int64_t age_of(const struct message *message)
@@ -34,7 +49,7 @@ static int64_t age_of(const struct message *message)
     return message->clock_synchronised ? clock_wall_ms() - message->received_ms : -1;
 }
 
-/* NULL and why not, to be freed by the caller; otherwise *request is to be ended. */
+/* NULL and why not, to be freed by the caller. *request is to be ended in any case. */
 static const struct config_backend *make_request(const struct showing *showing, const struct message *message,
                                                  struct request *request, char **ret_why)
 {
@@ -43,16 +58,26 @@ static const struct config_backend *make_request(const struct showing *showing, 
         *ret_why = xstrdup(showing->no_config);
         return NULL;
     }
-    size_t route = config_find_route(config, message->route);
-    if (route == SIZE_MAX) {
+    size_t number = config_find_route(config, message->route);
+    if (number == SIZE_MAX) {
         *ret_why =
             xasprintf("the configuration has no [route %s]: it is held until there is one", message->route);
         return NULL;
     }
-    const struct config_backend *backend = &config->backends[config->routes[route].backend];
-    if (request_make(request, backend, &config->routes[route], message, age_of(message), ret_why) == 0)
+    const struct config_route *route = &config->routes[number];
+    const struct config_backend *backend = &config->backends[route->backend];
+    const char *reason;
+    request_begin(request, config->gateway, backend, route, (size_t)route->batch_size);
+    if (request_add(request, message, age_of(message), &reason, ret_why) == 0 &&
+        request_finish(request, &reason, ret_why) == 0)
         return backend;
     return NULL;
+}
+
+/* Where it is not the payload as it is. */
+static bool has_own_body(const struct request *request)
+{
+    return request->made.bytes > 0;
 }
 
 /* What is behind the scheme of an Authorization header was made of a secret. */
@@ -92,11 +117,17 @@ static void add_header(void *context, const char *name, const char *value)
 static void print_request(const struct showing *showing, const struct message *message)
 {
     cleanup_free char *why = NULL;
-    struct request request = {.body = NULL};
+    struct request request = {.messages = 0};
     const struct config_backend *backend = make_request(showing, message, &request, &why);
     if (backend) {
         printf("  would be sent to backend %s\n    POST %s\n", backend->name, buf_text(&request.url));
         each_header(&request, print_header, NULL);
+        if (request.route->batch > 1)
+            printf("  with up to %u others in one body\n", request.route->batch - 1);
+        if (has_own_body(&request)) {
+            printf("  with this body%s\n", backend->gzip ? ", compressed" : "");
+            print_text(request.made.data, request.made.bytes);
+        }
     } else {
         printf("  what would be sent cannot be told: %s\n", why);
     }
@@ -106,7 +137,7 @@ static void print_request(const struct showing *showing, const struct message *m
 static void add_request(const struct showing *showing, const struct message *message, struct report *to)
 {
     cleanup_free char *why = NULL;
-    struct request request = {.body = NULL};
+    struct request request = {.messages = 0};
     const struct config_backend *backend = make_request(showing, message, &request, &why);
     if (backend) {
         struct report *made = report_add_object(to, "request");
@@ -114,6 +145,8 @@ static void add_request(const struct showing *showing, const struct message *mes
         report_add_text(made, "method", "POST");
         report_add_text(made, "url", buf_text(&request.url));
         each_header(&request, add_header, report_add_object(made, "headers"));
+        if (has_own_body(&request))
+            report_add_text(made, "body", buf_text(&request.made));
     } else {
         report_add_text(to, "no_request", why);
     }
@@ -187,7 +220,7 @@ static void print_hex(const unsigned char *data, size_t bytes)
 
 static void print_payload(const struct message *message)
 {
-    const char *payload = message->payload, *end = payload + message->payload_bytes;
+    const char *payload = message->payload;
     bool json = strcmp(body_content_type(payload, message->payload_bytes), "application/json") == 0;
     bool text = json || words_is_text(payload, message->payload_bytes);
     if (message->payload_bytes == 0) {
@@ -199,15 +232,7 @@ static void print_payload(const struct message *message)
         print_hex((const unsigned char *)payload, message->payload_bytes);
         return;
     }
-    while (payload < end) { /* each line indented */
-        const char *newline = memchr(payload, '\n', (size_t)(end - payload));
-        const char *line_end = newline ? newline : end;
-        struct buf safe cleanup_buf;
-        buf_init(&safe, SIZE_MAX / 4);
-        words_append_safe(&safe, payload, (size_t)(line_end - payload));
-        printf("    %s\n", buf_text(&safe));
-        payload = newline ? newline + 1 : end;
-    }
+    print_text(payload, message->payload_bytes);
 }
 
 static void print_row(const struct showing *showing, const struct message_row *row)

@@ -301,14 +301,19 @@ int config_value_choice(struct config_parser *parser, const struct config_key *k
 void config_set_log_level(struct config_parser *parser, struct config_section *section,
                           const struct config_key *key, const char *value)
 {
-    enum log_level level = LOG_LEVEL_ERROR;
+    static const char *const names[] = {[LOG_LEVEL_ERROR] = "error",
+                                        [LOG_LEVEL_WARNING] = "warning",
+                                        [LOG_LEVEL_NOTICE] = "notice",
+                                        [LOG_LEVEL_INFO] = "info",
+                                        [LOG_LEVEL_DEBUG] = "debug"};
+    size_t level = 0;
 
-    while (level <= LOG_LEVEL_DEBUG && strcmp(value, log_level_name(level)) != 0)
+    while (level < ARRAY_LEN(names) && strcmp(value, names[level]) != 0)
         level++;
-    if (level > LOG_LEVEL_DEBUG)
+    if (level == ARRAY_LEN(names))
         config_value_error(parser, key, value, "must be error, warning, notice, info or debug");
     else
-        *(enum log_level *)config_key_field(parser, section, key) = level;
+        *(enum log_level *)config_key_field(parser, section, key) = (enum log_level)level;
 }
 
 void config_set_yes_no(struct config_parser *parser, struct config_section *section,

@@ -351,10 +351,14 @@ static void build(struct deliver *deliver, const struct config *config)
 
 static void tear_down(struct deliver *deliver)
 {
-    for (size_t i = 0; i < deliver->config->backend_count; i++)
+    for (size_t i = 0; i < deliver->config->backend_count; i++) {
         transfer_free(deliver->backends[i].transfer, deliver_flight_drop);
-    for (size_t i = 0; i < deliver->config->route_count; i++)
+        free(deliver->backends[i].told.words);
+    }
+    for (size_t i = 0; i < deliver->config->route_count; i++) {
         deliver_lanes_free(&deliver->routes[i]);
+        free(deliver->routes[i].told.words);
+    }
     free(deliver->backends);
     free(deliver->routes);
     request_done(&deliver->request);

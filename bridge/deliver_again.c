@@ -3,21 +3,27 @@
  * A dead letter that a person brings back lies before the frontier. Every lane forgets
  * what it knows of the queue from there on, but for what is under way, and reads it
  * again, as after a start; so what came back takes its old place among those that still
- * wait. What is under way stays where it is, and is not taken a second time.
+ * wait. What is under way stays where it is, and is not taken a second time. A batch
+ * that was being taken apart starts over: its parts may have others among them now.
  */
 #include "deliver_private.h"
 
 static void forget_lane(struct deliver *deliver, struct lane *lane, int64_t after)
 {
     unsigned kept = 0;
+    lane->kept_to = 0;
     for (unsigned at = 0; at < lane->count; at++) {
         struct waiting *waiting = deliver_lanes_at(lane, at);
-        if (waiting->id <= after || queue_is_claimed(deliver->queue, waiting->id))
-            *deliver_lanes_at(lane, kept++) = *waiting;
-        else
-            free(waiting->copy);
+        if (waiting->id > after && !queue_is_claimed(deliver->queue, waiting->id)) {
+            free(deliver_lanes_take_copy(deliver, waiting));
+            continue;
+        }
+        lane->kept_to = waiting->id > lane->kept_to ? waiting->id : lane->kept_to;
+        *deliver_lanes_at(lane, kept++) = *waiting;
     }
     if (lane->count > 0 && kept == 0) {
+        lane->linger_until_ms = 0;
+        lane->look_count = 0;
         lane->route->busy_lanes--;
         lane->route->backend->busy_lanes--;
         if (lane->in_line)
@@ -25,9 +31,11 @@ static void forget_lane(struct deliver *deliver, struct lane *lane, int64_t afte
         lane->in_line = false;
     }
     lane->count = kept;
+    if (lane->halves)
+        lane->halves->count = 0;
     if (!lane->behind || lane->horizon > after)
         lane->horizon = after;
-    lane->behind = true;
+    lane->behind = lane->feeding = true;
 }
 
 void deliver_look_again(struct deliver *deliver, int64_t lowest)

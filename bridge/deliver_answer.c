@@ -13,6 +13,7 @@
 #include "fault.h"
 #include "log.h"
 #include "redact.h"
+#include "words.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -22,6 +23,7 @@
 enum {
     CONDEMNED_IN_ROW_MOST = 10,
     ALARM_AFTER_UNFIT = 10,
+    AGAIN_AFTER_MS = 600 * 1000,  /* what lasts is told again */
     ALARM_AFTER_MS = 3600 * 1000, /* a backend that is away this long needs a person */
 };
 
@@ -149,28 +151,50 @@ static bool is_certain(const struct outcome *outcome, const struct scope *scope)
     return scope->failures > 1 || (failure != TRANSFER_OK && failure != TRANSFER_BROKEN);
 }
 
-static void announce(const struct outcome *outcome, struct scope *scope, const char *kind, const char *name,
-                     int64_t wait_ms)
+/* How it still is. A queue of which nobody knows yet how long it is has no number. */
+static char *describe_outage(const struct outcome *outcome, const struct scope *scope)
+{
+    char since[WORDS_BYTES], number[WORDS_BYTES];
+    int64_t waiting = queue_waiting(outcome->flight->deliver->queue);
+    words_time(clock_wall_ms() - (outcome->now_ms - scope->since_ms), true, since);
+    cleanup_free char *messages =
+        waiting < 0 ? xstrdup("") : xasprintf(", %s messages waiting", words_number(waiting, number));
+    return xasprintf("%s since %s (%s)%s", scope->cause == VERDICT_AWAY ? "away" : "misconfigured", since,
+                     outcome->words, messages);
+}
+
+/* The first failure is told, or the second; then now and then how it still is, and
+ * what is between only to those who debug. */
+static void announce(const struct outcome *outcome, struct scope *scope, struct told *told, const char *kind,
+                     const char *name, int64_t wait_ms)
 {
     double wait_s = (double)wait_ms / 1000;
     bool news = !scope->announced || scope->announced_cause != scope->cause;
-    if (news && is_certain(outcome, scope)) {
-        scope->announced = true;
-        scope->announced_cause = scope->cause;
-        if (scope->cause == VERDICT_AWAY) {
-            log_warning("%s %s: away: %s; next try in %.1f s", kind, name, outcome->words, wait_s);
-        } else {
-            scope->alarmed = true;
-            log_error("%s %s: misconfigured: %s; nothing is lost, next try in %.1f s", kind, name,
-                      outcome->words, wait_s);
-        }
-    } else if (scope->announced && !scope->alarmed && outcome->now_ms - scope->since_ms >= ALARM_AFTER_MS) {
-        scope->alarmed = true;
-        log_error("%s %s: away for %lld minutes: %s", kind, name,
-                  (long long)(outcome->now_ms - scope->since_ms) / 60000, outcome->words);
-    } else {
+    free(told->words);
+    told->words = xstrdup(outcome->words);
+    if (news && !is_certain(outcome, scope)) {
         log_debug("%s %s: %s; next try in %.1f s", kind, name, outcome->words, wait_s);
+        return;
     }
+    bool alarm = scope->announced && !scope->alarmed && outcome->now_ms - scope->since_ms >= ALARM_AFTER_MS;
+    if (!news && !alarm && outcome->now_ms - told->at_ms < AGAIN_AFTER_MS) {
+        log_debug("%s %s: %s; next try in %.1f s", kind, name, outcome->words, wait_s);
+        return;
+    }
+    told->at_ms = outcome->now_ms;
+    scope->announced = true;
+    scope->announced_cause = scope->cause;
+    scope->alarmed = scope->alarmed || alarm || scope->cause != VERDICT_AWAY;
+    cleanup_free char *outage = describe_outage(outcome, scope);
+    if (news && scope->cause == VERDICT_AWAY)
+        log_warning("%s %s: away: %s; next try in %.1f s", kind, name, outcome->words, wait_s);
+    else if (news)
+        log_error("%s %s: misconfigured: %s; nothing is lost, next try in %.1f s", kind, name, outcome->words,
+                  wait_s);
+    else if (scope->alarmed)
+        log_error("%s %s: %s; next try in %.1f s", kind, name, outage, wait_s);
+    else
+        log_warning("%s %s: %s; next try in %.1f s", kind, name, outage, wait_s);
 }
 
 static void tell_acquitted(const struct scope *scope, int64_t now_ms, const char *kind, const char *name,
@@ -191,7 +215,7 @@ static void suspect_backend(const struct outcome *outcome, bool by_routes)
     scope->firm = asks_to_wait(outcome->reply);
     int64_t wait_ms = backoff_for(outcome, scope->failures);
     scope_wait(scope, outcome->now_ms, wait_ms);
-    announce(outcome, scope, "backend", backend->config->name, wait_ms);
+    announce(outcome, scope, &backend->told, "backend", backend->config->name, wait_ms);
     deliver_wake_at(outcome->flight->deliver, scope->retry_at_ms);
 }
 
@@ -202,7 +226,7 @@ static void suspect_route(const struct outcome *outcome)
         return;
     int64_t wait_ms = backoff_for(outcome, route->scope.failures);
     scope_wait(&route->scope, outcome->now_ms, wait_ms);
-    announce(outcome, &route->scope, "route", route->config->name, wait_ms);
+    announce(outcome, &route->scope, &route->told, "route", route->config->name, wait_ms);
     deliver_wake_at(outcome->flight->deliver, route->scope.retry_at_ms);
 }
 

@@ -38,6 +38,14 @@ static bool is_full(const struct lane *lane)
     return lane->count == lane->route->lane_ids;
 }
 
+static bool has(const struct lane *lane, int64_t id)
+{
+    unsigned at = 0;
+    while (at < lane->count && deliver_lanes_at(lane, at)->id != id)
+        at++;
+    return at < lane->count;
+}
+
 struct queue_copy *deliver_lanes_take_copy(struct deliver *deliver, struct waiting *waiting)
 {
     struct queue_copy *copy = waiting->copy;
@@ -149,7 +157,7 @@ static void visit_again(void *context, int64_t id, const char *route_name, const
     if (!lane || !lane->behind || id <= lane->horizon)
         return;
     if (lane->horizon < step->start || is_full(lane) || queue_is_settled(step->deliver->queue, id) ||
-        queue_is_claimed(step->deliver->queue, id))
+        (id <= lane->kept_to && has(lane, id)))
         return;
     push(step->deliver, lane, id);
     lane->horizon = id;

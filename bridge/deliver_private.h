@@ -4,6 +4,8 @@
  *   deliver_lanes.c   which messages wait in which lane, a window over the queue
  *   deliver_send.c    what a lane sends: one message, or a batch
  *   deliver_answer.c  what an answer does: settle, take apart, blame, bury
+ *   deliver_again.c   messages that came back where all was read already
+ *   deliver_status.c  what people are told of backends and routes
  */
 #ifndef SLUICE_DELIVER_PRIVATE_H
 #define SLUICE_DELIVER_PRIVATE_H
@@ -60,14 +62,22 @@ struct lane {
     bool behind;     /* the queue may hold more for it, after `horizon` */
     bool feeding;    /* it ran low and is being filled */
     int64_t horizon; /* all its messages up to here are in the ring, or gone */
+    int64_t kept_to; /* behind the horizon, the ring has some up to here (deliver_again.c) */
     struct suspect suspect;
     struct halves *halves; /* of a batch that failed; or NULL */
+};
+
+/* What people were told of a scope that is suspected. */
+struct told {
+    char *words;   /* of the last failure; NULL: none */
+    int64_t at_ms; /* uptime of the last line in the log */
 };
 
 struct route_state {
     const struct config_route *config;
     struct backend_state *backend;
     struct scope scope;
+    struct told told;
     unsigned lane_ids;         /* how many a lane of it knows */
     size_t batch_bytes;        /* of a body; less than configured once the backend answered 413 */
     unsigned busy_lanes;       /* lanes that hold messages */
@@ -85,6 +95,7 @@ TAILQ_HEAD(lane_line, lane);
 struct backend_state {
     const struct config_backend *config;
     struct destination destination;
+    struct told told;
     struct rate rate;
     struct transfer *transfer;
     struct lane_line line; /* lanes with work and no request under way, in turn */

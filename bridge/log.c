@@ -53,11 +53,6 @@ bool log_enabled(enum log_level level)
     return level <= state.most;
 }
 
-const char *log_level_name(enum log_level level)
-{
-    return levels[level].name;
-}
-
 /* Appends text with everything that is not a printable character (controls of
  * ASCII and of ISO 6429, which terminals obey too, and bytes that are no UTF-8)
  * written as \xNN; `line` has four bytes for each of text. */

@@ -22,7 +22,6 @@ void log_init(enum log_level most);
  * from the start (-v). */
 void log_limit(enum log_level most);
 bool log_enabled(enum log_level level);
-const char *log_level_name(enum log_level level); /* "warning" */
 
 void log_error(const char *format, ...) PRINTF_LIKE(1, 2);   /* someone must act */
 void log_warning(const char *format, ...) PRINTF_LIKE(1, 2); /* it works around it */
