@@ -27,9 +27,9 @@ static const struct {
      "Exit status: 0 stopped on request, 1 it failed while running, 2 wrong command\n"
      "line, 78 the configuration is invalid.\n"},
     {"status", cmd_status, "status [--json]", "say how it is, and what is wrong",
-     "Says whether sluice runs, how broker, backends and routes are, why, and until when,\n"
-     "what waits in the queue, what was set aside or dropped, and how disk and clock are.\n"
-     "What is wrong comes last. Works on a stopped sluice, too, from its queue.\n"
+     "Says whether sluice runs, how broker, backends and routes are, why, and until\n"
+     "when; what waits in the queue, what was set aside or dropped, and how disk and\n"
+     "clock are. What is wrong comes last. Works on a stopped sluice, too.\n"
      "\n"
      "  --json       the same and more, for programs\n"
      "  -q, --quiet  print nothing; the exit status says it\n"
@@ -40,8 +40,9 @@ static const struct {
      "cannot be read.\n"},
     {"queue", cmd_queue, "queue COMMAND ...", "look into the queue and mend it", NULL},
     {"send", cmd_send, "send TOPIC [PAYLOAD | - | -l]", "put a message into the queue",
-     "Puts a message into the queue as if it had come by MQTT: through a running sluice,\n"
-     "or into the queue of one that is stopped. Ends with 0 only when it is on the disk.\n"
+     "Puts a message into the queue as if it had come by MQTT: through a running\n"
+     "sluice, or into the queue of one that is stopped. Ends with 0 only when it is\n"
+     "on the disk.\n"
      "\n"
      "  TOPIC    goes to every route whose topic filter matches\n"
      "  PAYLOAD  as it is; default: none\n"

@@ -17,7 +17,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
     packages_pi=(ca-certificates mosquitto sqlite3)
     packages_demo=(mosquitto mosquitto-clients python3 openssl sqlite3)
     packages_test=(clang clang-format shellcheck libcmocka-dev nginx debootstrap systemd procps util-linux
-        curl python3-pytest python3-pytest-xdist python3-paho-mqtt python3-h2 python3-cryptography)
+        mandoc curl python3-pytest python3-pytest-xdist python3-paho-mqtt python3-h2 python3-cryptography)
 }
 
 say() {

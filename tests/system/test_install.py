@@ -17,6 +17,8 @@ import pytest
 
 REPO = Path(__file__).resolve().parents[2]
 SOURCE = "root/sluice"
+HELP = ("usr/local/share/man/man8/sluice.8", "usr/local/share/man/man5/sluice.conf.5",
+        "usr/local/share/bash-completion/completions/sluice")  # fmt: skip
 LOOPBACK_UP = (
     "import fcntl, socket, struct\n"
     "fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh14x', b'lo', 0x41))\n"  # SIOCSIFFLAGS: up, running
@@ -192,7 +194,8 @@ def test_uninstall_keeps_queue_and_configuration(installed):
     said = installed.install("--uninstall")
     assert "kept: /etc/sluice, /var/lib/sluice" in said
     assert "kept: /etc/mosquitto/conf.d/sluice.conf (changed here)" in said
-    for path in ("usr/local/bin/sluice", "usr/local/share/sluice", "usr/local/lib/systemd/system/sluice.service"):
+    for path in ("usr/local/bin/sluice", "usr/local/share/sluice", "usr/local/lib/systemd/system/sluice.service",
+                 *HELP):
         assert not (installed / path).exists()
     for path in ("etc/sluice/sluice.conf", "var/lib/sluice/queue.db", "etc/mosquitto/sluice.acl"):
         assert (installed / path).exists()
@@ -223,5 +226,6 @@ def test_into_a_tree(tmp_path):
     assert stat.S_IMODE(binary.stat().st_mode) == 0o755
     assert run([binary, "--version"]) == "sluice 0.1.0\n"
     assert (tmp_path / "image/etc/sluice/sluice.conf").is_file()
+    assert all((tmp_path / "image" / path).is_file() for path in HELP)
     run([REPO / "scripts/install", "--root", "image", "--uninstall", "--purge"], cwd=tmp_path)
     assert [path for path in (tmp_path / "image").rglob("*") if path.is_file()] == []

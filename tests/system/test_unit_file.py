@@ -29,7 +29,7 @@ def test_systemd_finds_nothing_wrong(tmp_path):
     # verify wants the program to be there.
     copy = tmp_path / "sluice.service"
     copy.write_text(UNIT.read_text().replace("/usr/local/bin/sluice", "/bin/true"))
-    result = subprocess.run(["systemd-analyze", "verify", "--recursive-errors=no", str(copy)],
+    result = subprocess.run(["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(copy)],
                             capture_output=True, text=True)  # fmt: skip
     assert result.returncode == 0 and result.stderr == "", result.stderr
 
@@ -52,6 +52,11 @@ def test_queue_is_readable_for_the_group(unit):
     service = unit["Service"]
     assert (service["User"], service["Group"], service["StateDirectory"]) == ("sluice", "sluice", "sluice")
     assert (service["StateDirectoryMode"], service["UMask"]) == ("2750", "0027")
+
+
+def test_the_group_reaches_the_socket(unit):
+    service = unit["Service"]
+    assert (service["RuntimeDirectory"], service["RuntimeDirectoryMode"]) == ("sluice", "0750")
 
 
 def test_a_broker_that_is_missing_does_not_keep_it_from_starting(unit):
