@@ -3,8 +3,9 @@
  * A dead letter that a person brings back lies before the frontier. Every lane forgets
  * what it knows of the queue from there on, but for what is under way, and reads it
  * again, as after a start; so what came back takes its old place among those that still
- * wait. What is under way stays where it is, and is not taken a second time. A batch
- * that was being taken apart starts over: its parts may have others among them now.
+ * wait. What is under way is kept, and not taken a second time. What is
+ * held against the first one, or a batch that is being taken apart, starts over: others
+ * may stand before it, or among its parts, now.
  */
 #include "deliver_private.h"
 
@@ -33,6 +34,8 @@ static void forget_lane(struct deliver *deliver, struct lane *lane, int64_t afte
     lane->count = kept;
     if (lane->halves)
         lane->halves->count = 0;
+    if (lane->suspect.id > after)
+        deliver_suspect_clear(&lane->suspect);
     if (!lane->behind || lane->horizon > after)
         lane->horizon = after;
     lane->behind = lane->feeding = true;

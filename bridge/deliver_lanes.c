@@ -125,6 +125,19 @@ static struct lane *lane_of(struct deliver *deliver, const char *route_name, con
     return &route->lanes[lane_number(route, topic, id)];
 }
 
+/* What was pushed takes its place among those that were kept. */
+static void sort_last(struct lane *lane)
+{
+    for (unsigned at = lane->count - 1; at > 0; at--) {
+        struct waiting *one = deliver_lanes_at(lane, at), *before = deliver_lanes_at(lane, at - 1);
+        if (before->id < one->id)
+            return;
+        struct waiting earlier = *one;
+        *one = *before;
+        *before = earlier;
+    }
+}
+
 struct step {
     struct deliver *deliver;
     int64_t start;
@@ -160,6 +173,8 @@ static void visit_again(void *context, int64_t id, const char *route_name, const
         (id <= lane->kept_to && has(lane, id)))
         return;
     push(step->deliver, lane, id);
+    if (id <= lane->kept_to)
+        sort_last(lane);
     lane->horizon = id;
 }
 

@@ -53,8 +53,8 @@ static const struct {
      "  -c FILE  the configuration; default " CMD_DEFAULT_CONFIG "\n"
      "\n"
      "Exit status: 0 stored, 1 it failed, 2 wrong command line, 65 no route takes the\n"
-     "topic or it is none, 75 not stored now: try again, 78 the configuration cannot be\n"
-     "read.\n"},
+     "topic or it is none, 75 not stored now: try again, 78 the configuration cannot\n"
+     "be read.\n"},
     {"check", cmd_check, "check [FILE]", "say all that is wrong in a configuration",
      "Reads a configuration with its conf.d, its secrets and the files it names, and\n"
      "prints every error as FILE:LINE: what is wrong and what would be right.\n"

@@ -81,6 +81,8 @@ const char *const queue_statement_sql[Q_STATEMENTS] = {
         "DELETE FROM trouble WHERE what = ?1",
     [Q_NO_TROUBLE] =
         "DELETE FROM trouble",
+    [Q_IS_NUMBERED] =
+        "SELECT packet_id IS NOT NULL FROM message WHERE id = ?1",
     [Q_RETURNED] =
         "SELECT lowest FROM returned WHERE one = 1",
     [Q_RETURNED_OVER] =

@@ -139,19 +139,35 @@ static bool collect(void *context, const struct queue_glance *glance)
 
 /* ---- statements ---- */
 
-#define COPIED                                                                                               \
-    "id, run, route, topic, uptime_ms, source, method, target, content_type, packet_id, late_since_ms,"      \
-    " last_status, last_error, payload"
+/* Brings back all columns of a message, but for its attempts; a dead letter has them
+ * too. Freed by the caller; NULL: the schema cannot be read. */
+static char *insert_sql(struct queue_admin *admin)
+{
+    sqlite3_stmt *names = NULL;
+    char *sql = NULL;
+    int error = queue_admin_prepare(
+        admin, "SELECT group_concat(name, ', ') FROM pragma_table_info('message') WHERE name <> 'attempts'",
+        &names);
+    if (error == 0 && sqlite3_step(names) == SQLITE_ROW) {
+        const char *all = (const char *)sqlite3_column_text(names, 0);
+        sql = xasprintf("INSERT INTO message (attempts, %s) SELECT 0, %s FROM dead_letter WHERE id = ?1", all,
+                        all);
+    }
+    sqlite3_finalize(names);
+    return sql;
+}
 
 static int prepare(struct change *change)
 {
     struct queue_admin *admin = change->admin;
+    cleanup_free char *insert = insert_sql(admin);
+    if (!insert)
+        return -EBADMSG;
     const struct {
         const char *sql;
         sqlite3_stmt **to;
     } statements[] = {
-        {"INSERT INTO message (" COPIED ", attempts) SELECT " COPIED ", 0 FROM dead_letter WHERE id = ?1",
-         &change->insert},
+        {insert, &change->insert},
         {"DELETE FROM message WHERE id = ?1", &change->delete[0]},
         {"DELETE FROM dead_letter WHERE id = ?1", &change->delete[1]},
         {"INSERT INTO dropped (reason, route, messages, bytes, since_ms, last_ms)"

@@ -39,6 +39,8 @@ int queue_append(struct queue *queue, const struct message *message, int64_t *re
     queue_bind_text(statement, 9, message->content_type);
     if (message->packet_id != 0)
         sqlite3_bind_int(statement, 10, message->packet_id);
+    else
+        queue->has_unnumbered = true;
     if (message->late)
         sqlite3_bind_int64(statement, 11, queue->clock.drained_ms);
     /* A zero-length blob needs a pointer that is not NULL. */

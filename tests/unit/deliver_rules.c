@@ -237,7 +237,9 @@ static bool note_failure(const struct call *call, const struct answer *answer, e
         struct world_message *message = &world.messages[call->members[i]];
         fresh = fresh && !message->failed;
         message->failed = true;
-        message->broke = broke && !call->overtakes; /* of these nothing is held */
+        /* of these nothing is held */
+        message->broke = broke && !call->overtakes && !message->passed_by;
+        message->passed_by = false;
         message->last_rejected = 0;
         if (call->count > 1)
             continue;
@@ -346,6 +348,19 @@ void rules_restart(void)
         struct world_message *message = &world.messages[i];
         message->in_flight = message->failed = message->broke = message->owed = false;
         message->in_row = 0;
+    }
+}
+
+/* Batches that were being taken apart start over, for it may belong into one. */
+void rules_returned(struct world_message *message)
+{
+    message->fate = WAITING;
+    message->failed = message->owed = false;
+    message->counted = message->in_row = 0;
+    message->last_rejected = 0;
+    for (unsigned i = 0; i < world.message_count; i++) {
+        world.messages[i].broke = false;
+        world.messages[i].passed_by = world.messages[i].in_flight;
     }
 }
 

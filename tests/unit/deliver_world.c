@@ -10,6 +10,7 @@
 #include <time.h>
 
 enum {
+    RETURNS_MOST = 30,
     STEPS_MOST = 2000 * 1000, /* of one world: more is a loop that never ends */
     TIMEOUT_MS = 30 * 1000,
 };
@@ -329,6 +330,35 @@ static void remove_one(void)
     world.messages[at].fate = REMOVED;
 }
 
+/* A person brings the first dead letter behind a random one back, as queue_admin_change.c
+ * does it, now mended in most cases. */
+static void return_one(void)
+{
+    rules_look();
+    unsigned start = world.arrived > 0 ? world_chance(world.arrived) : 0, at = 0;
+    for (unsigned i = 0; i < world.arrived; i++)
+        if (world.messages[at = (start + i) % world.arrived].fate == DEAD)
+            break;
+    bool mended = world_chance(4) > 0;
+    world.return_ms += 1 + world_chance(world_chance(2) ? 100 : 20000);
+    if (world.arrived == 0 || world.messages[at].fate != DEAD || world.returned == RETURNS_MOST)
+        return;
+    world.returned++;
+    cleanup_free char *sql = xasprintf(
+        "begin; insert into message (id, run, route, topic, uptime_ms, source, packet_id, payload)"
+        " select id, run, route, topic, uptime_ms, source, packet_id, payload from dead_letter where id = %u;"
+        " delete from dead_letter where id = %u; insert into returned values (1, %u); commit",
+        at + 1, at + 1, at + 1);
+    execute(world.eye, sql);
+    log_debug("message %u is back", at);
+    if (mended)
+        world.messages[at].poison = POISON_NONE;
+    rules_returned(&world.messages[at]);
+    int64_t lowest = queue_returned(world.queue);
+    assert_int_equal(lowest, at + 1);
+    deliver_look_again(world.engine, lowest);
+}
+
 /* ---- one thing after the other ---- */
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -348,6 +378,8 @@ static int64_t next_event_ms(void)
         next = earlier(next, world.restart_ms[world.config + 1]);
     if (world.remove_ms > 0)
         next = earlier(next, world.remove_ms);
+    if (world.return_ms > 0 && world.returned < RETURNS_MOST)
+        next = earlier(next, world.return_ms);
     return next;
 }
 
@@ -358,6 +390,8 @@ static void act(void)
         arrive();
     if (world.remove_ms > 0 && world.remove_ms <= world.now_ms)
         remove_one();
+    if (world.return_ms > 0 && world.return_ms <= world.now_ms)
+        return_one();
     if (world.config + 1 < world.config_count && world.restart_ms[world.config + 1] <= world.now_ms)
         restart();
     TAILQ_FOREACH(call, &world.calls, others)

@@ -47,6 +47,7 @@ struct world_message {
 
     enum fate fate;
     bool in_flight;
+    bool passed_by;    /* meanwhile one came back, which may stand before it now */
     bool failed;       /* alone or in a batch, since the last restart */
     bool broke;        /* its last request broke, maybe by another's fault */
     bool owed;         /* failed alone, and nothing passed in its backend since */
@@ -134,7 +135,9 @@ struct world {
     struct world_message messages[MESSAGES_MOST]; /* the nth has the id n + 1 */
     unsigned message_count, arrived;
     int64_t remove_ms; /* a person removes a message then; 0: nobody does */
-    bool strict;       /* whatever fails is an outage: nothing good may be set aside */
+    int64_t return_ms; /* a person brings a dead letter back then, and again later; 0: nobody does */
+    unsigned returned;
+    bool strict; /* whatever fails is an outage: nothing good may be set aside */
     struct calls calls;
     bool ended; /* the engine stopped */
     uint64_t started;
@@ -167,6 +170,8 @@ void rules_end(const struct call *call, const struct answer *answer);
 void rules_acted(const struct call *call, const struct answer *answer);
 /* The engine forgets what was under way, and all suspicions. */
 void rules_restart(void);
+/* A person brought one back, with its fault mended or not. */
+void rules_returned(struct world_message *message);
 /* Learns who is dead, and whether that was just. */
 void rules_look(void);
 

@@ -206,6 +206,8 @@ static void draw_messages(const struct shape *shape, unsigned bad_percent)
     }
     if (world_chance(4) == 0)
         world.remove_ms = 1 + world_chance(WELL_MS);
+    if (world_chance(2) == 0)
+        world.return_ms = 1 + world_chance(WELL_MS);
 }
 
 static void run_seed(uint64_t seed)
