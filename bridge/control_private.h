@@ -46,6 +46,8 @@ struct control {
     bool closing;
     LIST_HEAD(, client) clients;
     unsigned client_count;
+    uint64_t round_ms; /* the loop's time; while it is the same, all clients together */
+    int64_t spent_ms;  /* took so long */
 };
 
 /* ---- control.c ---- */

@@ -18,6 +18,8 @@ enum {
     LOCK_MOST_MS = 10000,
     BATCH_MESSAGES = 500, /* in one commit */
     BATCH_BYTES = 1024 * 1024,
+    BATCH_MS = 10,     /* to take them, beside the commit */
+    ROUND_MS = 20,     /* for all clients, before the loop comes round */
     ANSWER_MOST = 200, /* bytes of one answer */
 };
 
@@ -104,7 +106,9 @@ static void take_frames(struct taking *taking)
     struct buf *in = &taking->client->in;
     struct frame frame;
     int result = 0;
+    int64_t end_ms = clock_uptime_ms() + BATCH_MS;
     while (taking->count < BATCH_MESSAGES && taking->bytes < BATCH_BYTES && taking->bytes < in->bytes &&
+           (taking->count == 0 || clock_uptime_ms() < end_ms) &&
            (result = read_frame(in, taking->bytes, &frame)) > 0) {
         take_frame(taking, &frame);
         free(frame.topic);
@@ -159,6 +163,16 @@ static int store(struct taking *taking)
     return 0;
 }
 
+/* Whether clients had their share of this round of the loop. */
+static bool is_spent(struct control *control)
+{
+    if (control->round_ms != uv_now(control->loop)) {
+        control->round_ms = uv_now(control->loop);
+        control->spent_ms = 0;
+    }
+    return control->spent_ms >= ROUND_MS;
+}
+
 static bool has_frame(const struct client *client)
 {
     struct frame frame = {.topic = NULL};
@@ -198,9 +212,15 @@ void control_take(struct client *client)
         return;
     }
     control_read_stop(client);
+    if (is_spent(client->control)) {
+        uv_timer_start(&client->again, on_again, 1, 0);
+        return;
+    }
     struct taking taking = {.client = client};
     buf_init(&taking.answers, (BATCH_MESSAGES + 1) * ANSWER_MOST);
+    int64_t start_ms = clock_uptime_ms();
     int error = store(&taking);
+    client->control->spent_ms += clock_uptime_ms() - start_ms;
     if (error == -EBUSY && client->locked_ms != 0 && clock_uptime_ms() - client->locked_ms > LOCK_MOST_MS) {
         skip_frames(&taking);
         refuse(&taking, "failed", "another process holds the database's lock");
