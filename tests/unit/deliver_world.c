@@ -74,7 +74,7 @@ int fsync(int fd)
     return 0;
 }
 
-static void log_line(const char *level, const char *format, va_list list)
+static void PRINTF_LIKE(2, 0) log_line(const char *level, const char *format, va_list list)
 {
     if (!getenv("MODEL_LOG"))
         return;

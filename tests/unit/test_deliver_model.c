@@ -140,7 +140,7 @@ static void draw_outages(struct world_backend *backend, const struct shape *shap
         {.answer = {TRANSFER_BROKEN, 0, 0}},
         {.answer = {TRANSFER_TLS, 0, 0}},
         {.answer = {TRANSFER_OK, 503, 0}},
-        {.answer = {TRANSFER_UNREACHABLE}, .hangs = true},
+        {.answer = {.failure = TRANSFER_UNREACHABLE}, .hangs = true},
     };
     backend->outage_count = world_chance(OUTAGES_MOST + 1);
     for (unsigned i = 0; i < backend->outage_count; i++) {
