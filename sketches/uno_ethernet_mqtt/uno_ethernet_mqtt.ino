@@ -1,0 +1,161 @@
+/* uno_ethernet_mqtt.ino - soil moisture from an Arduino Uno with an Ethernet
+ * shield, and no reading is lost.
+ *
+ * Board: Arduino Uno. Libraries: Ethernet, PubSubClient. Copy secrets.example.h to
+ * secrets.h and fill it in.
+ *
+ * Each minute it measures, and publishes to garden/NAME/sensor
+ *
+ *     {"b":131099,"s":17,"lo":17,"age":3,"host":"uno-0013a2","soil":512}
+ *
+ * PubSubClient publishes at QoS 0: its true means that bytes were handed to the
+ * network, and no more. So each reading is kept (reading_ring.h explains it) until
+ * sluice says on garden/NAME/ack that it is on its disk. The route in sluice.conf
+ * needs ack_topic = garden/{2}/ack for that.
+ *
+ * On garden/NAME/status stands, retained, "online" or "offline".
+ */
+#include <EEPROM.h>
+#include <Ethernet.h>
+#include <PubSubClient.h>
+#include <SPI.h>
+#include <avr/wdt.h>
+
+#include "secrets.h"
+#include "reading_ring.h"
+
+static const uint8_t PROBE = A0;
+static const uint8_t NOISE = A1; /* nothing is connected here */
+static const uint8_t PROBE_POWER = 7;
+
+struct Reading {
+    int16_t soil;
+};
+
+static byte mac[] = {DEVICE_MAC};
+static EthernetClient network;
+static PubSubClient mqtt(network);
+static ReadingRing<Reading, 32> ring;
+static Pause<1000, 60000> reconnect;
+static char name[12]; /* "uno-" and the end of the MAC address: no two alike */
+static bool has_address = false;
+
+/* How often the device was started, counted in the EEPROM. */
+static uint16_t count_starts()
+{
+    uint16_t starts;
+    EEPROM.get(0, starts);
+    EEPROM.put(0, ++starts);
+    return starts;
+}
+
+/* An Uno has no source of chance but the noise of an open input. */
+static uint32_t gather_chance()
+{
+    uint32_t chance = micros();
+    for (uint8_t i = 0; i < 64; i++)
+        chance = chance * 33 ^ (uint32_t)analogRead(NOISE) ^ micros();
+    return chance;
+}
+
+/* "garden/NAME/WHAT", in one place for all: memory is short. */
+static const char *topic(const __FlashStringHelper *what)
+{
+    static char text[26];
+    strcpy_P(text, PSTR("garden/"));
+    strcat(text, name);
+    strcat_P(text, (PGM_P)what);
+    return text;
+}
+
+/* An answer of the broker: the only topic subscribed to is ours for acknowledgements. */
+static void on_message(char *, uint8_t *payload, unsigned int bytes)
+{
+    if (!ring.acknowledge(payload, bytes, millis()))
+        return;
+    reconnect.reset(); /* this connection is worth something */
+    Serial.print(F("stored up to reading "));
+    Serial.println(ring.oldest() - 1);
+}
+
+void setup()
+{
+    Serial.begin(115200);
+    pinMode(PROBE_POWER, OUTPUT);
+    snprintf_P(name, sizeof name, PSTR("uno-%02x%02x%02x"), mac[3], mac[4], mac[5]);
+    ring.begin(count_starts(), gather_chance());
+    mqtt.setServer(BROKER_HOST, BROKER_PORT);
+    mqtt.setCallback(on_message);
+    network.setConnectionTimeout(2000); /* ms that a TCP connection may take, */
+    mqtt.setSocketTimeout(2);           /* and seconds for an answer: */
+    wdt_enable(WDTO_8S);                /* all of it must be done before this is over */
+}
+
+/* Current eats the probe away: it has power only while it is measured. */
+static void measure()
+{
+    Reading reading;
+    digitalWrite(PROBE_POWER, HIGH);
+    delay(10);
+    reading.soil = analogRead(PROBE);
+    digitalWrite(PROBE_POWER, LOW);
+    ring.put(reading, millis());
+    Serial.print(F("measured: soil "));
+    Serial.print(reading.soil);
+    Serial.print(F("; held: "));
+    Serial.print(ring.held());
+    Serial.print(F(", dropped: "));
+    Serial.println(ring.dropped());
+}
+
+static void connect()
+{
+    if (!has_address)
+        has_address = Ethernet.begin(mac, 3000, 1500) != 0; /* ms for DHCP, and for one answer of it */
+    if (has_address &&
+        mqtt.connect(name, BROKER_USER, BROKER_PASSWORD, topic(F("/status")), 0, true, "offline") &&
+        mqtt.publish(topic(F("/status")), "online", true) && mqtt.subscribe(topic(F("/ack")))) {
+        Serial.println(F("broker: connected"));
+        ring.restart();
+    } else {
+        Serial.print(has_address ? F("broker: no connection, state ") : F("DHCP: no address, state "));
+        Serial.println(mqtt.state());
+        mqtt.disconnect();
+    }
+    reconnect.begin(millis(), ring.chance()); /* from now: the try may have taken long */
+}
+
+static void publish_reading()
+{
+    char text[112];
+    int bytes = snprintf_P(text, sizeof text,
+                           PSTR("{\"b\":%lu,\"s\":%lu,\"lo\":%lu,\"age\":%lu,\"host\":\"%s\",\"soil\":%d}"),
+                           ring.boot(), ring.number(), ring.oldest(), ring.age(millis()), name, ring.reading().soil);
+    if (bytes < 0 || (size_t)bytes >= sizeof text)
+        Serial.println(F("reading: too long for its buffer"));
+    else if (mqtt.publish(topic(F("/sensor")), text))
+        ring.sent(millis());
+    else
+        mqtt.disconnect(); /* it is kept, and goes out over the next connection */
+}
+
+void loop()
+{
+    static uint32_t last_ms;
+    static bool measured = false;
+
+    wdt_reset();
+    if (!measured || millis() - last_ms >= MEASURE_EVERY_MS) {
+        last_ms = measured ? last_ms + MEASURE_EVERY_MS : millis(); /* no drift */
+        measured = true;
+        measure();
+    }
+    if (has_address)
+        Ethernet.maintain(); /* the lease of the address */
+    if (mqtt.loop()) {
+        if (ring.due(millis()))
+            publish_reading();
+    } else if (reconnect.over(millis())) {
+        connect();
+    }
+}
