@@ -69,10 +69,10 @@ static void measure()
 static int post_reading()
 {
     HTTPClient http;
-    char text[96], key[32];
+    char text[96], key[40];
     int bytes = snprintf(text, sizeof text, "{\"host\":\"%s\",\"soil\":%d,\"age\":%lu}", name, ring.reading().soil,
                          (unsigned long)ring.age(millis()));
-    snprintf(key, sizeof key, "%lu-%lu", (unsigned long)ring.boot(), (unsigned long)ring.number());
+    snprintf(key, sizeof key, "%s-%lu-%lu", name, (unsigned long)ring.boot(), (unsigned long)ring.number());
     http.setTimeout(2000); /* ms: the watchdog barks after 3 s */
     if (!http.begin(network, SLUICE_URL))
         return -1;

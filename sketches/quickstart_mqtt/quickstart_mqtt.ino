@@ -18,8 +18,8 @@
 
 #include "secrets.h"
 
-static const unsigned long READING_EVERY_MS = 60UL * 1000UL;
-static const unsigned long CONNECT_EVERY_MS = 5UL * 1000UL;
+static const uint32_t READING_EVERY_MS = 60UL * 1000UL;
+static const uint32_t CONNECT_EVERY_MS = 5UL * 1000UL;
 
 static WiFiClient network;
 static PubSubClient mqtt(network);
@@ -42,7 +42,7 @@ void setup()
  * not keep loop() from its other work. */
 static void connect_now_and_then()
 {
-    static unsigned long last_try_ms;
+    static uint32_t last_try_ms;
     static bool tried = false;
 
     if (mqtt.connected() || WiFi.status() != WL_CONNECTED)
@@ -70,7 +70,7 @@ static void publish_reading()
 
 void loop()
 {
-    static unsigned long last_reading_ms;
+    static uint32_t last_reading_ms;
 
     connect_now_and_then();
     mqtt.loop();

@@ -130,7 +130,8 @@ static void publish_reading()
     char text[112];
     int bytes = snprintf_P(text, sizeof text,
                            PSTR("{\"b\":%lu,\"s\":%lu,\"lo\":%lu,\"age\":%lu,\"host\":\"%s\",\"soil\":%d}"),
-                           ring.boot(), ring.number(), ring.oldest(), ring.age(millis()), name, ring.reading().soil);
+                           (unsigned long)ring.boot(), (unsigned long)ring.number(), (unsigned long)ring.oldest(),
+                           (unsigned long)ring.age(millis()), name, ring.reading().soil);
     if (bytes < 0 || (size_t)bytes >= sizeof text)
         Serial.println(F("reading: too long for its buffer"));
     else if (mqtt.publish(topic(F("/sensor")), text))
