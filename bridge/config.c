@@ -72,6 +72,7 @@ static void route_done(struct config_route *route)
         free(route->topics[i]);
     free(route->topics);
     path_template_free(route->path);
+    free(route->ack_topic);
     free(route->content_type);
     fields_free(route->add);
     answers_done(&route->answers);

@@ -111,6 +111,7 @@ struct config_route {
     size_t topic_count;
     size_t backend; /* index into config.backends */
     struct path_template *path;
+    char *ack_topic;    /* or NULL; a topic_template: where devices are told what is stored */
     char *content_type; /* or NULL: derived from the payload */
     bool retained;      /* forward retained messages too; default no */
     enum config_order order;

@@ -246,6 +246,7 @@ void config_finish_check(struct config_parser *parser)
         }
     }
     config_finish_place(config);
+    config_ack_check(parser);
     if (!port_set)
         config->broker.port = config->broker.tls ? 8883 : 1883;
     if (!parser->tried[CONFIG_BACKEND])

@@ -131,6 +131,7 @@ static const struct config_key route_keys[] = {
     {.name = "topic", .set = config_set_topic, .repeatable = true, .example = "topic = garden/+/sensor"},
     {.name = "backend", .set = config_set_backend},
     {.name = "path", .set = config_set_template, .offset = ROUTE(path)},
+    {.name = "ack_topic", .set = config_set_ack_topic, .offset = ROUTE(ack_topic)},
     {.name = "content_type", .set = config_set_content_type, .offset = ROUTE(content_type)},
     {.name = "retained", .set = config_set_yes_no, .offset = ROUTE(retained)},
     {.name = "order", .set = config_set_order, .offset = ROUTE(order)},

@@ -93,4 +93,7 @@ char *config_section_title(const struct config_parser *parser, const struct conf
 void config_finish_place(struct config *config);
 void config_finish_check(struct config_parser *parser);
 
+/* config_ack.c */
+void config_ack_check(struct config_parser *parser);
+
 #endif

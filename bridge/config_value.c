@@ -6,6 +6,7 @@
  * was written into the file itself is one. */
 #include "config_value.h"
 #include "topic.h"
+#include "topic_template.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -419,6 +420,17 @@ void config_set_backend(struct config_parser *parser, struct config_section *sec
     (void)parser;
     (void)key;
     section->backend = xstrdup(value); /* it comes once only; config_finish.c looks it up */
+}
+
+void config_set_ack_topic(struct config_parser *parser, struct config_section *section,
+                          const struct config_key *key, const char *value)
+{
+    const char *why = NULL;
+
+    if (!topic_template_valid(value, &why))
+        config_value_error(parser, key, value, "%s", why);
+    else
+        config_value_replace(parser, section, key, xstrdup(value));
 }
 
 void config_set_template(struct config_parser *parser, struct config_section *section,

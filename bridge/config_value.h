@@ -29,6 +29,7 @@ config_set_fn config_set_header;       /* config_backend.headers */
 config_set_fn config_set_topic;        /* config_route.topics */
 config_set_fn config_set_backend;      /* config_section.backend */
 config_set_fn config_set_template;     /* struct path_template * */
+config_set_fn config_set_ack_topic;    /* char *: a topic_template */
 config_set_fn config_set_content_type; /* char * */
 config_set_fn config_set_body;         /* enum config_body */
 config_set_fn config_set_add;          /* struct fields *, all lines together */

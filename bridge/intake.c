@@ -10,6 +10,7 @@ struct intake {
     struct queue *queue;
     const struct config *config;
     struct route_table *routes;
+    struct intake_devices *devices;
     struct metrics *metrics;
     intake_released_fn *released;
     void *context;
@@ -27,6 +28,7 @@ struct intake *intake_new(struct queue *queue, const struct config *config, stru
     intake->queue = queue;
     intake->metrics = metrics;
     intake->released = released;
+    intake->devices = intake_devices_new(queue, metrics);
     intake->context = context;
     intake_reconfigure(intake, config);
     return intake;
@@ -37,6 +39,7 @@ void intake_free(struct intake *intake)
     if (!intake)
         return;
     route_table_free(intake->routes);
+    intake_devices_free(intake->devices);
     free(intake);
 }
 
@@ -99,8 +102,16 @@ static void store(void *context, size_t route)
     taking->served++;
     if (intake->error != 0)
         return;
-    taking->message.route = intake->config->routes[route].name;
+    const struct config_route *to = &intake->config->routes[route];
+    taking->message.route = to->name;
+    enum intake_reading reading = READING_NONE;
+    if (to->ack_topic)
+        intake->error = intake_devices_see(intake->devices, to, &taking->message, &reading);
+    if (intake->error != 0 || reading == READING_AGAIN)
+        return;
     const char *full = refusal(intake, taking->message.payload_bytes);
+    if (full && reading == READING_NEW)
+        return; /* the device keeps it, and sends it again */
     if (full)
         intake->error =
             queue_count_dropped(intake->queue, full, taking->message.route, taking->message.payload_bytes);
@@ -114,6 +125,8 @@ static void store(void *context, size_t route)
     intake->error = queue_append(intake->queue, &taking->message, &id);
     if (intake->error == 0)
         intake->stored++;
+    if (intake->error == 0 && reading == READING_NEW)
+        intake_devices_stored(intake->devices);
 }
 
 enum intake_fate intake_take(struct intake *intake, const struct intake_message *message)
@@ -148,7 +161,7 @@ int intake_commit(struct intake *intake)
 {
     assert(intake->open);
     intake->open = false;
-    int error = intake->error;
+    int error = intake->error != 0 ? intake->error : intake_devices_save(intake->devices);
     if (error != 0) {
         queue_rollback(intake->queue);
     } else {
@@ -159,6 +172,7 @@ int intake_commit(struct intake *intake)
             intake->metrics->longest_commit_ms = took_ms;
         intake->metrics->commit_ms += took_ms;
     }
+    intake_devices_committed(intake->devices, error == 0);
     if (error != 0) {
         intake->metrics->commit_failures++;
         return error;
@@ -177,6 +191,11 @@ void intake_waited(struct intake *intake, int64_t waited_ms)
 {
     if (waited_ms > intake->metrics->longest_lock_ms)
         intake->metrics->longest_lock_ms = waited_ms;
+}
+
+void intake_acks(struct intake *intake, intake_ack_fn *visit, void *context)
+{
+    intake_devices_acks(intake->devices, visit, context);
 }
 
 void intake_released(struct intake *intake)

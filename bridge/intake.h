@@ -8,6 +8,7 @@
 #ifndef SLUICE_INTAKE_H
 #define SLUICE_INTAKE_H
 
+#include "intake_device.h"
 #include "metrics.h"
 #include "queue.h"
 #include "route.h"
@@ -47,6 +48,9 @@ enum intake_fate {
 enum intake_fate intake_take(struct intake *intake, const struct intake_message *message);
 /* 0 when all of it is on disk; otherwise none of it is kept. */
 int intake_commit(struct intake *intake);
+/* After a commit, and before acknowledgements are let out: calls visit with what
+ * devices are to be told, to be sent along with those (see intake_device.h). */
+void intake_acks(struct intake *intake, intake_ack_fn *visit, void *context);
 void intake_released(struct intake *intake);
 /* For the metrics: for so long the database was locked by another process. */
 void intake_waited(struct intake *intake, int64_t waited_ms);

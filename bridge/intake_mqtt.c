@@ -29,6 +29,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 enum {
     LOCK_RETRY_MS = 10,        /* someone else holds the database's lock, */
@@ -226,6 +227,14 @@ static void release(struct intake_mqtt *mqtt)
     intake_released(mqtt->intake);
 }
 
+/* At QoS 0: one that is lost comes again with the device's next reading. It waits in
+ * libmosquitto's queue behind the PUBACKs of the same commit. */
+static void queue_ack(void *context, const char *topic, const char *text)
+{
+    struct intake_mqtt *mqtt = context;
+    mosquitto_publish(mqtt->client, NULL, topic, (int)strlen(text), text, 0, false);
+}
+
 static int cycle(struct intake_mqtt *mqtt)
 {
     if (!intake_mqtt_flush(mqtt))
@@ -240,6 +249,7 @@ static int cycle(struct intake_mqtt *mqtt)
     if (error != 0)
         return error;
     mqtt->release_due = mqtt->release_due || mqtt->batch > 0;
+    intake_acks(mqtt->intake, queue_ack, mqtt);
     if (mqtt->batch > 0)
         fault_fails("intake.flush");
     if (!intake_mqtt_flush(mqtt))

@@ -19,6 +19,7 @@
 
 #include "base.h"
 #include "config.h"
+#include "device.h"
 #include "message.h"
 #include <sys/queue.h>
 
@@ -43,6 +44,11 @@ int queue_commit(struct queue *queue);
 void queue_rollback(struct queue *queue);
 /* Whether a commit would work now: writes a row and syncs, then removes it. */
 int queue_trial_commit(struct queue *queue);
+/* In an open transaction: what is known of the device that is answered on this topic,
+ * 0 or -ENOENT; and what has become of it, -Exxx as with queue_append. */
+int queue_device(struct queue *queue, const char *ack_topic, struct device *ret);
+int queue_device_save(struct queue *queue, const char *ack_topic, const char *route,
+                      const struct device *device);
 /* The highest id that a commit made durable in this run, or that was there when
  * it was opened; 0 when there is none. */
 int64_t queue_last_id(const struct queue *queue);

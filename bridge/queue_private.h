@@ -43,6 +43,8 @@ enum queue_statement {
     Q_IS_NUMBERED,
     Q_RETURNED,
     Q_RETURNED_OVER,
+    Q_DEVICE,
+    Q_DEVICE_SAVE,
     Q_STATEMENTS
 };
 
@@ -156,6 +158,7 @@ struct queue {
                            name two messages */
     int64_t last_id;           /* highest id committed */
     unsigned appended;         /* in the open transaction */
+    bool device_saved;         /* the same: that is worth a commit */
     struct run known_run;      /* the last one that was read; id 0: none */
     int64_t data_version;      /* changes when another process commits */
     int64_t returned_version;  /* that, when it was last looked what came back */

@@ -26,9 +26,13 @@ static const struct {
     uint32_t least; /* columns in the first schema; ALTER TABLE adds others behind them */
     bool attempts;  /* of two rows with one id, that of the later state counts */
 } tables[TABLES] = {
-    [MESSAGE] = {"message", true, 15, true},  [DEAD_LETTER] = {"dead_letter", true, 17, true},
-    [RUN] = {"run", true, 6, false},          [SUBSCRIPTION] = {"subscription", false, 5, false},
-    [DROPPED] = {"dropped", false, 6, false}, [TROUBLE] = {"trouble", false, 3, false},
+    [MESSAGE] = {"message", true, 15, true},
+    [DEAD_LETTER] = {"dead_letter", true, 17, true},
+    [RUN] = {"run", true, 6, false},
+    [SUBSCRIPTION] = {"subscription", false, 5, false},
+    [DROPPED] = {"dropped", false, 6, false},
+    [TROUBLE] = {"trouble", false, 3, false},
+    [DEVICE] = {"device_state", false, 13, false},
 };
 
 /* ---- shapes ---- */
@@ -117,6 +121,13 @@ int target_table(const struct target *target, const struct record *record, bool 
 static void append_conflict(struct buf *sql, int table, char *const *names, uint32_t columns)
 {
     const char *name = tables[table].name;
+    if (table == DEVICE) { /* only the newest may be believed: with another, readings would count as lost */
+        buf_append_text(sql, " ON CONFLICT (ack_topic) DO UPDATE SET ");
+        for (uint32_t i = 1; i < columns; i++)
+            buf_printf(sql, "%s%s = excluded.%s", i > 1 ? ", " : "", names[i], names[i]);
+        buf_printf(sql, " WHERE excluded.stored > %s.stored", name);
+        return;
+    }
     if (!tables[table].attempts) {
         buf_append_text(sql, " ON CONFLICT DO NOTHING");
         return;

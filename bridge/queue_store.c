@@ -18,6 +18,7 @@ int queue_begin(struct queue *queue)
 {
     queue->append_error = 0;
     queue->appended = 0;
+    queue->device_saved = false;
     int error = db_begin(&queue->db, DB_SYNC);
     if (error != 0)
         queue_transaction_ended(queue, DB_SYNC, false, error);
@@ -60,7 +61,7 @@ int queue_append(struct queue *queue, const struct message *message, int64_t *re
 
 int queue_commit(struct queue *queue)
 {
-    if (queue->appended == 0 && !queue->limits.counted && queue->append_error == 0) {
+    if (queue->appended == 0 && !queue->device_saved && !queue->limits.counted && queue->append_error == 0) {
         queue_rollback(queue); /* nothing is worth a sync */
         return 0;
     }

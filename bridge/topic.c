@@ -72,12 +72,18 @@ bool topic_filter_valid(const char *filter, const char **ret_why)
     return !fault;
 }
 
+/* Without $share/GROUP/. */
+static const char *filter_part(const char *filter)
+{
+    if (strncmp(filter, share_prefix, SHARE_PREFIX_BYTES) != 0)
+        return filter;
+    const char *end = level_end(filter + SHARE_PREFIX_BYTES);
+    return *end ? end + 1 : end;
+}
+
 bool topic_matches(const char *filter, const char *topic)
 {
-    if (!strncmp(filter, share_prefix, SHARE_PREFIX_BYTES)) {
-        const char *end = level_end(filter + SHARE_PREFIX_BYTES);
-        filter = *end ? end + 1 : end;
-    }
+    filter = filter_part(filter);
     if (topic[0] == '$' && (filter[0] == '+' || filter[0] == '#'))
         return false;
     for (;;) {
@@ -98,6 +104,26 @@ bool topic_matches(const char *filter, const char *topic)
             return false;
         filter++;
         topic = topic_end + 1;
+    }
+}
+
+bool topic_filters_meet(const char *one, const char *other)
+{
+    one = filter_part(one);
+    other = filter_part(other);
+    if ((one[0] == '$' && strchr("+#", other[0])) || (other[0] == '$' && strchr("+#", one[0])))
+        return false;
+    for (;;) {
+        if (one[0] == '#' || other[0] == '#')
+            return true;
+        const char *one_end = level_end(one), *other_end = level_end(other);
+        bool same = one_end - one == other_end - other && !strncmp(one, other, (size_t)(one_end - one));
+        if (!same && one[0] != '+' && other[0] != '+')
+            return false;
+        if (!*one_end || !*other_end) /* "a/#" stands for "a" as well */
+            return (!*one_end && !*other_end) || !strcmp(*one_end ? one_end : other_end, "/#");
+        one = one_end + 1;
+        other = other_end + 1;
     }
 }
 

@@ -19,6 +19,9 @@ bool topic_name_valid(const char *topic, const char **ret_why);
  * ($share/group/filter) match by their filter part. */
 bool topic_matches(const char *filter, const char *topic);
 
+/* Whether there are topics that both of two valid filters match. */
+bool topic_filters_meet(const char *one, const char *other);
+
 /* The level with this number, counted from 1: levels of "a//b" are "a", "",
  * "b". Returns false when the topic has fewer levels. The result points into
  * topic and is not terminated. */
