@@ -18,8 +18,8 @@
 #include <PubSubClient.h>
 #include <WiFi.h>
 
-#include "secrets.h"
 #include "reading_ring.h"
+#include "secrets.h"
 
 static const uint8_t PROBE = 34;       /* of ADC1: Wi-Fi has taken ADC2 */
 static const uint8_t PROBE_POWER = 25; /* GPIO25 */
@@ -82,8 +82,8 @@ static void measure()
     reading.soil = (int16_t)analogRead(PROBE);
     digitalWrite(PROBE_POWER, LOW);
     ring.put(reading, millis());
-    Serial.printf("measured: soil %d; %u readings are held, %lu had to be dropped\n", reading.soil, ring.held(),
-                  (unsigned long)ring.dropped());
+    Serial.printf("measured: soil %d; %u readings are held, %lu had to be dropped\n", reading.soil,
+                  ring.held(), (unsigned long)ring.dropped());
 }
 
 static void connect()
@@ -102,9 +102,10 @@ static void connect()
 static void publish_reading()
 {
     char text[128];
-    int bytes = snprintf(text, sizeof text, "{\"b\":%lu,\"s\":%lu,\"lo\":%lu,\"age\":%lu,\"host\":\"%s\",\"soil\":%d}",
-                         (unsigned long)ring.boot(), (unsigned long)ring.number(), (unsigned long)ring.oldest(),
-                         (unsigned long)ring.age(millis()), name, ring.reading().soil);
+    int bytes = snprintf(
+        text, sizeof text, "{\"b\":%lu,\"s\":%lu,\"lo\":%lu,\"age\":%lu,\"host\":\"%s\",\"soil\":%d}",
+        (unsigned long)ring.boot(), (unsigned long)ring.number(), (unsigned long)ring.oldest(),
+        (unsigned long)ring.age(millis()), name, ring.reading().soil);
     if (bytes < 0 || (size_t)bytes >= sizeof text)
         Serial.println("reading: too long for its buffer");
     else if (mqtt.publish(sensor_topic, text))

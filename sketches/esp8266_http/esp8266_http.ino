@@ -15,8 +15,8 @@
 #include <ESP8266HTTPClient.h>
 #include <ESP8266WiFi.h>
 
-#include "secrets.h"
 #include "reading_ring.h"
+#include "secrets.h"
 
 static const uint8_t PROBE = A0;
 static const uint8_t PROBE_POWER = 14; /* GPIO14, called D5 on many boards */
@@ -60,8 +60,8 @@ static void measure()
     reading.soil = (int16_t)analogRead(PROBE);
     digitalWrite(PROBE_POWER, LOW);
     ring.put(reading, millis());
-    Serial.printf("measured: soil %d; %u readings are held, %lu had to be dropped\n", reading.soil, ring.held(),
-                  (unsigned long)ring.dropped());
+    Serial.printf("measured: soil %d; %u readings are held, %lu had to be dropped\n", reading.soil,
+                  ring.held(), (unsigned long)ring.dropped());
 }
 
 /* One try with the oldest reading; the status of the answer, or what HTTPClient has
@@ -70,8 +70,8 @@ static int post_reading()
 {
     HTTPClient http;
     char text[96], key[40];
-    int bytes = snprintf(text, sizeof text, "{\"host\":\"%s\",\"soil\":%d,\"age\":%lu}", name, ring.reading().soil,
-                         (unsigned long)ring.age(millis()));
+    int bytes = snprintf(text, sizeof text, "{\"host\":\"%s\",\"soil\":%d,\"age\":%lu}", name,
+                         ring.reading().soil, (unsigned long)ring.age(millis()));
     snprintf(key, sizeof key, "%s-%lu-%lu", name, (unsigned long)ring.boot(), (unsigned long)ring.number());
     http.setTimeout(2000); /* ms: the watchdog barks after 3 s */
     if (!http.begin(network, SLUICE_URL))

@@ -31,9 +31,9 @@
 #ifndef RING_WINDOW
 #define RING_WINDOW 8
 #endif
-/* Longer than a commit may be delayed at sluice (commit_delay, 10 s at most). */
+/* At least half of it passes, which is as long as sluice may delay a commit (commit_delay). */
 #ifndef RING_RETRY_MIN_MS
-#define RING_RETRY_MIN_MS 15000UL
+#define RING_RETRY_MIN_MS 20000UL
 #endif
 #ifndef RING_RETRY_MAX_MS
 #define RING_RETRY_MAX_MS 300000UL
@@ -50,7 +50,8 @@ inline uint32_t ring_random(uint32_t &state)
 
 /* A pause between tries, each time about twice as long: half of it is fixed and
  * half is chance, so that devices that failed together do not come back together. */
-template <uint32_t MIN_MS, uint32_t MAX_MS> class Pause {
+template <uint32_t MIN_MS, uint32_t MAX_MS> class Pause
+{
   public:
     void begin(uint32_t now_ms, uint32_t &chance)
     {
@@ -59,7 +60,10 @@ template <uint32_t MIN_MS, uint32_t MAX_MS> class Pause {
         next_ms_ = next_ms_ > MAX_MS / 2 ? MAX_MS : next_ms_ * 2;
     }
     /* Differences of unsigned numbers stay right when millis() starts again at 0. */
-    bool over(uint32_t now_ms) const { return now_ms - since_ms_ >= wait_ms_; }
+    bool over(uint32_t now_ms) const
+    {
+        return now_ms - since_ms_ >= wait_ms_;
+    }
     /* It went well: no pause now, and the next one is short. */
     void reset()
     {
@@ -75,7 +79,8 @@ template <uint32_t MIN_MS, uint32_t MAX_MS> class Pause {
 
 /* Reading: a struct of yours, the smaller the better. Lives in RAM: what it holds
  * is lost when the device restarts. */
-template <typename Reading, uint8_t CAPACITY> class ReadingRing {
+template <typename Reading, uint8_t CAPACITY> class ReadingRing
+{
   public:
     /* counter: different at each start, and kept over it (EEPROM). chance: as random
      * as can be had, for a counter may be erased. */
@@ -108,11 +113,26 @@ template <typename Reading, uint8_t CAPACITY> class ReadingRing {
         }
         return sent_ < held_ && sent_ < RING_WINDOW;
     }
-    const Reading &reading() const { return next().reading; }
-    uint32_t boot() const { return boot_; }
-    uint32_t number() const { return oldest_ + sent_; }
-    uint32_t oldest() const { return oldest_; }
-    uint32_t age(uint32_t now_ms) const { return now_ms - next().measured_ms; } /* right for 49 days */
+    const Reading &reading() const
+    {
+        return next().reading;
+    }
+    uint32_t boot() const
+    {
+        return boot_;
+    }
+    uint32_t number() const
+    {
+        return oldest_ + sent_;
+    }
+    uint32_t oldest() const
+    {
+        return oldest_;
+    }
+    uint32_t age(uint32_t now_ms) const
+    {
+        return now_ms - next().measured_ms;
+    } /* right for 49 days */
 
     /* It was handed to the network, which means little. */
     void sent(uint32_t now_ms)
@@ -152,9 +172,18 @@ template <typename Reading, uint8_t CAPACITY> class ReadingRing {
         return true;
     }
 
-    uint8_t held() const { return held_; }
-    uint32_t dropped() const { return dropped_; } /* since begin(), because it was full */
-    uint32_t &chance() { return chance_; }        /* for other pauses */
+    uint8_t held() const
+    {
+        return held_;
+    }
+    uint32_t dropped() const
+    {
+        return dropped_;
+    } /* since begin(), because it was full */
+    uint32_t &chance()
+    {
+        return chance_;
+    } /* for other pauses */
 
   private:
     struct Slot {
@@ -162,8 +191,14 @@ template <typename Reading, uint8_t CAPACITY> class ReadingRing {
         Reading reading;
     };
 
-    const Slot &next() const { return slots_[(start_ + sent_) % CAPACITY]; }
-    uint32_t newest() const { return oldest_ + held_ - 1; } /* 0 before the first */
+    const Slot &next() const
+    {
+        return slots_[(start_ + sent_) % CAPACITY];
+    }
+    uint32_t newest() const
+    {
+        return oldest_ + held_ - 1;
+    } /* 0 before the first */
 
     void drop(uint8_t count)
     {

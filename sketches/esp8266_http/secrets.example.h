@@ -1,5 +1,5 @@
 /* Copy to secrets.h, which stays out of version control, and fill it in. */
-#define WIFI_NAME "my-wifi"
+#define WIFI_NAME     "my-wifi"
 #define WIFI_PASSWORD "its password"
 
 /* sluice on the Raspberry Pi, which needs [http] listen = 0.0.0.0:8118 in sluice.conf. Behind

@@ -18,8 +18,8 @@
 #include <ESP8266WiFi.h>
 #include <PubSubClient.h>
 
-#include "secrets.h"
 #include "reading_ring.h"
+#include "secrets.h"
 
 static const uint8_t PROBE = A0;
 static const uint8_t PROBE_POWER = 14; /* GPIO14, called D5 on many boards */
@@ -83,8 +83,8 @@ static void measure()
     reading.soil = (int16_t)analogRead(PROBE);
     digitalWrite(PROBE_POWER, LOW);
     ring.put(reading, millis());
-    Serial.printf("measured: soil %d; %u readings are held, %lu had to be dropped\n", reading.soil, ring.held(),
-                  (unsigned long)ring.dropped());
+    Serial.printf("measured: soil %d; %u readings are held, %lu had to be dropped\n", reading.soil,
+                  ring.held(), (unsigned long)ring.dropped());
 }
 
 static void connect()
@@ -103,9 +103,10 @@ static void connect()
 static void publish_reading()
 {
     char text[128];
-    int bytes = snprintf(text, sizeof text, "{\"b\":%lu,\"s\":%lu,\"lo\":%lu,\"age\":%lu,\"host\":\"%s\",\"soil\":%d}",
-                         (unsigned long)ring.boot(), (unsigned long)ring.number(), (unsigned long)ring.oldest(),
-                         (unsigned long)ring.age(millis()), name, ring.reading().soil);
+    int bytes = snprintf(
+        text, sizeof text, "{\"b\":%lu,\"s\":%lu,\"lo\":%lu,\"age\":%lu,\"host\":\"%s\",\"soil\":%d}",
+        (unsigned long)ring.boot(), (unsigned long)ring.number(), (unsigned long)ring.oldest(),
+        (unsigned long)ring.age(millis()), name, ring.reading().soil);
     if (bytes < 0 || (size_t)bytes >= sizeof text)
         Serial.println("reading: too long for its buffer");
     else if (mqtt.publish(sensor_topic, text))

@@ -5,9 +5,9 @@
 
 /* The Raspberry Pi's address, and the user 'device' of its broker: scripts/install leaves
  * the password in /etc/sluice/device_password. */
-#define BROKER_HOST IPAddress(192, 168, 1, 10)
-#define BROKER_PORT 1883
-#define BROKER_USER "device"
+#define BROKER_HOST     IPAddress(192, 168, 1, 10)
+#define BROKER_PORT     1883
+#define BROKER_USER     "device"
 #define BROKER_PASSWORD "its password"
 
 #define MEASURE_EVERY_MS 60000UL

@@ -21,8 +21,8 @@
 #include <SPI.h>
 #include <avr/wdt.h>
 
-#include "secrets.h"
 #include "reading_ring.h"
+#include "secrets.h"
 
 static const uint8_t PROBE = A0;
 static const uint8_t NOISE = A1; /* nothing is connected here */
@@ -128,10 +128,10 @@ static void connect()
 static void publish_reading()
 {
     char text[112];
-    int bytes = snprintf_P(text, sizeof text,
-                           PSTR("{\"b\":%lu,\"s\":%lu,\"lo\":%lu,\"age\":%lu,\"host\":\"%s\",\"soil\":%d}"),
-                           (unsigned long)ring.boot(), (unsigned long)ring.number(), (unsigned long)ring.oldest(),
-                           (unsigned long)ring.age(millis()), name, ring.reading().soil);
+    int bytes = snprintf_P(
+        text, sizeof text, PSTR("{\"b\":%lu,\"s\":%lu,\"lo\":%lu,\"age\":%lu,\"host\":\"%s\",\"soil\":%d}"),
+        (unsigned long)ring.boot(), (unsigned long)ring.number(), (unsigned long)ring.oldest(),
+        (unsigned long)ring.age(millis()), name, ring.reading().soil);
     if (bytes < 0 || (size_t)bytes >= sizeof text)
         Serial.println(F("reading: too long for its buffer"));
     else if (mqtt.publish(topic(F("/sensor")), text))

@@ -371,8 +371,9 @@ int HTTPClient::POST(const uint8_t *payload, size_t bytes)
     if (!client_->connect(host_, port_))
         return HTTPC_ERROR_CONNECTION_FAILED;
     char head[512];
-    int length = snprintf(head, sizeof head, "POST %s HTTP/1.1\r\nHost: %s:%u\r\n%sContent-Length: %zu\r\n\r\n",
-                          path_, host_, port_, headers_, bytes);
+    int length =
+        snprintf(head, sizeof head, "POST %s HTTP/1.1\r\nHost: %s:%u\r\n%sContent-Length: %zu\r\n\r\n", path_,
+                 host_, port_, headers_, bytes);
     if (client_->write((const uint8_t *)head, (size_t)length) != (size_t)length ||
         client_->write(payload, bytes) != bytes)
         return HTTPC_ERROR_SEND_PAYLOAD_FAILED;

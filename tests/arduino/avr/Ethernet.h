@@ -11,14 +11,18 @@
 #include <Arduino.h>
 #include <Client.h>
 
-class EthernetClient : public Client {
+class EthernetClient : public Client
+{
   public:
     int connect(IPAddress, uint16_t) override
     {
         GPIOR0 = 1;
         return GPIOR0;
     }
-    int connect(const char *, uint16_t port) override { return connect(IPAddress(), port); }
+    int connect(const char *, uint16_t port) override
+    {
+        return connect(IPAddress(), port);
+    }
     size_t write(uint8_t c) override
     {
         GPIOR1 = c;
@@ -30,8 +34,14 @@ class EthernetClient : public Client {
             GPIOR1 = bytes[i];
         return GPIOR0 ? count : 0;
     }
-    int available() override { return GPIOR2; }
-    int read() override { return available() > 0 ? GPIOR1 : -1; }
+    int available() override
+    {
+        return GPIOR2;
+    }
+    int read() override
+    {
+        return available() > 0 ? GPIOR1 : -1;
+    }
     int read(uint8_t *bytes, size_t count) override
     {
         size_t taken = 0;
@@ -39,18 +49,41 @@ class EthernetClient : public Client {
             bytes[taken++] = GPIOR1;
         return taken > 0 ? (int)taken : -1;
     }
-    int peek() override { return -1; }
-    void flush() override {}
-    void stop() override { GPIOR0 = 2; }
-    uint8_t connected() override { return GPIOR0; }
-    operator bool() override { return connected(); }
-    void setConnectionTimeout(uint16_t) {}
+    int peek() override
+    {
+        return -1;
+    }
+    void flush() override
+    {
+    }
+    void stop() override
+    {
+        GPIOR0 = 2;
+    }
+    uint8_t connected() override
+    {
+        return GPIOR0;
+    }
+    operator bool() override
+    {
+        return connected();
+    }
+    void setConnectionTimeout(uint16_t)
+    {
+    }
 };
 
-class EthernetClass {
+class EthernetClass
+{
   public:
-    int begin(uint8_t *, unsigned long, unsigned long) { return 1; }
-    int maintain() { return 0; }
+    int begin(uint8_t *, unsigned long, unsigned long)
+    {
+        return 1;
+    }
+    int maintain()
+    {
+        return 0;
+    }
 };
 static EthernetClass Ethernet;
 

@@ -6,15 +6,15 @@
 #endif
 
 enum : uint8_t { /* 2.2.1; the low bits are flags */
-    CONNECT = 0x10,
-    CONNACK = 0x20,
-    PUBLISH = 0x30,
-    PUBACK = 0x40,
-    SUBSCRIBE = 0x82,
-    UNSUBSCRIBE = 0xa2,
-    PINGREQ = 0xc0,
-    PINGRESP = 0xd0,
-    DISCONNECT = 0xe0,
+                 CONNECT = 0x10,
+                 CONNACK = 0x20,
+                 PUBLISH = 0x30,
+                 PUBACK = 0x40,
+                 SUBSCRIBE = 0x82,
+                 UNSUBSCRIBE = 0xa2,
+                 PINGREQ = 0xc0,
+                 PINGRESP = 0xd0,
+                 DISCONNECT = 0xe0,
 };
 
 static const uint8_t HEAD_MOST = 5; /* a byte, and up to four of length */
@@ -305,9 +305,9 @@ bool PubSubClient::connect(const char *id, const char *user, const char *passwor
         state_ = MQTT_CONNECT_FAILED;
         return false;
     }
-    uint8_t flags = (uint8_t)((clean_session ? 2 : 0) |
-                              (will_topic ? 4 | will_qos << 3 | (will_retain ? 0x20 : 0) : 0) |
-                              (user ? 0x80 | (password ? 0x40 : 0) : 0)); /* 3.1.2.3 */
+    uint8_t flags =
+        (uint8_t)((clean_session ? 2 : 0) | (will_topic ? 4 | will_qos << 3 | (will_retain ? 0x20 : 0) : 0) |
+                  (user ? 0x80 | (password ? 0x40 : 0) : 0)); /* 3.1.2.3 */
     const char *texts[] = {id, will_topic, will_topic ? will : NULL, user, user ? password : NULL};
     used_ = 0;
     put_text("MQTT");

@@ -20,36 +20,46 @@
 #include <Client.h>
 #include <IPAddress.h>
 
-#define MQTT_CONNECTION_TIMEOUT -4
-#define MQTT_CONNECTION_LOST -3
-#define MQTT_CONNECT_FAILED -2
-#define MQTT_DISCONNECTED -1
-#define MQTT_CONNECTED 0
-#define MQTT_CONNECT_BAD_PROTOCOL 1
-#define MQTT_CONNECT_BAD_CLIENT_ID 2
-#define MQTT_CONNECT_UNAVAILABLE 3
+#define MQTT_CONNECTION_TIMEOUT      -4
+#define MQTT_CONNECTION_LOST         -3
+#define MQTT_CONNECT_FAILED          -2
+#define MQTT_DISCONNECTED            -1
+#define MQTT_CONNECTED               0
+#define MQTT_CONNECT_BAD_PROTOCOL    1
+#define MQTT_CONNECT_BAD_CLIENT_ID   2
+#define MQTT_CONNECT_UNAVAILABLE     3
 #define MQTT_CONNECT_BAD_CREDENTIALS 4
-#define MQTT_CONNECT_UNAUTHORIZED 5
+#define MQTT_CONNECT_UNAUTHORIZED    5
 
 #define MQTT_MAX_PACKET_SIZE 256
-#define MQTT_KEEPALIVE 15
-#define MQTT_SOCKET_TIMEOUT 15
+#define MQTT_KEEPALIVE       15
+#define MQTT_SOCKET_TIMEOUT  15
 
 #define MQTT_CALLBACK_SIGNATURE void (*callback)(char *, uint8_t *, unsigned int)
 
-class PubSubClient : public Print {
+class PubSubClient : public Print
+{
   public:
     explicit PubSubClient(Client &client);
-    ~PubSubClient() { free(buffer_); }
+    ~PubSubClient()
+    {
+        free(buffer_);
+    }
     PubSubClient &setServer(IPAddress ip, uint16_t port);
     PubSubClient &setServer(const char *host, uint16_t port); /* keeps host */
     PubSubClient &setCallback(MQTT_CALLBACK_SIGNATURE);
     PubSubClient &setKeepAlive(uint16_t seconds);
     PubSubClient &setSocketTimeout(uint16_t seconds);
     bool setBufferSize(uint16_t bytes);
-    uint16_t getBufferSize() { return buffer_bytes_; }
+    uint16_t getBufferSize()
+    {
+        return buffer_bytes_;
+    }
 
-    bool connect(const char *id) { return connect(id, NULL, NULL, NULL, 0, false, NULL, true); }
+    bool connect(const char *id)
+    {
+        return connect(id, NULL, NULL, NULL, 0, false, NULL, true);
+    }
     bool connect(const char *id, const char *user, const char *password)
     {
         return connect(id, user, password, NULL, 0, false, NULL, true);
@@ -62,14 +72,20 @@ class PubSubClient : public Print {
                  uint8_t will_qos, bool will_retain, const char *will, bool clean_session = true);
     void disconnect();
     bool connected();
-    int state() { return state_; }
+    int state()
+    {
+        return state_;
+    }
     bool loop();
 
     bool publish(const char *topic, const char *payload, bool retained = false);
     bool publish(const char *topic, const uint8_t *payload, unsigned int bytes, bool retained = false);
     /* For payloads of any length: begin, write and print, end. */
     bool beginPublish(const char *topic, unsigned int bytes, bool retained);
-    int endPublish() { return 1; }
+    int endPublish()
+    {
+        return 1;
+    }
     size_t write(uint8_t c) override;
     size_t write(const uint8_t *bytes, size_t count) override;
     bool subscribe(const char *topic, uint8_t qos = 0);

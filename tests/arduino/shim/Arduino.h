@@ -17,9 +17,9 @@
 typedef uint8_t byte;
 typedef bool boolean;
 
-#define HIGH 1
-#define LOW 0
-#define INPUT 0
+#define HIGH   1
+#define LOW    0
+#define INPUT  0
 #define OUTPUT 1
 static const uint8_t A0 = 17, A1 = 18;
 
@@ -34,52 +34,80 @@ int analogRead(uint8_t pin);
 /* AVR keeps constants apart in flash; here they are where all constants are. */
 class __FlashStringHelper;
 #define PROGMEM
-#define PGM_P const char *
+#define PGM_P      const char *
 #define PSTR(text) (text)
-#define F(text) (reinterpret_cast<const __FlashStringHelper *>(text))
-#define strcpy_P strcpy
-#define strcat_P strcat
+#define F(text)    (reinterpret_cast<const __FlashStringHelper *>(text))
+#define strcpy_P   strcpy
+#define strcat_P   strcat
 #define snprintf_P snprintf
 
-class Print {
+class Print
+{
   public:
-    virtual ~Print() {}
+    virtual ~Print()
+    {
+    }
     virtual size_t write(uint8_t c) = 0;
     virtual size_t write(const uint8_t *bytes, size_t count);
     size_t print(const char *text);
-    size_t print(const __FlashStringHelper *text) { return print(reinterpret_cast<const char *>(text)); }
+    size_t print(const __FlashStringHelper *text)
+    {
+        return print(reinterpret_cast<const char *>(text));
+    }
     size_t print(long number);
     size_t print(unsigned long number);
-    size_t print(int number) { return print((long)number); }
-    size_t print(unsigned number) { return print((unsigned long)number); }
-    template <typename What> size_t println(What what) { return print(what) + print("\r\n"); }
+    size_t print(int number)
+    {
+        return print((long)number);
+    }
+    size_t print(unsigned number)
+    {
+        return print((unsigned long)number);
+    }
+    template <typename What> size_t println(What what)
+    {
+        return print(what) + print("\r\n");
+    }
     size_t printf(const char *format, ...) __attribute__((format(printf, 2, 3)));
 };
 
-class Stream : public Print {
+class Stream : public Print
+{
   public:
     virtual int available() = 0;
     virtual int read() = 0;
     virtual int peek() = 0;
-    virtual void flush() {}
-    void setTimeout(uint32_t ms) { timeout_ms_ = ms; }
+    virtual void flush()
+    {
+    }
+    void setTimeout(uint32_t ms)
+    {
+        timeout_ms_ = ms;
+    }
 
   protected:
     uint32_t timeout_ms_ = 1000;
 };
 
-class HardwareSerial : public Print {
+class HardwareSerial : public Print
+{
   public:
-    void begin(unsigned long) {}
+    void begin(unsigned long)
+    {
+    }
     using Print::write;
     size_t write(uint8_t c) override;
 };
 extern HardwareSerial Serial;
 
-class EspClass {
+class EspClass
+{
   public:
     uint32_t getChipId();
-    uint64_t getEfuseMac() { return (uint64_t)getChipId() << 24; }
+    uint64_t getEfuseMac()
+    {
+        return (uint64_t)getChipId() << 24;
+    }
     uint32_t random();
 };
 extern EspClass ESP;

@@ -5,7 +5,8 @@
 #include "Arduino.h"
 #include "IPAddress.h"
 
-class Client : public Stream {
+class Client : public Stream
+{
   public:
     virtual int connect(IPAddress ip, uint16_t port) = 0;
     virtual int connect(const char *host, uint16_t port) = 0;

@@ -4,9 +4,12 @@
 
 #include "Arduino.h"
 
-class EEPROMClass {
+class EEPROMClass
+{
   public:
-    void begin(size_t) {}
+    void begin(size_t)
+    {
+    }
     template <typename What> What &get(int at, What &what)
     {
         load(at, &what, sizeof what);
@@ -17,7 +20,10 @@ class EEPROMClass {
         save(at, &what, sizeof what);
         return what;
     }
-    bool commit() { return true; }
+    bool commit()
+    {
+        return true;
+    }
 
   private:
     void load(int at, void *bytes, size_t count);

@@ -4,19 +4,26 @@
 
 #include "WiFi.h"
 
-#define HTTPC_ERROR_CONNECTION_FAILED (-1)
+#define HTTPC_ERROR_CONNECTION_FAILED   (-1)
 #define HTTPC_ERROR_SEND_PAYLOAD_FAILED (-3)
-#define HTTPC_ERROR_CONNECTION_LOST (-5)
-#define HTTPC_ERROR_READ_TIMEOUT (-11)
+#define HTTPC_ERROR_CONNECTION_LOST     (-5)
+#define HTTPC_ERROR_READ_TIMEOUT        (-11)
 
-class HTTPClient {
+class HTTPClient
+{
   public:
     bool begin(WiFiClient &client, const char *url);
-    void setTimeout(uint16_t ms) { timeout_ms_ = ms; }
+    void setTimeout(uint16_t ms)
+    {
+        timeout_ms_ = ms;
+    }
     void addHeader(const char *name, const char *value);
     /* The status of the answer, or one of the errors. */
     int POST(const uint8_t *payload, size_t bytes);
-    void end() { client_->stop(); }
+    void end()
+    {
+        client_->stop();
+    }
 
   private:
     int read_status();

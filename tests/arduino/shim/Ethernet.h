@@ -6,10 +6,14 @@
 
 typedef SocketClient EthernetClient;
 
-class EthernetClass {
+class EthernetClass
+{
   public:
     int begin(uint8_t *mac, unsigned long timeout_ms, unsigned long answer_ms);
-    int maintain() { return 0; }
+    int maintain()
+    {
+        return 0;
+    }
 };
 extern EthernetClass Ethernet;
 

@@ -4,9 +4,13 @@
 
 #include "EEPROM.h"
 
-class Preferences {
+class Preferences
+{
   public:
-    bool begin(const char *, bool) { return true; }
+    bool begin(const char *, bool)
+    {
+        return true;
+    }
     uint16_t getUShort(const char *, uint16_t other)
     {
         uint16_t number;
@@ -18,7 +22,9 @@ class Preferences {
         EEPROM.put(0, number);
         return sizeof number;
     }
-    void end() {}
+    void end()
+    {
+    }
 };
 
 #endif

@@ -6,12 +6,19 @@
 
 #include "Client.h"
 
-class SocketClient : public Client {
+class SocketClient : public Client
+{
   public:
-    ~SocketClient() { stop(); }
+    ~SocketClient()
+    {
+        stop();
+    }
     int connect(IPAddress ip, uint16_t port) override;
     int connect(const char *host, uint16_t port) override;
-    size_t write(uint8_t c) override { return write(&c, 1); }
+    size_t write(uint8_t c) override
+    {
+        return write(&c, 1);
+    }
     size_t write(const uint8_t *bytes, size_t count) override;
     int available() override;
     int read() override;
@@ -19,8 +26,14 @@ class SocketClient : public Client {
     int peek() override;
     void stop() override;
     uint8_t connected() override;
-    operator bool() override { return connected(); }
-    void setConnectionTimeout(uint16_t ms) { setTimeout(ms); }
+    operator bool() override
+    {
+        return connected();
+    }
+    void setConnectionTimeout(uint16_t ms)
+    {
+        setTimeout(ms);
+    }
 
   private:
     bool hear();
