@@ -45,7 +45,6 @@ struct device {
     uint64_t stored;
     uint64_t lost;
 };
-_Static_assert(sizeof(struct device) == DEVICE_LIVES * 16 + 32, "no padding: they are compared as bytes");
 
 enum device_verdict {
     DEVICE_NEW,     /* to be stored: then device_stored */

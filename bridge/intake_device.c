@@ -153,6 +153,8 @@ static void answer(struct seen *seen, uint32_t boot)
     seen->boots[seen->boot_count++] = boot;
 }
 
+_Static_assert(sizeof(struct device) == DEVICE_LIVES * 16 + 32, "no padding: devices are compared as bytes");
+
 static enum intake_reading judge(struct intake_devices *devices, struct seen *seen)
 {
     struct device before = seen->device;

@@ -225,6 +225,9 @@ static void live_full(struct queue *queue)
         struct message message = reading("garden/a/sensor", "3", 1);
         queue_make_room(queue, 1);
         append(queue, &message);
+        struct device device = {.life_count = 1};
+        queue_device(queue, "garden/a/ack", &device);
+        assert_int_equal(queue_device_save(queue, "garden/a/ack", "sensor", &device), 0);
         assert_int_equal(queue_count_dropped(queue, "max_messages", "sensor", 1), 0);
         assert_int_equal(queue_commit(queue), 0);
         store_text(queue, "garden/a/sensor", "4");

@@ -178,6 +178,16 @@ static void fill(struct queue *queue)
     assert_int_equal(queue_blame(queue, ROWS - 1, 4, 500, "why"), 0);
     assert_int_equal(queue_subscription_add(queue, "garden/+/sensor"), 0);
     assert_int_equal(queue_subscription_grant(queue, "garden/+/sensor", true), 0);
+    for (uint64_t stored = 1; stored <= 3; stored++) {
+        const struct device device = {
+            .lives = {{.boot = 7, .up_to = (uint32_t)stored}, {.boot = 5, .ahead = 2}},
+            .life_count = 2,
+            .begun = 2,
+            .stored = stored};
+        assert_int_equal(queue_begin(queue), 0);
+        assert_int_equal(queue_device_save(queue, "garden/a/ack", "sensor", &device), 0);
+        assert_int_equal(queue_commit(queue), 0);
+    }
 }
 
 static int make_template(void **state)
@@ -241,10 +251,13 @@ static void a_sound_database_comes_out_as_it_was(void **state)
     put_template();
     cleanup_free char *runs = ask("SELECT id, token, boot_id, epoch_ms, synchronised, confirmed_id FROM run");
     cleanup_free char *subscriptions = ask("SELECT * FROM subscription");
+    cleanup_free char *devices = ask("SELECT * FROM device_state");
     salvage();
     assert_int_equal(lost_rows(), 0);
     assert_answer("SELECT id, token, boot_id, epoch_ms, synchronised, confirmed_id FROM run", runs);
     assert_answer("SELECT * FROM subscription", subscriptions);
+    assert_answer("SELECT * FROM device_state", devices);
+    assert_answer("SELECT acknowledged, stored FROM device", "3|3");
     assert_answer("PRAGMA integrity_check", "ok");
     assert_answer("PRAGMA auto_vacuum", "2");
     struct queue *queue = open_queue();
