@@ -13,6 +13,7 @@ from harness.blackhole import BlackHole, Resolver
 from harness.certs import CA
 from harness.mosquitto import Mosquitto
 from harness.nginx import Nginx
+from harness.sketch import Sketch
 from harness.sluice import Sluice, binary
 
 
@@ -127,6 +128,23 @@ def resolver(tmp_path):
     server = Resolver(tmp_path / "resolver")
     yield server
     server.close()
+
+
+@pytest.fixture
+def make_sketch(request, tmp_path):
+    """make_sketch("esp8266_mqtt", port, ...): started, and connecting."""
+    made = []
+
+    def make(name, port=0, start=True, **more):
+        sketch = Sketch(tmp_path / f"sketch{len(made)}", name, port, **more)
+        made.append(sketch)
+        return sketch.start() if start else sketch
+
+    yield make
+    for sketch in made:
+        sketch.end()
+        if getattr(request.node, "failed_in_call", True):
+            print(f"--- {sketch.name} {sketch.host}:\n{sketch.text[-4000:]}")
 
 
 @pytest.fixture

@@ -1,0 +1,283 @@
+"""Devices that number their readings (ack_topic): what is stored, and what they are told."""
+import json
+import os
+
+import pytest
+
+from harness.wait import wait_until
+
+ROUTE = {"topic": "garden/+/sensor", "path": "/collections/sensor", "ack_topic": "garden/{2}/ack"}
+SENSOR, ACK = "garden/a/sensor", "garden/a/ack"
+
+
+def reading(number, boot=7, oldest=1, **more):
+    return json.dumps({"b": boot, "s": number, "lo": oldest, **more})
+
+
+class Device:
+    """A client that hears what is said on an ack topic."""
+
+    def __init__(self, broker, topic=ACK, version=4):
+        self.acks = []
+        self.client = broker.client(version=version, on_message=self.acks.append)
+        granted = []
+        self.client.on_subscribe = lambda *_: granted.append(1)
+        self.client.subscribe(topic, 0)
+        wait_until(lambda: granted, what="the subscription")
+
+    def publish(self, *payloads, topic=SENSOR):
+        for payload in payloads:
+            self.client.publish(topic, payload, 0)
+
+    @property
+    def told(self):
+        return [message.payload.decode() for message in list(self.acks)]
+
+    def wait_told(self, text, count=1, timeout=20):
+        wait_until(lambda: self.told.count(text) >= count, timeout, lambda: f"{text!r} in {self.told}")
+
+    def end(self):
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+@pytest.fixture
+def device(mosquitto):
+    made = Device(mosquitto)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def sluice(make_sluice, mosquitto, backend):
+    return make_sluice(backends={"garden": backend}, routes={"sensor": ROUTE})
+
+
+def numbers(backend):
+    """(b, s) of what the backend got, by idempotency key, in order."""
+    found = {}
+    for request in backend.delivered():
+        body = json.loads(request.body)
+        found.setdefault(request.key, (body["b"], body["s"]))
+    return list(found.values())
+
+
+def start_again(sluice):
+    lines = len(sluice.log)
+    sluice.start().wait_log(r"broker .*: connected", after=lines)
+    return lines
+
+
+def row(sluice, topic=ACK):
+    [found] = sluice.sql("select * from device where device = ?", topic)
+    return found
+
+
+def test_what_is_stored_is_acknowledged_once_for_a_commit(sluice, device, mosquitto, backend):
+    """On QoS 0 and not retained; a burst that shares commits shares answers."""
+    sluice.start().wait_connected()
+    for _ in range(2):
+        device.publish(*[reading(n) for n in range(1, 301)])
+    device.wait_told("7 300")
+    assert [int(text.split()[1]) for text in device.told] == sorted(int(text.split()[1]) for text in device.told)
+    answers = [line for line in mosquitto.log if "Received PUBLISH from sluice" in line]
+    assert answers and all("(d0, q0, r0, " in line for line in answers)
+    backend.wait_for(300)
+    assert numbers(backend) == [(7, n) for n in range(1, 301)]
+    found = row(sluice)
+    assert (found["boot"], found["acknowledged"], found["stored"], found["lost"], found["gaps"]) == (7, 300, 300, 0, 0)
+    assert (found["route"], found["restarts"], found["unknown_before"]) == ("sensor", 0, 0)
+    assert len(device.told) < 300
+
+
+def test_no_answer_is_retained(sluice, device, mosquitto):
+    sluice.start().wait_connected()
+    device.publish(reading(1))
+    device.wait_told("7 1")
+    late = Device(mosquitto)
+    device.publish(reading(2))
+    late.wait_told("7 2")
+    assert late.told == ["7 2"]
+    late.end()
+
+
+def test_a_repetition_is_acknowledged_and_not_stored(sluice, device, backend):
+    sluice.start().wait_connected()
+    device.publish(reading(1), reading(2))
+    device.wait_told("7 2")
+    device.publish(reading(1, age=60000))
+    device.wait_told("7 2", 2)
+    device.publish(reading(3))
+    backend.wait_for(3)
+    assert numbers(backend) == [(7, 1), (7, 2), (7, 3)]
+
+
+def test_it_is_remembered_over_a_restart_without_any_message_left(sluice, device, backend):
+    sluice.start().wait_connected()
+    device.publish(reading(1), reading(2))
+    device.wait_told("7 2")
+    sluice.wait_empty()
+    assert sluice.stop() == 0
+    start_again(sluice)
+    device.publish(reading(2), reading(3))
+    device.wait_told("7 3")
+    backend.wait_for(3)
+    assert numbers(backend) == [(7, 1), (7, 2), (7, 3)]
+
+
+def test_what_the_device_dropped_is_counted(sluice, device, backend):
+    sluice.start().wait_connected()
+    device.publish(reading(1))
+    device.wait_told("7 1")
+    device.publish(reading(6, oldest=5))
+    device.wait_told("7 4")
+    assert (row(sluice)["lost"], row(sluice)["gaps"]) == (3, 1)
+    device.publish(reading(5, oldest=5))
+    device.wait_told("7 6")
+    assert (row(sluice)["lost"], row(sluice)["gaps"], row(sluice)["stored"]) == (3, 0, 3)
+    sluice.wait_log(rf"warning .*device {ACK}: 3 readings are lost")
+
+
+def test_only_ordinary_messages_have_no_answer(sluice, device, backend):
+    """Those that are not numbered, and those that are numbered wrong: both are stored."""
+    sluice.start().wait_connected()
+    odd = ['{"soil":512}', "512", reading(-1), reading(1.5), reading(2**32), reading(1, oldest=2),
+           '{"b":7,"s":1}', reading("1"), reading(1, age=-1)]  # fmt: skip
+    device.publish(*odd)
+    device.publish(reading(1))
+    device.wait_told("7 1")
+    backend.wait_for(len(odd) + 1)
+    assert [request.body.decode() for request in backend.delivered()] == [*odd, reading(1)]
+    assert device.told == ["7 1"]
+    [warning] = sluice.find_log(r"warning .*stored as an ordinary message and not acknowledged")
+    assert f"topic {SENSOR}: " in warning
+
+
+def test_a_device_that_restarted_begins_anew(sluice, device, backend):
+    sluice.start().wait_connected()
+    device.publish(reading(1), reading(2))
+    device.wait_told("7 2")
+    device.publish(reading(1, boot=8))
+    device.wait_told("8 1")
+    device.publish(reading(2), reading(2, boot=8))  # the broker may repeat what is old
+    device.wait_told("8 2")
+    backend.wait_for(4)
+    assert numbers(backend) == [(7, 1), (7, 2), (8, 1), (8, 2)]
+    assert (row(sluice)["boot"], row(sluice)["restarts"], row(sluice)["stored"]) == (8, 1, 4)
+
+
+def test_devices_are_told_apart(sluice, device, mosquitto, backend):
+    sluice.start().wait_connected()
+    other = Device(mosquitto, "garden/b/ack")
+    device.publish(reading(1))
+    other.publish(reading(1), topic="garden/b/sensor")
+    device.wait_told("7 1")
+    other.wait_told("7 1")
+    backend.wait_for(2)
+    assert (device.told, other.told) == (["7 1"], ["7 1"])
+    other.end()
+
+
+def test_routes_without_ack_topic_do_not_answer(make_sluice, device, mosquitto, backend):
+    plain = {"topic": "yard/+/sensor", "path": "/collections/sensor"}
+    sluice = make_sluice(backends={"garden": backend}, routes={"sensor": ROUTE, "plain": plain})
+    sluice.start().wait_connected()
+    other = Device(mosquitto, "yard/#")
+    other.publish(reading(1), reading(1), topic="yard/a/sensor")
+    backend.wait_for(2)
+    device.publish(reading(1))
+    device.wait_told("7 1")
+    backend.wait_for(3)
+    assert [message.topic for message in other.acks] == ["yard/a/sensor"] * 2
+    other.end()
+
+
+def test_a_message_for_two_routes_is_stored_for_both(make_sluice, device, backend):
+    """Only one of them numbers it."""
+    every = {"topic": "garden/a/+", "path": "/collections/all"}
+    sluice = make_sluice(backends={"garden": backend},
+                         routes={"sensor": {**ROUTE, "ack_topic": "ack/{2}"}, "all": every})  # fmt: skip
+    sluice.start().wait_connected()
+    device.publish(reading(1))
+    backend.wait_for(2)
+    assert sorted(request.path for request in backend.delivered()) == ["/api/collections/all",
+                                                                       "/api/collections/sensor"]
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+@pytest.mark.parametrize("fault", ["intake.read:2", "queue.commit:1", "intake.flush:1"])
+def test_nothing_is_told_before_it_is_stored(make_sluice, device, mosquitto, backend, fault, protocol):
+    """sluice is killed at that moment; the device sends again what it was not told of."""
+    sluice = make_sluice(backends={"garden": backend}, routes={"sensor": ROUTE}, broker={"protocol": protocol})
+    sluice.start(env={"SLUICE_FAULT": f"{fault}:kill"}).wait_connected()
+    device.publish(reading(1), reading(2), reading(3))
+    sluice.wait_exit()
+    for text in device.told:
+        assert int(text.split()[1]) <= row(sluice)["acknowledged"]
+    start_again(sluice)
+    device.publish(reading(1), reading(2), reading(3))
+    device.wait_told("7 3")
+    backend.wait_for(3)
+    device.publish(reading(4))
+    device.wait_told("7 4")
+    backend.wait_for(4)
+    assert numbers(backend) == [(7, n) for n in range(1, 5)]
+
+
+def test_storage_that_fails_is_no_acknowledgement(sluice, device, backend):
+    sluice.start(env={"SLUICE_FAULT": "queue.commit:1:fail:2"}).wait_connected()
+    device.publish(reading(1))
+    sluice.wait_log("storage failed|cannot store|storage fails|fails", timeout=20)
+    device.wait_told("7 1", timeout=30)
+    assert device.told == ["7 1"]
+    sluice.wait_empty()
+    assert numbers(backend) == [(7, 1)]
+
+
+def test_a_full_queue_that_drops_leaves_readings_to_their_device(make_sluice, make_backend, device):
+    """when_full = drop-newest: what is not stored is not acknowledged, nor counted as dropped."""
+    away = make_backend(start=False)
+    sluice = make_sluice(backends={"garden": away}, routes={"sensor": ROUTE},
+                         queue={"max_messages": 3, "when_full": "drop-newest"})  # fmt: skip
+    sluice.start().wait_connected()
+    device.publish(*[reading(n) for n in range(1, 7)])
+    device.wait_told("7 3")
+    sluice.wait_pending(3)
+    away.start()
+    away.wait_for(3)
+    sluice.wait_empty()
+    device.publish(*[reading(n) for n in range(4, 7)])
+    device.wait_told("7 6")
+    away.wait_for(6)
+    assert numbers(away) == [(7, n) for n in range(1, 7)]
+    assert sluice.sql("select * from dropped") == []
+
+
+def test_a_salvaged_queue_remembers(sluice, device, backend):
+    sluice.start().wait_connected()
+    device.publish(reading(1), reading(2))
+    device.wait_told("7 2")
+    sluice.wait_empty()
+    assert sluice.stop() == 0
+    with open(sluice.db, "r+b") as file:  # the first page: what tables there are
+        file.seek(100)
+        file.write(os.urandom(1000))
+    lines = start_again(sluice)
+    assert sluice.find_log("salvaged", lines)
+    device.publish(reading(2), reading(3))
+    device.wait_told("7 3")
+    backend.wait_for(3)
+    assert numbers(backend) == [(7, 1), (7, 2), (7, 3)]
+
+
+def test_a_reload_takes_up_ack_topic(make_sluice, device, mosquitto, backend):
+    sluice = make_sluice(backends={"garden": backend})
+    sluice.start().wait_connected()
+    device.publish(reading(1))
+    backend.wait_for(1)
+    sluice.reload(routes={"sensor": ROUTE})
+    device.publish(reading(2, oldest=2))
+    device.wait_told("7 2")
+    assert device.told == ["7 2"]
+    assert row(sluice)["unknown_before"] == 1
+    sluice.wait_log(rf"device {ACK}: seen first with reading 2")
