@@ -45,8 +45,9 @@ void loop()
 
     if (millis() - last_ms >= MEASURE_EVERY_MS) {
         last_ms += MEASURE_EVERY_MS;
-        ring.put({(int16_t)analogRead(A0)}, millis());
-        Serial.printf("measured: soil; %u held, %lu dropped\n", ring.held(), (unsigned long)ring.dropped());
+        Reading reading = {(int16_t)analogRead(A0)};
+        ring.put(reading, millis());
+        Serial.printf("measured: soil %d\n", reading.soil);
     }
     if (mqtt.loop()) {
         if (ring.held() > 0)
