@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <string>
 #include <sys/random.h>
@@ -29,7 +30,8 @@ enum network { NETWORK_UP, NETWORK_LOSSY, NETWORK_DOWN };
 
 static network network_now = NETWORK_UP;
 static unsigned outages = 0;
-static bool loses_messages = false, quiet = false, probe_has_power = false;
+static bool loses_messages = false, probe_has_power = false;
+static volatile sig_atomic_t quiet = 0;
 
 static void fail(const char *what)
 {
@@ -392,7 +394,7 @@ static void obey(const std::string &line)
     } else if (line == "acks lost" || line == "acks heard")
         loses_messages = line == "acks lost";
     else if (line == "quiet")
-        quiet = true;
+        quiet = 1;
     else
         fail(("what is '" + line + "'?").c_str());
 }
@@ -415,8 +417,14 @@ static void hear_commands()
     }
 }
 
+static void on_signal(int)
+{
+    quiet = 1;
+}
+
 int main()
 {
+    signal(SIGUSR1, on_signal);
     setvbuf(stdout, NULL, _IOLBF, 0);
     setup();
     for (;;) {

@@ -16,7 +16,7 @@
  *   acks lost | heard           whether messages reach the sketch
  *   quiet                       end as soon as nothing is held any more
  *
- * What the sketch prints on Serial goes to standard output.
+ * SIGUSR1 is as good as `quiet`. What the sketch prints on Serial goes to standard output.
  */
 #ifndef SIM_H
 #define SIM_H

@@ -82,7 +82,7 @@ def demo(tmp_path):
 def test_without_a_terminal_it_shows_readings_and_ends(demo):
     run = demo()
     run.wait_end(0)
-    assert re.search(r"backend +#10 +POST /api/collections/sensor +\{\"host\":.*'garden/\w+/sensor'", run.text)
+    assert re.search(r"backend +#10 +POST /api/collections/sensor +\{.*\"host\":\"wino-.*'garden/wino-\w+/sensor'", run.text)
     assert "select * from pending" in run.text
     assert re.search(r"(\d+) readings published, \1 arrived, 0 missing", run.text)
     assert_nothing_is_left(run.tmp)
