@@ -25,11 +25,13 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """The torture's tables, of the tests that passed as well."""
+    """The torture's tables, and notes, of the tests that passed as well."""
     for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
         for name, text in report.user_properties:
             if name == "torture" and report.when == "call":
                 terminalreporter.write_line(f"{report.nodeid}\n{text}")
+            if name == "note" and report.when == "call":
+                terminalreporter.write_line(text)
 
 
 @pytest.fixture(autouse=True)

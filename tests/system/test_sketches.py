@@ -19,6 +19,7 @@ from harness.wait import wait_until
 SKETCHES = Path(__file__).resolve().parents[2] / "sketches"
 ROUTE = {"topic": "garden/+/sensor", "path": "/collections/sensor", "ack_topic": "garden/{2}/ack"}
 WRAP_MS = 1 << 32
+MOST_FLASH, MOST_RAM, LEAST_STACK = 14 * 1024, 750, 400
 
 
 @pytest.fixture
@@ -228,7 +229,7 @@ class Garden:
                 acknowledgements_are_lost, somebody_has_the_same_client_id]  # fmt: skip
 
 
-def test_chaos(sluice, mosquitto, backend, make_sketch):
+def test_chaos(sluice, mosquitto, backend, make_sketch, record_property):
     garden = Garden(sluice, mosquitto, make_sketch)
     garden.wait_progress()
     started = time.monotonic()
@@ -244,7 +245,8 @@ def test_chaos(sluice, mosquitto, backend, make_sketch):
         assert sketch.stored_up_to == measured[sketch.host]
     trusted = len(arrived(backend, garden.trusting.host))
     assert trusted < measured[garden.trusting.host], "the one that trusts publish() lost nothing: these were no troubles"
-    print(f"measured {measured}; of the trusting one's {measured[garden.trusting.host]} readings {trusted} arrived")
+    record_property("note", f"chaos: {sum(measured[s.host] for s in garden.good)} readings measured, all arrived once; "
+                            f"of the trusting sketch's {measured[garden.trusting.host]} only {trusted}")  # fmt: skip
 
 
 # -- by HTTP
@@ -332,7 +334,15 @@ def uno(request, tmp_path, mosquitto):
         print(f"--- uno:\n{board.text[-4000:]}")
 
 
-def test_an_uno_in_simavr(sluice, mosquitto, backend, uno):
+def test_the_size_of_the_firmware(record_property):
+    """Beside the library's and the shield's own code and 2 KB of RAM."""
+    flash, ram = map(int, Path(arduino("avr/size")).read_text().split())
+    record_property("note", f"uno_ethernet_mqtt with the tests' stubs: {flash} bytes of flash (at most {MOST_FLASH}), "
+                            f"{ram} of static RAM (at most {MOST_RAM})")  # fmt: skip
+    assert 0 < flash <= MOST_FLASH and 0 < ram <= MOST_RAM
+
+
+def test_an_uno_in_simavr(sluice, mosquitto, backend, uno, record_property):
     """The firmware as it would be flashed, but for the driver of the Ethernet shield."""
     uno.start().wait_line("broker: connected")
     uno.wait_line("stored up to reading 12")
@@ -345,8 +355,9 @@ def test_an_uno_in_simavr(sluice, mosquitto, backend, uno):
     assert sorted(found)[:24] == list(range(1, 25)) and all(len(keys) == 1 for keys in found.values())
     assert device(sluice, "uno-0013a2")["lost"] == 0
     [unused] = re.findall(r"^stack: (-?\d+) bytes were never used", uno.text, re.M)
-    print(f"{unused} bytes between stack and heap were never used")
-    assert int(unused) >= 400
+    record_property("note", f"uno_ethernet_mqtt in simavr: {unused} bytes between stack and heap were never used "
+                            f"(at least {LEAST_STACK})")  # fmt: skip
+    assert int(unused) >= LEAST_STACK
 
 
 # -- the files
