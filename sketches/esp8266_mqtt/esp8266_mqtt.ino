@@ -107,12 +107,14 @@ static void publish_reading()
         text, sizeof text, "{\"b\":%lu,\"s\":%lu,\"lo\":%lu,\"age\":%lu,\"host\":\"%s\",\"soil\":%d}",
         (unsigned long)ring.boot(), (unsigned long)ring.number(), (unsigned long)ring.oldest(),
         (unsigned long)ring.age(millis()), name, ring.reading().soil);
-    if (bytes < 0 || (size_t)bytes >= sizeof text)
+    if (bytes < 0 || (size_t)bytes >= sizeof text) {
         Serial.println("reading: too long for its buffer");
-    else if (mqtt.publish(sensor_topic, text))
+    } else if (mqtt.publish(sensor_topic, text)) {
         ring.sent(millis());
-    else
+    } else {
+        Serial.println("publish: the connection is gone, or topic and reading have more than 249 bytes");
         mqtt.disconnect(); /* it is kept, and goes out over the next connection */
+    }
 }
 
 void loop()

@@ -132,12 +132,14 @@ static void publish_reading()
         text, sizeof text, PSTR("{\"b\":%lu,\"s\":%lu,\"lo\":%lu,\"age\":%lu,\"host\":\"%s\",\"soil\":%d}"),
         (unsigned long)ring.boot(), (unsigned long)ring.number(), (unsigned long)ring.oldest(),
         (unsigned long)ring.age(millis()), name, ring.reading().soil);
-    if (bytes < 0 || (size_t)bytes >= sizeof text)
+    if (bytes < 0 || (size_t)bytes >= sizeof text) {
         Serial.println(F("reading: too long for its buffer"));
-    else if (mqtt.publish(topic(F("/sensor")), text))
+    } else if (mqtt.publish(topic(F("/sensor")), text)) {
         ring.sent(millis());
-    else
+    } else {
+        Serial.println(F("publish: the connection is gone, or it has more than 249 bytes"));
         mqtt.disconnect(); /* it is kept, and goes out over the next connection */
+    }
 }
 
 void loop()

@@ -142,9 +142,9 @@ uint32_t EspClass::random()
     return number;
 }
 
-uint32_t esp_random()
+long random(long below)
 {
-    return ESP.random();
+    return (long)(ESP.random() % (unsigned long)below);
 }
 
 static int open_eeprom()

@@ -111,7 +111,7 @@ class EspClass
     uint32_t random();
 };
 extern EspClass ESP;
-uint32_t esp_random();
+long random(long below);
 
 void setup();
 void loop();
