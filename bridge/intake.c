@@ -110,8 +110,10 @@ static void store(void *context, size_t route)
     if (intake->error != 0 || reading == READING_AGAIN)
         return;
     const char *full = refusal(intake, taking->message.payload_bytes);
-    if (full && reading == READING_NEW)
-        return; /* the device keeps it, and sends it again */
+    if (full && reading == READING_NEW) {
+        taking->dropped = true; /* not counted: the device keeps it, and sends it again */
+        return;
+    }
     if (full)
         intake->error =
             queue_count_dropped(intake->queue, full, taking->message.route, taking->message.payload_bytes);
