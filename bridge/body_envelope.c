@@ -1,6 +1,7 @@
 /* body_envelope.c - an object that tells everything of a message; see body.h. */
 #include "body_private.h"
 
+#include "base64.h"
 #include "clock.h"
 #include "utf8.h"
 
@@ -33,23 +34,6 @@ static void append_time(struct buf *out, const char *before, int64_t wall_ms)
     append_string(out, before, time, strlen(time));
 }
 
-/* RFC 4648, section 4. */
-static void append_base64(struct buf *out, const unsigned char *from, size_t bytes)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < bytes && !out->overflowed; i += 3) {
-        uint32_t group = (uint32_t)from[i] << 16;
-        if (i + 1 < bytes)
-            group |= (uint32_t)from[i + 1] << 8;
-        if (i + 2 < bytes)
-            group |= from[i + 2];
-        const char four[4] = {digits[group >> 18], digits[group >> 12 & 63],
-                              i + 1 < bytes ? digits[group >> 6 & 63] : '=',
-                              i + 2 < bytes ? digits[group & 63] : '='};
-        buf_append(out, four, sizeof(four));
-    }
-}
-
 static void append_facts(struct buf *out, const struct message *message, const struct body_plan *plan)
 {
     append_string(out, "{\"topic\":", message->topic, strlen(message->topic));
@@ -80,7 +64,7 @@ static void append_payload(struct buf *out, const struct message *message, const
         append_string(out, ",\"encoding\":\"utf-8\",\"payload\":", message->payload, bytes);
     } else {
         buf_append_text(out, ",\"encoding\":\"base64\",\"payload\":\"");
-        append_base64(out, message->payload, bytes);
+        base64_append(out, message->payload, bytes);
         buf_append_char(out, '"');
     }
 }

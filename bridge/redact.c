@@ -1,5 +1,6 @@
 /* redact.c - a backend's secrets. See redact.h. */
 #include "redact.h"
+#include "base64.h"
 #include "body.h"
 #include "buf.h"
 
@@ -8,28 +9,20 @@
 #include <string.h>
 
 /* RFC 4648, section 4. */
-static char *base64(const char *data, size_t bytes)
+static char *base64(const char *text)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *text = xcalloc((bytes + 2) / 3 * 4 + 1, 1), *out = text;
-    for (size_t i = 0; i < bytes; i += 3) {
-        uint32_t group = (uint32_t)(unsigned char)data[i] << 16;
-        if (i + 1 < bytes)
-            group |= (uint32_t)(unsigned char)data[i + 1] << 8;
-        if (i + 2 < bytes)
-            group |= (uint32_t)(unsigned char)data[i + 2];
-        *out++ = digits[group >> 18];
-        *out++ = digits[group >> 12 & 63];
-        *out++ = i + 1 < bytes ? digits[group >> 6 & 63] : '=';
-        *out++ = i + 2 < bytes ? digits[group & 63] : '=';
-    }
-    return text;
+    struct buf out;
+    size_t bytes = strlen(text);
+    buf_init(&out, (bytes + 2) / 3 * 4 + 1);
+    base64_append(&out, text, bytes);
+    buf_append_char(&out, '\0');
+    return out.data; /* the caller's */
 }
 
 static char *basic_credentials(const struct config_backend *backend)
 {
     cleanup_free char *pair = xasprintf("%s:%s", backend->username, backend->password);
-    return base64(pair, strlen(pair));
+    return base64(pair);
 }
 
 char *redact_authorization(const struct config_backend *backend)
@@ -88,7 +81,7 @@ static void strike_percent_encoded(char *words, size_t *bytes, const char *secre
 
 static void strike(char *words, size_t *bytes, const char *secret)
 {
-    cleanup_free char *in_base64 = base64(secret, strlen(secret));
+    cleanup_free char *in_base64 = base64(secret);
     strike_text(words, bytes, secret);
     strike_json(words, bytes, secret, false);
     strike_json(words, bytes, secret, true);

@@ -7,12 +7,11 @@ persistent, so that it loses nothing between two rounds; but what was on its way
 it when a round ended comes again, and so arrives twice.
 """
 import asyncio
-import json
 import os
 import subprocess
 import time
 
-from receiver import receive
+from receiver import Server, messages, receive
 from rig import CLIENT_ID, Arrivals, WrongRun, cpu_ns, queued, wait_for
 
 BYTES = 120
@@ -178,35 +177,18 @@ def slow(rig, table):
     rig.stop(rig.backend)
 
 
-class Judge(asyncio.Protocol):
-    """A backend that refuses each body with a poisonous message in it, and keeps the rest."""
-
-    def __init__(self, kept):
-        self.kept, self.data, self.requests = kept, b"", 0
-
-    def connection_made(self, transport):
-        self.transport = transport
-
-    def data_received(self, data):
-        self.data += data
-        while b"\r\n\r\n" in self.data:
-            head, rest = self.data.split(b"\r\n\r\n", 1)
-            length = next(int(line.split(b":")[1]) for line in head.lower().split(b"\r\n")
-                          if line.startswith(b"content-length:"))
-            if len(rest) < length:
-                return
-            messages = [message["n"] for message in json.loads(rest[:length])]
-            self.data = rest[length:]
-            poisonous = any(n % POISON_EVERY == POISON_EVERY - 1 for n in messages)
-            self.kept.append((poisonous, messages))
-            self.transport.write(b"HTTP/1.1 %s\r\nContent-Length: 2\r\n\r\n{}"
-                                 % (b"400 Bad Request" if poisonous else b"200 OK"))
-
-
 async def judge(rig, upstream, state):
-    """Has the queue in `state` delivered; what came, request by request."""
+    """Has the queue in `state` delivered to a backend that refuses each body with a
+    poisonous message in it; what came, request by request."""
     came = []
-    server = await asyncio.get_running_loop().create_unix_server(lambda: Judge(came), upstream)
+
+    def answer(body):
+        numbers = [message["n"] for message in messages(body)]
+        poisonous = any(n % POISON_EVERY == POISON_EVERY - 1 for n in numbers)
+        came.append((poisonous, numbers))
+        return b"400 Bad Request" if poisonous else b"200 OK"
+
+    server = await asyncio.get_running_loop().create_unix_server(lambda: Server(answer), upstream)
     async with server:
         sluice = rig.start_sluice("sluice", state, route={**BATCH, "batch": 100, "order": "topic"})
         while queued(state) > 0:
@@ -222,7 +204,7 @@ def poison(rig, table):
     rig.stop(start_batching(rig, state))
     rig.publish(POISON_COUNT, BYTES, POISON_TOPICS)
     came = asyncio.run(judge(rig, upstream, state))
-    good = [n for poisonous, messages in came if not poisonous for n in messages]
+    good = [n for poisonous, numbers in came if not poisonous for n in numbers]
     expected = [n for n in range(POISON_COUNT) if n % POISON_EVERY != POISON_EVERY - 1]
     in_order = all([n for n in good if n % POISON_TOPICS == topic] ==
                    [n for n in expected if n % POISON_TOPICS == topic] for topic in range(POISON_TOPICS))

@@ -7,22 +7,20 @@ import json
 import time
 
 
-class Receiver(asyncio.Protocol):
-    REPLY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+def messages(body):
+    """Those of a body: an array, or lines, or one."""
+    return json.loads(body) if body.startswith(b"[") else [json.loads(line) for line in body.splitlines()]
 
-    def __init__(self, took_ns):
-        self.took_ns = took_ns  # {message number: ns from its publication to its arrival here}
+
+class Server(asyncio.Protocol):
+    """Calls answer(body) for each request, and replies with the status line that it returns."""
+
+    def __init__(self, answer):
+        self.answer = answer
         self.data = b""
 
     def connection_made(self, transport):
         self.transport = transport
-
-    @staticmethod
-    def messages(body):
-        """An array, or lines, or one."""
-        if body.startswith(b"["):
-            return json.loads(body)
-        return [json.loads(line) for line in body.splitlines()]
 
     def data_received(self, data):
         self.data += data
@@ -32,18 +30,22 @@ class Receiver(asyncio.Protocol):
                           if line.startswith(b"content-length:"))
             if len(rest) < length:
                 return
-            now_ns = time.monotonic_ns()
-            for message in self.messages(rest[:length]):
-                self.took_ns[message["n"]] = now_ns - message["sent_ns"]
             self.data = rest[length:]
-            self.transport.write(self.REPLY)
+            self.transport.write(b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+                                 % self.answer(rest[:length]))
 
 
 async def receive(socket_path, publisher_argv, count, deadline_s):
     """Publishes by running publisher_argv, and returns the times of all messages
     that arrived: as soon as there are `count`, or at the deadline."""
-    took_ns = {}
-    server = await asyncio.get_running_loop().create_unix_server(lambda: Receiver(took_ns), socket_path)
+    took_ns = {}  # {message number: ns from its publication to its arrival here}
+
+    def note(body):
+        now_ns = time.monotonic_ns()
+        took_ns.update((message["n"], now_ns - message["sent_ns"]) for message in messages(body))
+        return b"200 OK"
+
+    server = await asyncio.get_running_loop().create_unix_server(lambda: Server(note), socket_path)
     async with server:
         publisher = await asyncio.create_subprocess_exec(*publisher_argv)
         await publisher.wait()
