@@ -1,0 +1,158 @@
+/* fuzz_target.c - any request: the target in the first line, headers in the others. */
+#include "fuzz.h"
+
+#include "target.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+const struct fuzz_seed fuzz_seeds[] = {
+    FUZZ_SEED("/api/collections/sensor?user_key=k%20&limit=5\nHost: pi\nContent-Length: 12"),
+    FUZZ_SEED("/api?x\nTransfer-Encoding: chunked"),
+    FUZZ_SEED("/api/a.b/..c/%41%25;v=1,2(x)!$'*+:@~_-/\nContent-Length: 0\nX:"),
+    FUZZ_SEED("/\n"),
+    FUZZ_SEED("http://h/api/x\nContent-Length: 1\nContent-Length: 2"),
+    {NULL, 0},
+};
+
+const char *const fuzz_words[] = {"/",
+                                  "//",
+                                  ".",
+                                  "..",
+                                  "/../",
+                                  "/./",
+                                  "%",
+                                  "%2e",
+                                  "/%2e/",
+                                  "/.%2E/",
+                                  "%2F",
+                                  "%5c",
+                                  "%00",
+                                  "%25",
+                                  "?",
+                                  "&",
+                                  "=",
+                                  "#",
+                                  "\\",
+                                  " ",
+                                  "\t",
+                                  "\r",
+                                  "/api",
+                                  "user_key=",
+                                  "user%5fkey",
+                                  "\n",
+                                  ":",
+                                  "Content-Length: 3",
+                                  "\nContent-Length : 3",
+                                  "\nTransfer-Encoding: chunked",
+                                  "gzip, ",
+                                  "\xff",
+                                  NULL};
+
+/* What a server makes of a path: escapes decoded, as often as they can be, then taken
+ * apart at every kind of slash. */
+static void judge_path(const char *path, size_t bytes)
+{
+    cleanup_free char *text = xstrndup(path, bytes);
+    size_t length = strlen(text);
+    assert(length == bytes); /* no NUL */
+    size_t out = 0;
+    for (size_t at = 0; at < length; at++, out++) {
+        text[out] = text[at];
+        if (text[at] != '%')
+            continue;
+        assert(isxdigit((unsigned char)text[at + 1]) && isxdigit((unsigned char)text[at + 2]));
+        const char digits[] = {text[at + 1], text[at + 2], '\0'};
+        text[out] = (char)strtoul(digits, NULL, 16);
+        assert(text[out] != '\0');
+        at += 2;
+    }
+    text[out] = '\0';
+    char *next = text, *segment;
+    unsigned segments = 0;
+    while ((segment = strsep(&next, "/\\")) != NULL) {
+        assert(strcmp(segment, ".") != 0 && strcmp(segment, "..") != 0);
+        if (segments == 0)
+            assert(!*segment);
+        else if (segments == 1)
+            assert(strcmp(segment, "api") == 0);
+        else
+            assert(*segment || !next);
+        segments++;
+    }
+    assert(segments >= 2);
+}
+
+static void judge_url(const char *target)
+{
+    static struct config_pair pairs[] = {{.name = "user_key", .value = "s&c#et"}, {.name = "x", .value = ""}};
+    static const char base[] = "https://h/base";
+    struct buf url cleanup_buf;
+    buf_init(&url, 10000);
+    buf_append_text(&url, base);
+    target_append(&url, target);
+    target_append_query(&url, pairs, ARRAY_LEN(pairs));
+    const char *text = buf_text(&url), *rest = text + strlen(base);
+    assert(strncmp(text, base, strlen(base)) == 0 && (*rest == '/' || *rest == '?' || *rest == '\0'));
+    assert(strncmp(rest, target + strlen(TARGET_BASE), strlen(target + strlen(TARGET_BASE))) == 0);
+    for (const char *at = text; *at; at++)
+        assert(*at > 0x20 && *at < 0x7f && *at != '#' && *at != '\\');
+    const char *mark = strchr(text, '?');
+    const char *added = rest + strlen(target) - strlen(TARGET_BASE);
+    assert(!*added || *added == (strchr(target, '?') ? '&' : '?') || strchr("?&", added[-1]));
+    assert(mark && (strcasestr(mark, "user") || strstr(mark, "s%26c%23et")));
+}
+
+/* The places of a header among the lines. */
+static unsigned count(const char *lines, const char *name)
+{
+    unsigned found = 0;
+    for (const char *at = lines; at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL)
+        if (strncasecmp(at, name, strlen(name)) == 0 && at[strlen(name)] == ':')
+            found++;
+    return found;
+}
+
+static void judge_framing(char *lines)
+{
+    struct framing framing = {0};
+    const char *why = NULL;
+    unsigned lengths = count(lines, "Content-Length"), encodings = count(lines, "Transfer-Encoding");
+    for (char *next = lines, *line; (line = strsep(&next, "\n")) != NULL;) {
+        const char *colon = strchr(line, ':');
+        if (!colon)
+            continue; /* libmicrohttpd refuses these */
+        const char *value = colon + 1 + strspn(colon + 1, " \t");
+        framing_header(&framing, line, (size_t)(colon - line), value, strlen(value));
+    }
+    int status = framing_check(&framing, "HTTP/1.1", true, &why);
+    assert(status == 0 ? !why : (status == 400 || status == 411) && why);
+    if (status == 411)
+        assert(lengths == 0 && encodings == 0);
+    if (status != 0)
+        return;
+    assert(lengths + encodings == 1);
+    assert(framing.chunked == (encodings == 1));
+    assert(framing.length < UINT64_C(1000000000000000000));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    const char *target = (const char *)data;
+    const char *end = bytes > 0 ? memchr(target, '\n', bytes) : NULL;
+    size_t target_bytes = end ? (size_t)(end - target) : bytes;
+    const char *why = NULL;
+    enum target_verdict verdict = target_check(target, target_bytes, &why);
+    assert((verdict == TARGET_BAD) == (why != NULL));
+    if (verdict == TARGET_FINE) {
+        cleanup_free char *text = xstrndup(target, target_bytes);
+        judge_path(text, strcspn(text, "?"));
+        judge_url(text);
+    }
+    cleanup_free char *lines = end ? xstrndup(end + 1, bytes - target_bytes - 1) : xstrdup("");
+    judge_framing(lines);
+    return 0;
+}
