@@ -76,6 +76,16 @@ static void route_done(struct config_route *route)
     free(route->content_type);
     fields_free(route->add);
     answers_done(&route->answers);
+    pairs_free(route->query, route->query_count);
+}
+
+static void http_done(struct config_http *http)
+{
+    free(http->name);
+    for (size_t i = 0; i < http->listen_count; i++)
+        free(http->listens[i].text);
+    free(http->listens);
+    free(http->allow);
 }
 
 void config_free(struct config *config)
@@ -92,6 +102,9 @@ void config_free(struct config *config)
     for (size_t i = 0; i < config->route_count; i++)
         route_done(&config->routes[i]);
     free(config->routes);
+    for (size_t i = 0; i < config->http_count; i++)
+        http_done(&config->https[i]);
+    free(config->https);
     free(config);
 }
 

@@ -1,6 +1,7 @@
 /* config.h - the configuration: text in, one immutable struct out. Pure.
  *
- * The format is INI (inih): [daemon], [broker], [queue], [backend NAME], [route NAME].
+ * The format is INI (inih): [daemon], [broker], [queue], [backend NAME], [route NAME],
+ * [http].
  * config/sluice.conf documents every key. All errors of all files are reported,
  * each with file, line, the value and what would be right; only a configuration
  * without any error is ever used. Nobody changes a struct config after it was
@@ -12,6 +13,7 @@
 #ifndef SLUICE_CONFIG_H
 #define SLUICE_CONFIG_H
 
+#include "address.h"
 #include "base.h"
 #include "fields.h"
 #include "log.h"
@@ -107,6 +109,7 @@ struct config_backend {
 
 struct config_route {
     char *name;
+    bool http;     /* it is that of an [http]: it takes no topics, and has no path */
     char **topics; /* topic filters, in the order of the file, at least one */
     size_t topic_count;
     size_t backend; /* index into config.backends */
@@ -124,6 +127,33 @@ struct config_route {
     enum config_format format;         /* batch_format = array | ndjson */
     int64_t linger_ms;                 /* how long to wait for more; default 0, at most 1 h */
     struct config_answers answers;     /* before those of the backend */
+    struct config_pair *query;         /* of an [http]: behind the backend's */
+    size_t query_count;
+};
+
+struct config_listen {
+    char *text; /* as it was written */
+    struct address address;
+    uint16_t port;
+};
+
+/* Where sluice takes HTTP requests. What it stores of them goes by a route of the
+ * section's name, or "http" where it has none; that route is in config.routes. */
+struct config_http {
+    char *name;                    /* "" where it has none */
+    size_t route;                  /* index into config.routes; SIZE_MAX where the section has no key */
+    struct config_listen *listens; /* at least one; none where it has no key */
+    size_t listen_count;
+    struct address_range *allow; /* clients that may come; none: all */
+    size_t allow_count;
+    unsigned accepted_status;            /* of the answer to what was stored; default 202, 200 to 299 */
+    bool passthrough;                    /* GET and HEAD are passed on; default yes */
+    int64_t passthrough_size;            /* bytes of an answer at most; default 1 MiB */
+    unsigned passthrough_requests;       /* at once; default 8, 1 to 100 */
+    int64_t max_body;                    /* bytes of a request's body; default 1 MiB */
+    unsigned max_connections;            /* default 256, 1 to 10000 */
+    unsigned max_connections_per_client; /* by address; default 64 */
+    int64_t timeout_ms;                  /* for a request to arrive whole; default 30 s */
 };
 
 struct config {
@@ -135,6 +165,8 @@ struct config {
     size_t backend_count;
     struct config_route *routes;
     size_t route_count;
+    struct config_http *https;
+    size_t http_count;
 };
 
 /* Errors found so far, one line each, without newline: "FILE:LINE: ...". */

@@ -28,6 +28,12 @@ static bool is_valid(const struct config_section *section, const char *key)
     return is_set(section, key) && !config_key_faulty(section, key);
 }
 
+/* An [http] without any key is one that nobody wants yet. */
+static bool is_unused(const struct config_parser *parser, const struct config_section *section)
+{
+    return section->kind == CONFIG_HTTP && parser->config->https[section->index].route == SIZE_MAX;
+}
+
 static void check_missing(struct config_parser *parser, const struct config_section *section)
 {
     const struct config_keys *table = &config_keys[section->kind];
@@ -144,22 +150,29 @@ static void check_envelope(struct config_parser *parser, const struct config_sec
 static void check_body(struct config_parser *parser, const struct config_section *section,
                        const struct config_route *route)
 {
-    static const char *const of_batch[] = {"batch_size", "batch_format", "linger"};
     bool known = !config_key_faulty(section, "body");
 
     if (known && route->body == CONFIG_BODY_RAW && is_valid(section, "add"))
         config_parser_error(parser, config_key_where(section, "add"),
                             "add is used with body = json or body = envelope only: a raw body stays as it "
                             "is; set one of them, or delete the line");
-    if (known && route->body == CONFIG_BODY_RAW && is_valid(section, "batch"))
-        config_parser_error(parser, config_key_where(section, "batch"),
-                            "batch is used with body = json or body = envelope only: a raw body can be no "
-                            "member of an array; set one of them, or delete the line");
     if (known && route->body != CONFIG_BODY_JSON && is_valid(section, "not_object"))
         config_parser_error(parser, config_key_where(section, "not_object"),
                             "not_object is used with body = json only; set that, or delete the line");
     if (known && route->body == CONFIG_BODY_ENVELOPE)
         check_envelope(parser, section, route->add);
+}
+
+static void check_batch(struct config_parser *parser, const struct config_section *section,
+                        const struct config_route *route)
+{
+    static const char *const of_batch[] = {"batch_size", "batch_format", "linger"};
+    bool known = !config_key_faulty(section, "body");
+
+    if (known && route->body == CONFIG_BODY_RAW && is_valid(section, "batch"))
+        config_parser_error(parser, config_key_where(section, "batch"),
+                            "batch is used with body = json or body = envelope only: a raw body can be no "
+                            "member of an array; set one of them, or delete the line");
     for (size_t i = 0; i < ARRAY_LEN(of_batch) && !is_set(section, "batch"); i++)
         if (is_valid(section, of_batch[i]))
             config_parser_error(parser, config_key_where(section, of_batch[i]),
@@ -187,29 +200,34 @@ static void find_backend(struct config_parser *parser, const struct config_secti
         }
         report_backend(parser, section);
     } else if (config->backend_count > 1) {
-        config_parser_error(
-            parser, section->where,
-            "[route %s] does not say which of the %zu backends it goes to; add a line such as "
-            "backend = %s",
-            route->name, config->backend_count, config->backends[0].name);
+        cleanup_free char *title = config_section_title(parser, section);
+        config_parser_error(parser, section->where,
+                            "%s does not say which of the %zu backends it goes to; add a line such as "
+                            "backend = %s",
+                            title, config->backend_count, config->backends[0].name);
     }
+}
+
+static void set_no_path(struct config_route *route)
+{
+    char *why = NULL;
+    int error = path_template_parse("", &route->path, &why);
+    assert(error == 0);
+    (void)error;
 }
 
 static void check_route(struct config_parser *parser, const struct config_section *section)
 {
     struct config_route *route = &parser->config->routes[section->index];
-    char *why = NULL;
 
-    if (!is_set(section, "path")) {
-        int error = path_template_parse("", &route->path, &why);
-        assert(error == 0);
-        (void)error;
-    }
+    if (!is_set(section, "path"))
+        set_no_path(route);
     if (route->path)
         check_levels(parser, section, route, "path", path_template_highest_level(route->path));
     if (route->add)
         check_levels(parser, section, route, "add", fields_highest_level(route->add));
     check_body(parser, section, route);
+    check_batch(parser, section, route);
     find_backend(parser, section, route);
 }
 
@@ -224,6 +242,36 @@ void config_finish_place(struct config *config)
         usual ? xstrdup("/run/sluice/sluice.sock") : xasprintf("%s-socket", config->queue.path);
 }
 
+/* What waits in the queue knows its route by the name, and nothing else. */
+static void check_http(struct config_parser *parser, const struct config_section *section)
+{
+    struct config *config = parser->config;
+    size_t own = config->https[section->index].route;
+    struct config_route *route = &config->routes[own];
+
+    set_no_path(route);
+    check_body(parser, section, route);
+    find_backend(parser, section, route);
+    for (size_t i = 0; i < config->route_count; i++) {
+        if (i == own || (config->routes[i].http && i > own) ||
+            strcmp(config->routes[i].name, route->name) != 0)
+            continue;
+        cleanup_free char *title = config_section_title(parser, section);
+        config_parser_error(parser, section->where,
+                            "%s and [%s %s] would both be the route '%s'; give one of them another name",
+                            title, config->routes[i].http ? "http" : "route", route->name, route->name);
+        return;
+    }
+}
+
+static bool any_http(const struct config *config)
+{
+    for (size_t i = 0; i < config->http_count; i++)
+        if (config->https[i].route != SIZE_MAX)
+            return true;
+    return false;
+}
+
 void config_finish_check(struct config_parser *parser)
 {
     struct config *config = parser->config;
@@ -233,6 +281,8 @@ void config_finish_check(struct config_parser *parser)
     for (size_t i = 0; i < parser->section_count; i++) {
         const struct config_section *section = &parser->sections[i];
 
+        if (is_unused(parser, section))
+            continue;
         check_missing(parser, section);
         if (section->kind == CONFIG_BROKER) {
             check_broker(parser, section);
@@ -243,6 +293,8 @@ void config_finish_check(struct config_parser *parser)
             check_backend(parser, section);
         } else if (section->kind == CONFIG_ROUTE) {
             check_route(parser, section);
+        } else if (section->kind == CONFIG_HTTP) {
+            check_http(parser, section);
         }
     }
     config_finish_place(config);
@@ -254,8 +306,8 @@ void config_finish_check(struct config_parser *parser)
             parser, whole,
             "there is no [backend NAME]: sluice would not know where to; add a section such as "
             "[backend garden] with a url");
-    if (!parser->tried[CONFIG_ROUTE])
+    if (!parser->tried[CONFIG_ROUTE] && !any_http(config))
         config_parser_error(parser, whole,
                             "there is no [route NAME]: sluice would forward nothing; add a section such as "
-                            "[route sensor] with a topic");
+                            "[route sensor] with a topic, or [http] with an address to listen on");
 }

@@ -133,7 +133,6 @@ static void pair_add(struct config_pair **pairs, size_t *count, char *name, char
 void config_set_query(struct config_parser *parser, struct config_section *section,
                       const struct config_key *key, const char *value)
 {
-    struct config_backend *backend = &parser->config->backends[section->index];
     const char *equals = strchr(value, '=');
 
     if (!equals || equals == value) { /* not quoted: it may be a key without its name */
@@ -147,9 +146,17 @@ void config_set_query(struct config_parser *parser, struct config_section *secti
         name_end--;
     bool secret = *text == '@';
     char *copy = secret ? config_value_secret(parser, key, value, text) : xstrdup(text);
-    if (copy)
-        pair_add(&backend->query, &backend->query_count, xstrndup(value, (size_t)(name_end - value)), copy,
-                 secret);
+    if (!copy)
+        return;
+    char *name = xstrndup(value, (size_t)(name_end - value));
+    struct config *config = parser->config;
+    if (section->kind == CONFIG_HTTP) {
+        struct config_route *route = &config->routes[config->https[section->index].route];
+        pair_add(&route->query, &route->query_count, name, copy, secret);
+    } else {
+        struct config_backend *backend = &config->backends[section->index];
+        pair_add(&backend->query, &backend->query_count, name, copy, secret);
+    }
 }
 
 /* Headers that are sluice's to set, or that belong to a connection. */

@@ -19,6 +19,7 @@
 #define QUEUE(field)   offsetof(struct config_queue, field)
 #define BACKEND(field) offsetof(struct config_backend, field)
 #define ROUTE(field)   offsetof(struct config_route, field)
+#define HTTP(field)    offsetof(struct config_http, field)
 
 static const struct config_key daemon_keys[] = {
     {.name = "socket", .set = config_set_path, .offset = DAEMON(socket)},
@@ -150,9 +151,63 @@ static const struct config_key route_keys[] = {
     {.name = "expect_body", .set = config_set_text, .offset = ROUTE(answers.expect_body)},
 };
 
+static const struct config_key http_keys[] = {
+    {.name = "listen", .set = config_set_listen, .repeatable = true, .example = "listen = 0.0.0.0:8118"},
+    {.name = "backend", .set = config_set_backend},
+    {.name = "allow", .set = config_set_allow, .repeatable = true},
+    {.name = "query", .set = config_set_query, .repeatable = true},
+    {.name = "content_type", .set = config_set_content_type, .offset = ROUTE(content_type), .of_route = true},
+    {.name = "body", .set = config_set_body, .offset = ROUTE(body), .of_route = true},
+    {.name = "add", .set = config_set_add, .offset = ROUTE(add), .of_route = true, .repeatable = true},
+    {.name = "not_object", .set = config_set_not_object, .offset = ROUTE(not_object), .of_route = true},
+    {.name = "on_status",
+     .set = config_set_on_status,
+     .offset = ROUTE(answers),
+     .of_route = true,
+     .repeatable = true},
+    {.name = "expect_body", .set = config_set_text, .offset = ROUTE(answers.expect_body), .of_route = true},
+    {.name = "accepted_status",
+     .set = config_set_number,
+     .offset = HTTP(accepted_status),
+     .min = 200,
+     .max = 299},
+    {.name = "passthrough", .set = config_set_yes_no, .offset = HTTP(passthrough)},
+    {.name = "passthrough_size",
+     .set = config_set_size,
+     .offset = HTTP(passthrough_size),
+     .min = KIBIBYTE,
+     .max = 64 * MEBIBYTE},
+    {.name = "passthrough_requests",
+     .set = config_set_number,
+     .offset = HTTP(passthrough_requests),
+     .min = 1,
+     .max = 100},
+    {.name = "max_body",
+     .set = config_set_size,
+     .offset = HTTP(max_body),
+     .min = KIBIBYTE,
+     .max = 16 * MEBIBYTE},
+    {.name = "max_connections",
+     .set = config_set_number,
+     .offset = HTTP(max_connections),
+     .min = 1,
+     .max = 10000},
+    {.name = "max_connections_per_client",
+     .set = config_set_number,
+     .offset = HTTP(max_connections_per_client),
+     .min = 1,
+     .max = 10000},
+    {.name = "timeout",
+     .set = config_set_duration,
+     .offset = HTTP(timeout_ms),
+     .min = SECOND,
+     .max = 10 * MINUTE},
+};
+
 _Static_assert(ARRAY_LEN(broker_keys) <= CONFIG_KEYS_MAX, "config_section.keys is too short");
 _Static_assert(ARRAY_LEN(backend_keys) <= CONFIG_KEYS_MAX, "config_section.keys is too short");
 _Static_assert(ARRAY_LEN(route_keys) <= CONFIG_KEYS_MAX, "config_section.keys is too short");
+_Static_assert(ARRAY_LEN(http_keys) <= CONFIG_KEYS_MAX, "config_section.keys is too short");
 
 const struct config_keys config_keys[CONFIG_KIND_COUNT] = {
     [CONFIG_DAEMON] = {.section = "daemon", .keys = daemon_keys, .count = ARRAY_LEN(daemon_keys)},
@@ -163,6 +218,10 @@ const struct config_keys config_keys[CONFIG_KIND_COUNT] = {
                         .keys = backend_keys,
                         .count = ARRAY_LEN(backend_keys)},
     [CONFIG_ROUTE] = {.section = "route", .named = true, .keys = route_keys, .count = ARRAY_LEN(route_keys)},
+    [CONFIG_HTTP] = {.section = "http",
+                     .may_be_named = true,
+                     .keys = http_keys,
+                     .count = ARRAY_LEN(http_keys)},
 };
 
 size_t config_key_find(enum config_kind kind, const char *name)
@@ -210,6 +269,11 @@ void *config_key_field(struct config_parser *parser, const struct config_section
         break;
     case CONFIG_ROUTE:
         base = &config->routes[section->index];
+        break;
+    case CONFIG_HTTP:
+        base = &config->https[section->index];
+        if (key->of_route)
+            base = &config->routes[config->https[section->index].route];
         break;
     case CONFIG_KIND_COUNT:
         break;

@@ -12,7 +12,8 @@ typedef void config_set_fn(struct config_parser *parser, struct config_section *
 struct config_key {
     const char *name;
     config_set_fn *set;
-    size_t offset;       /* of its field in struct config_broker, _queue, _backend or _route */
+    size_t offset;       /* of its field in struct config_broker, _queue, _backend, _route or _http */
+    bool of_route;       /* in [http]: the field is one of its route's */
     int64_t min, max;    /* of numbers, and in ms of durations */
     bool repeatable;     /* may come more than once */
     const char *example; /* of a key that must be there: a line to add; otherwise NULL */
@@ -21,6 +22,7 @@ struct config_key {
 struct config_keys {
     const char *section; /* "broker" */
     bool named;          /* [backend NAME] */
+    bool may_be_named;   /* [http] or [http NAME] */
     const struct config_key *keys;
     size_t count;
 };

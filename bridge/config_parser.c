@@ -110,17 +110,6 @@ static void hand_out_errors(struct config_parser *parser)
     free(parser->found);
 }
 
-char *config_section_title(const struct config_parser *parser, const struct config_section *section)
-{
-    const char *word = config_keys[section->kind].section;
-
-    if (section->kind == CONFIG_BACKEND)
-        return xasprintf("[%s %s]", word, parser->config->backends[section->index].name);
-    if (section->kind == CONFIG_ROUTE)
-        return xasprintf("[%s %s]", word, parser->config->routes[section->index].name);
-    return xasprintf("[%s]", word);
-}
-
 /* -- sections -- */
 
 static size_t backend_new(struct config *config, const char *name)
@@ -147,18 +136,63 @@ static size_t route_new(struct config *config, const char *name)
     return config->route_count++;
 }
 
+static size_t http_new(struct config *config, const char *name)
+{
+    config->https = xrealloc(config->https, (config->http_count + 1) * sizeof(*config->https));
+    config->https[config->http_count] = (struct config_http){
+        .name = xstrdup(name),
+        .route = SIZE_MAX,
+        .accepted_status = 202,
+        .passthrough = true,
+        .passthrough_size = 1024 * 1024,
+        .passthrough_requests = 8,
+        .max_body = 1024 * 1024,
+        .max_connections = 256,
+        .max_connections_per_client = 64,
+        .timeout_ms = 30 * 1000,
+    };
+    return config->http_count++;
+}
+
+/* With the first key, for some are its route's. A section without any is one that
+ * nobody wants yet. */
+static void http_begin(struct config *config, struct config_http *http)
+{
+    if (http->route != SIZE_MAX)
+        return;
+    http->route = route_new(config, *http->name ? http->name : "http");
+    config->routes[http->route].http = true;
+}
+
+/* "" where it has none. */
+static const char *section_name(const struct config_parser *parser, const struct config_section *section)
+{
+    switch (section->kind) {
+    case CONFIG_BACKEND:
+        return parser->config->backends[section->index].name;
+    case CONFIG_ROUTE:
+        return parser->config->routes[section->index].name;
+    case CONFIG_HTTP:
+        return parser->config->https[section->index].name;
+    default:
+        return "";
+    }
+}
+
+char *config_section_title(const struct config_parser *parser, const struct config_section *section)
+{
+    const char *word = config_keys[section->kind].section, *name = section_name(parser, section);
+
+    return *name ? xasprintf("[%s %s]", word, name) : xasprintf("[%s]", word);
+}
+
 static size_t section_find(const struct config_parser *parser, enum config_kind kind, const char *name)
 {
     for (size_t i = 0; i < parser->section_count; i++) {
         const struct config_section *section = &parser->sections[i];
 
-        if (section->kind != kind)
-            continue;
-        if (kind == CONFIG_BACKEND && strcmp(parser->config->backends[section->index].name, name) != 0)
-            continue;
-        if (kind == CONFIG_ROUTE && strcmp(parser->config->routes[section->index].name, name) != 0)
-            continue;
-        return i;
+        if (section->kind == kind && strcmp(section_name(parser, section), name) == 0)
+            return i;
     }
     return SIZE_MAX;
 }
@@ -189,6 +223,8 @@ static void enter(struct config_parser *parser, enum config_kind kind, const cha
         section->index = backend_new(parser->config, name);
     else if (kind == CONFIG_ROUTE)
         section->index = route_new(parser->config, name);
+    else if (kind == CONFIG_HTTP)
+        section->index = http_new(parser->config, name);
     parser->current = parser->section_count++;
 }
 
@@ -205,7 +241,8 @@ static void unknown_section(struct config_parser *parser, const char *word)
     else
         config_parser_error(
             parser, parser->where,
-            "unknown section [%s]; there are [daemon], [broker], [queue], [backend NAME] and [route NAME]",
+            "unknown section [%s]; there are [daemon], [broker], [queue], [backend NAME], [route NAME] and "
+            "[http]",
             word);
 }
 
@@ -237,11 +274,11 @@ static void open_section(struct config_parser *parser, char *inside)
     parser->tried[kind] = true;
     if (config_keys[kind].named && !*name)
         config_parser_error(parser, parser->where, "[%s] needs a name, such as [%s garden]", word, word);
-    else if (config_keys[kind].named && !name_valid(name))
+    else if ((config_keys[kind].named || (config_keys[kind].may_be_named && *name)) && !name_valid(name))
         config_parser_error(parser, parser->where,
                             "[%s %s]: a name consists of 1 to %d letters A-Z a-z, digits, '-' and '_'", word,
                             name, NAME_MAX_BYTES);
-    else if (!config_keys[kind].named && *name)
+    else if (!config_keys[kind].named && !config_keys[kind].may_be_named && *name)
         config_parser_error(parser, parser->where, "[%s %s]: there is only one, without a name: [%s]", word,
                             name, word);
     else
@@ -298,6 +335,8 @@ static void set_key(struct config_parser *parser, struct config_section *section
     const struct config_key *key = &config_keys[section->kind].keys[key_index];
     struct config_where *first = &section->keys[key_index];
 
+    if (section->kind == CONFIG_HTTP)
+        http_begin(parser->config, &parser->config->https[section->index]);
     if (first->line == 0) {
         *first = parser->where;
     } else if (!key->repeatable) {

@@ -32,6 +32,7 @@ enum config_kind {
     CONFIG_QUEUE,
     CONFIG_BACKEND,
     CONFIG_ROUTE,
+    CONFIG_HTTP,
     CONFIG_KIND_COUNT
 };
 
@@ -41,7 +42,7 @@ enum config_kind {
  * is kept here is where they came from. */
 struct config_section {
     enum config_kind kind;
-    size_t index;                              /* into config->backends or config->routes */
+    size_t index;                              /* into config->backends, config->routes or config->https */
     struct config_where where;                 /* of its header; the newest, where files go on in it */
     struct config_where keys[CONFIG_KEYS_MAX]; /* by place in the table of keys: where it was set first */
     uint32_t faulty;                           /* by place as well, a bit each: its value was reported */

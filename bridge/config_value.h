@@ -24,7 +24,7 @@ config_set_fn config_set_order;        /* enum config_order */
 config_set_fn config_set_secret;       /* char *: what @file holds */
 config_set_fn config_set_url;          /* char *: https://host[:port][/base] */
 config_set_fn config_set_user;         /* char *: a user name of basic authentication */
-config_set_fn config_set_query;        /* config_backend.query */
+config_set_fn config_set_query;        /* config_backend.query, or config_route.query of an [http] */
 config_set_fn config_set_header;       /* config_backend.headers */
 config_set_fn config_set_topic;        /* config_route.topics */
 config_set_fn config_set_backend;      /* config_section.backend */
@@ -36,6 +36,8 @@ config_set_fn config_set_add;          /* struct fields *, all lines together */
 config_set_fn config_set_not_object;   /* enum config_not_object */
 config_set_fn config_set_batch_format; /* enum config_format */
 config_set_fn config_set_on_status;    /* struct config_answers: its rules */
+config_set_fn config_set_listen;       /* config_http.listens */
+config_set_fn config_set_allow;        /* config_http.allow */
 
 /* Reports "KEY = VALUE: words" at the line that is being read. */
 void config_value_error(struct config_parser *parser, const struct config_key *key, const char *value,

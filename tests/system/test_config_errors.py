@@ -178,17 +178,18 @@ def test_every_line_of_the_example_works(tmp_path):
     text = text.replace("tls = no", "tls = yes").replace("bearer = ", "; bearer = ")
     text = text.replace("body = raw", "body = json")
     conf = write(tmp_path / "sluice.conf", text)
-    assert sluice("check", conf) == (0, f"{conf}: ok: 1 backends, 1 routes\n", "")
+    assert sluice("check", conf) == (0, f"{conf}: ok: 1 backends, 2 routes\n", "") # [http] has one
 
 
 def test_the_example_has_every_key(tmp_path):
     text = (ROOT / "config" / "sluice.conf").read_text()
     sections = dict(re.findall(r"^\[(\w+).*\]\n((?:(?!\[).*\n)*)", text, re.M))
-    assert set(sections) == {"daemon", "broker", "queue", "backend", "route"}
+    assert set(sections) == {"daemon", "broker", "queue", "backend", "route", "http"}
     conf = write(tmp_path / "sluice.conf", "[daemon]\nxxxxxxxxxxxxxxx = 1\n[broker]\nxxxxxxxxxxxxxxx = 1\n[queue]\nxxxxxxxxxxxxxxx = 1\n"
-                 "[backend garden]\nxxxxxxxxxxxxxxx = 1\n[route sensor]\nxxxxxxxxxxxxxxx = 1\n")
+                 "[backend garden]\nxxxxxxxxxxxxxxx = 1\n[route sensor]\nxxxxxxxxxxxxxxx = 1\n"
+                 "[http]\nxxxxxxxxxxxxxxx = 1\n")
     known = re.findall(r"unknown key 'x+' in \[(\w+)\]; its keys are (.*)", sluice("check", conf)[2])
-    assert len(known) == 5
+    assert len(known) == 6
     for section, keys in known:
         shown = set(re.findall(r"^;?(\w+) = ", sections[section], re.M))
         assert shown == set(keys.split(", ")), f"[{section}] of config/sluice.conf"

@@ -188,6 +188,55 @@ static void routes_find_backends(void **state)
     config_free(config);
 }
 
+static void http_sections(void **state)
+{
+    struct config *config = parsed(BACKEND ROUTE "[http]\n");
+    assert_int_equal(config->http_count, 1);
+    assert_int_equal(config->https[0].listen_count, 0); /* off */
+    assert_int_equal(config->route_count, 1);
+    config_free(config);
+
+    config = parsed(
+        BACKEND
+        "[http]\nbackend = garden\nlisten = 0.0.0.0:8118\nlisten = [::1]:8118\nallow = 10.0.0.0/8, ::1\n"
+        "allow = 192.168.1.1\nquery = user_key=@key\nbody = json\nadd = a={1}\n"
+        "not_object = raw\naccepted_status = 200\npassthrough = no\nmax_body = 2K\n"
+        "[backend other]\nurl = https://o\n[http two]\nlisten = 127.0.0.1:8119\n"
+        "backend = other\n[http three]\n[http four]\nlisten = 127.0.0.1:1\nbackend = garden\n");
+    assert_int_equal(config->http_count, 4);
+    const struct config_http *http = &config->https[0];
+    assert_int_equal(http->listen_count, 2);
+    assert_string_equal(http->listens[1].text, "[::1]:8118");
+    assert_int_equal(http->listens[1].port, 8118);
+    assert_int_equal(http->allow_count, 3);
+    assert_int_equal(http->accepted_status, 200);
+    assert_false(http->passthrough);
+    assert_int_equal(http->max_body, 2048);
+    assert_int_equal(http->max_connections, 256);
+    assert_int_equal(http->max_connections_per_client, 64);
+    assert_int_equal(http->timeout_ms, 30000);
+    const struct config_route *route = &config->routes[http->route];
+    assert_string_equal(route->name, "http");
+    assert_true(route->http);
+    assert_int_equal(route->topic_count, 0);
+    assert_int_equal(route->body, CONFIG_BODY_JSON);
+    assert_int_equal(route->not_object, CONFIG_NOT_OBJECT_RAW);
+    assert_int_equal(fields_count(route->add), 1);
+    assert_int_equal(route->query_count, 1);
+    assert_string_equal(route->query[0].value, "s3cret");
+    assert_true(route->query[0].secret);
+    http = &config->https[1];
+    assert_string_equal(http->name, "two");
+    assert_int_equal(http->accepted_status, 202);
+    assert_true(http->passthrough);
+    route = &config->routes[http->route];
+    assert_string_equal(route->name, "two");
+    assert_int_equal(route->backend, 1);
+    assert_int_equal(config->routes[config->https[3].route].backend, 0);
+    assert_int_equal(config->route_count, 3);
+    config_free(config);
+}
+
 static void good_urls(void **state)
 {
     static const struct {
@@ -526,6 +575,7 @@ int main(void)
         cmocka_unit_test(backend_keys),
         cmocka_unit_test(authorization),
         cmocka_unit_test(routes_find_backends),
+        cmocka_unit_test(http_sections),
         cmocka_unit_test(good_urls),
         cmocka_unit_test(bad_urls_never_show_what_may_be_secret),
         cmocka_unit_test(durations),
