@@ -36,11 +36,14 @@ struct outcome {
     char *words; /* "503: Service Unavailable", for people; secrets struck out */
 };
 
-static char *describe(const struct config_backend *backend, const struct reply *reply)
+static char *describe(const struct flight *flight, const struct reply *reply)
 {
+    const struct config_route *route = flight->lane->route->config;
+    const struct config_backend *backend = flight->lane->route->backend->config;
     if (reply->failure != TRANSFER_OK)
-        return redact_words(backend, reply->error, strlen(reply->error));
-    cleanup_free char *body = redact_words(backend, reply->body, reply->body_bytes);
+        return redact_words_about(backend, route, flight->target, reply->error, strlen(reply->error));
+    cleanup_free char *body =
+        redact_words_about(backend, route, flight->target, reply->body, reply->body_bytes);
     return xasprintf("%d%s%s", reply->status, body[0] != '\0' ? ": " : "", body);
 }
 
@@ -357,7 +360,7 @@ static void on_delivered(const struct outcome *outcome)
     struct flight *flight = outcome->flight;
     struct route_state *route = flight->lane->route;
     for (unsigned i = 0; i < flight->count; i++) {
-        queue_settle(flight->deliver->queue, flight->ids[i]);
+        queue_settle(flight->deliver->queue, flight->ids[i], flight->may_come_again);
         deliver_lanes_remove(flight->deliver, flight->lane, flight->ids[i]);
     }
     flight->deliver->metrics->delivered += flight->count;
@@ -488,7 +491,7 @@ static void judge(struct outcome *outcome)
         outcome->verdict = VERDICT_MISCONFIGURED;
     if (outcome->verdict == VERDICT_DELIVERED)
         return;
-    outcome->words = describe(backend, reply);
+    outcome->words = describe(outcome->flight, reply);
     if (missing) {
         char *words = outcome->words;
         outcome->words = xasprintf("the answer does not contain \"%s\": %s", missing, words);

@@ -115,6 +115,8 @@ struct flight {
     unsigned attempts;                   /* of the first message */
     size_t body_bytes;                   /* before it was compressed */
     struct queue_claim claim;
+    bool may_come_again; /* see queue_settle */
+    char *target;        /* of an HTTP client's message, or NULL; its query may hold a key */
     unsigned count;
     int64_t ids[]; /* the first ones of the lane, or a single one from behind them */
 };

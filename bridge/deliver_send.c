@@ -176,8 +176,12 @@ static int add_message(struct making *making, unsigned position)
     }
     error = request_add(&deliver->request, &message, age_ms(deliver->queue, &message), &making->reason,
                         &making->why);
-    if (error == 0)
+    if (error == 0) {
         flight->ids[flight->count++] = id;
+        flight->may_come_again = flight->may_come_again || message.packet_id != 0;
+        if (message.target && !flight->target)
+            flight->target = xstrdup(message.target);
+    }
     return error;
 }
 
@@ -233,6 +237,7 @@ void deliver_flight_drop(void *context)
 {
     struct flight *flight = context;
     queue_unclaim(flight->deliver->queue, &flight->claim);
+    free(flight->target);
     free(flight);
 }
 
@@ -299,8 +304,10 @@ int deliver_send(struct deliver *deliver, struct lane *lane, bool lingers)
         error = set_aside(&making);
     if (error == -ENOENT || flight->claim.count == 0)
         error = error < 0 && error != -ENOENT ? error : -ENOMSG;
-    if (error != 0)
+    if (error != 0) {
+        free(flight->target);
         free(flight);
+    }
     free(making.copy);
     free(making.why);
     return error;

@@ -15,13 +15,17 @@
 /* In the order of queue_read.c. */
 #define ROW_COLUMNS                                                                                          \
     "id, run, route, topic, source, method, target, content_type, uptime_ms, late_since_ms, packet_id,"      \
-    " attempts"
+    " attempts, idempotency_key"
 
 /* clang-format off */
 const char *const queue_statement_sql[Q_STATEMENTS] = {
     [Q_APPEND] =
         "INSERT INTO message (id, run, route, topic, uptime_ms, source, method, target, content_type,"
-        " packet_id, late_since_ms, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        " packet_id, late_since_ms, payload, idempotency_key)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    [Q_FIND_REPEATED] =
+        "SELECT id FROM message WHERE idempotency_key = ?1 AND route = ?2 AND topic = ?3 AND method = ?4"
+        " AND target = ?5 AND payload = ?6 ORDER BY id LIMIT 1",
     [Q_DELETE] =
         "DELETE FROM message WHERE id BETWEEN ?1 AND ?2",
     [Q_SCAN] =
@@ -43,9 +47,9 @@ const char *const queue_statement_sql[Q_STATEMENTS] = {
         "UPDATE message SET attempts = ?2, last_status = ?3, last_error = ?4 WHERE id = ?1",
     [Q_BURY] =
         "INSERT INTO dead_letter (id, run, route, topic, uptime_ms, source, method, target, content_type,"
-        " packet_id, late_since_ms, attempts, last_status, last_error, died_ms, reason, payload)"
+        " packet_id, late_since_ms, attempts, last_status, last_error, died_ms, reason, payload, idempotency_key)"
         " SELECT id, run, route, topic, uptime_ms, source, method, target, content_type,"
-        " packet_id, late_since_ms, ?2, ?3, ?4, ?5, ?6, payload FROM message WHERE id = ?1",
+        " packet_id, late_since_ms, ?2, ?3, ?4, ?5, ?6, payload, idempotency_key FROM message WHERE id = ?1",
     [Q_TOUCH_RUN] =
         "UPDATE run SET token = token WHERE id = ?1",
     [Q_OLDEST_ID] =
@@ -81,8 +85,6 @@ const char *const queue_statement_sql[Q_STATEMENTS] = {
         "DELETE FROM trouble WHERE what = ?1",
     [Q_NO_TROUBLE] =
         "DELETE FROM trouble",
-    [Q_IS_NUMBERED] =
-        "SELECT packet_id IS NOT NULL FROM message WHERE id = ?1",
     [Q_RETURNED] =
         "SELECT lowest FROM returned WHERE one = 1",
     [Q_RETURNED_OVER] =

@@ -40,6 +40,11 @@ void queue_close(struct queue *queue);
  * disk; otherwise the transaction was rolled back. */
 int queue_begin(struct queue *queue);
 int queue_append(struct queue *queue, const struct message *message, int64_t *ret_id);
+/* Whether the same request is in the queue, from the same client under the same key of
+ * its own: *ret_id, or 0. */
+int queue_find_repeated(struct queue *queue, const struct message *message, int64_t *ret_id);
+/* The idempotency key of what was appended in this run. */
+void queue_key(const struct queue *queue, int64_t id, char key[static MESSAGE_KEY_BYTES]);
 int queue_commit(struct queue *queue);
 void queue_rollback(struct queue *queue);
 /* Whether a commit would work now: writes a row and syncs, then removes it. */
@@ -176,8 +181,9 @@ typedef void queue_packet_fn(void *context, int64_t id, uint16_t packet_id, cons
 int queue_packets(struct queue *queue, unsigned limit, queue_packet_fn *visit, void *context);
 
 /* Delivered. Only remembers it; when the process dies before the delete was
- * committed, the message is delivered again under the same key. */
-void queue_settle(struct queue *queue, int64_t id);
+ * committed, the message is delivered again under the same key. may_come_again: its
+ * sender may send it again until it is confirmed (MQTT). */
+void queue_settle(struct queue *queue, int64_t id, bool may_come_again);
 /* How many are remembered and may be deleted now; how many must wait until they
  * are confirmed. */
 size_t queue_settled_count(const struct queue *queue);

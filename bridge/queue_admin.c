@@ -303,9 +303,10 @@ int queue_admin_glance(struct queue_admin *admin, const struct queue_filter *fil
     " r.away_since_ms, m.payload, "
 
 static const char *const row_sql[2] = {
-    "SELECT " ROW_COLUMNS "NULL, 0 FROM message AS m LEFT JOIN run AS r ON r.id = m.run WHERE m.id = ?1",
     "SELECT " ROW_COLUMNS
-    "m.reason, m.died_ms FROM dead_letter AS m LEFT JOIN run AS r ON r.id = m.run WHERE m.id = ?1",
+    "NULL, 0, m.idempotency_key FROM message AS m LEFT JOIN run AS r ON r.id = m.run WHERE m.id = ?1",
+    "SELECT " ROW_COLUMNS "m.reason, m.died_ms, m.idempotency_key FROM dead_letter AS m LEFT JOIN run AS r "
+                          "ON r.id = m.run WHERE m.id = ?1",
 };
 
 static const char *text_of(sqlite3_stmt *row, int column)
@@ -339,7 +340,10 @@ static struct message read_message(sqlite3_stmt *row)
     if (message.late)
         message.late_since_ms =
             message.late_since_ms > 0 ? epoch_ms + message.late_since_ms : sqlite3_column_int64(row, 16);
-    snprintf(message.key, sizeof message.key, "%s-%" PRId64, token ? token : "?", message.id);
+    if (text_of(row, 20))
+        snprintf(message.key, sizeof message.key, "%s", text_of(row, 20));
+    else
+        snprintf(message.key, sizeof message.key, "%s-%" PRId64, token ? token : "?", message.id);
     return message;
 }
 

@@ -9,6 +9,7 @@
 
 enum queue_statement {
     Q_APPEND,
+    Q_FIND_REPEATED,
     Q_DELETE,
     Q_SCAN,
     Q_COPY,
@@ -40,7 +41,6 @@ enum queue_statement {
     Q_TROUBLE,
     Q_TROUBLE_OVER,
     Q_NO_TROUBLE,
-    Q_IS_NUMBERED,
     Q_RETURNED,
     Q_RETURNED_OVER,
     Q_DEVICE,
@@ -165,7 +165,6 @@ struct queue {
     uint64_t edition;          /* changes when stored rows do, other than by delivery: copies are stale */
     int append_error;          /* of the open transaction, which must be rolled back then */
     int64_t confirmed;         /* ids up to here will not be sent to us again */
-    bool has_unnumbered;       /* a message without a packet identifier came in this run */
     int64_t note_confirmed_ms; /* uptime; not before */
     int64_t confirmed_written; /* as the row of this run has it */
     struct ids settled;        /* delivered, to be deleted */

@@ -67,7 +67,10 @@ static int complete(struct queue *queue, int64_t run_id, struct message *message
     if (message->late) /* schema/002_storage.sql; nothing known: 1970 is true as well */
         message->late_since_ms =
             message->late_since_ms > 0 ? run->epoch_ms + message->late_since_ms : run->away_since_ms;
-    snprintf(message->key, sizeof message->key, "%s-%lld", run->token, (long long)message->id);
+    if (message->idempotency_key)
+        snprintf(message->key, sizeof message->key, "%s", message->idempotency_key);
+    else
+        snprintf(message->key, sizeof message->key, "%s-%lld", run->token, (long long)message->id);
     return 0;
 }
 
@@ -87,8 +90,9 @@ static struct message read_row(sqlite3_stmt *row)
         .late_since_ms = sqlite3_column_int64(row, 9),
         .packet_id = sqlite3_column_int(row, 10),
         .attempts = (unsigned)sqlite3_column_int(row, 11),
-        .payload = sqlite3_column_blob(row, 12),
-        .payload_bytes = (size_t)sqlite3_column_bytes(row, 12),
+        .idempotency_key = (const char *)sqlite3_column_text(row, 12),
+        .payload = sqlite3_column_blob(row, 13),
+        .payload_bytes = (size_t)sqlite3_column_bytes(row, 13),
     };
 }
 
@@ -96,7 +100,7 @@ int queue_fetch(struct queue *queue, int64_t id, struct message *ret)
 {
     sqlite3_stmt *statement = queue->statements[Q_FETCH];
     sqlite3_bind_int64(statement, 1, id);
-    int code = db_step(statement, "iitttTTTiIIib");
+    int code = db_step(statement, "iitttTTTiIIiTb");
     int error = db_result(&queue->db, code, "read a message");
     struct message message;
     if (code == SQLITE_ROW) {
@@ -120,7 +124,7 @@ void queue_release(struct queue *queue)
 
 /* ---- copies ---- */
 
-enum { COPY_TEXTS = 6, COPY_MOST_BYTES = 1024 };
+enum { COPY_TEXTS = 7, COPY_MOST_BYTES = 1024 };
 
 struct queue_copy {
     uint64_t edition;
@@ -135,8 +139,9 @@ struct queue_copy {
 
 static void list_texts(struct message *message, const char **texts[static COPY_TEXTS])
 {
-    const char **const list[COPY_TEXTS] = {&message->route,  &message->topic,  &message->source,
-                                           &message->method, &message->target, &message->content_type};
+    const char **const list[COPY_TEXTS] = {&message->route,          &message->topic,  &message->source,
+                                           &message->method,         &message->target, &message->content_type,
+                                           &message->idempotency_key};
     memcpy(texts, list, sizeof list);
 }
 
@@ -179,7 +184,7 @@ struct queue_copy *queue_copy(struct queue *queue, int64_t id)
     struct queue_copy *copy = NULL;
     sqlite3_stmt *row = queue->statements[Q_COPY];
     sqlite3_bind_int64(row, 1, id);
-    if (db_step(row, "iitttTTTiIIiB") == SQLITE_ROW && sqlite3_column_type(row, 12) != SQLITE_NULL)
+    if (db_step(row, "iitttTTTiIIiTB") == SQLITE_ROW && sqlite3_column_type(row, 13) != SQLITE_NULL)
         copy = copy_row(queue, row);
     sqlite3_reset(row); /* what went wrong shows again when it is fetched */
     return copy;

@@ -46,26 +46,9 @@ bool queue_is_settled(struct queue *queue, int64_t id)
     return ids_have(&queue->settled, id) || ids_have(&queue->unconfirmed, id);
 }
 
-/* Whether its row must stay until its sender's acknowledgement is known to have been
- * read: it tells a redelivery from a new message. What came without a packet identifier
- * (sluice send, QoS 0) is not sent again. Those who have nothing of that kind do not
- * pay for the look. */
-static bool awaits_confirmation(struct queue *queue, int64_t id)
+void queue_settle(struct queue *queue, int64_t id, bool may_come_again)
 {
-    if (id <= queue->confirmed)
-        return false;
-    if (!queue->has_unnumbered)
-        return true;
-    sqlite3_stmt *statement = queue->statements[Q_IS_NUMBERED];
-    sqlite3_bind_int64(statement, 1, id);
-    bool numbered = sqlite3_step(statement) != SQLITE_ROW || sqlite3_column_int(statement, 0) != 0;
-    sqlite3_reset(statement);
-    return numbered;
-}
-
-void queue_settle(struct queue *queue, int64_t id)
-{
-    ids_add(awaits_confirmation(queue, id) ? &queue->unconfirmed : &queue->settled, id);
+    ids_add(!may_come_again || id <= queue->confirmed ? &queue->settled : &queue->unconfirmed, id);
 }
 
 void queue_confirm(struct queue *queue, int64_t id)

@@ -8,6 +8,7 @@
 #include "queue_private.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 /* So many ids are confirmed before that is written down, for each time costs a
  * page. Far fewer than there are packet identifiers: a row that is found after a
@@ -40,13 +41,12 @@ int queue_append(struct queue *queue, const struct message *message, int64_t *re
     queue_bind_text(statement, 9, message->content_type);
     if (message->packet_id != 0)
         sqlite3_bind_int(statement, 10, message->packet_id);
-    else
-        queue->has_unnumbered = true;
     if (message->late)
         sqlite3_bind_int64(statement, 11, queue->clock.drained_ms);
     /* A zero-length blob needs a pointer that is not NULL. */
     sqlite3_bind_blob64(statement, 12, message->payload_bytes > 0 ? message->payload : "",
                         message->payload_bytes, SQLITE_STATIC);
+    queue_bind_text(statement, 13, message->idempotency_key);
     int error = db_run(&queue->db, statement, "store a message");
     sqlite3_clear_bindings(statement);
     if (error != 0) {
@@ -57,6 +57,32 @@ int queue_append(struct queue *queue, const struct message *message, int64_t *re
     queue_limit_appended(queue, message->payload_bytes);
     *ret_id = id;
     return 0;
+}
+
+int queue_find_repeated(struct queue *queue, const struct message *message, int64_t *ret_id)
+{
+    sqlite3_stmt *statement = queue->statements[Q_FIND_REPEATED];
+    queue_bind_text(statement, 1, message->idempotency_key);
+    queue_bind_text(statement, 2, message->route);
+    queue_bind_text(statement, 3, message->topic);
+    queue_bind_text(statement, 4, message->method);
+    queue_bind_text(statement, 5, message->target);
+    sqlite3_bind_blob64(statement, 6, message->payload_bytes > 0 ? message->payload : "",
+                        message->payload_bytes, SQLITE_STATIC);
+    int code = db_step(statement, "i");
+    int error = db_result(&queue->db, code, "look for a repeated request");
+    int64_t id = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    if (error != 0)
+        return error;
+    *ret_id = id;
+    return 0;
+}
+
+void queue_key(const struct queue *queue, int64_t id, char key[static MESSAGE_KEY_BYTES])
+{
+    snprintf(key, MESSAGE_KEY_BYTES, "%s-%lld", queue->token, (long long)id);
 }
 
 int queue_commit(struct queue *queue)

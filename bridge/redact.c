@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 /* RFC 4648, section 4. */
@@ -89,14 +90,55 @@ static void strike(char *words, size_t *bytes, const char *secret)
     strike_text(words, bytes, in_base64);
 }
 
+static void strike_pairs(const struct config_pair *pairs, size_t count, char *words, size_t *bytes)
+{
+    for (size_t i = 0; i < count; i++)
+        if (pairs[i].secret)
+            strike(words, bytes, pairs[i].value);
+}
+
+/* As it was sent, and decoded. */
+static void strike_value(const char *encoded, size_t encoded_bytes, char *words, size_t *bytes)
+{
+    enum { LEAST = 4 };
+    if (encoded_bytes < LEAST)
+        return;
+    cleanup_free char *value = xstrndup(encoded, encoded_bytes);
+    strike(words, bytes, value);
+    char *out = value;
+    for (const char *at = value; *at; at++) {
+        unsigned byte;
+        if (*at == '%' && isxdigit((unsigned char)at[1]) && isxdigit((unsigned char)at[2])) {
+            sscanf(at + 1, "%2x", &byte);
+            at += 2;
+        } else {
+            byte = *at == '+' ? ' ' : (unsigned char)*at;
+        }
+        *out++ = (char)byte;
+    }
+    *out = '\0';
+    if (strlen(value) >= LEAST)
+        strike(words, bytes, value);
+}
+
+static void strike_query(const char *target, char *words, size_t *bytes)
+{
+    const char *at = strchr(target, '?');
+    while (at && *at) {
+        at++;
+        size_t pair = strcspn(at, "&"), name = strcspn(at, "=");
+        if (name < pair)
+            strike_value(at + name + 1, pair - name - 1, words, bytes);
+        else
+            strike_value(at, pair, words, bytes);
+        at += pair;
+    }
+}
+
 static void strike_all(const struct config_backend *backend, char *words, size_t *bytes)
 {
-    for (size_t i = 0; i < backend->query_count; i++)
-        if (backend->query[i].secret)
-            strike(words, bytes, backend->query[i].value);
-    for (size_t i = 0; i < backend->header_count; i++)
-        if (backend->headers[i].secret)
-            strike(words, bytes, backend->headers[i].value);
+    strike_pairs(backend->query, backend->query_count, words, bytes);
+    strike_pairs(backend->headers, backend->header_count, words, bytes);
     if (backend->bearer)
         strike(words, bytes, backend->bearer);
     if (backend->username) {
@@ -128,10 +170,20 @@ static size_t blank_bytes(const char *text, size_t bytes)
 
 char *redact_words(const struct config_backend *backend, const char *words, size_t bytes)
 {
+    return redact_words_about(backend, NULL, NULL, words, bytes);
+}
+
+char *redact_words_about(const struct config_backend *backend, const struct config_route *route,
+                         const char *target, const char *words, size_t bytes)
+{
     cleanup_free char *copy = xstrndup("", 0);
     copy = xrealloc(copy, bytes + 1);
     memcpy(copy, words, bytes);
     strike_all(backend, copy, &bytes);
+    if (route)
+        strike_pairs(route->query, route->query_count, copy, &bytes);
+    if (target)
+        strike_query(target, copy, &bytes);
 
     char *line = xcalloc(REDACT_WORDS_BYTES + 1, 1);
     size_t used = 0;

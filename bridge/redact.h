@@ -20,5 +20,10 @@ char *redact_authorization(const struct config_backend *backend);
  * or percent-encoded or in base64, replaced by "***". To be freed by the caller. */
 #define REDACT_WORDS_BYTES 400
 char *redact_words(const struct config_backend *backend, const char *words, size_t bytes);
+/* The same, and secrets of an [http]'s query (route) and what a client sent in its own
+ * (target, raw, with its path; its values may be keys: those of 4 characters or more).
+ * Both may be NULL. */
+char *redact_words_about(const struct config_backend *backend, const struct config_route *route,
+                         const char *target, const char *words, size_t bytes);
 
 #endif

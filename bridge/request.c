@@ -5,11 +5,13 @@
 #include "digest.h"
 #include "gzip.h"
 #include "redact.h"
+#include "target.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
     URL_LIMIT_BYTES = 256 * 1024, /* a topic has at most 65,535 bytes, each at most %XX */
@@ -74,6 +76,15 @@ static void add_times(struct request *request)
     }
 }
 
+static void add_backend_headers(struct request *request, const struct config_backend *backend)
+{
+    cleanup_free char *authorization = redact_authorization(backend);
+    if (authorization)
+        add_header(request, "Authorization", authorization);
+    for (size_t i = 0; i < backend->header_count; i++)
+        add_header(request, backend->headers[i].name, backend->headers[i].value);
+}
+
 /* ---- messages ---- */
 
 void request_begin(struct request *request, const char *gateway, const struct config_backend *backend,
@@ -96,20 +107,30 @@ void request_begin(struct request *request, const char *gateway, const struct co
     request->same_topic = request->synchronised = true;
 }
 
+static void append_query(struct buf *url, const struct config_backend *backend,
+                         const struct config_route *route)
+{
+    target_append_query(url, route->query, route->query_count);
+    target_append_query(url, backend->query, backend->query_count);
+}
+
 static int make_url(struct buf *url, const struct request *request, const struct message *message,
                     char **ret_why)
 {
-    const struct config_backend *backend = request->backend;
-    buf_append_text(url, backend->url);
-    int error = path_template_expand(request->route->path, message->topic, url, ret_why);
-    if (error != 0)
-        return error;
-    for (size_t i = 0; i < backend->query_count; i++) {
-        buf_append_char(url, i == 0 ? '?' : '&');
-        buf_append_percent_encoded(url, backend->query[i].name, strlen(backend->query[i].name));
-        buf_append_char(url, '=');
-        buf_append_percent_encoded(url, backend->query[i].value, strlen(backend->query[i].value));
+    buf_append_text(url, request->backend->url);
+    if (message->target) {
+        const char *why = "the target is not below /api";
+        if (target_check(message->target, strlen(message->target), &why) != TARGET_FINE) {
+            *ret_why = xstrdup(why);
+            return -EINVAL;
+        }
+        target_append(url, message->target);
+    } else {
+        int error = path_template_expand(request->route->path, message->topic, url, ret_why);
+        if (error != 0)
+            return error;
     }
+    append_query(url, request->backend, request->route);
     return buf_overflowed(url) ? -EMSGSIZE : 0;
 }
 
@@ -175,6 +196,7 @@ static void note_message(struct request *request, const struct message *message,
     request->synchronised &= message->clock_synchronised;
     if (request->messages++ == 0) {
         request->first = *message;
+        snprintf(request->method, sizeof request->method, "%s", message->method ? message->method : "");
         request->age_ms = age_ms;
         buf_append_text(&request->topic, message->topic);
         return;
@@ -296,11 +318,7 @@ int request_finish(struct request *request, const char **ret_reason, char **ret_
         add_messages(request);
     if (!request->synchronised)
         add_header(request, "Sluice-Clock", "unsynchronised");
-    cleanup_free char *authorization = redact_authorization(request->backend);
-    if (authorization)
-        add_header(request, "Authorization", authorization);
-    for (size_t i = 0; i < request->backend->header_count; i++)
-        add_header(request, request->backend->headers[i].name, request->backend->headers[i].value);
+    add_backend_headers(request, request->backend);
     compress(request);
     if (buf_overflowed(&request->headers)) {
         *ret_reason = "headers";
@@ -316,6 +334,44 @@ void request_trim(struct request *request)
         buf_done(&request->made);
     if (request->compressed.capacity > BODY_KEEP_BYTES)
         buf_done(&request->compressed);
+}
+
+static bool is_fit(const char *value)
+{
+    for (; *value; value++)
+        if (*value < 0x20 || *value > 0x7e)
+            return false;
+    return true;
+}
+
+static bool has_authorization(const struct config_backend *backend)
+{
+    for (size_t i = 0; i < backend->header_count; i++)
+        if (strcasecmp(backend->headers[i].name, "Authorization") == 0)
+            return true;
+    return backend->bearer || backend->username;
+}
+
+int request_pass(struct request *request, const struct config_backend *backend,
+                 const struct config_route *route, const char *method, const char *target, const char *accept,
+                 const char *authorization)
+{
+    request->url.limit_bytes = URL_LIMIT_BYTES;
+    request->headers.limit_bytes = REQUEST_HEADERS_BYTES;
+    buf_reset(&request->url);
+    buf_reset(&request->headers);
+    snprintf(request->method, sizeof request->method, "%s", method);
+    buf_append_text(&request->url, backend->url);
+    target_append(&request->url, target);
+    append_query(&request->url, backend, route);
+    if ((accept && !is_fit(accept)) || (authorization && !is_fit(authorization)))
+        return -EINVAL;
+    if (accept)
+        add_header(request, "Accept", accept);
+    if (authorization && !has_authorization(backend))
+        add_header(request, "Authorization", authorization);
+    add_backend_headers(request, backend);
+    return buf_overflowed(&request->url) || buf_overflowed(&request->headers) ? -EINVAL : 0;
 }
 
 void request_done(struct request *request)

@@ -7,6 +7,9 @@
  *
  *   request_begin ── request_add, for each message ── request_finish
  *
+ * An HTTP client's message goes out with its own method, and to what stands behind /api
+ * in its target, query included, below the backend's URL.
+ *
  * A route without `batch` sends one message a request; one with it sends an array,
  * or lines, of as many as are added, also where that is one only.
  *
@@ -44,8 +47,10 @@ struct gzip;
 struct request {
     struct buf url;
     struct buf headers; /* "Name: value" lines, each with a NUL behind it */
+    char method[8];     /* "": POST */
     const void *body;   /* not owned: the payload of its only message, or one of the buffers below */
     size_t body_bytes;
+    size_t answer_most; /* bytes of the answer, which is wanted whole; 0: its beginning is enough */
     unsigned messages;
 
     const char *gateway;
@@ -85,6 +90,12 @@ int request_finish(struct request *request, const char **ret_reason, char **ret_
 
 /* It was sent: lets go of more memory than the usual body takes. */
 void request_trim(struct request *request);
+/* Makes a request of another kind: GET or HEAD, passed on for an HTTP client, with some
+ * of its headers (or NULL). target is fine (target.h). -EINVAL: they do not fit. */
+int request_pass(struct request *request, const struct config_backend *backend,
+                 const struct config_route *route, const char *method, const char *target, const char *accept,
+                 const char *authorization);
+
 void request_done(struct request *request); /* lets the memory go */
 
 #endif

@@ -17,6 +17,7 @@
 
 #include <assert.h>
 #include <curl/curl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -31,6 +32,9 @@ struct exchange {
     void *body;
     size_t body_capacity;
     struct buf answer;
+    bool answer_whole; /* a longer one is an error */
+    bool answer_cut;
+    char method[8]; /* that is set in `easy` */
     char error[CURL_ERROR_SIZE];
     transfer_done_fn *done;
     void *context;
@@ -159,6 +163,8 @@ static void unlink_active(struct exchange *exchange)
 static void clear_request(struct exchange *exchange)
 {
     buf_reset(&exchange->answer);
+    if (exchange->answer.limit_bytes > TRANSFER_BODY_BYTES)
+        buf_done(&exchange->answer);
     if (exchange->body_capacity > KEEP_BODY_BYTES) {
         free(exchange->body);
         exchange->body = NULL;
@@ -173,7 +179,9 @@ static void finish(struct exchange *exchange, CURLcode code)
     unlink_active(exchange);
 
     long status = 0;
+    curl_off_t content_length = -1;
     curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(exchange->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &content_length);
     struct reply reply = {
         .failure = failure_of(exchange, code),
         .status = (int)status,
@@ -182,6 +190,9 @@ static void finish(struct exchange *exchange, CURLcode code)
         .content_type = response_header(exchange->easy, "Content-Type"),
         .body = buf_text(&exchange->answer),
         .body_bytes = exchange->answer.bytes,
+        .content_length = content_length,
+        .cut = exchange->answer_cut,
+        .timed_out = code == CURLE_OPERATION_TIMEDOUT,
         .error = "",
     };
     if (code != CURLE_OK)
@@ -290,11 +301,14 @@ static int on_close_socket(void *context, curl_socket_t socket)
 
 /* ---- the start of a request ---- */
 
-/* Takes what fits and lets the rest of a long answer pass by. */
+/* Takes what fits, and lets the rest of a long answer pass by, or ends it. */
 static size_t on_answer(char *data, size_t size, size_t count, void *context)
 {
     struct exchange *exchange = context;
-    size_t bytes = size * count, room = TRANSFER_BODY_BYTES - exchange->answer.bytes;
+    size_t bytes = size * count, room = exchange->answer.limit_bytes - exchange->answer.bytes;
+    exchange->answer_cut = exchange->answer_whole && bytes > room;
+    if (exchange->answer_cut)
+        return CURL_WRITEFUNC_ERROR;
     buf_append(&exchange->answer, data, bytes < room ? bytes : room);
     return bytes;
 }
@@ -337,7 +351,6 @@ static void set_options(struct exchange *exchange)
     SET(easy, CURLOPT_TIMEOUT_MS, (long)backend->timeout_ms);
     SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)backend->connect_timeout_ms);
     SET(easy, CURLOPT_USERAGENT, "sluice/" SLUICE_VERSION);
-    SET(easy, CURLOPT_POST, 1L);
 }
 
 static struct exchange *exchange_take(struct transfer *transfer)
@@ -348,7 +361,6 @@ static struct exchange *exchange_take(struct transfer *transfer)
     } else {
         exchange = xcalloc(1, sizeof *exchange);
         exchange->transfer = transfer;
-        buf_init(&exchange->answer, TRANSFER_BODY_BYTES);
         buf_init(&exchange->lines, REQUEST_HEADERS_BYTES);
         exchange->easy = curl_easy_init();
         if (!exchange->easy)
@@ -396,6 +408,32 @@ static void set_body(struct exchange *exchange, const void *body, size_t bytes)
         memcpy(exchange->body, body, bytes);
 }
 
+static void set_method(struct exchange *exchange, const char *method)
+{
+    bool get = strcmp(method, "GET") == 0, head = strcmp(method, "HEAD") == 0;
+    if (strcmp(exchange->method, method) == 0)
+        return;
+    SET(exchange->easy, CURLOPT_NOBODY, head ? 1L : 0L);
+    if (get)
+        SET(exchange->easy, CURLOPT_HTTPGET, 1L);
+    else if (!head)
+        SET(exchange->easy, CURLOPT_POST, 1L);
+    SET(exchange->easy, CURLOPT_CUSTOMREQUEST, get || head || strcmp(method, "POST") == 0 ? NULL : method);
+    snprintf(exchange->method, sizeof exchange->method, "%s", method);
+}
+
+/* Neither GET nor HEAD has a body here. */
+static void set_content(struct exchange *exchange, const struct request *request)
+{
+    const char *method = request->method[0] != '\0' ? request->method : "POST";
+    set_method(exchange, method);
+    if (method[0] == 'G' || method[0] == 'H')
+        return;
+    set_body(exchange, request->body, request->body_bytes);
+    SET(exchange->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_bytes);
+    SET(exchange->easy, CURLOPT_POSTFIELDS, exchange->body);
+}
+
 void transfer_start(struct transfer *transfer, const struct request *request, transfer_done_fn *done,
                     void *context)
 {
@@ -403,13 +441,14 @@ void transfer_start(struct transfer *transfer, const struct request *request, tr
     exchange->done = done;
     exchange->context = context;
     exchange->error[0] = '\0';
+    exchange->answer_whole = request->answer_most > 0;
+    exchange->answer_cut = false;
+    exchange->answer.limit_bytes = request->answer_most > 0 ? request->answer_most : TRANSFER_BODY_BYTES;
     set_headers(exchange, &request->headers);
-    set_body(exchange, request->body, request->body_bytes);
+    set_content(exchange, request);
 
     SET(exchange->easy, CURLOPT_URL, buf_text(&request->url));
     SET(exchange->easy, CURLOPT_HTTPHEADER, exchange->headers);
-    SET(exchange->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_bytes);
-    SET(exchange->easy, CURLOPT_POSTFIELDS, exchange->body);
     CURLMcode code = curl_multi_add_handle(transfer->multi, exchange->easy);
     if (code != CURLM_OK) /* no memory */
         abort();

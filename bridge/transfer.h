@@ -26,8 +26,11 @@ struct reply {
     unsigned http_version;    /* 1 or 2; 0 when no response came */
     const char *retry_after;  /* header's value, or NULL */
     const char *content_type; /* header's value, or NULL */
-    const char *body;         /* its beginning, not terminated; at most TRANSFER_BODY_BYTES */
-    size_t body_bytes;
+    const char *body;         /* its beginning, not terminated; at most TRANSFER_BODY_BYTES, or as the */
+    size_t body_bytes;        /* request says */
+    int64_t content_length;   /* header's value, or -1 */
+    bool cut;                 /* it was longer than the request says (TRANSFER_BROKEN) */
+    bool timed_out;
     const char *error; /* libcurl's words when failure is not TRANSFER_OK, otherwise "" */
 };
 

@@ -104,7 +104,7 @@ static inline int64_t store_text(struct queue *queue, const char *topic, const c
 static inline void confirm_and_settle(struct queue *queue, int64_t id)
 {
     queue_confirm(queue, id);
-    queue_settle(queue, id);
+    queue_settle(queue, id, true);
 }
 
 static inline sqlite3 *look(int flags)

@@ -221,7 +221,7 @@ static void settle(struct scenario *s, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         struct entry *entry = oldest_waiting(s->ledger);
         entry->settled = entry->remembered = true;
-        queue_settle(s->queue, entry->id);
+        queue_settle(s->queue, entry->id, true);
     }
 }
 

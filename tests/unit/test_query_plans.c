@@ -152,11 +152,12 @@ static void fill(bool with_packet_ids)
                   " SELECT 2 * i, 1 + i / 1000, 'sensor', 'garden/a/sensor', i, %s, x'7b7d' FROM n;",
                   MANY, with_packet_ids ? "1 + i % 60000" : "NULL");
     execute(handle, sql);
-    execute(handle,
-            "INSERT INTO dead_letter SELECT id - 1, run, route, topic, uptime_ms, source, method, target,"
-            " content_type, packet_id, late_since_ms, 1, 400, 'bad', 0, 'rejected', payload FROM message;"
-            "INSERT OR IGNORE INTO run (id, token, boot_id, epoch_ms, synchronised)"
-            " SELECT DISTINCT run, 'run' || run, 'boot', 0, 1 FROM message");
+    execute(
+        handle,
+        "INSERT INTO dead_letter SELECT id - 1, run, route, topic, uptime_ms, source, method, target,"
+        " content_type, packet_id, late_since_ms, 1, 400, 'bad', 0, 'rejected', payload, NULL FROM message;"
+        "INSERT OR IGNORE INTO run (id, token, boot_id, epoch_ms, synchronised)"
+        " SELECT DISTINCT run, 'run' || run, 'boot', 0, 1 FROM message");
     sqlite3_close(handle);
 }
 

@@ -166,7 +166,7 @@ static bool is_key(const char *key, int64_t id)
 static void keys_are_never_used_twice(void **state)
 {
     enum { RUNS = 6, EACH = 3 };
-    char keys[RUNS * EACH][48];
+    char keys[RUNS * EACH][MESSAGE_KEY_BYTES];
     int count = 0;
     for (int run = 0; run < RUNS; run++) {
         struct queue *queue = open_queue();
@@ -187,7 +187,7 @@ static void keys_are_never_used_twice(void **state)
 static void a_message_keeps_its_key_over_restarts(void **state)
 {
     struct queue *queue = open_queue();
-    char before[48], after[48];
+    char before[MESSAGE_KEY_BYTES], after[MESSAGE_KEY_BYTES];
     int64_t id = store_text(queue, "a", "1");
     fetch_key(queue, id, before);
     for (int i = 0; i < 3; i++) {
@@ -219,7 +219,7 @@ static void a_cloned_database_makes_other_keys(void **state)
     char *why = NULL;
     assert_int_equal(queue_open(clone_path, &clone, &why), 0);
     queue = open_queue();
-    char key[48], clone_key[48];
+    char key[MESSAGE_KEY_BYTES], clone_key[MESSAGE_KEY_BYTES];
     int64_t id = store_text(queue, "a", "2"), clone_id = store_text(clone, "a", "2");
     assert_int_equal(id, clone_id);
     fetch_key(queue, id, key);
@@ -373,8 +373,8 @@ static void a_delivered_row_stays_until_it_is_confirmed(void **state)
     struct queue *queue = open_queue();
     int64_t first = store_text(queue, "a", "1");
     int64_t second = store_text(queue, "a", "2");
-    queue_settle(queue, first);
-    queue_settle(queue, second);
+    queue_settle(queue, first, true);
+    queue_settle(queue, second, true);
     assert_int_equal(queue_settled_count(queue), 0);
     assert_int_equal(queue_unconfirmed_count(queue), 2);
     assert_true(queue_is_settled(queue, first));
@@ -535,6 +535,84 @@ static void the_buried_lie_among_the_dead_whole(void **state)
     queue_close(queue);
 }
 
+/* ---- clients' own keys ---- */
+
+static struct message request_of(const char *key, const char *topic, const char *payload)
+{
+    struct message message = reading(topic, payload, strlen(payload));
+    message.route = "http";
+    message.source = "http";
+    message.method = "POST";
+    message.target = "/api/c?user_key=k";
+    message.packet_id = 0;
+    message.idempotency_key = key;
+    return message;
+}
+
+static void a_message_keeps_the_key_of_its_client(void **state)
+{
+    struct queue *queue = open_queue();
+    struct message in = request_of("\"8e03978e\"", "10.0.0.1/api/c", "1");
+    int64_t id = store(queue, &in);
+    for (int round = 0; round < 2; round++) {
+        struct message out;
+        assert_int_equal(queue_fetch(queue, id, &out), 0);
+        assert_string_equal(out.key, "\"8e03978e\"");
+        assert_string_equal(out.target, "/api/c?user_key=k");
+        queue_release(queue);
+        assert_answer("SELECT idempotency_key, target FROM pending", "\"8e03978e\"|/api/c?***");
+        queue_close(queue);
+        queue = open_queue();
+    }
+    assert_int_equal(queue_bury(queue, id, 1, 400, "rejected", "bad", clock_wall_ms()), 0);
+    assert_answer("SELECT idempotency_key, target FROM dead", "\"8e03978e\"|/api/c?***");
+    queue_close(queue);
+}
+
+static int64_t find_repeated(struct queue *queue, const struct message *message)
+{
+    int64_t id = -1;
+    assert_int_equal(queue_begin(queue), 0);
+    assert_int_equal(queue_find_repeated(queue, message, &id), 0);
+    queue_rollback(queue);
+    return id;
+}
+
+/* Only the very same request is one: another device may use the same keys, and the same
+ * device other ones after it lost count. */
+static void a_repeated_request_is_found_while_it_waits(void **state)
+{
+    struct queue *queue = open_queue();
+    struct message first = request_of("k-1", "10.0.0.1/api/c", "1");
+    assert_int_equal(find_repeated(queue, &first), 0);
+    int64_t id = store(queue, &first);
+    assert_int_equal(find_repeated(queue, &first), id);
+    struct message other = first;
+    other.idempotency_key = "k-2";
+    assert_int_equal(find_repeated(queue, &other), 0);
+    other = first;
+    other.topic = "10.0.0.2/api/c";
+    assert_int_equal(find_repeated(queue, &other), 0);
+    other = first;
+    other.payload = "2";
+    assert_int_equal(find_repeated(queue, &other), 0);
+    other = first;
+    other.method = "PUT";
+    assert_int_equal(find_repeated(queue, &other), 0);
+    other = first;
+    other.target = "/api/c";
+    assert_int_equal(find_repeated(queue, &other), 0);
+    other = first;
+    other.route = "other";
+    assert_int_equal(find_repeated(queue, &other), 0);
+    queue_close(queue);
+    queue = open_queue();
+    assert_int_equal(find_repeated(queue, &first), id);
+    assert_int_equal(queue_bury(queue, id, 1, 400, "rejected", "bad", clock_wall_ms()), 0);
+    assert_int_equal(find_repeated(queue, &first), 0);
+    queue_close(queue);
+}
+
 /* ---- subscriptions ---- */
 
 struct look {
@@ -626,6 +704,8 @@ int main(void)
         in_place(keys_are_never_used_twice),
         in_place(a_message_keeps_its_key_over_restarts),
         in_place(a_cloned_database_makes_other_keys),
+        in_place(a_message_keeps_the_key_of_its_client),
+        in_place(a_repeated_request_is_found_while_it_waits),
         in_place(a_scan_gives_ranges_in_order),
         in_place(a_copy_is_what_was_stored_until_someone_changes_it),
         in_place(nothing_is_left_open_between_calls),

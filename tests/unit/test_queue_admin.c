@@ -251,8 +251,8 @@ static void what_has_no_packet_identifier_needs_no_confirmation(void **state)
     struct message message = reading("garden/a/sensor", "2", 1);
     message.packet_id = 0;
     int64_t sent = store(queue, &message);
-    queue_settle(queue, mqtt);
-    queue_settle(queue, sent);
+    queue_settle(queue, mqtt, true);
+    queue_settle(queue, sent, false);
     assert_int_equal(queue_unconfirmed_count(queue), 1);
     assert_int_equal(queue_settled_count(queue), 1);
     assert_int_equal(queue_settle_commit(queue, SIZE_MAX), 0);

@@ -357,8 +357,8 @@ static void what_was_delivered_goes_first_and_is_not_counted(void **state)
     struct queue *queue = open_limited((struct config_queue){.max_messages = 10, OLDEST});
     store_many(queue, 10, 5);
     queue_confirm(queue, 8);
-    queue_settle(queue, 8);
-    queue_settle(queue, 9); /* delivered, and not confirmed */
+    queue_settle(queue, 8, true);
+    queue_settle(queue, 9, true); /* delivered, and not confirmed */
     assert_int_equal(queue_begin(queue), 0);
     assert_int_equal(offer(queue, "12345", 5), 0);
     assert_int_equal(offer(queue, "12345", 5), 0);
@@ -374,7 +374,7 @@ static void a_rollback_keeps_what_was_delivered_in_mind(void **state)
 {
     struct queue *queue = open_limited((struct config_queue){.max_messages = 3, OLDEST});
     store_many(queue, 3, 5);
-    queue_settle(queue, 2);
+    queue_settle(queue, 2, true);
     assert_int_equal(queue_begin(queue), 0);
     assert_int_equal(offer(queue, "12345", 5), 0);
     queue_rollback(queue);
@@ -540,7 +540,7 @@ static void what_was_delivered_is_not_counted_as_too_old(void **state)
     store_many(queue, 2, 10);
     by_hand("UPDATE message SET uptime_ms = uptime_ms - 4000 * 1000");
     queue_limit(queue, &one_hour);
-    queue_settle(queue, 1);
+    queue_settle(queue, 1, true);
     queue_upkeep(queue, false);
     assert_answer("SELECT sum(messages) FROM dropped", "1");
     queue_close(queue);

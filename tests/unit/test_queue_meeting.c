@@ -126,7 +126,7 @@ static void nothing_is_dropped_while_the_delivered_make_room(void **state)
             start = i == 0 ? id : start;
         }
         for (int i = 0; i < 10; i++)
-            queue_settle(queue, start + first - 1 + i);
+            queue_settle(queue, start + first - 1 + i, true);
         struct config_queue limits = {
             .max_size = INT64_C(1) << 40, .max_messages = 15, .when_full = CONFIG_FULL_DROP_OLDEST};
         queue_limit(queue, &limits);

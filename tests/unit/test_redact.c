@@ -67,11 +67,27 @@ static void cut_between_characters(void **state)
     assert_int_equal(strlen(line), REDACT_WORDS_BYTES - 1);
 }
 
+/* What a client sent in its own query, and what an [http] adds. */
+static void a_client_s_own_secrets(void **state)
+{
+    (void)state;
+    static struct config_pair own[] = {{"key", "of the door", true}};
+    const struct config_route route = {.query = own, .query_count = 1};
+    static const char words[] =
+        "no user_key=s%cret/1 (s%25cret%2F1, s%25cret/1), of+the+door, of the door, 12, 12345";
+    cleanup_free char *line = redact_words_about(
+        &bearer, &route, "/api/12345?user_key=s%25cret/1&n=12&&flag&empty=", words, strlen(words));
+    assert_string_equal(line, "no user_key=*** (***, ***), of+the+door, ***, 12, 12345");
+    cleanup_free char *all = redact_words_about(&bearer, &route, "/api?12345&abc%", words, strlen(words));
+    assert_string_equal(all, "no user_key=s%cret/1 (s%25cret%2F1, s%25cret/1), of+the+door, ***, 12, ***");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(authorization_as_the_rfcs_say),
         cmocka_unit_test(secrets_are_struck_out_in_every_form),
+        cmocka_unit_test(a_client_s_own_secrets),
         cmocka_unit_test(one_line_without_control_characters),
         cmocka_unit_test(cut_between_characters),
     };

@@ -173,6 +173,80 @@ static void what_waited_at_the_broker_says_since_when(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void set_http(struct scene *scene, const char *method, const char *target)
+{
+    scene->message.source = "http";
+    scene->message.method = method;
+    scene->message.target = target;
+    scene->message.topic = "10.0.0.1/api/c";
+    scene->message.content_type = "text/json";
+}
+
+static void an_http_client_s_request_keeps_its_shape(void **state)
+{
+    struct scene *scene = *state;
+    char *why = NULL;
+    set_http(scene, "PATCH", "/api/c;v=%41/?user%5fkey=mine&n");
+    scene->route.query = headers;
+    scene->route.query_count = ARRAY_LEN(headers);
+    scene->backend.query = query;
+    scene->backend.query_count = ARRAY_LEN(query);
+    assert_int_equal(make(scene, 0, &why), 0);
+    assert_string_equal(buf_text(&scene->request.url),
+                        "https://garden.example.org/api/c;v=%41/?user%5fkey=mine&n&X-Garden=north&unit=1");
+    assert_string_equal(scene->request.method, "PATCH");
+    assert_string_equal(header(scene, "Content-Type"), "text/json");
+    assert_string_equal(header(scene, "Sluice-Topic"), "10.0.0.1/api/c");
+    /* The next one is of another kind. */
+    scene->message.method = scene->message.target = NULL;
+    scene->message.topic = "garden/wino-1/sensor";
+    scene->backend.query_count = scene->route.query_count = 0;
+    assert_int_equal(make(scene, 0, &why), 0);
+    assert_string_equal(scene->request.method, "");
+    assert_string_equal(buf_text(&scene->request.url), "https://garden.example.org/api/collections/wino-1");
+}
+
+/* Whatever the database says. */
+static void a_stored_target_is_looked_at_again(void **state)
+{
+    static const char *const targets[] = {"/api/../x", "/x", "https://h/api", "", "/api/x#y", "/api/x y"};
+    struct scene *scene = *state;
+    for (size_t i = 0; i < ARRAY_LEN(targets); i++) {
+        char *why = NULL;
+        set_http(scene, "POST", targets[i]);
+        assert_int_equal(make(scene, 0, &why), -EINVAL);
+        assert_non_null(why);
+        free(why);
+    }
+}
+
+static void what_is_passed_on(void **state)
+{
+    struct scene *scene = *state;
+    assert_int_equal(request_pass(&scene->request, &scene->backend, &scene->route, "HEAD", "/api/c?a=b",
+                                  "x/y", "Basic eA=="),
+                     0);
+    assert_string_equal(scene->request.method, "HEAD");
+    assert_string_equal(buf_text(&scene->request.url), "https://garden.example.org/api/c?a=b");
+    assert_string_equal(header(scene, "Accept"), "x/y");
+    assert_string_equal(header(scene, "Authorization"), "Basic eA==");
+    assert_null(header(scene, "Idempotency-Key"));
+    static char token[] = "t0ken"; /* the backend's own counts */
+    scene->backend.bearer = token;
+    assert_int_equal(
+        request_pass(&scene->request, &scene->backend, &scene->route, "GET", "/api", NULL, "Basic eA=="), 0);
+    assert_string_equal(header(scene, "Authorization"), "Bearer t0ken");
+    static const char *const bad[] = {"a\rX: 1", "a\nX: 1", "\x7f", "gr\xc3\xbcn"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        assert_int_equal(
+            request_pass(&scene->request, &scene->backend, &scene->route, "GET", "/api", bad[i], NULL),
+            -EINVAL);
+        assert_int_equal(
+            request_pass(&scene->request, &scene->backend, &scene->route, "GET", "/api", NULL, bad[i]),
+            -EINVAL);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +258,9 @@ int main(void)
         TEST(levels_that_cannot_be_used_are_told),
         TEST(a_time_that_is_not_certain_is_marked),
         TEST(what_waited_at_the_broker_says_since_when),
+        TEST(an_http_client_s_request_keeps_its_shape),
+        TEST(a_stored_target_is_looked_at_again),
+        TEST(what_is_passed_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -171,7 +171,7 @@ static void fill(struct queue *queue)
     assert_int_equal(queue_commit(queue), 0);
     queue_confirm(queue, ROWS);
     for (int i = 1; i <= DELIVERED; i++)
-        queue_settle(queue, i);
+        queue_settle(queue, i, true);
     assert_int_equal(queue_settle_commit(queue, SIZE_MAX), 0);
     for (int i = 0; i < DEAD; i++)
         assert_int_equal(queue_bury(queue, ROWS - 10 * i, 3, 400, "rejected", "no", 1000), 0);
@@ -448,8 +448,10 @@ static void a_message_is_in_one_table(void **state)
 {
     put_template();
     sqlite3 *handle = look(SQLITE_OPEN_READWRITE);
-    execute(handle, "INSERT INTO message SELECT id, run, route, topic, uptime_ms, source, method, target,"
-                    " content_type, packet_id, late_since_ms, 0, NULL, NULL, payload FROM dead_letter");
+    execute(
+        handle,
+        "INSERT INTO message SELECT id, run, route, topic, uptime_ms, source, method, target,"
+        " content_type, packet_id, late_since_ms, 0, NULL, NULL, payload, idempotency_key FROM dead_letter");
     sqlite3_close(handle);
     salvage();
     assert_int_equal(lost_rows(), 0);
