@@ -1,7 +1,7 @@
 /* daemon.c - the whole: builds the parts, wires them, shuts them down in order.
  *
- *     start:  queue → deliver → intake → MQTT edge → control socket → READY
- *     stop:   control socket → deliver (requests under way may end) → MQTT edge → queue
+ *     start:  queue → deliver → intake → MQTT edge, HTTP edge → control socket → READY
+ *     stop:   control socket → deliver (requests under way may end) → HTTP edge, MQTT edge → queue
  *
  * One thread, one loop. A stop takes less than STOP_MOST_MS, whatever hangs; what
  * is cut off then is in the queue, or still at the broker, and comes again.
@@ -18,6 +18,7 @@
 #include "deliver.h"
 #include "fault.h"
 #include "intake.h"
+#include "intake_http.h"
 #include "intake_mqtt.h"
 #include "log.h"
 #include "memory.h"
@@ -64,7 +65,8 @@ struct daemon {
     struct queue *queue;
     struct clock_watch *clock;
     struct intake *intake;
-    struct intake_mqtt *mqtt;
+    struct intake_mqtt *mqtt; /* NULL: there is nothing to subscribe to */
+    struct intake_http *http;
     struct deliver *deliver;
     struct control *control;
     struct metrics metrics;
@@ -152,6 +154,36 @@ static void on_wear(uv_timer_t *timer)
     daemon->last_stored = daemon->metrics.stored;
 }
 
+/* ---- the broker ---- */
+
+static void see_subscription(void *context, const struct subscription *subscription)
+{
+    (void)subscription;
+    *(bool *)context = true;
+}
+
+/* Whoever only takes HTTP needs no broker; but one at which subscriptions were left must
+ * be told that they are over. */
+static bool needs_broker(const struct daemon *daemon)
+{
+    bool needed = false;
+    for (size_t i = 0; i < daemon->config->route_count; i++)
+        needed = needed || daemon->config->routes[i].topic_count > 0;
+    if (!needed && queue_subscriptions(daemon->queue, see_subscription, &needed) != 0)
+        needed = true;
+    return needed;
+}
+
+static void start_mqtt(struct daemon *daemon)
+{
+    const struct config *config = daemon->first_config;
+    if (needs_broker(daemon))
+        daemon->mqtt = intake_mqtt_new(&daemon->loop, &config->broker, &config->queue,
+                                       daemon->config->route_count, daemon->intake, daemon->queue);
+    else /* nobody will send anything again */
+        queue_confirm(daemon->queue, queue_last_id(daemon->queue));
+}
+
 /* ---- stopping ---- */
 
 static void log_stopped(const struct daemon *daemon)
@@ -176,7 +208,8 @@ static void close_handle(uv_handle_t *handle, void *unused)
 static void finish(void *context)
 {
     struct daemon *daemon = context;
-    bool clean = intake_mqtt_stop(daemon->mqtt);
+    intake_http_free(daemon->http);
+    bool clean = !daemon->mqtt || intake_mqtt_stop(daemon->mqtt);
     if (!clean) {
         /* A worker thread hangs in a connect; joining it could take minutes. */
         queue_close(daemon->queue);
@@ -216,8 +249,11 @@ static void on_terminate(uv_signal_t *signal, int number)
     control_free(daemon->control); /* who asks now is told by the queue that it is over */
     daemon->control = NULL;
     uv_timer_start(&daemon->deadline, on_stop_deadline, STOP_MOST_MS, 0);
-    deliver_pause(daemon->deliver, intake_mqtt_is_up(daemon->mqtt), finish, daemon);
-    intake_mqtt_hurry(daemon->mqtt);
+    bool confirms = daemon->mqtt && intake_mqtt_is_up(daemon->mqtt);
+    deliver_pause(daemon->deliver, confirms, finish, daemon);
+    if (daemon->mqtt)
+        intake_mqtt_hurry(daemon->mqtt);
+    intake_http_hurry(daemon->http);
 }
 
 /* ---- reloading ---- */
@@ -266,7 +302,11 @@ static void swap_config(void *context)
     queue_limit(daemon->queue, &daemon->config->queue);
     intake_reconfigure(daemon->intake, daemon->config);
     deliver_restart(daemon->deliver, daemon->config);
-    intake_mqtt_resubscribe(daemon->mqtt);
+    if (daemon->mqtt)
+        intake_mqtt_resubscribe(daemon->mqtt);
+    else
+        start_mqtt(daemon);
+    intake_http_reconfigure(daemon->http, daemon->config);
     if (old != daemon->first_config)
         config_free(old);
     log_notice("configuration reloaded: %zu backends, %zu routes", daemon->config->backend_count,
@@ -546,8 +586,8 @@ int daemon_run(const char *config_path, struct config *config)
     daemon.clock = clock_watch_new(&daemon.loop, daemon.queue);
     daemon.deliver = deliver_new(&daemon.loop, daemon.queue, config, &daemon.metrics);
     daemon.intake = intake_new(daemon.queue, config, &daemon.metrics, on_released, &daemon);
-    daemon.mqtt = intake_mqtt_new(&daemon.loop, &config->broker, &config->queue, config->route_count,
-                                  daemon.intake, daemon.queue);
+    start_mqtt(&daemon);
+    daemon.http = intake_http_new(&daemon.loop, config, daemon.intake, daemon.queue);
     daemon.control = control_new(&daemon.loop, config->daemon.socket, daemon.intake, daemon.queue,
                                  &(struct control_calls){on_status_asked, on_look_asked, &daemon});
     daemon_status_sample(&daemon.minute, &daemon.metrics);

@@ -88,7 +88,8 @@ struct report *daemon_status_report(const struct daemon_status *status)
     report_add_time(report, "since", clock_wall_ms() - up_ms);
     report_add_number(report, "seconds", up_ms / 1000);
     report_add_text(report, "configuration", status->config_path);
-    intake_mqtt_describe(status->mqtt, report_add_object(report, "broker"));
+    if (status->mqtt)
+        intake_mqtt_describe(status->mqtt, report_add_object(report, "broker"));
     deliver_describe(status->deliver, report_add_array(report, "backends"),
                      report_add_array(report, "routes"));
     add_queue(status, report_add_object(report, "queue"));

@@ -20,6 +20,7 @@
  *   queue.commit   just before COMMIT; `fail`: the commit fails
  *   queue.trial    in the trial commit; `fail`: it fails
  *   intake.flush   after COMMIT, before the acknowledgements are written
+ *   http.answer    after COMMIT, before HTTP clients are answered
  *   deliver.answer after a response came, before it is acted upon
  *   salvage.room   `fail`: there is no room for a second copy of the queue
  *   salvage.row    after a row was put into the new database

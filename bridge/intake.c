@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 
 struct intake {
     struct queue *queue;
@@ -95,39 +96,45 @@ static const char *refusal(struct intake *intake, size_t bytes)
     }
 }
 
+/* 0 and its id; -ENOSPC: it was dropped instead; or the transaction has failed. */
+static int store_one(struct intake *intake, const struct message *message, int64_t *ret_id)
+{
+    if (intake->error != 0)
+        return intake->error;
+    const char *full = refusal(intake, message->payload_bytes);
+    if (full) {
+        intake->error = queue_count_dropped(intake->queue, full, message->route, message->payload_bytes);
+        intake->dropped++;
+        return -ENOSPC;
+    }
+    if (intake->error == 0)
+        intake->error = queue_append(intake->queue, message, ret_id);
+    if (intake->error == 0)
+        intake->stored++;
+    return intake->error;
+}
+
 static void store(void *context, size_t route)
 {
     struct taking *taking = context;
-    struct intake *intake = taking->intake;
     taking->served++;
-    if (intake->error != 0)
-        return;
+    struct intake *intake = taking->intake;
     const struct config_route *to = &intake->config->routes[route];
     taking->message.route = to->name;
     enum intake_reading reading = READING_NONE;
-    if (to->ack_topic)
+    if (intake->error == 0 && to->ack_topic)
         intake->error = intake_devices_see(intake->devices, to, &taking->message, &reading);
     if (intake->error != 0 || reading == READING_AGAIN)
         return;
-    const char *full = refusal(intake, taking->message.payload_bytes);
-    if (full && reading == READING_NEW) {
+    if (reading == READING_NEW && refusal(intake, taking->message.payload_bytes)) {
         taking->dropped = true; /* not counted: the device keeps it, and sends it again */
         return;
     }
-    if (full)
-        intake->error =
-            queue_count_dropped(intake->queue, full, taking->message.route, taking->message.payload_bytes);
-    if (full) {
-        intake->dropped++;
-        taking->dropped = true;
-    }
-    if (full || intake->error != 0)
-        return;
     int64_t id;
-    intake->error = queue_append(intake->queue, &taking->message, &id);
-    if (intake->error == 0)
-        intake->stored++;
-    if (intake->error == 0 && reading == READING_NEW)
+    int error = store_one(intake, &taking->message, &id);
+    if (error == -ENOSPC)
+        taking->dropped = true;
+    if (error == 0 && reading == READING_NEW)
         intake_devices_stored(intake->devices);
 }
 
@@ -157,6 +164,37 @@ enum intake_fate intake_take(struct intake *intake, const struct intake_message 
         intake->unrouted++;
     log_debug("topic %s: %s", message->topic, message->retained ? "retained, not forwarded" : "no route");
     return INTAKE_UNROUTED;
+}
+
+int intake_take_request(struct intake *intake, const struct intake_request *request,
+                        char ret_key[static MESSAGE_KEY_BYTES])
+{
+    assert(intake->open);
+    const struct message message = {
+        .route = request->route,
+        .topic = request->topic,
+        .source = "http",
+        .method = request->method,
+        .target = request->target,
+        .content_type = request->content_type,
+        .idempotency_key = request->idempotency_key,
+        .uptime_ms = clock_uptime_ms(),
+        .payload = request->payload,
+        .payload_bytes = request->payload_bytes,
+    };
+    intake->received++;
+    int64_t id = 0;
+    if (message.idempotency_key && intake->error == 0)
+        intake->error = queue_find_repeated(intake->queue, &message, &id);
+    bool repeated = id != 0;
+    int error = repeated ? -EEXIST : store_one(intake, &message, &id);
+    if (error != 0 && !repeated)
+        return error;
+    if (message.idempotency_key)
+        snprintf(ret_key, MESSAGE_KEY_BYTES, "%s", message.idempotency_key);
+    else
+        queue_key(intake->queue, id, ret_key);
+    return error;
 }
 
 int intake_commit(struct intake *intake)

@@ -46,6 +46,24 @@ enum intake_fate {
     INTAKE_UNROUTED, /* or retained, and no route wants those */
 };
 enum intake_fate intake_take(struct intake *intake, const struct intake_message *message);
+/* An HTTP request. Its topic, which stands for its place in the order of messages, is
+ * the client's address and the path. */
+struct intake_request {
+    const char *route;
+    const char *topic;
+    const char *method;
+    const char *target;
+    const char *content_type;    /* or NULL */
+    const char *idempotency_key; /* the client's own, at most MESSAGE_KEY_BYTES, or NULL */
+    const void *payload;
+    size_t payload_bytes;
+};
+/* Stores it, and gives its key. -EEXIST: it is the repetition, under the same key of the
+ * client's, of one that is queued already; not stored again, and as good. -ENOSPC: it is
+ * not stored, for a limit says so (when_full), and is counted as dropped. Another failure
+ * shows in the commit. */
+int intake_take_request(struct intake *intake, const struct intake_request *request,
+                        char ret_key[static MESSAGE_KEY_BYTES]);
 /* 0 when all of it is on disk; otherwise none of it is kept. */
 int intake_commit(struct intake *intake);
 /* After a commit, and before acknowledgements are let out: calls visit with what

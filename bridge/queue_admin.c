@@ -306,7 +306,7 @@ static const char *const row_sql[2] = {
     "SELECT " ROW_COLUMNS
     "NULL, 0, m.idempotency_key FROM message AS m LEFT JOIN run AS r ON r.id = m.run WHERE m.id = ?1",
     "SELECT " ROW_COLUMNS "m.reason, m.died_ms, m.idempotency_key FROM dead_letter AS m LEFT JOIN run AS r "
-                          "ON r.id = m.run WHERE m.id = ?1",
+    "ON r.id = m.run WHERE m.id = ?1",
 };
 
 static const char *text_of(sqlite3_stmt *row, int column)

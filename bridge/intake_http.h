@@ -1,0 +1,28 @@
+/* intake_http.h - the edge to clients that speak plain HTTP. */
+#ifndef SLUICE_INTAKE_HTTP_H
+#define SLUICE_INTAKE_HTTP_H
+
+#include "config.h"
+#include "intake.h"
+#include "queue.h"
+#include <uv.h>
+
+struct intake_http;
+
+/* Listens for every [http] of the configuration. Keeps everything that it is given; the
+ * delay of commits is the configuration's at start. */
+struct intake_http *intake_http_new(uv_loop_t *loop, const struct config *config, struct intake *intake,
+                                    struct queue *queue);
+
+/* Another configuration, which the intake has already. Requests that wait for the
+ * backend's answer are answered 503; the old configuration is no longer used on return. */
+void intake_http_reconfigure(struct intake_http *http, const struct config *config);
+
+/* It is about to stop: no more clients, and commits wait for nothing. */
+void intake_http_hurry(struct intake_http *http);
+
+/* Every request gets its answer first. Lets go of the memory when the loop has run once
+ * more. Takes NULL. */
+void intake_http_free(struct intake_http *http);
+
+#endif
