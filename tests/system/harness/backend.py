@@ -323,6 +323,8 @@ class _Http1:
         if not cut:
             self.backend.note(request, reply.status)
         body = reply.body[: len(reply.body) // 2] if cut else reply.body
+        if request.method == "HEAD":
+            body = b""
         self.writer.write("\r\n".join([*lines, "", ""]).encode() + body)
         await self.writer.drain()
         if cut:
@@ -435,7 +437,7 @@ class _Http2:
         self.backend.note(request, reply.status)
         try:
             self._head(stream, reply)
-            await self._send(stream, reply.body)
+            await self._send(stream, b"" if request.method == "HEAD" else reply.body)
         except h2.exceptions.ProtocolError:
             pass  # the client gave this stream up
         self._flush()

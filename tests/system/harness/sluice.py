@@ -45,10 +45,11 @@ def _section(title, settings):
 class Sluice:
     """Either config, a whole configuration, to which [broker] and [queue] are added
     where it has none, or its parts: backends {name: Backend, or a dict of
-    settings}, routes {name: settings}, and further settings for broker and queue."""
+    settings}, routes {name: settings}, and further settings for broker and queue; http:
+    the settings of [http]."""
 
     def __init__(self, directory, broker_port, backends=None, routes=None, broker=None, queue=None,
-                 config=None):
+                 http=None, config=None):
         self.dir = Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.broker_port = broker_port
@@ -62,6 +63,7 @@ class Sluice:
             "routes": dict({"sensor": SENSOR_ROUTE} if routes is None else routes),
             "broker": {"host": "127.0.0.1", "port": broker_port, **(broker or {})},
             "queue": {"path": self.db, **(queue or {})},
+            "http": http,
         }
         self.write_config(config)
 
@@ -77,6 +79,8 @@ class Sluice:
             text.append(_section(f"backend {name}", {**FAST, **settings}))
         for name, settings in parts["routes"].items():
             text.append(_section(f"route {name}", settings))
+        if parts["http"]:
+            text.append(_section("http", parts["http"]))
         return "\n".join(text)
 
     def write_config(self, text=None):

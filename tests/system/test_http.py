@@ -1,0 +1,564 @@
+"""The plain-HTTP door: what clients send and get, byte by byte."""
+import json
+import re
+import signal
+import subprocess
+import threading
+
+import pytest
+from harness.ports import free_port
+from harness.wait import wait_until
+from harness.web import Web, ask, post, wait_listening
+
+READING = b'{"host":"wino-1","soil":512}'
+
+
+@pytest.fixture
+def door(make_sluice, backend):
+    """door(**settings of [http]): a started sluice with the attribute `port`."""
+
+    def make(settings=None, **parts):
+        port = free_port()
+        sluice = make_sluice(**{"backends": {"garden": backend}, "routes": {}, **parts},
+                             http={"listen": f"127.0.0.1:{port}", **(settings or {})})
+        sluice.port = port
+        sluice.start()
+        return sluice
+
+    return make
+
+
+# -- what is stored
+
+
+def test_a_request_is_delivered_as_it_was_sent(door, backend):
+    sluice = door()
+    target = "/api/collections/sensor%20x;v=1?user_key=s%3Dcret&limit=5"
+    response = ask(sluice.port, post(target, READING, ["Content-Type: text/json; x=1"], method="PUT"))
+    assert response.status == 202
+    [got] = backend.wait_for(1)
+    assert (got.method, got.path, got.body) == ("PUT", target, READING)
+    assert got.headers["content-type"] == "text/json; x=1"
+    assert json.loads(response.body) == {"id": got.key}
+    assert got.topic == "127.0.0.1/api/collections/sensor%20x;v=1"
+    sluice.wait_empty()
+    assert sluice.stop() == 0
+
+
+def test_a_missing_content_type_is_derived(door, backend):
+    types = {READING: "application/json", b"soil 512": "text/plain; charset=utf-8",
+             b"\x00\xff": "application/octet-stream", b"": "text/plain; charset=utf-8"}
+    sluice = door()
+    for body in types:
+        assert ask(sluice.port, post("/api/c", body)).status == 202
+    backend.wait_for(4)
+    assert {r.body: r.headers["content-type"] for r in backend.requests} == types
+
+
+def test_the_base_itself_and_the_backends_own_path(door, make_backend):
+    other = make_backend(base="/v2/in")
+    sluice = door(backends={"garden": other})
+    for target in ("/api", "/api/", "/api?a=1", "/api/x/"):
+        assert ask(sluice.port, post(target)).status == 202
+    other.wait_for(4)
+    assert sorted(r.path for r in other.requests) == ["/v2/in", "/v2/in/", "/v2/in/x/", "/v2/in?a=1"]
+
+
+def test_what_the_section_adds(door, backend, tmp_path):
+    key = tmp_path / "key"
+    key.write_text("s3cret\n")
+    sluice = door({"query": [f"user_key=@{key}", "site=a b"], "body": "json",
+                   "add": "client={1}, collection={4}, timestamp={received_s}", "not_object": "raw",
+                   "accepted_status": 200},
+                  backends={"garden": {"url": backend.url, "ca_file": backend.ca_file,
+                                       "query": ["site=of the backend", "b=1"]}})
+    assert ask(sluice.port, post("/api/collections/sensor?n=1", READING)).status == 200
+    assert ask(sluice.port, post("/api/collections/sensor?user%5Fkey=mine", b"[1]")).status == 200
+    first, second = sorted(backend.wait_for(2), key=lambda r: r.path)
+    assert first.path == "/api/collections/sensor?n=1&user_key=s3cret&site=a%20b&b=1"
+    body = json.loads(first.body)
+    assert {**body, "timestamp": 0} == {**json.loads(READING), "client": "127.0.0.1", "collection": "sensor",
+                                        "timestamp": 0}
+    assert body["timestamp"] > 1_600_000_000
+    # Who sends a key of his own means it.
+    assert second.path == "/api/collections/sensor?user%5Fkey=mine&site=a%20b&b=1"
+    assert second.body == b"[1]"
+
+
+def test_order_is_kept_for_each_client_and_path(door, backend_h1):
+    backend_h1.answer = lambda request: 503 if len(backend_h1.requests) % 7 == 3 else 200
+    sluice = door(backends={"garden": backend_h1})
+    with Web(sluice.port) as web:
+        for n in range(60):
+            web.send(post(f"/api/c{n % 3}", b'{"n":%d}' % n))
+            assert web.response().status == 202
+    backend_h1.wait_for(60)
+    for path in range(3):
+        got = [json.loads(r.body)["n"] for r in backend_h1.delivered() if r.path == f"/api/c{path}"]
+        assert got == list(range(path, 60, 3))
+
+
+# -- keys
+
+
+def test_a_client_s_own_key_is_passed_on_and_told_again(door, backend):
+    backend.stop()
+    sluice = door()
+    key = '"8e03978e-40d5-43dd-bc93-6894a57f9324"'
+    request = post("/api/c", READING, [f"Idempotency-Key: {key}"])
+    first, second = ask(sluice.port, request), ask(sluice.port, request)
+    assert (first.status, second.status) == (202, 202)
+    assert json.loads(first.body) == json.loads(second.body) == {"id": key}
+    assert sluice.pending() == 1
+    # Another body under that key is another message: a device may count from 1 again.
+    assert ask(sluice.port, post("/api/c", b"{}", [f"Idempotency-Key: {key}"])).status == 202
+    assert sluice.pending() == 2
+    sluice.kill()
+    sluice.start()
+    assert ask(sluice.port, request).status == 202
+    assert sluice.pending() == 2
+    backend.start()
+    sluice.wait_empty()
+    assert [r.key for r in backend.requests] == [key] * 2
+
+
+def test_repetitions_of_one_moment_share_a_row(door, backend):
+    backend.stop()
+    sluice = door()
+    request = post("/api/c", READING, ["Idempotency-Key: k-1"])
+    sluice.signal(signal.SIGSTOP)
+    webs = [Web(sluice.port).send(request) for _ in range(8)]
+    sluice.signal(signal.SIGCONT)
+    assert [web.response().status for web in webs] == [202] * 8
+    assert sluice.pending() == 1
+
+
+@pytest.mark.parametrize("header", ["Idempotency-Key: " + "k" * 129, "Idempotency-Key: a b",
+                                    "Idempotency-Key: gr\xfcn", "Content-Type: a/b\rX: 1",
+                                    "Content-Type: " + "x" * 256])
+def test_headers_that_cannot_be_kept_are_refused(shared_door, header):
+    sluice, _ = shared_door
+    assert ask(sluice.port, post("/api/c", READING, [header])).status == 400
+    assert sluice.pending() == 0
+
+
+def test_a_compressed_body_is_refused(shared_door):
+    sluice, _ = shared_door
+    assert ask(sluice.port, post("/api/c", b"\x1f\x8b", ["Content-Encoding: gzip"])).status == 415
+
+
+# -- loose clients
+
+
+# As the sketches of old send: bare line ends, the key in the query, no type, one
+# blank line too many behind the body; and they do not wait for the answer.
+SKETCH = (b"POST /api/collections/sensor?user_key=k123 HTTP/1.1\n"
+          b"Host: garden.example.org:8118\nConnection: close\n"
+          b"Content-Length: " + str(len(READING)).encode() + b"\n\n" + READING + b"\r\n")
+
+
+def test_a_sketch_of_old(door, backend):
+    sluice = door()
+    with Web(sluice.port) as web:
+        assert web.send(SKETCH).response().status == 202
+        assert web.closed()
+    [got] = backend.wait_for(1)
+    assert (got.path, got.body) == ("/api/collections/sensor?user_key=k123", READING)
+    assert got.headers["content-type"] == "application/json"
+
+
+def test_clients_that_hang_up_at_once(door, backend):
+    sluice = door()
+    for n in range(40):
+        web = Web(sluice.port).send(SKETCH.replace(b"k123", b"k%03d" % n))
+        web.close()
+    backend.wait_for(40)
+    assert len({r.path for r in backend.delivered()}) == 40
+    sluice.wait_empty()
+
+
+def test_clients_that_are_gone_before_they_are_accepted(door, backend):
+    """Also those that ended with a reset: what they sent is there all the same."""
+    sluice = door()
+    sluice.signal(signal.SIGSTOP)
+    for n in range(10):
+        web = Web(sluice.port).send(SKETCH.replace(b"k123", b"k%03d" % n))
+        web.reset() if n % 2 else web.close()
+    sluice.signal(signal.SIGCONT)
+    backend.wait_for(10)
+    assert {r.path[-4:] for r in backend.delivered()} == {"k%03d" % n for n in range(10)}
+
+
+def test_other_ways_to_say_it(door, backend):
+    sluice = door()
+    for data in (
+        b"POST /api/c HTTP/1.0\r\nContent-Length: 2\r\n\r\nab",
+        b"\r\n\r\nPOST /api/c HTTP/1.1\r\nContent-Length: 2\r\n\r\nab",
+        b"POST /api/c HTTP/1.1\ncontent-length:2\n\nab",
+        b"PATCH /api/c HTTP/1.1\r\nContent-Length:   2\r\nX:\r\n\r\nab",
+        b"POST /api/c HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n1;x=y\r\na\r\n1\nb\n0\r\nT: x\r\n\r\n",
+    ):
+        assert ask(sluice.port, data).status == 202
+    assert [r.body for r in backend.wait_for(5)] == [b"ab"] * 5
+
+
+def test_byte_by_byte_and_one_behind_the_other(door, backend):
+    sluice = door()
+    with Web(sluice.port) as web:
+        for byte in SKETCH[:-2]:
+            web.send(bytes([byte]))
+        assert web.response().status == 202
+    with Web(sluice.port) as web:
+        web.send(b"".join(post("/api/c", b'{"n":%d}' % n) for n in range(20)))
+        assert [web.response().status for _ in range(20)] == [202] * 20
+    backend.wait_for(21)
+    assert [json.loads(r.body)["n"] for r in backend.delivered() if r.path == "/api/c"] == list(range(20))
+
+
+def test_expect_100_continue(door, backend):
+    sluice = door()
+    head = b"POST /api/c HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+    with Web(sluice.port) as web:
+        assert web.send(head % 2).response().status == 100
+        assert web.send(b"ab").response().status == 202
+    with Web(sluice.port) as web: # it need not send what is not wanted
+        assert web.send(head.replace(b"/api/c", b"/x") % 2).response().status == 404
+    backend.wait_for(1)
+
+
+def test_curl(door, backend, tmp_path):
+    sluice = door()
+    big = tmp_path / "big.json"
+    big.write_bytes(b'{"x":"' + b"y" * 300_000 + b'"}')
+    url = f"http://127.0.0.1:{sluice.port}/api/collections/sensor"
+    for more in (["-d", READING], ["--data-binary", f"@{big}"], ["-T", big], ["-T", big, "-H", "Transfer-Encoding: chunked"]):
+        done = subprocess.run(["curl", "-sS", "-m", "20", "-w", "%{http_code}", url, *more],
+                              capture_output=True, check=True)
+        assert done.stdout.endswith(b"202"), done
+    backend.wait_for(4)
+    assert sorted(len(r.body) for r in backend.delivered()) == [len(READING)] + [big.stat().st_size] * 3
+
+
+# -- what is not taken
+
+
+@pytest.mark.parametrize("target, status", [
+    ("/", 404), ("/index.html", 404), ("/apix", 404), ("/API/c", 404), ("/%61pi/c", 404), ("/a/api/c", 404),
+    ("/api/../c", 400), ("/api/./c", 400), ("/api/..", 400), ("/../api/c", 400), ("/api/.", 400),
+    ("/api//c", 400), ("//api/c", 400), ("/api/%2e%2e/c", 400), ("/api/%2E/c", 400), ("/api/a%2fb", 400),
+    ("/api/a%5Cb", 400), ("/api/a\\b", 400), ("/api/%00", 400), ("/api/c?x=%00", 400), ("/api/a\0b", 400),
+    ("/api/c?a=\0", 400), ("/api/a\x01b", 400), ("/api/a\x7fb", 400), ("/api/a\tb", 400), ("/api/a b", 400),
+    ("/api/c#x", 400), ("/api/gr\xfcn", 400), ("/api/%zz", 400), ("/api/%2", 400),
+    ("http://pi:8118/api/c", 400), ("https://garden.example.org/api/c", 400), ("api/c", 400), ("*", 400),
+])
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_targets_that_go_nowhere(shared_door, method, target, status):
+    sluice, backend = shared_door
+    response = ask(sluice.port, post(target, b"", method=method))
+    assert response.status == status
+    assert json.loads(response.body)["error"]
+    assert sluice.pending() == 0 and backend.requests == []
+
+
+@pytest.fixture(scope="module")
+def shared_door(tmp_path_factory, ca):
+    """For requests that are refused: one sluice for all of them."""
+    from harness.backend import Backend
+    from harness.sluice import Sluice
+
+    backend = Backend(ca).start()
+    port = free_port()
+    sluice = Sluice(tmp_path_factory.mktemp("door"), free_port(), backends={"garden": backend}, routes={},
+                    http={"listen": f"127.0.0.1:{port}"})
+    sluice.port = port
+    sluice.start()
+    yield sluice, backend
+    sluice.finish()
+    backend.close()
+
+
+SMUGGLED = b"POST /api/smuggled HTTP/1.1\r\nContent-Length: 2\r\n\r\nab"
+
+
+@pytest.mark.parametrize("headers, status", [
+    (b"Content-Length: 4\r\nContent-Length: 4\r\n", 400),
+    (b"Content-Length: 4\r\nContent-Length: 54\r\n", 400),
+    (b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", 400),
+    (b"Transfer-Encoding: chunked\r\nContent-Length: 0\r\n", 400),
+    (b"Content-Length : 4\r\n", 400),
+    (b"Content-Length\t: 4\r\n", 400),
+    (b" Content-Length: 4\r\n", 400),
+    (b"Transfer-Encoding : chunked\r\nContent-Length: 4\r\n", 400),
+    (b"Transfer-Encoding: xchunked\r\n", 400),
+    (b"Transfer-Encoding: gzip, chunked\r\n", 400),
+    (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", 400),
+    (b"Content-Length: +4\r\n", 400),
+    (b"Content-Length: 0x4\r\n", 400),
+    (b"Content-Length: 4, 4\r\n", 400),
+    (b"Content-Length:\r\n", 400),
+    (b"Content-Length: 4\r\nno colon\r\n", 400),
+    (b"Connection: close\r\n", 411),
+    (b"", 411),
+])
+def test_where_a_request_ends_must_be_certain(shared_door, headers, status):
+    sluice, backend = shared_door
+    with Web(sluice.port) as web:
+        web.send(b"POST /api/c HTTP/1.1\r\nHost: x\r\n" + headers + b"\r\nabcd" + SMUGGLED)
+        assert web.response().status == status
+        web.closed()
+        assert b"202" not in web.rest # and what follows is no request
+    assert sluice.pending() == 0 and backend.requests == []
+
+
+def test_http_1_0_has_no_chunks(shared_door):
+    sluice, _ = shared_door
+    data = b"POST /api/c HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    assert ask(sluice.port, data).status == 400
+    assert ask(sluice.port, b"POST /api/c HTTP/1.0\r\n\r\n").status == 411
+
+
+@pytest.mark.parametrize("method", ["DELETE", "OPTIONS", "TRACE", "CONNECT", "BREW"])
+def test_other_methods(shared_door, method):
+    sluice, _ = shared_door
+    response = ask(sluice.port, post("/api/c", b"", method=method))
+    assert (response.status, response.headers["allow"]) == (405, "GET, HEAD, PATCH, POST, PUT")
+
+
+def test_garbage(shared_door):
+    sluice, _ = shared_door
+    for data in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"GET\r\n\r\n", b"GET /api/c\r\n\r\n",
+                 b"POST /api/c HTTP/2.0\r\nContent-Length: 2\r\n\r\nab", b"\xff" * 3000 + b"\r\n\r\n",
+                 b"POST /api/c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nab\r\n0\r\n\r\n"):
+        with Web(sluice.port) as web:
+            response = web.send(data).response()
+            assert response is None or response.status in (400, 505)
+    assert sluice.pending() == 0
+    assert sluice.running()
+
+
+# -- limits
+
+
+def test_long_heads(shared_door):
+    sluice, _ = shared_door
+    assert ask(sluice.port, post("/api/c", b"", ["X: " + "x" * 40_000])).status == 431
+    assert ask(sluice.port, post("/api/" + "c" * 40_000, b"")).status in (414, 431)
+
+
+def test_large_bodies(door, backend):
+    sluice = door({"max_body": "1K"})
+    chunk = b"400\r\n" + b"x" * 1024 + b"\r\n"
+    chunked = b"POST /api/c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with Web(sluice.port) as web:
+        assert web.send(post("/api/c", b"x" * 1025)).response().status == 413
+        assert web.send(post("/api/c", b"x" * 1024)).response().status == 202
+        assert web.send(chunked + chunk * 3 + b"0\r\n\r\n").response().status == 413
+        assert web.send(chunked + chunk + b"0\r\n\r\n").response().status == 202
+    assert ask(sluice.port, b"POST /api/c HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n").status == 413
+    assert ask(sluice.port, b"POST /api/c HTTP/1.1\r\nContent-Length: " + b"9" * 30 + b"\r\n\r\n").status in (400, 413)
+    backend.wait_for(2)
+    assert [len(r.body) for r in backend.delivered()] == [1024, 1024]
+
+
+def test_a_request_must_arrive_in_time(door):
+    """However busily it drips: the time is for all of it."""
+    sluice = door({"timeout": "1s"})
+    starts = [b"", b"POST /api/c HT", b"POST /api/c HTTP/1.1\r\nX: y\r\n",
+              b"POST /api/c HTTP/1.1\r\nContent-Length: 400\r\n\r\nab"]
+    webs = [Web(sluice.port).send(start) for start in starts]
+    stop = threading.Event()
+
+    def drip(web):
+        while not stop.wait(0.05):
+            try:
+                web.send(b"x")
+            except OSError:
+                return
+
+    threads = [threading.Thread(target=drip, args=(web,)) for web in webs[1:]]
+    for thread in threads:
+        thread.start()
+    assert all(web.closed() for web in webs)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert sluice.pending() == 0
+
+
+def test_connections_of_one_client_and_of_all(door, backend):
+    sluice = door({"max_connections_per_client": "3"})
+    webs = [Web(sluice.port) for _ in range(3)]
+    for web in webs:
+        assert web.send(post("/api/c")).response().status == 202
+    with Web(sluice.port) as web:
+        assert web.closed()
+    sluice.wait_log(r"http: turned away 127\.0\.0\.1: it has max_connections_per_client")
+    webs[0].close()
+    wait_until(lambda: ask(sluice.port, post("/api/c")), 20, "room for another connection")
+    assert webs[1].send(post("/api/c")).response().status == 202
+    sluice.stop()
+
+
+def test_who_is_above_the_limit_waits(door, backend):
+    sluice = door({"max_connections": "2"})
+    first, second = Web(sluice.port), Web(sluice.port)
+    assert first.send(post("/api/1")).response().status == 202
+    third = Web(sluice.port).send(post("/api/3"))
+    assert second.send(post("/api/2")).response().status == 202
+    sluice.wait_log(r"http: there are 2 connections \(max_connections\)")
+    assert {r["target"] for r in sluice.sql("select target from message")} <= {"/api/1", "/api/2"}
+    first.close()
+    assert third.response().status == 202
+    backend.wait_for(3)
+
+
+def test_allow(door):
+    sluice = door({"allow": ["192.168.0.0/16, 10.0.0.1", "fd00::/8"]})
+    with Web(sluice.port) as web:
+        assert web.closed()
+    sluice.wait_log(r"http: turned away 127\.0\.0\.1: it is in none of the ranges of allow")
+    sluice.reload(http={**sluice.parts["http"], "allow": "10.0.0.1, 127.0.0.0/8"})
+    assert ask(sluice.port, post("/api/c")).status == 202
+
+
+def test_a_thousand_half_open_connections_harm_nobody(door, backend, mosquitto):
+    sluice = door({"max_connections": "1100", "max_connections_per_client": "1000", "timeout": "60s"},
+                  routes={"sensor": {"topic": "garden/+/sensor", "path": "/collections/sensor"}})
+    sluice.wait_connected()
+    publisher = mosquitto.client() # paho's select() knows descriptors up to 1023 only
+    webs = [Web(sluice.port).send(b"POST /api/c HTTP/1.1\r\nContent-Length: 9\r\n\r\nab"[:n % 40]) for n in range(1000)]
+    for n in range(200):
+        publisher.publish("garden/a/sensor", b"%d" % n, 1)
+    for web in webs[:500]:
+        web.send(b"\r\n"[:1])
+    backend.wait_for(200)
+    sluice.wait_empty()
+    publisher.disconnect()
+    publisher.loop_stop()
+    for web in webs:
+        web.close()
+    assert ask(sluice.port, post("/api/c")).status == 202
+    assert sluice.stop() == 0
+    assert sluice.stopped()["stall_ms"] < 1000
+
+
+# -- passed through
+
+
+def test_get_and_head_are_passed_on(door, backend):
+    backend.answer = lambda request: (203, {"Content-Type": "text/x-list"}, b"[1,2]")
+    sluice = door()
+    response = ask(sluice.port, b"GET /api/collections/sensor?limit=2 HTTP/1.1\r\nAccept: a/b\r\n\r\n")
+    assert (response.status, response.headers["content-type"], response.body) == (203, "text/x-list", b"[1,2]")
+    response = ask(sluice.port, b"HEAD /api/x HTTP/1.1\r\nAuthorization: Basic eDp5\r\n\r\n")
+    assert (response.status, response.headers["content-length"], response.body) == (203, "5", b"")
+    first, second = backend.requests
+    assert (first.method, first.path, first.headers["accept"]) == ("GET", "/api/collections/sensor?limit=2", "a/b")
+    assert (second.method, second.path) == ("HEAD", "/api/x")
+    assert second.headers["authorization"] == "Basic eDp5"
+    assert sluice.pending() == 0
+
+
+def test_every_status_is_passed_on(door, backend):
+    backend.answer = lambda request: (int(request.path[5:]), {}, b"")
+    sluice = door()
+    for status in (204, 301, 404, 500):
+        assert ask(sluice.port, b"GET /api/%d HTTP/1.1\r\n\r\n" % status).status == status
+
+
+def test_a_backend_that_is_away_answers_nobody(door, backend):
+    sluice = door(backends={"garden": {"url": backend.url, "ca_file": backend.ca_file, "timeout": "500ms"}})
+    backend.answer = lambda request: "stall"
+    response = ask(sluice.port, b"GET /api/x HTTP/1.1\r\n\r\n")
+    assert response.status == 504 and json.loads(response.body)["error"]
+    backend.answer = lambda request: "cut"
+    assert ask(sluice.port, b"GET /api/x HTTP/1.1\r\n\r\n").status == 502
+    backend.stop()
+    response = ask(sluice.port, b"GET /api/x HTTP/1.1\r\n\r\n")
+    assert response.status == 502 and json.loads(response.body)["error"]
+
+
+def test_long_answers(door, backend):
+    backend.answer = lambda request: (200, {}, b"x" * int(request.path[5:]))
+    sluice = door({"passthrough_size": "100K"})
+    assert len(ask(sluice.port, b"GET /api/%d HTTP/1.1\r\n\r\n" % 102_400).body) == 102_400
+    assert ask(sluice.port, b"GET /api/%d HTTP/1.1\r\n\r\n" % 102_401).status == 502
+
+
+def test_so_many_at_once(door, backend):
+    backend.answer = lambda request: "stall"
+    sluice = door({"passthrough_requests": "2"})
+    webs = [Web(sluice.port).send(b"GET /api/x HTTP/1.1\r\n\r\n") for _ in range(2)]
+    backend.wait_requests(2)
+    response = ask(sluice.port, b"GET /api/x HTTP/1.1\r\n\r\n")
+    assert (response.status, response.headers["retry-after"]) == (503, "1")
+    sluice.reload()
+    assert [web.response().status for web in webs] == [503, 503]
+
+
+def test_passthrough_off(door, backend):
+    response = ask(door({"passthrough": "no"}).port, b"GET /api/x HTTP/1.1\r\n\r\n")
+    assert (response.status, response.headers["allow"]) == (405, "PATCH, POST, PUT")
+    assert backend.requests == []
+
+
+# -- secrets
+
+
+def test_a_key_in_the_query_is_nowhere_to_be_seen(door, backend):
+    backend.answer = lambda request: (400, {}, f"bad request: {request.path} s%cret/1".encode())
+    sluice = door()
+    assert ask(sluice.port, post("/api/c?user_key=s%25cret%2F1")).status == 202
+    [dead] = sluice.wait_dead(1)
+    ask(sluice.port, b"GET /api/x?user_key=s%25cret%2F1 HTTP/1.1\r\n\r\n")
+    assert "***" in dead["last_error"]
+    seen = repr(sluice.sql("select * from dead")) + dead["last_error"] + sluice.log_text()
+    assert not re.search(r"s%(25)?cret", seen), seen
+    sluice.stop()
+    assert not re.search(r"s%(25)?cret", sluice.log_text())
+
+
+# -- several sections, reload
+
+
+def test_ipv6_and_several_addresses(make_sluice, backend, make_backend):
+    other = make_backend()
+    ports = [free_port() for _ in range(3)]
+    sluice = make_sluice(backends={"garden": backend, "other": other}, routes={},
+                         http={"listen": [f"127.0.0.1:{ports[0]}", f"[::1]:{ports[1]}"], "backend": "garden"})
+    text = sluice.config_text()
+    sluice.write_config(text + f"\n[http other]\nlisten = 127.0.0.1:{ports[2]}\nbackend = other\n")
+    sluice.start()
+    assert ask(ports[0], post("/api/a")).status == 202
+    assert ask(ports[1], post("/api/b"), address="::1").status == 202
+    assert ask(ports[2], post("/api/c")).status == 202
+    assert {r.topic for r in backend.wait_for(2)} == {"127.0.0.1/api/a", "::1/api/b"}
+    assert [r.path for r in other.wait_for(1)] == ["/api/c"]
+    # The second one goes, and so does its port; what is connected stays so.
+    with Web(ports[0]) as web:
+        web.send(post("/api/a")).response()
+        sluice.reload(text)
+        assert web.send(post("/api/a")).response().status == 202
+    with pytest.raises(ConnectionRefusedError):
+        Web(ports[2])
+    assert sluice.stop() == 0
+
+
+def test_a_port_that_is_taken_is_tried_again(make_sluice, backend):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        sluice = make_sluice(backends={"garden": backend}, routes={}, http={"listen": f"127.0.0.1:{port}"})
+        sluice.start()
+        sluice.wait_log(r"http: cannot listen on .*Address already in use")
+    wait_listening(port)
+    assert ask(port, post("/api/c")).status == 202
+
+
+def test_off_unless_configured(make_sluice, backend):
+    sluice = make_sluice(backends={"garden": backend})
+    sluice.write_config(sluice.config_text() + "\n[http]\n")
+    sluice.start()
+    assert sluice.stop() == 0
+    assert not sluice.find_log("http:")
