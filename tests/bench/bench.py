@@ -11,6 +11,7 @@
   start     from the start to READY, and memory, with 1,000,000 messages queued
   batched   batches against a shell loop of mosquitto_sub and curl; a slow backend;
             messages that the backend refuses (batched.py)
+  http      requests accepted by the plain-HTTP door, against nginx as a proxy (bench_http.py)
 
 Ratios are taken between runs that follow each other (sluice, bare, sluice, bare
 ...), and the median of them counts. CPU time stands beside them: it is what
@@ -32,6 +33,7 @@ import sys
 import time
 
 import batched as batches
+from bench_http import http
 from receiver import receive
 from rig import (CLIENT_ID, DEADLINE_S, Arrivals, Connection, Rig, WrongRun, cpu_ns, memory_kib, queued,
                  sockets_of, wait_for)
@@ -379,7 +381,7 @@ def batched(rig, table, rounds):
 
 
 MEASUREMENTS = {"intake": intake, "delivery": delivery, "memory": memory, "latency": latency, "wear": wear,
-                "start": start, "batched": batched}
+                "start": start, "batched": batched, "http": http}
 
 
 def main():
