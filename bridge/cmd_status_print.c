@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { DEVICES_SHOWN = 20 };
+
 struct printing {
     const struct cmd_status *status;
     struct cmd_terminal terminal;
@@ -97,6 +99,20 @@ static void print_rates(const struct printing *printing)
                    words_number(unrouted, in));
 }
 
+/* Only where devices number theirs. */
+static void print_readings(const struct printing *printing)
+{
+    const struct report *total = report_get(printing->status->daemon, "since_start");
+    int64_t answers = report_number(total, "acks", 0), again = report_number(total, "readings_again", 0);
+    int64_t lost = report_number(total, "readings_lost", 0);
+    int64_t malformed = report_number(total, "readings_malformed", 0);
+    char texts[4][WORDS_BYTES];
+    if (answers > 0 || again > 0 || lost > 0 || malformed > 0)
+        print_line(printing, "readings", "since the start: %s answers, %s came again, %s lost, %s malformed",
+                   words_number(answers, texts[0]), words_number(again, texts[1]),
+                   words_number(lost, texts[2]), words_number(malformed, texts[3]));
+}
+
 /* ---- what is in the queue ---- */
 
 static const struct report *find_by_name(const struct report *list, const char *name)
@@ -173,6 +189,34 @@ static void print_routes(const struct printing *printing)
         print_route(printing, label, report_text(other, "route"), held);
         label = "";
     }
+}
+
+/* "garden/a/ack acknowledged up to 1,417, 3 lost, 1 missing, last 40 s ago" */
+static void print_device(const struct printing *printing, const char *label, const struct report *device)
+{
+    char up_to[WORDS_BYTES], lost[WORDS_BYTES], gaps[WORDS_BYTES], last[WORDS_BYTES];
+    int64_t gap_count = report_number(device, "gaps", 0), last_ms = cmd_status_time(device, "last_stored");
+    cleanup_free char *missing =
+        gap_count > 0 ? xasprintf(", %s missing", words_number(gap_count, gaps)) : xstrdup("");
+    cleanup_free char *ago = last_ms > 0 ? xasprintf(", last %s ago", age(last_ms, last)) : xstrdup("");
+    print_line(printing, label, "%s acknowledged up to %s, %s lost%s%s", report_text(device, "device"),
+               words_number(report_number(device, "acknowledged", 0), up_to),
+               words_number(report_number(device, "lost", 0), lost), missing, ago);
+}
+
+/* A screen of them; programs get all. */
+static void print_devices(const struct printing *printing)
+{
+    const struct report *device = report_first(report_get(printing->status->queue, "devices"));
+    const char *label = "devices";
+    for (int shown = 0; device && shown < DEVICES_SHOWN; shown++, device = report_next(device), label = "")
+        print_device(printing, label, device);
+    int64_t more = 0;
+    for (; device; device = report_next(device))
+        more++;
+    char number[WORDS_BYTES];
+    if (more > 0)
+        print_line(printing, "", "and %s more: sluice status --json", words_number(more, number));
 }
 
 /* "3 rejected, 1 path": by reason, over all routes. */
@@ -252,10 +296,14 @@ void cmd_status_print(const struct cmd_status *status)
         print_broker(&printing);
         print_backends(&printing);
     }
-    if (status->queue)
+    if (status->queue) {
         print_routes(&printing);
-    if (status->daemon)
+        print_devices(&printing);
+    }
+    if (status->daemon) {
         print_rates(&printing);
+        print_readings(&printing);
+    }
     if (status->queue) {
         print_counts(&printing);
         print_disk(&printing);

@@ -186,15 +186,27 @@ static void start_mqtt(struct daemon *daemon)
 
 /* ---- stopping ---- */
 
+/* Nothing where no device numbers its readings. */
+static char *describe_readings(const struct metrics *m)
+{
+    return m->acks > 0 || m->readings_lost > 0
+               ? xasprintf("; readings: %llu answers, %llu came again, %llu lost",
+                           (unsigned long long)m->acks, (unsigned long long)m->readings_again,
+                           (unsigned long long)m->readings_lost)
+               : xstrdup("");
+}
+
 static void log_stopped(const struct daemon *daemon)
 {
     const struct metrics *m = &daemon->metrics;
     cleanup_free char *wear = describe_wear(&(struct db_wear){0}, m->stored);
+    cleanup_free char *readings = describe_readings(m);
     log_notice(
         "stopped: received %llu, stored %llu, delivered %llu, set aside %llu; longest stall %lld ms, longest "
-        "commit %lld ms; %s",
+        "commit %lld ms; %s%s",
         (unsigned long long)m->received, (unsigned long long)m->stored, (unsigned long long)m->delivered,
-        (unsigned long long)m->dead, (long long)m->longest_stall_ms, (long long)m->longest_commit_ms, wear);
+        (unsigned long long)m->dead, (long long)m->longest_stall_ms, (long long)m->longest_commit_ms, wear,
+        readings);
 }
 
 static void close_handle(uv_handle_t *handle, void *unused)

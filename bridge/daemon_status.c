@@ -45,6 +45,10 @@ static void add_totals(const struct daemon_status *status, struct report *to)
     report_add_number(to, "dropped", (int64_t)queue_dropped(status->queue) + (int64_t)metrics->dropped);
     report_add_number(to, "unrouted", (int64_t)metrics->unrouted);
     report_add_number(to, "retained", (int64_t)metrics->retained);
+    report_add_number(to, "readings_again", (int64_t)metrics->readings_again);
+    report_add_number(to, "readings_lost", (int64_t)metrics->readings_lost);
+    report_add_number(to, "readings_malformed", (int64_t)metrics->readings_malformed);
+    report_add_number(to, "acks", (int64_t)metrics->acks);
     report_add_number(to, "requests", (int64_t)metrics->requests);
     report_add_number(to, "fsyncs", (int64_t)wear.syncs);
     report_add_number(to, "bytes_written", (int64_t)wear.bytes_written);

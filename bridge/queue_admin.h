@@ -72,7 +72,8 @@ int queue_admin_drop(struct queue_admin *admin, const struct queue_filter *filte
 /* ---- queue_admin_facts.c ---- */
 
 /* What the database alone tells of the queue, as a report: routes (waiting, oldest,
- * late), dead letters and drops by reason, troubles, sizes. 0 or -Exxx. */
+ * late), dead letters and drops by reason, devices (those heard of last come first),
+ * troubles, sizes. 0 or -Exxx. */
 int queue_admin_facts(struct queue_admin *admin, struct report *to);
 
 #endif

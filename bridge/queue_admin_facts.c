@@ -63,6 +63,22 @@ static void add_trouble(struct report *to, sqlite3_stmt *row)
     report_add_text(to, "words", text_of(row, 2));
 }
 
+/* Named as the view is. */
+static void add_device(struct report *to, sqlite3_stmt *row)
+{
+    report_add_text(to, "device", text_of(row, 0));
+    report_add_text(to, "route", text_of(row, 1));
+    report_add_time(to, "last_stored", sqlite3_column_int64(row, 2));
+    report_add_number(to, "boot", sqlite3_column_int64(row, 3));
+    report_add_number(to, "acknowledged", sqlite3_column_int64(row, 4));
+    report_add_number(to, "gaps", sqlite3_column_int64(row, 5));
+    report_add_number(to, "stored", sqlite3_column_int64(row, 6));
+    report_add_number(to, "lost", sqlite3_column_int64(row, 7));
+    report_add_number(to, "restarts", sqlite3_column_int64(row, 8));
+    report_add_time(to, "since", sqlite3_column_int64(row, 9));
+    report_add_number(to, "unknown_before", sqlite3_column_int64(row, 10));
+}
+
 /* min() is what is oldest by id, nearly always; by time, where clocks were wrong. */
 static const struct {
     const char *name, *sql;
@@ -77,6 +93,10 @@ static const struct {
      add_dead},
     {"dropped", "SELECT route, reason, messages, bytes, since_ms, last_ms FROM dropped ORDER BY 1, 2",
      add_dropped},
+    {"devices",
+     "SELECT ack_topic, route, last_ms, boot, up_to, gaps, stored, lost, lives - 1, since_ms, first - 1"
+     " FROM device_state ORDER BY last_ms DESC, ack_topic",
+     add_device},
     {"troubles", "SELECT what, since_ms, words FROM trouble ORDER BY since_ms, what", add_trouble},
 };
 

@@ -1,6 +1,8 @@
 """Devices that number their readings (ack_topic): what is stored, and what they are told."""
 import json
 import os
+import re
+import sqlite3
 
 import pytest
 
@@ -164,6 +166,45 @@ def test_a_device_that_restarted_begins_anew(sluice, device, backend):
     backend.wait_for(4)
     assert numbers(backend) == [(7, 1), (7, 2), (8, 1), (8, 2)]
     assert (row(sluice)["boot"], row(sluice)["restarts"], row(sluice)["stored"]) == (8, 1, 4)
+
+
+def test_status_knows_the_devices(sluice, device):
+    """Of a running sluice and a stopped one; and what came wrong is counted."""
+    sluice.start().wait_connected()
+    device.publish(reading(1200, oldest=1200), reading(1201, oldest=1200))
+    device.wait_told("7 1201")
+    device.publish(reading(1208, oldest=1207), reading(1201, oldest=1200), reading(-1))
+    device.wait_told("7 1206")
+    wait_until(lambda: sluice.status()["daemon"]["since_start"]["readings_malformed"] == 1, what="the malformed one")
+    told = sluice.status()
+    counts = told["daemon"]["since_start"]
+    assert (counts["readings_again"], counts["readings_lost"], counts["readings_malformed"]) == (1, 5, 1)
+    wait_until(lambda: counts["acks"] == len(device.told), what="as many answers as were counted")
+    [known] = told["queue"]["devices"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", known.pop("last_stored")) and known.pop("since")
+    assert known == {"device": ACK, "route": "sensor", "boot": 7, "acknowledged": 1206, "gaps": 1, "stored": 3,
+                     "lost": 5, "restarts": 0, "unknown_before": 1199}  # fmt: skip
+    line = rf"devices       {ACK} acknowledged up to 1,206, 5 lost, 1 missing, last \d+ m?s ago\n"
+    text = sluice.command("status")
+    assert re.search(line, text), text
+    assert re.search(r"readings      since the start: \d+ answers, 1 came again, 5 lost, 1 malformed\n", text), text
+    assert sluice.stop() == 0
+    assert sluice.find_log(r"stopped: .*; readings: \d+ answers, 1 came again, 5 lost$") and sluice.stopped()
+    text = sluice.command("status", expect=3)
+    assert re.search(line, text) and "readings  " not in text
+
+
+def test_status_of_many_devices_fits_a_screen(sluice):
+    """The newest; programs get all."""
+    sluice.start().stop()
+    with sqlite3.connect(sluice.db) as database:
+        database.executemany(
+            "insert into device_state values ('garden/' || ?1 || '/ack', 'sensor', 1, 5, 0, 0, x'', 1, 1, 5, 0, ?1, ?1)",
+            [(1795369000000 + n,) for n in range(1025)])  # fmt: skip
+    text = sluice.command("status", expect=3)
+    assert re.findall(r"garden/(\d+)/ack", text) == [str(1795369001024 - n) for n in range(20)]
+    assert re.search(r"^ +and 1,005 more: sluice status --json$", text, re.M)
+    assert len(sluice.status(expect=3)["queue"]["devices"]) == 1025
 
 
 def test_devices_are_told_apart(sluice, device, mosquitto, backend):
