@@ -89,7 +89,7 @@ static void judge_parts(struct cmd_status *status, const char *list, const char 
 static void judge_daemon(struct cmd_status *status)
 {
     const struct report *broker = report_get(status->daemon, "broker");
-    if (!is_well(broker)) {
+    if (broker && !is_well(broker)) { /* there is none where only HTTP is taken */
         cleanup_free char *state = describe_state(broker);
         add_problem(status, "broker %s:%lld: %s", report_text(broker, "host"),
                     (long long)report_number(broker, "port", 0), state);

@@ -65,6 +65,8 @@ static void print_broker(const struct printing *printing)
 {
     const struct report *broker = report_get(printing->status->daemon, "broker");
     char time[WORDS_BYTES];
+    if (!broker)
+        return;
     const char *protocol = report_text(broker, "protocol");
     print_line(printing, "broker", "%s:%lld %s%s%s, since %s", report_text(broker, "host"),
                (long long)report_number(broker, "port", 0), report_text(broker, "state"),

@@ -115,3 +115,29 @@ size_t config_find_route(const struct config *config, const char *name)
             return i;
     return SIZE_MAX;
 }
+
+/* ---- what a reload cannot change ---- */
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool is_same_broker(const struct config_broker *a, const struct config_broker *b)
+{
+    return is_same_text(a->host, b->host) && a->port == b->port && is_same_text(a->client_id, b->client_id) &&
+           is_same_text(a->username, b->username) && is_same_text(a->password, b->password) &&
+           a->tls == b->tls && is_same_text(a->ca_file, b->ca_file) &&
+           is_same_text(a->cert_file, b->cert_file) && is_same_text(a->key_file, b->key_file) &&
+           a->keepalive_s == b->keepalive_s && a->session_expiry_s == b->session_expiry_s &&
+           a->protocol == b->protocol;
+}
+
+bool config_needs_restart(const struct config *running, const struct config *next)
+{
+    const struct config_queue *old = &running->queue, *new = &next->queue;
+    return !is_same_broker(&running->broker, &next->broker) || !is_same_text(old->path, new->path) ||
+           old->commit_batch != new->commit_batch || old->trust_clock != new->trust_clock ||
+           old->commit_delay_ms != new->commit_delay_ms ||
+           !is_same_text(running->daemon.socket, next->daemon.socket);
+}

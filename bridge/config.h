@@ -194,6 +194,10 @@ struct config *config_parser_finish(struct config_parser *parser);
 
 void config_free(struct config *config); /* takes NULL */
 
+/* Whether they differ in what stays as it was at the start: [broker], and some keys of
+ * [queue] and [daemon]. */
+bool config_needs_restart(const struct config *running, const struct config *next);
+
 /* The index of the route or backend with this name, or SIZE_MAX. */
 size_t config_find_route(const struct config *config, const char *name);
 

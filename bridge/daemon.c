@@ -276,31 +276,6 @@ static void log_errors(const struct config_errors *errors)
         log_error("%s", errors->lines[i]);
 }
 
-static bool is_same_text(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-static bool is_same_broker(const struct config_broker *a, const struct config_broker *b)
-{
-    return is_same_text(a->host, b->host) && a->port == b->port && is_same_text(a->client_id, b->client_id) &&
-           is_same_text(a->username, b->username) && is_same_text(a->password, b->password) &&
-           a->tls == b->tls && is_same_text(a->ca_file, b->ca_file) &&
-           is_same_text(a->cert_file, b->cert_file) && is_same_text(a->key_file, b->key_file) &&
-           a->keepalive_s == b->keepalive_s && a->session_expiry_s == b->session_expiry_s &&
-           a->protocol == b->protocol;
-}
-
-static void warn_of_unchangeable(const struct config *old, const struct config *new)
-{
-    if (!is_same_broker(&old->broker, &new->broker) || !is_same_text(old->queue.path, new->queue.path) ||
-        old->queue.commit_batch != new->queue.commit_batch ||
-        old->queue.trust_clock != new->queue.trust_clock ||
-        old->queue.commit_delay_ms != new->queue.commit_delay_ms ||
-        !is_same_text(old->daemon.socket, new->daemon.socket))
-        log_warning("[broker], [queue] or socket changed: that takes effect at a restart only");
-}
-
 static void reload(struct daemon *daemon);
 
 static void swap_config(void *context)
@@ -354,7 +329,8 @@ static void reload(struct daemon *daemon)
         return;
     }
     config_errors_done(&errors);
-    warn_of_unchangeable(daemon->first_config, daemon->next_config);
+    if (config_needs_restart(daemon->first_config, daemon->next_config))
+        log_warning("[broker], [queue] or socket changed: that takes effect at a restart only");
     uv_timer_start(&daemon->deadline, on_reload_deadline, RELOAD_MOST_MS, 0);
     deliver_pause(daemon->deliver, false, swap_config, daemon);
 }

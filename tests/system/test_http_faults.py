@@ -2,11 +2,14 @@
 storage failing, sluice killed; and many clients at once."""
 import http.client
 import json
+import re
 import sqlite3
+import subprocess
 import threading
 
 import pytest
 from harness.ports import free_port
+from harness.sluice import binary
 from harness.wait import wait_until
 from harness.web import Web, ask, post
 
@@ -260,3 +263,13 @@ def test_commit_delay(door, backend):
         assert [web.response().status for web in webs] == [202] * 10
     backend.wait_for(30)
     assert sluice.stop() == 0
+
+
+def test_status_knows_no_broker_where_there_is_none(door, backend):
+    sluice = door(queue={"clock": "trust"}).start()
+    assert ask(sluice.port, post("/api/c")).status == 202
+    sluice.wait_empty()
+    done = subprocess.run([binary(), "status", "-c", str(sluice.config_file)], capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 0, done
+    assert "broker" not in done.stdout and re.search(r"^\S*\s*http\b", done.stdout, re.M), done.stdout
