@@ -13,6 +13,7 @@
 #include "clock_watch.h"
 #include "config_file.h"
 #include "control.h"
+#include "daemon_private.h"
 #include "daemon_status.h"
 #include "db_vfs.h"
 #include "deliver.h"
@@ -36,10 +37,6 @@
 
 enum {
     STOP_MOST_MS = 3000,
-    RELOAD_MOST_MS = 1000,
-    MENDED_MS = 60000, /* a salvage after which nothing is found for so long ends the row */
-    MEND_MIN_MS = 5000,
-    MEND_MAX_MS = 300000,
     STATUS_FIRST_MS = 1000,
     STATUS_EVERY_MS = 10000,
     WEAR_EVERY_MS = 60 * 60 * 1000,
@@ -50,53 +47,6 @@ enum {
     OPEN_WAIT_MS = 100,
 };
 
-struct round {
-    uint64_t at_ns;
-    uint64_t idle_ns; /* since the start, waiting for events */
-    int64_t run_delay_ns;
-    int64_t commit_ms; /* since the start, in commits */
-};
-
-struct daemon {
-    const char *config_path;
-    struct config *first_config; /* its broker and queue stay in force */
-    struct config *config;
-    struct config *next_config; /* a reload is under way */
-    struct queue *queue;
-    struct clock_watch *clock;
-    struct intake *intake;
-    struct intake_mqtt *mqtt; /* NULL: there is nothing to subscribe to */
-    struct intake_http *http;
-    struct deliver *deliver;
-    struct control *control;
-    struct metrics metrics;
-    struct metrics_minute minute;
-    int64_t started_ms; /* uptime */
-
-    uv_loop_t loop;
-    uv_signal_t terminate, interrupt, hangup;
-    uv_timer_t deadline; /* of a stop or a reload */
-    uv_timer_t watchdog;
-    uv_timer_t status;
-    uv_timer_t upkeep; /* of the queue */
-    uv_timer_t wear;
-    uv_timer_t mend;    /* the queue is damaged */
-    uv_prepare_t round; /* each time the loop comes round */
-    uint64_t activity;  /* at the last look */
-    uint64_t upkeep_activity;
-    bool trim_due;
-    struct round last_round;
-    struct db_wear last_wear; /* when it was last in the log */
-    uint64_t last_stored;
-    bool mending;      /* it is to be salvaged, or that is tried again */
-    unsigned mends;    /* in a row */
-    int64_t mended_ms; /* uptime of the last */
-    bool reload_again; /* SIGHUP came during a reload */
-    bool stopping;
-};
-
-static void look_for_damage(struct daemon *daemon);
-
 /* ---- how long the loop was busy ---- */
 
 /* One round of the loop, less what it waited for events and what commits took:
@@ -104,7 +54,7 @@ static void look_for_damage(struct daemon *daemon);
 static void on_round(uv_prepare_t *prepare)
 {
     struct daemon *daemon = prepare->data;
-    look_for_damage(daemon);
+    daemon_look_for_damage(daemon);
     struct round now = {.at_ns = uv_hrtime(),
                         .idle_ns = uv_metrics_idle_time(&daemon->loop),
                         .run_delay_ns = fault_run_delay_ns(),
@@ -122,7 +72,7 @@ static void on_round(uv_prepare_t *prepare)
 
 /* A signal interrupts the polling, and libuv (1.44) then forgets how long it had
  * waited: such a round tells nothing. */
-static void forget_round(struct daemon *daemon)
+void daemon_forget_round(struct daemon *daemon)
 {
     daemon->last_round.at_ns = 0;
 }
@@ -251,7 +201,7 @@ static void on_stop_deadline(uv_timer_t *timer)
 static void on_terminate(uv_signal_t *signal, int number)
 {
     struct daemon *daemon = signal->data;
-    forget_round(daemon);
+    daemon_forget_round(daemon);
     if (daemon->stopping)
         return;
     daemon->stopping = true;
@@ -338,83 +288,8 @@ static void reload(struct daemon *daemon)
 static void on_hangup(uv_signal_t *signal, int number)
 {
     (void)number;
-    forget_round(signal->data);
+    daemon_forget_round(signal->data);
     reload(signal->data);
-}
-
-/* ---- damage ---- */
-
-/* The queue itself stores nothing any more once it is damaged. Requests that are
- * under way may end; then it is closed, salvaged and opened again, at once, for
- * nothing else could be done meanwhile. When that does not help, it is done again
- * after growing pauses: the process goes on, and what is readable is delivered. */
-
-static void salvage_goes_on(void *unused)
-{
-    (void)unused;
-    notify_alive();
-}
-
-static uint64_t mend_wait_ms(struct daemon *daemon)
-{
-    uint64_t wait_ms = MEND_MIN_MS;
-    for (unsigned i = 1; i < daemon->mends && wait_ms < MEND_MAX_MS; i++)
-        wait_ms *= 2;
-    return daemon->mends == 0 ? 0 : wait_ms < MEND_MAX_MS ? wait_ms : MEND_MAX_MS;
-}
-
-static void on_mend(uv_timer_t *timer);
-
-static void mend(void *context)
-{
-    struct daemon *daemon = context;
-    char *why = NULL;
-    uv_timer_stop(&daemon->mend);
-    daemon->mends++;
-    int error = queue_reopen(daemon->queue, salvage_goes_on, NULL, &why);
-    forget_round(daemon);
-    uv_update_time(&daemon->loop);
-    daemon->mended_ms = clock_uptime_ms();
-    daemon->mending = error != 0;
-    if (error != 0) {
-        uint64_t wait_ms = mend_wait_ms(daemon);
-        log_error("queue: %s; next try in %llu s", why, (unsigned long long)wait_ms / 1000);
-        free(why);
-        uv_timer_start(&daemon->mend, on_mend, wait_ms, 0);
-    } else {
-        log_notice("queue %s: in use again", daemon->first_config->queue.path);
-    }
-    deliver_restart(daemon->deliver, daemon->config);
-}
-
-static void on_mend_deadline(uv_timer_t *timer)
-{
-    mend(timer->data);
-}
-
-static void on_mend(uv_timer_t *timer)
-{
-    struct daemon *daemon = timer->data;
-    if (daemon->next_config) { /* a reload waits for the same */
-        uv_timer_start(timer, on_mend, RELOAD_MOST_MS, 0);
-        return;
-    }
-    uv_timer_start(timer, on_mend_deadline, RELOAD_MOST_MS, 0);
-    deliver_pause(daemon->deliver, false, mend, daemon);
-}
-
-static void look_for_damage(struct daemon *daemon)
-{
-    if (daemon->mending || daemon->stopping || !queue_is_damaged(daemon->queue))
-        return;
-    daemon->mending = true;
-    if (clock_uptime_ms() - daemon->mended_ms > MENDED_MS)
-        daemon->mends = 0;
-    uint64_t wait_ms = mend_wait_ms(daemon);
-    log_error("queue %s: it is damaged: nothing more is stored or acknowledged until it is salvaged%s",
-              daemon->first_config->queue.path,
-              wait_ms > 0 ? ", which waits, for it was so a moment ago" : "");
-    uv_timer_start(&daemon->mend, on_mend, wait_ms, 0);
 }
 
 /* ---- people ---- */

@@ -74,7 +74,7 @@ static void it_outlives_its_messages(void **state)
     assert_int_equal(queue_device_save(queue, "garden/a/ack", "sensor", &some), 0);
     assert_int_equal(queue_commit(queue), 0);
     queue_confirm(queue, id);
-    queue_settle(queue, id);
+    queue_settle(queue, id, true);
     assert_int_equal(queue_settle_commit(queue, SIZE_MAX), 0);
     assert_answer("SELECT (SELECT count(*) FROM message), (SELECT count(*) FROM device)", "0|1");
     queue_close(queue);
