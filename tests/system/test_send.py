@@ -136,6 +136,21 @@ def test_lines_over_stops_and_starts(sluice, mosquitto, backend):
     under_one_key_each(backend.requests)
 
 
+def test_what_is_delivered_is_gone_though_the_broker_is_away(make_sluice, backend):
+    """Its row need not wait for the broker, also where an earlier process stored it;
+    else a power cut would have it delivered once more."""
+    sluice = make_sluice(broker_port=1, backends={"garden": backend})
+    sluice.start()
+    sluice.command("send", "garden/a/sensor", "-l", input="1\n2\n")
+    backend.wait_for(2)
+    sluice.wait_empty()
+    assert sluice.stop() == 0
+    sluice.command("send", "garden/a/sensor", "3")
+    sluice.start()
+    backend.wait_for(3)
+    sluice.wait_empty()
+
+
 def test_beside_mqtt_under_load(sluice, mosquitto, backend):
     sluice.start().wait_connected()
     published = [(f"garden/m{n % 7}/sensor", b"%d" % n, 1) for n in range(700)]
