@@ -37,6 +37,7 @@ struct cmd_send_store {
     const struct config_place *place;
     const char *topic;
     int fd;        /* of the connection; -1: none */
+    bool let_in;   /* there was one once */
     char *words;   /* why the last one was not stored; or NULL */
     bool hopeless; /* ... and trying again will not help */
 };

@@ -229,6 +229,10 @@ static void store_alone(struct cmd_send_store *store, struct cmd_send_piece *pie
     if (error == 0) {
         store_in(store, queue, config, pieces, count);
         queue_close(queue);
+    } else if (error == -EACCES) { /* not hopeless: it is being restarted, most of the time */
+        say(store,
+            "sluice is stopped, and only root and its user may write its queue: start it, or use sudo");
+        refuse_all(pieces, count);
     } else if (error != -EBUSY) {
         say(store, "sluice is stopped, and %s", why);
         store->hopeless = error != -ENOSPC;
@@ -247,6 +251,7 @@ static int connect_to_daemon(struct cmd_send_store *store)
     if (fd < 0)
         return fd;
     store->fd = fd;
+    store->let_in = true;
     if (write_all(fd, "send\n", strlen("send\n")))
         return 0;
     hang_up(store);
@@ -263,7 +268,7 @@ void cmd_send_store(struct cmd_send_store *store, struct cmd_send_piece *pieces,
             "%s: you may not: members of the group sluice may (usermod -aG sluice YOUR-NAME, and log "
             "in again), or use sudo",
             store->place->socket);
-        store->hopeless = true;
+        store->hopeless = !store->let_in; /* while it starts, its directory is not the group's yet */
         refuse_all(pieces, count);
     } else if (queue_admin_holder(store->place->queue) == 0) {
         store_alone(store, pieces, count);
