@@ -18,11 +18,21 @@ enum { SHOWN_MOST = 10 };
 struct survey {
     uint64_t pending, dead;
     int64_t highest;
+    bool keeps; /* the ids, for a person who is asked: */
+    int64_t *ids;
+    size_t capacity;
 };
 
 static bool survey_glance(void *context, const struct queue_glance *glance)
 {
     struct survey *survey = context;
+    size_t count = (size_t)(survey->pending + survey->dead);
+    if (survey->keeps && count == survey->capacity) {
+        survey->capacity = survey->capacity > 0 ? 2 * survey->capacity : QUEUE_ADMIN_ROWS;
+        survey->ids = xrealloc(survey->ids, survey->capacity * sizeof *survey->ids);
+    }
+    if (survey->keeps)
+        survey->ids[count] = glance->id;
     survey->pending += !glance->dead;
     survey->dead += glance->dead;
     survey->highest = glance->id;
@@ -128,19 +138,24 @@ int cmd_queue_drop(struct cmd_queue *queue)
     struct queue_admin *admin = cmd_queue_open(queue, true, &status);
     if (!admin)
         return status;
-    struct survey survey = {.dead = 0};
+    struct survey survey = {.keeps = !queue->yes};
     struct queue_filter filter = queue->filter;
     uint64_t changed = 0;
     bool go_on = true;
     int error = queue_admin_glance(admin, &filter, false, survey_glance, &survey);
     filter.up_to = survey.highest;
     uint64_t count = survey.pending + survey.dead;
+    if (survey.keeps) { /* what waited before those may have been set aside meanwhile */
+        filter.ids = survey.ids;
+        filter.id_count = (size_t)count;
+    }
     if (error == 0 && count > 0 && !queue->yes)
         error = ask(queue, admin, &filter, &survey, &go_on);
     struct cmd_progress progress = {.doing = "dropped", .of = count};
     if (error == 0 && count > 0 && go_on)
         error = queue_admin_drop(admin, &filter, tell_progress, &progress, &changed);
     cmd_progress_end(&progress);
+    free(survey.ids);
     if (changed > 0)
         tell_daemon(queue);
     status = cmd_queue_close(queue, admin, error);

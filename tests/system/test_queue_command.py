@@ -66,20 +66,25 @@ def stocked(sluice):
     return sluice
 
 
-def on_terminal(sluice, *args, columns=80, answer=None):
-    """Runs it as a person would, on a terminal; returns what is seen, and the status."""
+def on_terminal(sluice, *args, columns=80, answer=None, when=None):
+    """Runs it as a person would, on a terminal; returns what is seen, and the status.
+    when: what must be seen before the answer, and what happens meanwhile."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR")}
     process = subprocess.Popen([binary(), args[0], args[1], "-c", sluice.config_file, *args[2:]], stdin=slave,
                                stdout=slave, stderr=slave, env={**environment, "TERM": "xterm", "TZ": "UTC"})
     os.close(slave)
-    if answer:
+    if answer and not when:
         os.write(master, answer.encode())
     seen = b""
     try:
         while piece := os.read(master, 65536):
             seen += piece
+            if when and when[0] in seen:
+                when[1]()
+                os.write(master, answer.encode())
+                when = None
     except OSError:
         pass  # the other end is closed
     os.close(master)
@@ -204,6 +209,22 @@ def test_drop_shows_what_and_asks(stocked):
     seen, status = on_terminal(stocked, "queue", "drop", "--state", "dead", answer="y\n")
     assert status == 0 and "2 messages dropped" in seen
     assert stocked.command("queue", "count") == "5\n"
+
+
+def test_what_is_set_aside_while_a_person_thinks_stays(stocked):
+    """Also when it waited before the last one of those that were shown."""
+
+    def die():
+        with sqlite3.connect(stocked.db) as database:
+            columns = "id, run, route, topic, source, uptime_ms, payload"
+            database.execute(f"insert into dead_letter ({columns}, attempts, died_ms, reason)"
+                             f" select {columns}, 1, 1, 'rejected' from message where id = 3")  # fmt: skip
+            database.execute("delete from message where id = 3")
+        database.close()
+
+    seen, status = on_terminal(stocked, "queue", "drop", "--state", "dead", answer="y\n", when=(b"[y/N]", die))
+    assert status == 0 and "Drop 2 dead letters for ever?" in seen and "2 messages dropped" in seen
+    assert [row["id"] for row in stocked.dead()] == [3]
 
 
 @pytest.mark.parametrize("words, status, said", [
@@ -411,6 +432,38 @@ def test_a_group_member_may_look(make_sluice, house):
     assert refused.returncode == 1 and "use sudo" in refused.stderr
     stranger = run("queue", "ls", *config, groups=())
     assert stranger.returncode == 78 and "cannot be read" in stranger.stderr
+    refused = run("send", *config, "garden/a/sensor", "1")
+    assert refused.returncode == 75 and "start it, or use sudo" in refused.stderr
     # As root, the command goes on as the queue's owner: no file is in the daemon's way.
     sluice.command("send", "garden/a/sensor", "1")
     assert {(path.stat().st_uid, path.stat().st_gid) for path in sluice.dir.glob("queue.db*")} == {(64111, group)}
+
+
+def test_a_group_member_sends_lines_while_sluice_is_restarted(make_sluice, house):
+    """Nobody is there who could read a line once more: what may not be written to the
+    queue of a stopped sluice waits until it runs."""
+    person, owner, group = 64113, 64111, 64112
+    sluice = make_sluice(dir=house, broker_port=1, backends={"garden": {"url": "https://localhost:1"}})
+    os.chown(sluice.dir, owner, group)
+    sluice.dir.chmod(0o2750)
+    as_owner = ["setpriv", f"--reuid={owner}", f"--regid={group}", "--clear-groups", "--"]
+    sluice.start(prefix=as_owner)
+    process = subprocess.Popen([binary(), "send", "-c", str(sluice.config_file), "-l", "garden/usb/sensor"],
+                               stdin=subprocess.PIPE, stderr=subprocess.PIPE, user=person, group=person,
+                               extra_groups=[group], cwd="/", bufsize=0)
+    try:
+        process.stdin.write(b"one\n")
+        sluice.wait_pending(1)
+        assert sluice.stop() == 0
+        process.stdin.write(b"two\n")
+        assert b"start it, or use sudo; trying again" in process.stderr.readline()
+        sluice.start(prefix=as_owner)
+        sluice.wait_pending(2)
+        process.stdin.write(b"three\n")
+        process.stdin.close()
+        assert process.wait(20) == 0
+        assert [row["payload"] for row in lines(sluice.command("queue", "export"))] == ["one", "two", "three"]
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
