@@ -134,6 +134,10 @@ static char *why_no_answer(int error, const char *path)
                          path);
     case -ETIMEDOUT:
         return xasprintf("it does not answer at %s: it is very busy, or hangs", path);
+    case -EIO:
+    case -EBADMSG:
+    case -ECONNRESET:
+        return xasprintf("it hung up at %s: too many others ask it, or it is just stopping", path);
     default:
         return xasprintf("%s: %s", path, strerror(-error));
     }

@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 enum {
-    CLIENTS_MOST = 32,
+    CLIENTS_MOST = 40,
+    SENDERS_MOST = 32, /* who sends may stay for months; those who ask find room beside them */
     BACKLOG = 16,
     SWEEP_MS = 1000,
     PATIENCE_MS = 30000, /* for a client that is in the middle of something */
@@ -37,6 +38,7 @@ static void on_client_closed(uv_handle_t *handle)
         return;
     struct control *control = client->control;
     control->client_count--;
+    control->sender_count -= client->sends;
     buf_done(&client->in);
     free(client);
     free_control_when_done(control);
@@ -137,8 +139,14 @@ static void read_question(struct client *client)
     if (!newline)
         return;
     memcpy(line, in->data, bytes);
+    if (strcmp(line, "send") == 0 && client->control->sender_count == SENDERS_MOST) {
+        control_read_stop(client);
+        answer_text(client, "failed too many others send\n");
+        return;
+    }
     if (strcmp(line, "send") == 0) {
         client->sends = true;
+        client->control->sender_count++;
         memmove(in->data, newline + 1, in->bytes - bytes - 1);
         in->bytes -= bytes + 1;
         control_take(client);

@@ -14,7 +14,7 @@
  *                 unrouted          no route takes this topic
  *                 wrong WHY         this is no topic of a message
  *                 full WHY          not stored: again later
- *                 failed WHY        the storage fails: again later
+ *                 failed WHY        the storage fails, or too many send: again later
  *
  * What clients send goes through the same door as everything (intake.h), and is
  * answered only after its commit. What came together shares one. Everything is

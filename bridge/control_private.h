@@ -45,7 +45,7 @@ struct control {
     bool listening;
     bool closing;
     LIST_HEAD(, client) clients;
-    unsigned client_count;
+    unsigned client_count, sender_count;
     uint64_t round_ms; /* the loop's time; while it is the same, all clients together */
     int64_t spent_ms;  /* took so long */
 };

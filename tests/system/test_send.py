@@ -238,6 +238,25 @@ def test_clients_that_hang_hold_up_nobody(sluice, mosquitto, backend):
     stops_empty(sluice)
 
 
+def test_senders_leave_room_for_those_who_ask(sluice, mosquitto, backend):
+    """However many sit there for months."""
+    sluice.start().wait_connected()
+    clients = [socket.socket(socket.AF_UNIX) for _ in range(32)]
+    for client in clients:
+        client.connect(sluice.db + "-socket")
+        client.sendall(b"send\n15 1\ngarden/a/sensor1")
+        assert client.recv(100) == b"stored\n"
+    assert sluice.status()["state"] == "running"
+    sluice.command("send", "garden/a/sensor", "2", expect=75)
+    assert "too many others send" in sluice.said
+    clients.pop().close()
+    sluice.command("send", "garden/a/sensor", "2")
+    for client in clients:
+        client.close()
+    backend.wait_for(33)
+    stops_empty(sluice)
+
+
 def test_a_socket_that_a_killed_sluice_left(sluice, mosquitto, backend):
     sluice.start().wait_connected()
     sluice.kill()
