@@ -50,6 +50,9 @@ static void print_head(const struct printing *printing)
                report_text(status->daemon, "version"), cmd_plain(terminal),
                report_text(status->daemon, "state"), words_time(since_ms, false, time), age(since_ms, up),
                (int)status->pid);
+    } else if (status->no_daemon && status->pid == 0) { /* who may not ask may not see who has the queue */
+        printf("%swhether sluice runs cannot be told%s: %s\n", cmd_yellow(terminal), cmd_plain(terminal),
+               status->no_daemon);
     } else if (status->no_daemon) {
         printf("%ssluice runs%s (pid %d), but cannot be asked: %s\n", cmd_yellow(terminal),
                cmd_plain(terminal), (int)status->pid, status->no_daemon);

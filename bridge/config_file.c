@@ -234,6 +234,10 @@ static char *unread(const char *path, int error)
         return xasprintf("%s: there is no such file; give the path of the configuration, or make one from "
                          "the commented example sluice.conf",
                          path);
+    if ((error == -EACCES || error == -EPERM) && geteuid() != 0)
+        return xasprintf("%s: it cannot be read: %s; members of the group sluice may, and the user that it "
+                         "runs as must",
+                         path, strerror(-error));
     cleanup_free char *why = words_for(error);
     return xasprintf("%s: %s", path, why);
 }

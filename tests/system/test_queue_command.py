@@ -430,8 +430,12 @@ def test_a_group_member_may_look(make_sluice, house):
     assert run("status", *config).returncode == 3
     refused = run("queue", "drop", *config, "--yes", "1")
     assert refused.returncode == 1 and "use sudo" in refused.stderr
+    readable = sluice.dir.parent / "sluice.conf"
+    readable.write_text(sluice.config_file.read_text())
+    stranger = run("status", "-c", str(readable), groups=())
+    assert stranger.returncode == 1 and stranger.stdout.startswith("whether sluice runs cannot be told: ")
     stranger = run("queue", "ls", *config, groups=())
-    assert stranger.returncode == 78 and "cannot be read" in stranger.stderr
+    assert stranger.returncode == 78 and "members of the group sluice may" in stranger.stderr
     refused = run("send", *config, "garden/a/sensor", "1")
     assert refused.returncode == 75 and "start it, or use sudo" in refused.stderr
     # As root, the command goes on as the queue's owner: no file is in the daemon's way.
