@@ -73,8 +73,8 @@ static void print_commands(FILE *out)
         fprintf(out, "  %-7s %s\n", commands[i].name, commands[i].summary);
     fputs("\n`sluice queue COMMAND --help` says more.\n"
           "\n"
-          "Exit status: 0 done, 1 it failed, 2 wrong command line, 3 there is no message\n"
-          "with such an ID, 78 the configuration cannot be read.\n",
+          "Exit status: 0 done, 1 it failed, 2 wrong command line, 3 show, retry, drop:\n"
+          "there is no message with such an ID, 78 the configuration cannot be read.\n",
           out);
 }
 
@@ -139,6 +139,17 @@ static int set_state(struct cmd_queue *queue, const struct cmd_args *args, const
     return cmd_args_wrong(args, "--state %s: must be pending or dead", value);
 }
 
+/* The one that was nearly said; any other may be that of a newer sluice. */
+static int set_reason(struct cmd_queue *queue, const struct cmd_args *args, const char *value)
+{
+    static const char *const known[] = {"rejected", "attempts", "path", "body"};
+    size_t near = config_nearest(value, known, ARRAY_LEN(known));
+    queue->filter.reason = value;
+    if (near == SIZE_MAX || strcmp(known[near], value) == 0)
+        return CMD_EXIT_OK;
+    return cmd_args_wrong(args, "--reason %s: unknown; did you mean '%s'?", value, known[near]);
+}
+
 static int set_age(const struct cmd_args *args, const char *name, const char *value, int64_t *age_ms)
 {
     if (words_parse_duration(value, age_ms) == 0 && *age_ms > 0)
@@ -182,8 +193,7 @@ static int set(struct cmd_queue *queue, const struct cmd_args *args, int letter,
     case 's':
         return set_state(queue, args, value);
     case 'e':
-        queue->filter.reason = value;
-        break;
+        return set_reason(queue, args, value);
     case 'O':
         return set_age(args, "older", value, &queue->filter.older_ms);
     case 'N':

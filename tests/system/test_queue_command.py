@@ -235,6 +235,7 @@ def test_what_is_set_aside_while_a_person_thinks_stays(stocked):
     (["queue", "ls", "--topic", "a/#/b"], 2, "'#' must be the last level"),
     (["queue", "ls", "--older", "5"], 2, "such as 2h"),
     (["queue", "ls", "--state", "gone"], 2, "must be pending or dead"),
+    (["queue", "ls", "--reason", "rejectd"], 2, "did you mean 'rejected'?"),
     (["queue", "ls", "-n", "-1"], 2, "0 means all"),
     (["queue", "show", "x"], 2, "'x' is no ID"),
     (["queue", "show"], 2, "say which: IDs"),
