@@ -36,10 +36,11 @@ struct cmd_send_store {
     const char *config_path;
     const struct config_place *place;
     const char *topic;
-    int fd;        /* of the connection; -1: none */
-    bool let_in;   /* there was one once */
-    char *words;   /* why the last one was not stored; or NULL */
-    bool hopeless; /* ... and trying again will not help */
+    int fd;               /* of the connection; -1: none */
+    bool let_in;          /* there was one once */
+    int64_t yields_to_ms; /* uptime; until then it leaves the queue to a daemon that starts */
+    char *words;          /* why the last one was not stored; or NULL */
+    bool hopeless;        /* ... and trying again will not help */
 };
 
 /* Tries to store all pieces that wait, and sets their fates: those that still wait

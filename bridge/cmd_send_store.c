@@ -3,7 +3,8 @@
  *
  * There is one writer of new messages at a time: the daemon while it runs, and for a
  * moment this process while it does not. Whoever has the queue's lock is the one; a
- * daemon that starts meanwhile waits for that moment.
+ * daemon that starts meanwhile waits for that moment, and after it has time to come to
+ * its turn, however much there is to be sent.
  */
 #include "clock.h"
 #include "cmd_control.h"
@@ -18,9 +19,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { ANSWER_WAIT_MS = 60000, ANSWER_MOST = 512 };
+enum {
+    YIELD_MS = 150, /* longer than a daemon that starts lets pass between two looks at the lock */
+    ANSWER_WAIT_MS = 60000,
+    ANSWER_MOST = 512,
+};
 
 static void say(struct cmd_send_store *store, const char *format, ...) PRINTF_LIKE(2, 3);
 
@@ -229,6 +235,7 @@ static void store_alone(struct cmd_send_store *store, struct cmd_send_piece *pie
     if (error == 0) {
         store_in(store, queue, config, pieces, count);
         queue_close(queue);
+        store->yields_to_ms = clock_uptime_ms() + YIELD_MS;
     } else if (error == -EACCES) { /* not hopeless: it is being restarted, most of the time */
         say(store,
             "sluice is stopped, and only root and its user may write its queue: start it, or use sudo");
@@ -239,6 +246,13 @@ static void store_alone(struct cmd_send_store *store, struct cmd_send_piece *pie
         refuse_all(pieces, count);
     }
     config_free(config);
+}
+
+static void yield(const struct cmd_send_store *store)
+{
+    int64_t wait_ms = store->yields_to_ms - clock_uptime_ms();
+    if (wait_ms > 0)
+        nanosleep(&(struct timespec){.tv_nsec = wait_ms * 1000000}, NULL);
 }
 
 /* ---- whichever ---- */
@@ -260,6 +274,7 @@ static int connect_to_daemon(struct cmd_send_store *store)
 
 void cmd_send_store(struct cmd_send_store *store, struct cmd_send_piece *pieces, size_t count)
 {
+    yield(store);
     int error = connect_to_daemon(store);
     if (error == 0) {
         send_pieces(store, pieces, count);

@@ -10,6 +10,7 @@ import pytest
 from harness.check import per_topic, stops_empty, under_one_key_each
 from harness.process import end, spawn
 from harness.sluice import binary
+from harness.wait import wait_until
 
 
 def sent(backend):
@@ -134,6 +135,34 @@ def test_lines_over_stops_and_starts(sluice, mosquitto, backend):
     first = dict.fromkeys(body for _, body in sent(backend))
     assert list(first) == [b"one", b"two", b"three", b"four and a half"]
     under_one_key_each(backend.requests)
+
+
+def test_a_stream_does_not_keep_sluice_from_starting(make_sluice):
+    """However much there is to be sent to one that is stopped."""
+    sluice = make_sluice(broker_port=1, backends={"garden": {"url": "https://localhost:1"}})
+    sluice.start()
+    assert sluice.stop() == 0
+    process = start_send(sluice, "garden/usb/sensor", "-l")
+
+    def stream():
+        try:
+            while True:
+                process.stdin.write(b"x\n" * 1000)
+        except (BrokenPipeError, ValueError):
+            pass
+
+    writer = threading.Thread(target=stream)
+    writer.start()
+    try:
+        for _ in range(4):
+            before = sluice.pending()
+            wait_until(lambda: sluice.pending() > before, what="messages of the stopped one")
+            sluice.start()
+            assert sluice.stop() == 0
+    finally:
+        end(process)
+        writer.join()
+        process.stderr.close()
 
 
 def test_what_is_delivered_is_gone_though_the_broker_is_away(make_sluice, backend):
