@@ -96,6 +96,14 @@ void device_stored(struct device *device, const struct device_reading *reading)
     device->stored++;
 }
 
+bool device_remembers(const struct device *device, uint32_t boot)
+{
+    for (unsigned i = 0; i < device->life_count; i++)
+        if (device->lives[i].boot == boot)
+            return true;
+    return false;
+}
+
 uint32_t device_acknowledged(const struct device *device, uint32_t boot)
 {
     unsigned i = 0;

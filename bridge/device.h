@@ -57,7 +57,9 @@ enum device_verdict {
 enum device_verdict device_see(struct device *device, const struct device_reading *reading);
 /* It was DEVICE_NEW, and is stored. */
 void device_stored(struct device *device, const struct device_reading *reading);
-/* What to acknowledge to this life: everything up to here. It must be known. */
+/* Whether this life is one of those that are remembered. */
+bool device_remembers(const struct device *device, uint32_t boot);
+/* What to acknowledge to this life: everything up to here. It must be remembered. */
 uint32_t device_acknowledged(const struct device *device, uint32_t boot);
 /* How many readings of the latest life are missing in front of others. */
 unsigned device_gaps(const struct device *device);

@@ -168,6 +168,20 @@ def test_a_device_that_restarted_begins_anew(sluice, device, backend):
     assert (row(sluice)["boot"], row(sluice)["restarts"], row(sluice)["stored"]) == (8, 1, 4)
 
 
+def test_more_restarts_in_one_commit_than_are_remembered(sluice, device, mosquitto, backend):
+    """A board that restarts all the time while sluice is away: its readings come at once."""
+    sluice.start().wait_connected()
+    assert sluice.stop() == 0
+    device.publish(*[reading(1, boot=boot) for boot in range(1, 8)])
+    start_again(sluice)
+    device.wait_told("7 1")
+    backend.wait_for(7)
+    assert numbers(backend) == [(boot, 1) for boot in range(1, 8)]
+    assert all(text.endswith(" 1") for text in device.told)
+    assert (row(sluice)["boot"], row(sluice)["stored"], row(sluice)["lost"]) == (7, 7, 0)
+    assert sluice.stop() == 0
+
+
 def test_status_knows_the_devices(sluice, device):
     """Of a running sluice and a stopped one; and what came wrong is counted."""
     sluice.start().wait_connected()
