@@ -24,8 +24,10 @@ const char *const queue_statement_sql[Q_STATEMENTS] = {
         " packet_id, late_since_ms, payload, idempotency_key)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     [Q_FIND_REPEATED] =
-        "SELECT id FROM message WHERE idempotency_key = ?1 AND route = ?2 AND topic = ?3 AND method = ?4"
-        " AND target = ?5 AND payload = ?6 ORDER BY id LIMIT 1",
+        /* Among the latest few: a client that gives all its requests one key must not make each of
+         * them slower than the last. */
+        "SELECT id FROM message WHERE id IN (SELECT id FROM message WHERE idempotency_key = ?1 AND route = ?2"
+        " ORDER BY id DESC LIMIT 32) AND topic = ?3 AND method = ?4 AND target = ?5 AND payload = ?6 LIMIT 1",
     [Q_DELETE] =
         "DELETE FROM message WHERE id BETWEEN ?1 AND ?2",
     [Q_SCAN] =

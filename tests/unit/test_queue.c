@@ -613,6 +613,23 @@ static void a_repeated_request_is_found_while_it_waits(void **state)
     queue_close(queue);
 }
 
+/* A client that knows no better gives every request the same key. */
+static void only_the_latest_under_a_key_are_looked_at(void **state)
+{
+    enum { LOOKED_AT = 32 };
+    struct queue *queue = open_queue();
+    struct message message = request_of("k-1", "10.0.0.1/api/c", "0");
+    store(queue, &message);
+    for (unsigned i = 1; i <= LOOKED_AT; i++) {
+        cleanup_free char *payload = xasprintf("%u", i);
+        struct message next = request_of("k-1", "10.0.0.1/api/c", payload);
+        int64_t id = store(queue, &next);
+        assert_int_equal(find_repeated(queue, &next), id);
+    }
+    assert_int_equal(find_repeated(queue, &message), 0);
+    queue_close(queue);
+}
+
 /* ---- subscriptions ---- */
 
 struct look {
@@ -706,6 +723,7 @@ int main(void)
         in_place(a_cloned_database_makes_other_keys),
         in_place(a_message_keeps_the_key_of_its_client),
         in_place(a_repeated_request_is_found_while_it_waits),
+        in_place(only_the_latest_under_a_key_are_looked_at),
         in_place(a_scan_gives_ranges_in_order),
         in_place(a_copy_is_what_was_stored_until_someone_changes_it),
         in_place(nothing_is_left_open_between_calls),
