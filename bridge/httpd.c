@@ -65,6 +65,7 @@ struct httpd_request {
     uint64_t length;
     struct MHD_Response *response; /* not NULL: it is answered */
     unsigned status;
+    size_t answer_bytes;
 };
 
 TAILQ_HEAD(client_line, client);
@@ -84,7 +85,8 @@ struct httpd {
     struct client_list clients;
     struct client_line line;
     unsigned client_count;
-    size_t body_bytes; /* of requests that are kept */
+    size_t body_bytes;   /* of requests that are kept */
+    size_t answer_bytes; /* that are not out yet */
     bool flush_due;
     bool running;
 };
@@ -166,14 +168,21 @@ static struct MHD_Response *make_response(const struct httpd_answer *answer)
     return response;
 }
 
+size_t httpd_unsent_bytes(const struct httpd_request *request)
+{
+    return request->client->httpd->answer_bytes;
+}
+
 void httpd_answer(struct httpd_request *request, const struct httpd_answer *answer)
 {
     assert(!request->response && request->state != ANSWERED);
     request->response = make_response(answer);
     request->status = answer->status;
+    request->answer_bytes = answer->body ? answer->body_bytes : 0;
+    struct httpd *httpd = request->client->httpd;
+    httpd->answer_bytes += request->answer_bytes;
     if (request->state != WAITING)
         return;
-    struct httpd *httpd = request->client->httpd;
     request->state = ANSWERED;
     set_deadline(request->client);
     MHD_resume_connection(request->connection);
@@ -233,6 +242,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     if (request->response)
         MHD_destroy_response(request->response);
     drop_body(request);
+    request->client->httpd->answer_bytes -= request->answer_bytes;
     set_deadline(request->client); /* for the next one */
     free(request->target);
     free(request);

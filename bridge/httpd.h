@@ -62,6 +62,8 @@ const struct address *httpd_client(const struct httpd_request *request);
 const char *httpd_header(const struct httpd_request *request, const char *name); /* or NULL */
 const void *httpd_body(const struct httpd_request *request, size_t *ret_bytes);
 void *httpd_context(const struct httpd_request *request); /* the owner's */
+/* Bytes of all answers that are not out yet: clients may be slow to read them. */
+size_t httpd_unsent_bytes(const struct httpd_request *request);
 void httpd_answer(struct httpd_request *request, const struct httpd_answer *answer);
 /* The same, with a body {"error":"..."}; the words need no escapes. */
 void httpd_refuse(struct httpd_request *request, unsigned status, const char *words);

@@ -70,10 +70,17 @@ static void on_done(void *context, const struct reply *reply)
     free(passing);
 }
 
+/* As many long answers as may be under way wait for clients that do not read them. */
+static bool has_much_to_send(const struct pass *pass, const struct httpd_request *http)
+{
+    uint64_t most = (uint64_t)pass->config->passthrough_requests * (uint64_t)pass->config->passthrough_size;
+    return httpd_unsent_bytes(http) >= most;
+}
+
 /* The memory of a request's texts is given back: these are rare. */
 void pass_start(struct pass *pass, struct httpd_request *http)
 {
-    if (pass->under_way >= pass->config->passthrough_requests) {
+    if (pass->under_way >= pass->config->passthrough_requests || has_much_to_send(pass, http)) {
         refuse(http, 503, "too many requests are being passed on", 1);
         return;
     }

@@ -496,6 +496,20 @@ def test_so_many_at_once(door, backend):
     assert [web.response().status for web in webs] == [503, 503]
 
 
+def test_answers_that_nobody_reads(door, backend):
+    """They are kept in memory: no more of them than may be under way."""
+    size = 16 * 1024 * 1024
+    backend.answer = lambda request: (200, {}, b"x" * size)
+    sluice = door({"passthrough_size": "16M", "passthrough_requests": "1"})
+    request = b"GET /api/x HTTP/1.1\r\n\r\n"
+    with Web(sluice.port).send(request) as lazy:
+        first = lazy.socket.recv(1)
+        assert ask(sluice.port, request).status == 503
+        lazy.rest = first
+        assert len(lazy.response().body) == size
+    assert ask(sluice.port, request).status == 200
+
+
 def test_passthrough_off(door, backend):
     response = ask(door({"passthrough": "no"}).port, b"GET /api/x HTTP/1.1\r\n\r\n")
     assert (response.status, response.headers["allow"]) == (405, "PATCH, POST, PUT")
