@@ -319,8 +319,8 @@ def test_a_full_disk(make_sluice, mosquitto, away, disk):
     sluice.wait_empty(30)
     wait_until(lambda: queue_bytes(sluice) < MIB, 30, "the queue's space to be given back")
     assert numbers(away) == list(range(stored))
-    [row] = sluice.sql("select trouble from summary where trouble like 'storage,%'")
-    assert "the disk is full" in row["trouble"]
+    said = "select trouble from summary where trouble like 'storage,%the disk is full%'"
+    wait_until(lambda: sluice.sql(said), 10, "the word of it, which is written as soon as that is possible")
     is_calm(sluice)
     disk.empty()
     sluice.wait_log(r"the disk has space again", timeout=40)
