@@ -20,6 +20,11 @@ const char *body_content_type(const void *payload, size_t bytes);
  * surrogates, nothing above U+10FFFF). */
 bool body_is_utf8(const void *payload, size_t bytes);
 
+/* Whether a payload is another one once more: the same bytes, or JSON objects that
+ * differ in the number of their member "age" alone. A device that tries again knows
+ * its reading to be older by then. */
+bool body_is_repeated(const void *payload, size_t bytes, const void *again, size_t again_bytes);
+
 /* How a body is to be made. What {measured_s} needs to know comes from the payload:
  * the member "age" of its outermost object, where it is a whole number of
  * milliseconds below 2^32. */

@@ -41,7 +41,7 @@ void queue_close(struct queue *queue);
 int queue_begin(struct queue *queue);
 int queue_append(struct queue *queue, const struct message *message, int64_t *ret_id);
 /* Whether the same request is in the queue, from the same client under the same key of
- * its own: *ret_id, or 0. */
+ * its own, save what its member "age" says: *ret_id, or 0. */
 int queue_find_repeated(struct queue *queue, const struct message *message, int64_t *ret_id);
 /* The idempotency key of what was appended in this run. */
 void queue_key(const struct queue *queue, int64_t id, char key[static MESSAGE_KEY_BYTES]);

@@ -4,6 +4,7 @@
  * messages that an edge appended, and the deletes of what was delivered
  * meanwhile.
  */
+#include "body.h"
 #include "fault.h"
 #include "queue_private.h"
 
@@ -67,11 +68,14 @@ int queue_find_repeated(struct queue *queue, const struct message *message, int6
     queue_bind_text(statement, 3, message->topic);
     queue_bind_text(statement, 4, message->method);
     queue_bind_text(statement, 5, message->target);
-    sqlite3_bind_blob64(statement, 6, message->payload_bytes > 0 ? message->payload : "",
-                        message->payload_bytes, SQLITE_STATIC);
-    int code = db_step(statement, "i");
-    int error = db_result(&queue->db, code, "look for a repeated request");
-    int64_t id = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    sqlite3_bind_int64(statement, 6, (sqlite3_int64)message->payload_bytes);
+    int64_t id = 0;
+    int code;
+    while ((code = db_step(statement, "ib")) == SQLITE_ROW && id == 0)
+        if (body_is_repeated(sqlite3_column_blob(statement, 1), (size_t)sqlite3_column_bytes(statement, 1),
+                             message->payload, message->payload_bytes))
+            id = sqlite3_column_int64(statement, 0);
+    int error = code == SQLITE_ROW ? 0 : db_result(&queue->db, code, "look for a repeated request");
     sqlite3_reset(statement);
     sqlite3_clear_bindings(statement);
     if (error != 0)

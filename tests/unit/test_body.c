@@ -236,6 +236,35 @@ static void utf8_is_told_from_what_is_not(void **state)
         assert_false(body_is_utf8(bad[i].text, bad[i].bytes));
 }
 
+/* A device that tries again knows its reading to be older. */
+static void only_the_age_may_differ_in_a_repetition(void **state)
+{
+    static const struct {
+        const char *one, *other;
+        bool repeated;
+    } cases[] = {
+        {"", "", true},
+        {"a", "a", true},
+        {"a", "b", false},
+        {"", "a", false},
+        {"{\"age\":1}", "{\"age\":22}", true},
+        {"{\"b\":1,\"age\":1,\"c\":2}", "{\"b\":1,\"age\":4294967295,\"c\":2}", true},
+        {"{\"b\":1,\"age\":1,\"c\":2}", "{\"b\":1,\"age\":1,\"c\":3}", false},
+        {"{\"b\":1,\"age\":1}", "{\"b\":2,\"age\":1}", false},
+        {"{\"b\":1,\"age\":1}", "{\"b\":1,\"age\": 1}", false},
+        {"{\"age\":1,\"age\":2}", "{\"age\":3,\"age\":2}", false},
+        {"{\"age\":\"1\"}", "{\"age\":\"2\"}", false},
+        {"{\"x\":{\"age\":1}}", "{\"x\":{\"age\":2}}", false},
+        {"{\"age\":1}", "{\"age\":2", false},
+        {"{\"age\":1}", "{\"age\":1,\"b\":2}", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const char *one = cases[i].one, *other = cases[i].other;
+        assert_int_equal(body_is_repeated(one, strlen(one), other, strlen(other)), cases[i].repeated);
+        assert_int_equal(body_is_repeated(other, strlen(other), one, strlen(one)), cases[i].repeated);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +275,7 @@ int main(void)
         cmocka_unit_test(deep_nesting_is_survived),
         cmocka_unit_test(a_large_payload_is_read_to_its_end),
         cmocka_unit_test(utf8_is_told_from_what_is_not),
+        cmocka_unit_test(only_the_age_may_differ_in_a_repetition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -599,6 +599,12 @@ static void a_repeated_request_is_found_while_it_waits(void **state)
     other = first;
     other.method = "PUT";
     assert_int_equal(find_repeated(queue, &other), 0);
+    const struct message aged = request_of("k-3", "10.0.0.1/api/c", "{\"s\":7,\"age\":90,\"soil\":5}");
+    int64_t aged_id = store(queue, &aged);
+    const struct message older = request_of("k-3", "10.0.0.1/api/c", "{\"s\":7,\"age\":60090,\"soil\":5}");
+    assert_int_equal(find_repeated(queue, &older), aged_id);
+    const struct message reading = request_of("k-3", "10.0.0.1/api/c", "{\"s\":7,\"age\":60090,\"soil\":6}");
+    assert_int_equal(find_repeated(queue, &reading), 0);
     other = first;
     other.target = "/api/c";
     assert_int_equal(find_repeated(queue, &other), 0);
