@@ -74,7 +74,7 @@ def test_topics_of_every_kind(make_sluice, mosquitto, make_backend, http):
     for row in dead:
         assert (row["reason"], row["last_status"]) == ("path", None)
         assert re.search(r"level [123]", row["last_error"]), row["last_error"]
-    assert len(sluice.find_log(r"set aside \(path\)")) == len(UNUSABLE)
+    assert len(sluice.find_log(r"message \d+ .*set aside \(path\)")) == len(UNUSABLE)
 
 
 def test_what_cannot_be_sent_stops_nobody_of_its_route(make_sluice, mosquitto, backend):
