@@ -216,8 +216,8 @@ def test_mended_by_a_reload(start, mosquitto, backend):
         mosquitto.publish(TOPIC, payload)
     backend.wait_requests(2)
     sluice.wait_pending(2)
-    backend.answer = None
     sluice.reload(routes={"sensor": {**SENSOR, "not_object": "raw"}})
+    backend.answer = None
     assert sorted(r.body for r in backend.wait_for(2)) == [b"no object", b'{"n":1}']
     assert sluice.dead() == []
 
