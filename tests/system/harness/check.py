@@ -1,4 +1,13 @@
 """What has to be true of what a backend got."""
+import functools
+from pathlib import Path
+
+from .sluice import binary
+
+
+@functools.cache
+def is_sanitised():
+    return b"__asan_init" in Path(binary()).read_bytes()
 
 
 def messages(topics, each, prefix="garden"):
@@ -59,5 +68,6 @@ def stops_empty(sluice):
 
 
 def never_stalled(sluice):
-    """After it was stopped: no pass through its loop took long."""
-    assert sluice.stopped()["stall_ms"] < 100
+    """After it was stopped: no pass through its loop took long. Sanitised code is some
+    three times slower; of that, only what hangs is asked."""
+    assert sluice.stopped()["stall_ms"] < (300 if is_sanitised() else 100)
