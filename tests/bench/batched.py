@@ -129,37 +129,36 @@ def percentiles(took_ns):
     return took_ms[len(took_ms) // 2], took_ms[len(took_ms) * 99 // 100]
 
 
-def measure(rig, upstream, rate, count):
+def measure(rig, rate, count, start, stop):
+    """Each run has a backend of its own: nginx may take one that went away for dead."""
+    upstream = rig.dir / "batched.sock"
+    rig.start_backend(True, upstream)
+    client = start()
     argv = [str(word) for word in (rig.bench_dir / "publish", rig.mqtt_port, count, BYTES, 1024, rate)]
     took_ns = asyncio.run(receive(upstream, argv, count, deadline_s=10))
     upstream.unlink()
+    stop(client)
+    rig.stop(rig.backend)
     if len(took_ns) != count:
         raise WrongRun(f"{len(took_ns)} messages arrived instead of {count}")
     return percentiles([ns for n, ns in took_ns.items() if n >= rate])  # not the first second
 
 
 def latency(rig, table):
-    upstream = rig.dir / "batched.sock"
-    rig.start_backend(True, upstream)
     end_session(rig)
-    loop = Loop(rig)
-    loop_p50, _ = measure(rig, upstream, LATENCY_RATES[0], 10 * LATENCY_RATES[0])
-    loop.stop()
+    loop_p50, _ = measure(rig, LATENCY_RATES[0], 10 * LATENCY_RATES[0], lambda: Loop(rig), Loop.stop)
     for rate, bound_ms in zip(LATENCY_RATES, (5, 10)):
-        sluice = start_batching(rig, rig.dir / "batched-latency")
-        p50, p99 = measure(rig, upstream, rate, 10 * rate)
-        rig.stop(sluice)
+        p50, p99 = measure(rig, rate, 10 * rate, lambda: start_batching(rig, rig.dir / "batched-latency"), rig.stop)
         what = f"batched, {rate}/s, p50"
         print(f"{what} {p50:.2f} ms, p99 {p99:.2f} ms; the loop {loop_p50:.0f} ms", flush=True)
         table.add(what, f"{p50:.2f} ms", f"{loop_p50:.0f} ms", p50 / loop_p50, f"< {bound_ms} ms", p50 < bound_ms)
         table.add("  p99", f"{p99:.2f} ms")
-    rig.stop(rig.backend)
 
 
 def slow(rig, table):
     """A backend that takes its time: messages must not wait for each other's answers."""
     rig.start_backend(True, wait_ms=SLOW_MS)
-    for count, route, floor in zip(SLOW_COUNTS, ({"batch": None, "body": "raw", "order": "topic"}, {"order": "topic"}),
+    for count, route, floor in zip(SLOW_COUNTS, ({"batch": None, "batch_size": None, "body": "raw", "order": "topic"}, {"order": "topic"}),
                                    (500, 5000)):
         state = rig.dir / f"slow-{floor}"
         rig.stop(start_batching(rig, state))
@@ -191,8 +190,11 @@ async def judge(rig, upstream, state):
     server = await asyncio.get_running_loop().create_unix_server(lambda: Server(answer), upstream)
     async with server:
         sluice = rig.start_sluice("sluice", state, route={**BATCH, "batch": 100, "order": "topic"})
-        while queued(state) > 0:
+        end = time.monotonic() + 60
+        while sum(len(numbers) for poisonous, numbers in came if not poisonous) + queued(state, "dead_letter") < POISON_COUNT:
             rig.alive(sluice)
+            if time.monotonic() > end:
+                raise WrongRun(f"{queued(state)} messages are still in the queue")
             await asyncio.sleep(0.05)
         rig.stop(sluice)
     return came

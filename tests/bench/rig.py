@@ -259,10 +259,10 @@ http {{
         wait_for("sluice's connection to the broker", connected)
 
 
-def queued(state):
+def queued(state, table="message"):
     """How many messages wait in a queue; read as a person would read it."""
     with contextlib.closing(sqlite3.connect(f"file:{state}/queue.db?mode=ro", uri=True)) as database:
-        return database.execute("select count(*) from message").fetchone()[0]
+        return database.execute(f"select count(*) from {table}").fetchone()[0]
 
 
 class Arrivals:
