@@ -25,8 +25,10 @@ SLOW_COUNTS = (5000, 50000)  # one by one, in batches
 POISON_TOPICS, POISON_COUNT, POISON_EVERY = 20, 2000, 40
 
 LOOP = """
+trap 'trap - TERM; kill 0' TERM
 while :; do
-    mosquitto_sub -p {port} -i {client} {session} -t 'bench/#' -W 1 >{file} 2>/dev/null
+    mosquitto_sub -p {port} -i {client} {session} -t 'bench/#' -W 1 >{file} 2>/dev/null &
+    wait $!
     if [ -s {file} ]; then
         until curl -sf -o /dev/null --cacert {ca} --data-binary @{file} \\
             -H 'Content-Type: application/x-ndjson' {url}; do sleep 1; done
@@ -49,7 +51,7 @@ class Loop:
         subprocess.run(argv, check=True, timeout=30)  # the session is there from now on
         self.child = rig.start("loop", ["bash", "-c", LOOP.format(
             port=rig.mqtt_port, client=CLIENT_ID, session=SESSION, file=rig.dir / "loop-messages", ca=rig.certificate, url=url,
-            stop=self.stop_file)])
+            stop=self.stop_file)], start_new_session=True)  # what it runs ends with it
 
     def stop(self):
         """Lets it come to its end; the CPU time of all that it ran, in ns."""
