@@ -86,6 +86,22 @@ static void judge_parts(struct cmd_status *status, const char *list, const char 
     }
 }
 
+static void judge_http(struct cmd_status *status)
+{
+    const struct report *door = report_first(report_get(status->daemon, "http"));
+    for (; door; door = report_next(door)) {
+        const struct report *address = report_first(report_get(door, "listen"));
+        for (; address; address = report_next(address))
+            if (!report_truth(address, "listening"))
+                add_problem(status, "http %s: cannot be listened on: %s", report_text(address, "address"),
+                            report_text(address, "why"));
+        const char *name = report_text(door, "name");
+        if (!is_well(door))
+            add_problem(status, "http%s%s: requests are answered 503 (%s)", *name ? " " : "", name,
+                        report_text(door, "why"));
+    }
+}
+
 static void judge_daemon(struct cmd_status *status)
 {
     const struct report *broker = report_get(status->daemon, "broker");
@@ -94,6 +110,7 @@ static void judge_daemon(struct cmd_status *status)
         add_problem(status, "broker %s:%lld: %s", report_text(broker, "host"),
                     (long long)report_number(broker, "port", 0), state);
     }
+    judge_http(status);
     judge_parts(status, "backends", "backend");
     judge_parts(status, "routes", "route");
 }

@@ -77,6 +77,40 @@ static void print_broker(const struct printing *printing)
                words_time(cmd_status_time(broker, "since"), true, time));
 }
 
+/* "0.0.0.0:8118, [::]:8118 (not listening)" */
+static char *addresses(const struct report *door)
+{
+    char *text = xstrdup("");
+    const struct report *address = report_first(report_get(door, "listen"));
+    for (; address; address = report_next(address)) {
+        char *longer = xasprintf("%s%s%s%s", text, *text ? ", " : "", report_text(address, "address"),
+                                 report_truth(address, "listening") ? "" : " (not listening)");
+        free(text);
+        text = longer;
+    }
+    return text;
+}
+
+static const char *count(const struct report *from, const char *name, char text[static WORDS_BYTES])
+{
+    return words_number(report_number(from, name, 0), text);
+}
+
+static void print_http(const struct printing *printing)
+{
+    const struct report *door = report_first(report_get(printing->status->daemon, "http"));
+    for (const char *label = "http"; door; door = report_next(door), label = "") {
+        const char *name = report_text(door, "name");
+        cleanup_free char *listen = addresses(door);
+        char n[5][WORDS_BYTES];
+        print_line(printing, label, "%s%s%s, %s of %s connections", name, *name ? " " : "", listen,
+                   count(door, "connections", n[0]), count(door, "max_connections", n[1]));
+        print_line(printing, "", "%s stored, %s repeated, %s passed on, %s refused, %s sent away (503)",
+                   count(door, "stored", n[0]), count(door, "repeated", n[1]), count(door, "passed_on", n[2]),
+                   count(door, "refused", n[3]), count(door, "sent_away", n[4]));
+    }
+}
+
 static void print_backends(const struct printing *printing)
 {
     const struct report *backend = report_first(report_get(printing->status->daemon, "backends"));
@@ -299,6 +333,7 @@ void cmd_status_print(const struct cmd_status *status)
     print_head(&printing);
     if (status->daemon) {
         print_broker(&printing);
+        print_http(&printing);
         print_backends(&printing);
     }
     if (status->queue) {

@@ -308,6 +308,7 @@ static struct report *on_status_asked(void *context)
                                                         .config = daemon->config,
                                                         .queue = daemon->queue,
                                                         .mqtt = daemon->mqtt,
+                                                        .http = daemon->http,
                                                         .deliver = daemon->deliver,
                                                         .metrics = &daemon->metrics,
                                                         .minute = &daemon->minute,

@@ -94,6 +94,7 @@ struct report *daemon_status_report(const struct daemon_status *status)
     report_add_text(report, "configuration", status->config_path);
     if (status->mqtt)
         intake_mqtt_describe(status->mqtt, report_add_object(report, "broker"));
+    intake_http_describe(status->http, report_add_array(report, "http"));
     deliver_describe(status->deliver, report_add_array(report, "backends"),
                      report_add_array(report, "routes"));
     add_queue(status, report_add_object(report, "queue"));

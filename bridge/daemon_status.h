@@ -3,6 +3,7 @@
 #define SLUICE_DAEMON_STATUS_H
 
 #include "deliver.h"
+#include "intake_http.h"
 #include "intake_mqtt.h"
 #include "metrics_minute.h"
 #include "queue.h"
@@ -14,6 +15,7 @@ struct daemon_status {
     const struct config *config;
     struct queue *queue;
     const struct intake_mqtt *mqtt;
+    const struct intake_http *http;
     const struct deliver *deliver;
     const struct metrics *metrics;
     const struct metrics_minute *minute;

@@ -68,6 +68,11 @@ struct httpd_request {
     size_t answer_bytes;
 };
 
+/* Requests, by what they were answered. */
+struct counts {
+    uint64_t stored, repeated, passed_on, refused, sent_away;
+};
+
 TAILQ_HEAD(client_line, client);
 LIST_HEAD(client_list, client);
 
@@ -87,6 +92,7 @@ struct httpd {
     unsigned client_count;
     size_t body_bytes;   /* of requests that are kept */
     size_t answer_bytes; /* that are not out yet */
+    struct counts counts;
     bool flush_due;
     bool running;
 };
@@ -173,9 +179,19 @@ size_t httpd_unsent_bytes(const struct httpd_request *request)
     return request->client->httpd->answer_bytes;
 }
 
+static uint64_t *count_of(struct counts *counts, const struct httpd_answer *answer)
+{
+    return answer->passed_on       ? &counts->passed_on
+           : answer->repeated      ? &counts->repeated
+           : answer->status < 300  ? &counts->stored
+           : answer->status == 503 ? &counts->sent_away
+                                   : &counts->refused;
+}
+
 void httpd_answer(struct httpd_request *request, const struct httpd_answer *answer)
 {
     assert(!request->response && request->state != ANSWERED);
+    ++*count_of(&request->client->httpd->counts, answer);
     request->response = make_response(answer);
     request->status = answer->status;
     request->answer_bytes = answer->body ? answer->body_bytes : 0;
@@ -232,17 +248,18 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
 static void on_completed(void *context, struct MHD_Connection *connection, void **ret_request,
                          enum MHD_RequestTerminationCode code)
 {
-    (void)context;
+    struct httpd *httpd = context;
     (void)connection;
-    (void)code;
     struct httpd_request *request = *ret_request;
     if (!request)
         return;
     assert(request->state != WAITING);
+    if (request->state != ANSWERED && code == MHD_REQUEST_TERMINATED_WITH_ERROR)
+        httpd->counts.refused++; /* by libmicrohttpd itself, or it was late */
     if (request->response)
         MHD_destroy_response(request->response);
     drop_body(request);
-    request->client->httpd->answer_bytes -= request->answer_bytes;
+    httpd->answer_bytes -= request->answer_bytes;
     set_deadline(request->client); /* for the next one */
     free(request->target);
     free(request);
@@ -534,6 +551,19 @@ void httpd_reconfigure(struct httpd *httpd, const struct config_http *config)
     httpd->config = config;
     if (httpd->listen)
         httpd_listen_reconfigure(httpd->listen, config);
+}
+
+void httpd_describe(const struct httpd *httpd, struct report *to)
+{
+    const struct counts *counts = &httpd->counts;
+    httpd_listen_describe(httpd->listen, report_add_array(to, "listen"));
+    report_add_number(to, "connections", httpd->client_count);
+    report_add_number(to, "max_connections", httpd->config->max_connections);
+    report_add_number(to, "stored", (int64_t)counts->stored);
+    report_add_number(to, "repeated", (int64_t)counts->repeated);
+    report_add_number(to, "passed_on", (int64_t)counts->passed_on);
+    report_add_number(to, "refused", (int64_t)counts->refused);
+    report_add_number(to, "sent_away", (int64_t)counts->sent_away);
 }
 
 void httpd_close(struct httpd *httpd)

@@ -18,6 +18,7 @@
 #define SLUICE_HTTPD_H
 
 #include "config.h"
+#include "report.h"
 #include <uv.h>
 
 struct httpd;
@@ -41,12 +42,18 @@ struct httpd_answer {
     unsigned retry_after_s; /* 0: no such header */
     const char *allow;      /* or NULL */
     bool close;             /* the connection, afterwards */
+    /* For the counts; otherwise the status decides: */
+    bool repeated;  /* it is the answer to a request that came before */
+    bool passed_on; /* the backend's, or in place of one that did not come */
 };
 
 /* Keeps what it is given. Clients come as soon as the loop runs. */
 struct httpd *httpd_new(uv_loop_t *loop, const struct config_http *config, const struct httpd_calls *calls,
                         void *context);
 void httpd_reconfigure(struct httpd *httpd, const struct config_http *config);
+/* Adds to an object: the addresses, how many connections there are and may be, and how
+ * many requests were stored, repeated, passed_on, refused (4xx, or late) and sent_away (503). */
+void httpd_describe(const struct httpd *httpd, struct report *to);
 /* Takes no more clients; those that are there may go on. */
 void httpd_close(struct httpd *httpd);
 /* Sends answers that were given outside of the callbacks. */

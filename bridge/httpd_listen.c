@@ -25,7 +25,8 @@ enum {
 
 struct socket {
     const struct config_listen *config;
-    int fd; /* -1: not open yet */
+    int fd;    /* -1: not open yet, */
+    int error; /* for this reason, -Exxx */
     int64_t told_ms;
 };
 
@@ -164,11 +165,13 @@ static void open_socket(struct httpd_listen *listen, struct socket *socket)
     int error = fd < 0 ? fd : watch_keep(listen->watches, fd);
     if (error >= 0) {
         socket->fd = fd;
+        socket->error = 0;
         log_notice("http: listening on %s", socket->config->text);
         return;
     }
     if (fd >= 0)
         close(fd);
+    socket->error = error;
     int64_t now_ms = clock_uptime_ms();
     if (socket->told_ms == 0 || now_ms - socket->told_ms >= RETRY_TOLD_MS) {
         socket->told_ms = now_ms;
@@ -194,6 +197,17 @@ void httpd_listen_look(struct httpd_listen *listen)
             open_socket(listen, socket);
         if (socket->fd >= 0 && !full)
             watch_want(listen->watches, socket->fd, UV_READABLE);
+    }
+}
+
+void httpd_listen_describe(const struct httpd_listen *listen, struct report *array)
+{
+    for (size_t i = 0; listen && i < listen->socket_count; i++) {
+        const struct socket *socket = &listen->sockets[i];
+        struct report *to = report_append_object(array);
+        report_add_text(to, "address", socket->config->text);
+        report_add_truth(to, "listening", socket->fd >= 0);
+        report_add_text(to, "why", socket->fd >= 0 ? NULL : strerror(-socket->error));
     }
 }
 

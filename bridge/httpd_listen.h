@@ -8,6 +8,7 @@
 #define SLUICE_HTTPD_LISTEN_H
 
 #include "config.h"
+#include "report.h"
 #include <uv.h>
 
 struct httpd_listen;
@@ -24,6 +25,9 @@ struct httpd_listen *httpd_listen_new(uv_loop_t *loop, const struct config_http 
                                       const struct httpd_listen_calls *calls, void *context);
 /* Another configuration: addresses that stay are listened on all the time. */
 void httpd_listen_reconfigure(struct httpd_listen *listen, const struct config_http *config);
+/* Appends an object for each address: whether it is listened on, and why not. listen may
+ * be NULL: there are none. */
+void httpd_listen_describe(const struct httpd_listen *listen, struct report *array);
 /* Once a second, and when a connection ended. */
 void httpd_listen_look(struct httpd_listen *listen);
 /* Closes its sockets; lets go of the memory when the loop has run once more. Takes NULL. */

@@ -181,9 +181,12 @@ static char *topic_of(const struct httpd_request *request)
     return xasprintf("%s%.*s", client, (int)strcspn(target, "?"), target);
 }
 
-/* ret_key stays empty where it is not stored. */
-static void take(struct intake_http *http, const struct httpd_request *request,
-                 char ret_key[static MESSAGE_KEY_BYTES])
+struct taken {
+    char key[MESSAGE_KEY_BYTES]; /* empty: it is not stored */
+    bool repeated;
+};
+
+static void take(struct intake_http *http, const struct httpd_request *request, struct taken *ret)
 {
     const struct door *door = httpd_context(request);
     cleanup_free char *topic = topic_of(request);
@@ -197,20 +200,20 @@ static void take(struct intake_http *http, const struct httpd_request *request,
         .idempotency_key = httpd_header(request, "Idempotency-Key"),
     };
     message.payload = httpd_body(request, &message.payload_bytes);
-    ret_key[0] = '\0';
-    int error = intake_take_request(http->intake, &message, ret_key);
-    if (error == -EEXIST)
+    ret->key[0] = '\0';
+    ret->repeated = intake_take_request(http->intake, &message, ret->key) == -EEXIST;
+    if (ret->repeated)
         log_debug("http: %s: the same request under the same key waits already", topic);
 }
 
 /* The key, which holds visible ASCII only, as JSON. */
-static void confirm(struct httpd_request *request, const char *key)
+static void confirm(struct httpd_request *request, const struct taken *taken)
 {
     const struct door *door = httpd_context(request);
     struct buf body cleanup_buf;
     buf_init(&body, 2 * MESSAGE_KEY_BYTES + 16);
     buf_append_text(&body, "{\"id\":\"");
-    for (; *key; key++) {
+    for (const char *key = taken->key; *key; key++) {
         if (*key == '"' || *key == '\\')
             buf_append_char(&body, '\\');
         buf_append_char(&body, *key);
@@ -218,7 +221,8 @@ static void confirm(struct httpd_request *request, const char *key)
     buf_append_text(&body, "\"}\n");
     httpd_answer(request, &(struct httpd_answer){.status = door->config->accepted_status,
                                                  .body = body.data,
-                                                 .body_bytes = body.bytes});
+                                                 .body_bytes = body.bytes,
+                                                 .repeated = taken->repeated});
 }
 
 /* How many of those that wait share the next commit. */
@@ -245,27 +249,25 @@ static void send_all_away(struct intake_http *http, const char *words)
     http->waiting_count = 0;
 }
 
-typedef char key_text[MESSAGE_KEY_BYTES];
-
 /* 0, -EBUSY: the database is locked, or -Exxx: nothing of it is stored. */
 static int store_batch(struct intake_http *http, size_t count)
 {
     int error = intake_begin(http->intake);
     if (error != 0)
         return error;
-    key_text *keys = xcalloc(count, sizeof *keys);
+    struct taken *taken = xcalloc(count, sizeof *taken);
     for (size_t i = 0; i < count; i++)
-        take(http, http->waiting[i], keys[i]);
+        take(http, http->waiting[i], &taken[i]);
     error = intake_commit(http->intake);
     if (error == 0)
         fault_fails("http.answer");
     for (size_t i = 0; error == 0 && i < count; i++) {
-        if (keys[i][0] != '\0')
-            confirm(http->waiting[i], keys[i]);
+        if (taken[i].key[0] != '\0')
+            confirm(http->waiting[i], &taken[i]);
         else
             send_away(http, http->waiting[i], "the queue is full");
     }
-    free(keys);
+    free(taken);
     if (error == 0)
         forget(http, count);
     return error == -EBUSY ? -EIO : error;
@@ -453,6 +455,21 @@ static void open_doors(struct intake_http *http)
     free(http->doors);
     http->doors = doors;
     http->door_count = count;
+}
+
+void intake_http_describe(const struct intake_http *http, struct report *array)
+{
+    const char *full = queue_full(http->queue);
+    bool newest = http->config->queue.when_full == CONFIG_FULL_DROP_NEWEST;
+    bool holding = queue_hold(http->queue) || (full && newest);
+    cleanup_free char *why = holding ? queue_full_text(http->queue) : NULL;
+    for (size_t i = 0; i < http->door_count; i++) {
+        struct report *to = report_append_object(array);
+        report_add_text(to, "name", http->doors[i]->name);
+        report_add_text(to, "state", holding ? "holding" : "ok");
+        report_add_text(to, "why", why);
+        httpd_describe(http->doors[i]->httpd, to);
+    }
 }
 
 void intake_http_reconfigure(struct intake_http *http, const struct config *config)

@@ -5,6 +5,7 @@
 #include "config.h"
 #include "intake.h"
 #include "queue.h"
+#include "report.h"
 #include <uv.h>
 
 struct intake_http;
@@ -17,6 +18,10 @@ struct intake_http *intake_http_new(uv_loop_t *loop, const struct config *config
 /* Another configuration, which the intake has already. Requests that wait for the
  * backend's answer are answered 503; the old configuration is no longer used on return. */
 void intake_http_reconfigure(struct intake_http *http, const struct config *config);
+
+/* Appends an object for each [http]: its name, its state (ok, or holding: requests are
+ * answered 503, and why), and what httpd_describe says. */
+void intake_http_describe(const struct intake_http *http, struct report *array);
 
 /* It is about to stop: no more clients, and commits wait for nothing. */
 void intake_http_hurry(struct intake_http *http);

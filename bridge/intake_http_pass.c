@@ -34,7 +34,8 @@ static void refuse(struct httpd_request *request, unsigned status, const char *w
     httpd_answer(request, &(struct httpd_answer){.status = status,
                                                  .body = body,
                                                  .body_bytes = strlen(body),
-                                                 .retry_after_s = retry_after_s});
+                                                 .retry_after_s = retry_after_s,
+                                                 .passed_on = status == 502 || status == 504});
 }
 
 static void answer_failure(const struct passing *passing, const struct reply *reply)
@@ -65,7 +66,8 @@ static void on_done(void *context, const struct reply *reply)
                                             .body = passing->head ? NULL : reply->body,
                                             .body_bytes = length_known    ? (size_t)reply->content_length
                                                           : passing->head ? 0
-                                                                          : reply->body_bytes});
+                                                                          : reply->body_bytes,
+                                            .passed_on = true});
     }
     free(passing);
 }

@@ -10,6 +10,7 @@ import pytest
 from harness.ports import free_port
 from harness.stock import RECEIVED_MS, stock
 from harness.wait import wait_until
+from harness.web import Web, ask, post
 
 STOPPED = """\
 sluice is stopped; what follows is what the queue tells
@@ -105,6 +106,42 @@ def test_of_a_queue_that_is_full(make_sluice, mosquitto, backend):
     wait_until(lambda: any("holding" in p and "max_messages 3" in p for p in sluice.status()["problems"]),
                what="the problem")
     assert sluice.status()["daemon"]["queue"]["full"] == "max_messages 3"
+
+
+HTTP = """\
+http          127.0.0.1:{free}, 127.0.0.1:{taken} (not listening), 1 of 9 connections
+              20 stored, 1 repeated, 1 passed on, 2 refused, 1 sent away (503)
+"""
+
+
+def test_of_the_http_door(make_sluice, backend):
+    """What became of requests, and what keeps clients out."""
+    backend.stop()
+    port = free_port()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        taken = other.getsockname()[1]
+        sluice = make_sluice(backends={"garden": backend}, routes={}, queue={"clock": "trust", "max_messages": 20},
+                             http={"listen": [f"127.0.0.1:{port}", f"127.0.0.1:{taken}"], "max_connections": 9})
+        sluice.start()
+        text = sluice.command("status", expect=4)
+        assert f"! http 127.0.0.1:{taken}: cannot be listened on: Address already in use" in text
+        with Web(port) as web:
+            keyed = post("/api/c", headers=["Idempotency-Key: k"])
+            for data, status in [(keyed, 202), (keyed, 202), *[(post("/api/c"), 202)] * 19, (post("/api/c"), 503),
+                                 (post("/x"), 404), (b"GET /api/c HTTP/1.1\r\n\r\n", 502)]:  # fmt: skip
+                assert web.send(data).response().status == status
+            assert ask(port, post("/api/c", headers=["X: " + "x" * 40_000])).status == 431
+            wait_until(lambda: sluice.status()["daemon"]["http"][0]["connections"] == 1, what="the other to be gone")
+            text = sluice.command("status", expect=4)
+    assert HTTP.format(free=port, taken=taken) in text
+    assert "! http: requests are answered 503 (max_messages 20)\n" in text
+    sluice.wait_log(rf"http: listening on 127.0.0.1:{taken}")
+    backend.start()
+    sluice.wait_empty()
+    wait_until(lambda: not any("http" in p for p in sluice.status()["problems"]), what="no problem with HTTP")
+    [door] = sluice.status()["daemon"]["http"]
+    assert all(listen["listening"] for listen in door["listen"]) and door["state"] == "ok" and door["name"] == ""
 
 
 def test_that_cannot_be_told(make_sluice, tmp_path, backend):
