@@ -16,6 +16,10 @@
  *
  * MHD_USE_TURBO: it reads from a new connection at once. A client that sent everything
  * and was gone by then is read to its end; by way of epoll it would be an error first.
+ * Later on it is: what comes together with a reset (EPOLLERR) is dropped unread, a
+ * second request or the second piece of a first one. There is no way round: MHD_run
+ * polls by itself, connections can be taken out of that only while a request is handled,
+ * and by select() it cannot have descriptors above 1023. What precedes a FIN is read.
  */
 #include "httpd.h"
 #include "clock.h"

@@ -4,6 +4,10 @@
  * are not allowed, or that have enough connections already, a connection is closed
  * at once. When there are as many as there may be, none is accepted until one ends:
  * those that come meanwhile wait in the kernel, and what they sent with them.
+ *
+ * The kernel hands a connection over when its first bytes are there (TCP_DEFER_ACCEPT),
+ * or after a second of silence. So they are read at once, and what was sent in one go is
+ * read whole, even if the client has reset the connection since (see httpd.c).
  */
 #include "httpd_listen.h"
 #include "clock.h"
@@ -12,12 +16,14 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum {
     BACKLOG = 512,
+    DEFER_S = 1,
     ACCEPT_MOST = 128,          /* in one go */
     TELL_MS = 60 * 1000,        /* clients that are turned away are told of at most so often */
     RETRY_TOLD_MS = 600 * 1000, /* and an address that cannot be listened on */
@@ -148,8 +154,9 @@ static int bind_socket(const struct config_listen *config)
     int fd = socket(name->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    int on = 1;
+    int on = 1, defer_s = DEFER_S;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &defer_s, sizeof defer_s);
     if (!ipv4) /* [::] beside 0.0.0.0 */
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     if (bind(fd, name, ipv4 ? sizeof in : sizeof in6) == 0 && listen(fd, BACKLOG) == 0)

@@ -189,6 +189,19 @@ def test_clients_that_are_gone_before_they_are_accepted(door, backend):
     assert {r.path[-4:] for r in backend.delivered()} == {"k%03d" % n for n in range(10)}
 
 
+def test_clients_that_reset_what_they_just_used(door, backend):
+    """However long ago they connected."""
+    sluice = door()
+    webs = [Web(sluice.port) for _ in range(20)]
+    assert ask(sluice.port, SKETCH).status == 202 # by now sluice has seen what there is of them
+    sluice.signal(signal.SIGSTOP)
+    for n, web in enumerate(webs):
+        web.send(SKETCH.replace(b"k123", b"k%03d" % n)).reset()
+    sluice.signal(signal.SIGCONT)
+    backend.wait_for(21)
+    assert {r.path[-4:] for r in backend.delivered()} == {"k123", *("k%03d" % n for n in range(20))}
+
+
 def test_other_ways_to_say_it(door, backend):
     sluice = door()
     for data in (
@@ -402,14 +415,15 @@ def test_connections_of_one_client_and_of_all(door, backend):
 def test_who_is_above_the_limit_waits(door, backend):
     sluice = door({"max_connections": "2"})
     first, second = Web(sluice.port), Web(sluice.port)
-    assert first.send(post("/api/1")).response().status == 202
+    for web in (first, second):
+        assert web.send(post("/api/1")).response().status == 202
     third = Web(sluice.port).send(post("/api/3"))
     assert second.send(post("/api/2")).response().status == 202
     sluice.wait_log(r"http: there are 2 connections \(max_connections\)")
     assert {r["target"] for r in sluice.sql("select target from message")} <= {"/api/1", "/api/2"}
     first.close()
     assert third.response().status == 202
-    backend.wait_for(3)
+    backend.wait_for(4)
 
 
 def test_allow(door):
