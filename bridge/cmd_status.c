@@ -11,7 +11,7 @@
 #include "cmd_control.h"
 #include "cmd_place.h"
 #include "queue_admin.h"
-#include "words.h"
+#include "words_outage.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -33,6 +33,14 @@ int64_t cmd_status_time(const struct report *from, const char *name)
     return (int64_t)timegm(&utc) * 1000 + ms;
 }
 
+const struct report *cmd_status_part(const struct report *list, const char *name)
+{
+    const struct report *part = report_first(list);
+    while (part && strcmp(report_text(part, "name"), name) != 0)
+        part = report_next(part);
+    return part;
+}
+
 /* ---- what is wrong ---- */
 
 static void add_problem(struct cmd_status *status, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -47,41 +55,56 @@ static void add_problem(struct cmd_status *status, const char *format, ...)
     va_end(arguments);
 }
 
-/* "away since 11-22 14:02:11 (503: Service Unavailable), next try in 40 s" */
-static char *describe_state(const struct report *part)
+char *cmd_status_outage(const struct report *part, bool probes, int64_t waiting, bool in_all)
 {
-    char time[WORDS_BYTES], wait[WORDS_BYTES];
-    int64_t since_ms = cmd_status_time(part, "since"), next_ms = cmd_status_time(part, "next_try");
-    const char *why = report_text(part, "why");
-    cleanup_free char *since =
-        since_ms > 0 ? xasprintf(" since %s", words_time(since_ms, true, time)) : xstrdup("");
-    cleanup_free char *reason = why ? xasprintf(" (%s)", why) : xstrdup("");
-    int64_t wait_ms = next_ms - clock_wall_ms();
-    cleanup_free char *next = next_ms > 0 && wait_ms >= 1000
-                                  ? xasprintf(", next try in %s", words_duration(wait_ms, wait))
-                              : next_ms > 0 || report_truth(part, "probing") ? xstrdup(", trying")
-                                                                             : xstrdup("");
-    return xasprintf("%s%s%s%s", report_text(part, "state"), since, reason, next);
+    int64_t next_ms = cmd_status_time(part, "next_try"), wait_ms = next_ms - clock_wall_ms();
+    return words_outage(
+        &(struct outage){.state = report_text(part, "state"),
+                         .since_ms = cmd_status_time(part, "since"),
+                         .why = report_text(part, "why"),
+                         .waiting = waiting,
+                         .in_all = in_all,
+                         .probes = probes,
+                         .trying = report_truth(part, "probing") || (next_ms > 0 && wait_ms < 1000),
+                         .wait_ms = next_ms > 0 ? wait_ms : 0});
 }
 
-static bool is_well(const struct report *part)
+bool cmd_status_is_well(const struct report *part)
 {
     const char *state = report_text(part, "state");
     return state &&
            (strcmp(state, "ok") == 0 || strcmp(state, "untried") == 0 || strcmp(state, "connected") == 0);
 }
 
+/* How many messages wait for a route, or for a backend: those of its routes. */
+static int64_t count_waiting(const struct cmd_status *status, const char *name, bool backend)
+{
+    const struct report *known = report_get(status->daemon, "routes");
+    const struct report *route = report_first(report_get(status->queue, "routes"));
+    int64_t waiting = status->queue ? 0 : -1;
+    for (; route; route = report_next(route)) {
+        const char *of = report_text(route, "name");
+        if (backend)
+            of = report_text(cmd_status_part(known, of), "backend");
+        if (of && strcmp(of, name) == 0)
+            waiting += report_number(route, "waiting", 0);
+    }
+    return waiting;
+}
+
 static void judge_parts(struct cmd_status *status, const char *list, const char *kind)
 {
+    bool backends = strcmp(kind, "backend") == 0;
     const struct report *part = report_first(report_get(status->daemon, list));
     for (; part; part = report_next(part)) {
         const char *name = report_text(part, "name");
         if (report_truth(part, "held"))
             add_problem(status, "%s %s: too many messages in a row were rejected: nothing more is set aside",
                         kind, name);
-        if (is_well(part))
+        if (cmd_status_is_well(part))
             continue;
-        cleanup_free char *state = describe_state(part);
+        int64_t waiting = count_waiting(status, name, backends);
+        cleanup_free char *state = cmd_status_outage(part, true, waiting, false);
         add_problem(status, "%s %s: %s", kind, name, state);
     }
 }
@@ -96,7 +119,7 @@ static void judge_http(struct cmd_status *status)
                 add_problem(status, "http %s: cannot be listened on: %s", report_text(address, "address"),
                             report_text(address, "why"));
         const char *name = report_text(door, "name");
-        if (!is_well(door))
+        if (!cmd_status_is_well(door))
             add_problem(status, "http%s%s: requests are answered 503 (%s)", *name ? " " : "", name,
                         report_text(door, "why"));
     }
@@ -105,8 +128,8 @@ static void judge_http(struct cmd_status *status)
 static void judge_daemon(struct cmd_status *status)
 {
     const struct report *broker = report_get(status->daemon, "broker");
-    if (broker && !is_well(broker)) { /* there is none where only HTTP is taken */
-        cleanup_free char *state = describe_state(broker);
+    if (broker && !cmd_status_is_well(broker)) { /* there is none where only HTTP is taken */
+        cleanup_free char *state = cmd_status_outage(broker, false, -1, false);
         add_problem(status, "broker %s:%lld: %s", report_text(broker, "host"),
                     (long long)report_number(broker, "port", 0), state);
     }
@@ -115,24 +138,16 @@ static void judge_daemon(struct cmd_status *status)
     judge_parts(status, "routes", "route");
 }
 
-static bool daemon_has_route(const struct cmd_status *status, const char *name)
-{
-    const struct report *route = report_first(report_get(status->daemon, "routes"));
-    for (; route; route = report_next(route))
-        if (strcmp(report_text(route, "name"), name) == 0)
-            return true;
-    return false;
-}
-
 static void judge_queue(struct cmd_status *status)
 {
     const struct report *trouble = report_first(report_get(status->queue, "troubles"));
     for (; trouble; trouble = report_next(trouble))
         add_problem(status, "%s: %s", report_text(trouble, "what"), report_text(trouble, "words"));
     const struct report *route = report_first(report_get(status->queue, "routes"));
+    const struct report *known = report_get(status->daemon, "routes");
     for (; status->daemon && route; route = report_next(route)) {
         const char *name = report_text(route, "name");
-        if (!daemon_has_route(status, name))
+        if (!cmd_status_part(known, name))
             add_problem(status, "route %s: %lld messages are held: the configuration does not have it", name,
                         (long long)report_number(route, "waiting", 0));
     }

@@ -7,6 +7,7 @@
 #define SLUICE_CMD_STATUS_H
 
 #include "report.h"
+#include <stdbool.h>
 #include <sys/types.h>
 
 enum { CMD_STATUS_PROBLEMS = 32 };
@@ -25,5 +26,12 @@ void cmd_status_print(const struct cmd_status *status);
 
 /* The milliseconds since 1970 of a time in a report; 0: there is none. */
 int64_t cmd_status_time(const struct report *from, const char *name);
+
+/* Of backends or routes, the one of this name, or NULL. */
+const struct report *cmd_status_part(const struct report *list, const char *name);
+/* Whether the broker, a backend or a route works; and how it is when not
+ * (words_outage.h), to be freed by the caller. */
+bool cmd_status_is_well(const struct report *part);
+char *cmd_status_outage(const struct report *part, bool probes, int64_t waiting, bool in_all);
 
 #endif

@@ -154,14 +154,6 @@ static void print_readings(const struct printing *printing)
 
 /* ---- what is in the queue ---- */
 
-static const struct report *find_by_name(const struct report *list, const char *name)
-{
-    const struct report *part = report_first(list);
-    while (part && strcmp(report_text(part, "name"), name) != 0)
-        part = report_next(part);
-    return part;
-}
-
 /* Of a route's dead letters, or drops. */
 static int64_t sum_of(const struct report *list, const char *route)
 {
@@ -176,7 +168,7 @@ static void print_route(const struct printing *printing, const char *label, cons
                         const char *state)
 {
     const struct report *queue = printing->status->queue;
-    const struct report *facts = find_by_name(report_get(queue, "routes"), name);
+    const struct report *facts = cmd_status_part(report_get(queue, "routes"), name);
     char number[WORDS_BYTES], oldest[WORDS_BYTES], late[WORDS_BYTES], dead[WORDS_BYTES];
     int64_t oldest_ms = cmd_status_time(facts, "oldest"), late_count = report_number(facts, "late", 0);
     int64_t dead_count = sum_of(report_get(queue, "dead_letters"), name);
@@ -196,8 +188,8 @@ static void print_route(const struct printing *printing, const char *label, cons
  * further up in the list. */
 static bool was_shown(const struct cmd_status *status, const struct report *entry, const char *name)
 {
-    if (find_by_name(report_get(status->daemon, "routes"), name) ||
-        find_by_name(report_get(status->queue, "routes"), name))
+    if (cmd_status_part(report_get(status->daemon, "routes"), name) ||
+        cmd_status_part(report_get(status->queue, "routes"), name))
         return true;
     const struct report *other = report_first(report_get(status->queue, "dead_letters"));
     while (other != entry && strcmp(report_text(other, "route"), name) != 0)
@@ -217,7 +209,7 @@ static void print_routes(const struct printing *printing)
     }
     const struct report *other = report_first(report_get(status->queue, "routes"));
     for (; other; other = report_next(other)) {
-        if (find_by_name(known, report_text(other, "name")))
+        if (cmd_status_part(known, report_text(other, "name")))
             continue;
         print_route(printing, label, report_text(other, "name"), held);
         label = "";

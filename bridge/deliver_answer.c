@@ -13,7 +13,7 @@
 #include "fault.h"
 #include "log.h"
 #include "redact.h"
-#include "words.h"
+#include "words_outage.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -154,50 +154,42 @@ static bool is_certain(const struct outcome *outcome, const struct scope *scope)
     return scope->failures > 1 || (failure != TRANSFER_OK && failure != TRANSFER_BROKEN);
 }
 
-/* How it still is. A queue of which nobody knows yet how long it is has no number. */
-static char *describe_outage(const struct outcome *outcome, const struct scope *scope)
+/* How it is now. A queue of which nobody knows yet how long it is has no number. */
+static char *describe_outage(const struct outcome *outcome, const struct scope *scope, bool in_all,
+                             int64_t wait_ms)
 {
-    char since[WORDS_BYTES], number[WORDS_BYTES];
-    int64_t waiting = queue_waiting(outcome->flight->deliver->queue);
-    words_time(clock_wall_ms() - (outcome->now_ms - scope->since_ms), true, since);
-    cleanup_free char *messages =
-        waiting < 0 ? xstrdup("") : xasprintf(", %s messages waiting", words_number(waiting, number));
-    return xasprintf("%s since %s (%s)%s", scope->cause == VERDICT_AWAY ? "away" : "misconfigured", since,
-                     outcome->words, messages);
+    return words_outage(&(struct outage){.state = scope->cause == VERDICT_AWAY ? "away" : "misconfigured",
+                                         .since_ms = clock_wall_ms() - (outcome->now_ms - scope->since_ms),
+                                         .why = outcome->words,
+                                         .waiting = queue_waiting(outcome->flight->deliver->queue),
+                                         .in_all = in_all,
+                                         .probes = true,
+                                         .wait_ms = wait_ms});
 }
 
 /* The first failure is told, or the second; then now and then how it still is, and
- * what is between only to those who debug. */
+ * what is between only to those who debug. in_all: it is one of several. */
 static void announce(const struct outcome *outcome, struct scope *scope, struct told *told, const char *kind,
-                     const char *name, int64_t wait_ms)
+                     const char *name, bool in_all, int64_t wait_ms)
 {
-    double wait_s = (double)wait_ms / 1000;
     bool news = !scope->announced || scope->announced_cause != scope->cause;
+    bool alarm = scope->announced && !scope->alarmed && outcome->now_ms - scope->since_ms >= ALARM_AFTER_MS;
+    bool due = news ? is_certain(outcome, scope) : alarm || outcome->now_ms - told->at_ms >= AGAIN_AFTER_MS;
+    cleanup_free char *outage = describe_outage(outcome, scope, in_all, wait_ms);
     free(told->words);
     told->words = xstrdup(outcome->words);
-    if (news && !is_certain(outcome, scope)) {
-        log_debug("%s %s: %s; next try in %.1f s", kind, name, outcome->words, wait_s);
-        return;
-    }
-    bool alarm = scope->announced && !scope->alarmed && outcome->now_ms - scope->since_ms >= ALARM_AFTER_MS;
-    if (!news && !alarm && outcome->now_ms - told->at_ms < AGAIN_AFTER_MS) {
-        log_debug("%s %s: %s; next try in %.1f s", kind, name, outcome->words, wait_s);
+    if (!due) {
+        log_debug("%s %s: %s", kind, name, outage);
         return;
     }
     told->at_ms = outcome->now_ms;
     scope->announced = true;
     scope->announced_cause = scope->cause;
     scope->alarmed = scope->alarmed || alarm || scope->cause != VERDICT_AWAY;
-    cleanup_free char *outage = describe_outage(outcome, scope);
-    if (news && scope->cause == VERDICT_AWAY)
-        log_warning("%s %s: away: %s; next try in %.1f s", kind, name, outcome->words, wait_s);
-    else if (news)
-        log_error("%s %s: misconfigured: %s; nothing is lost, next try in %.1f s", kind, name, outcome->words,
-                  wait_s);
-    else if (scope->alarmed)
-        log_error("%s %s: %s; next try in %.1f s", kind, name, outage, wait_s);
+    if (scope->alarmed && !(news && scope->cause == VERDICT_AWAY))
+        log_error("%s %s: %s", kind, name, outage);
     else
-        log_warning("%s %s: %s; next try in %.1f s", kind, name, outage, wait_s);
+        log_warning("%s %s: %s", kind, name, outage);
 }
 
 static void tell_acquitted(const struct scope *scope, int64_t now_ms, const char *kind, const char *name,
@@ -218,7 +210,8 @@ static void suspect_backend(const struct outcome *outcome, bool by_routes)
     scope->firm = asks_to_wait(outcome->reply);
     int64_t wait_ms = backoff_for(outcome, scope->failures);
     scope_wait(scope, outcome->now_ms, wait_ms);
-    announce(outcome, scope, &backend->told, "backend", backend->config->name, wait_ms);
+    announce(outcome, scope, &backend->told, "backend", backend->config->name,
+             outcome->flight->deliver->config->backend_count > 1, wait_ms);
     deliver_wake_at(outcome->flight->deliver, scope->retry_at_ms);
 }
 
@@ -229,7 +222,8 @@ static void suspect_route(const struct outcome *outcome)
         return;
     int64_t wait_ms = backoff_for(outcome, route->scope.failures);
     scope_wait(&route->scope, outcome->now_ms, wait_ms);
-    announce(outcome, &route->scope, &route->told, "route", route->config->name, wait_ms);
+    announce(outcome, &route->scope, &route->told, "route", route->config->name,
+             outcome->flight->deliver->config->route_count > 1, wait_ms);
     deliver_wake_at(outcome->flight->deliver, route->scope.retry_at_ms);
 }
 

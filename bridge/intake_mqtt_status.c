@@ -7,7 +7,7 @@
 #include "clock.h"
 #include "intake_mqtt_private.h"
 #include "log.h"
-#include "words.h"
+#include "words_outage.h"
 
 #include <string.h>
 
@@ -20,7 +20,6 @@ void intake_mqtt_tell_away(struct intake_mqtt *mqtt, const char *why, int64_t wa
     if (!why)
         return;
     const struct config_broker *broker = mqtt->config;
-    double wait_s = (double)wait_ms / 1000;
     bool news = !mqtt->why || strcmp(mqtt->why, why) != 0;
     if (mqtt->away_ms == 0)
         mqtt->away_ms = now_ms;
@@ -28,18 +27,18 @@ void intake_mqtt_tell_away(struct intake_mqtt *mqtt, const char *why, int64_t wa
         free(mqtt->why);
         mqtt->why = xstrdup(why);
     }
+    cleanup_free char *outage =
+        words_outage(&(struct outage){.state = "away",
+                                      .since_ms = clock_wall_ms() - (now_ms - mqtt->away_ms),
+                                      .why = why,
+                                      .waiting = -1,
+                                      .wait_ms = wait_ms});
     if (!news && now_ms - mqtt->away_told_ms < AGAIN_MS) {
-        log_debug("broker %s:%u: %s; next try in %.1f s", broker->host, broker->port, why, wait_s);
+        log_debug("broker %s:%u: %s", broker->host, broker->port, outage);
         return;
     }
     mqtt->away_told_ms = now_ms;
-    char since[WORDS_BYTES];
-    words_time(clock_wall_ms() - (now_ms - mqtt->away_ms), true, since);
-    if (news)
-        log_warning("broker %s:%u: %s; next try in %.1f s", broker->host, broker->port, why, wait_s);
-    else
-        log_warning("broker %s:%u: away since %s (%s); next try in %.1f s", broker->host, broker->port, since,
-                    why, wait_s);
+    log_warning("broker %s:%u: %s", broker->host, broker->port, outage);
 }
 
 void intake_mqtt_tell_connected(struct intake_mqtt *mqtt)

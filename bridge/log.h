@@ -3,7 +3,7 @@
  * Under systemd (JOURNAL_STREAM is set) a line starts with its priority,
  * "<4>", and the journal adds the time (sd-daemon(3)); elsewhere with the time
  * (UTC, milliseconds) and the level:
- *     2026-11-22T17:33:16.123Z warning backend garden: away: ...
+ *     2026-11-22T17:33:16.123Z warning backend garden: away since ...
  * Control characters in a message, which may quote the network, are written as
  * \xNN: no line can be forged. Secrets never come here: callers strike them out.
  */

@@ -12,7 +12,7 @@ from harness.wait import wait_until
 
 PUBLISHED = messages(topics=6, each=4)
 POISON = b'{"poison":true}'
-ALARM = r" error .*(backend|route) \S+: misconfigured: "
+ALARM = r" error .*(backend|route) \S+: misconfigured since "
 
 
 def settings_of(backend, **more):
@@ -157,7 +157,7 @@ def test_one_route_of_two_is_refused(make_sluice, mosquitto, backend):
     publish_all(mosquitto, PUBLISHED)
     backend.wait_for(len(PUBLISHED))
     line = sluice.wait_log(ALARM)
-    assert "route bad: misconfigured: " in line
+    assert "route bad: misconfigured since " in line
     for n in range(10):
         mosquitto.publish("garden/host0/sensor", str(n))
         backend.wait_for(len(PUBLISHED) + n + 1)
@@ -341,7 +341,7 @@ def test_ten_rejected_in_a_row_hold_the_route(start, mosquitto, backend, topics)
     sluice = start(retry_max="40ms")
     published = messages(topics=topics, each=40 // topics)
     publish_all(mosquitto, published)
-    sluice.wait_log(r" error .*route sensor: misconfigured: ")
+    sluice.wait_log(r" error .*route sensor: misconfigured since ")
     backend.wait_requests(30)
     buried = len(sluice.dead())
     assert 10 <= buried <= 12

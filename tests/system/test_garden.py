@@ -151,7 +151,7 @@ def test_a_bad_key_holds_and_resumes(sluice, mosquitto, backend, garden, key_fil
     sluice.start().wait_connected()
     published = readings(each=10)
     publish(mosquitto, published)
-    line = sluice.wait_log(r" error (backend garden|route sensor): misconfigured: 403: .*bad key")
+    line = sluice.wait_log(r" error (backend garden|route sensor): misconfigured since \S+ \S+ \(403: .*bad key")
     assert KEY not in line
     backend.wait_requests(8)
     assert sluice.dead() == [] and sluice.pending() == len(published) and garden.count("sensor") == 0

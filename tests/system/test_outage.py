@@ -15,8 +15,8 @@ from harness.wait import wait_until
 
 PUBLISHED = messages(topics=6, each=4)
 HURRY = {"timeout": "500ms", "connect_timeout": "300ms"}
-AWAY = r"backend garden: away: "
-MISCONFIGURED = r"(backend|route) \S+: misconfigured: "
+AWAY = r"backend garden: away since "
+MISCONFIGURED = r"(backend|route) \S+: misconfigured since "
 
 
 @pytest.fixture(params=["h2", "http1"])

@@ -78,9 +78,9 @@ def test_what_is_wrong_and_until_when(make_sluice, mosquitto, make_backend):
     sluice.wait_log(r"two: misconfigured")
     wait_until(lambda: len(sluice.status(expect=4)["problems"]) >= 3, what="three problems")
     problems = sluice.status(expect=4)["problems"]
-    assert any(re.fullmatch(r"backend away: away since [\d-]+ [\d:]+ \(503: .*\), (next try in \d+ s|trying)", p)
+    assert any(re.fullmatch(r"backend away: away since [\d-]+ [\d:]+ \(503: .*\), 1 message waiting, (next probe in \d+ s|probing)", p)
                for p in problems), problems  # fmt: skip
-    assert any(re.match(r"(route two|backend wrong): misconfigured since .* \(403", p) for p in problems), problems
+    assert any(re.match(r"(route two|backend wrong): misconfigured since .* \(403.*\), 1 message waiting, ", p) for p in problems), problems
     assert "route gone: 1 messages are held: the configuration does not have it" in problems
     text = sluice.command("status", expect=4)
     assert all(f"! {problem.split(' since')[0]}" in text for problem in problems)

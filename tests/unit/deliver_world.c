@@ -76,11 +76,13 @@ int fsync(int fd)
 
 static void PRINTF_LIKE(2, 0) log_line(const char *level, const char *format, va_list list)
 {
-    if (!getenv("MODEL_LOG"))
+    if (!world.heard && !getenv("MODEL_LOG"))
         return;
-    fprintf(stderr, "%8lld %s ", (long long)world.now_ms, level);
-    vfprintf(stderr, format, list);
-    fprintf(stderr, "\n");
+    cleanup_free char *line = xvasprintf(format, list);
+    if (world.heard)
+        world.heard(level, line);
+    if (getenv("MODEL_LOG"))
+        fprintf(stderr, "%8lld %s %s\n", (long long)world.now_ms, level, line);
 }
 
 #define LOG(level)                                                                                           \

@@ -137,6 +137,7 @@ struct world {
     int64_t remove_ms; /* a person removes a message then; 0: nobody does */
     int64_t return_ms; /* a person brings a dead letter back then, and again later; 0: nobody does */
     unsigned returned;
+    void (*heard)(const char *level, const char *line); /* what the log is told; or NULL */
     bool strict; /* whatever fails is an outage: nothing good may be set aside */
     struct calls calls;
     bool ended; /* the engine stopped */
