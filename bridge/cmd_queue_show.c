@@ -6,8 +6,11 @@
  */
 #include "body.h"
 #include "clock.h"
+#include "cmd_control.h"
 #include "cmd_queue.h"
+#include "cmd_status.h"
 #include "cmd_terminal.h"
+#include "message_history.h"
 #include "redact.h"
 #include "request.h"
 #include "words.h"
@@ -21,6 +24,8 @@ struct showing {
     struct cmd_queue *queue;
     struct config *config; /* NULL: it is not to be had, */
     char *no_config;       /* for this reason */
+    struct report *daemon; /* what sluice says of itself; NULL: it cannot be asked, */
+    bool stopped;          /* or it does not run */
     struct cmd_terminal terminal;
     size_t shown;
 };
@@ -153,6 +158,38 @@ static void add_request(const struct showing *showing, const struct message *mes
     request_done(&request);
 }
 
+/* ---- what it waits for ---- */
+
+/* What keeps all messages of its kind: NULL where nothing does, as far as is known. Freed
+ * by the caller. */
+static char *what_it_waits_for(const struct showing *showing, const struct message_row *row)
+{
+    if (row->dead)
+        return NULL;
+    if (showing->stopped)
+        return xstrdup("sluice, which is stopped");
+    const struct report *backends = report_get(showing->daemon, "backends");
+    const struct report *routes = report_get(showing->daemon, "routes");
+    const struct report *route = cmd_status_part(routes, row->message.route);
+    const char *name = report_text(route, "backend");
+    const struct report *backend = name ? cmd_status_part(backends, name) : NULL;
+    bool by_backend = backend && !cmd_status_is_well(backend);
+    if (!by_backend && (!route || cmd_status_is_well(route)))
+        return NULL;
+    int64_t waiting = report_number(report_get(showing->daemon, "queue"), "waiting", -1);
+    bool in_all = report_next(report_first(by_backend ? backends : routes)) != NULL;
+    cleanup_free char *outage = cmd_status_outage(by_backend ? backend : route, true, waiting, in_all);
+    return xasprintf("%s %s: %s", by_backend ? "backend" : "route", by_backend ? name : row->message.route,
+                     outage);
+}
+
+static void ask_daemon(struct showing *showing)
+{
+    const struct config_place *place = &showing->queue->place;
+    if (cmd_control_status(place->socket, &showing->daemon) != 0)
+        showing->stopped = queue_admin_holder(place->queue) == 0;
+}
+
 /* ---- for people ---- */
 
 static void print_fact(const char *name, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -189,14 +226,43 @@ static void print_times(const struct message_row *row)
         print_fact("set aside", "%s, for: %s", words_time(row->died_ms, false, time), row->reason);
 }
 
+struct history {
+    int64_t last; /* number of the event that was shown last */
+};
+
+/* "2026-11-22 17:37:40  attempt 10: 409: conflict; set aside, for: attempts" */
+static void print_event(void *context, const struct message_event *event)
+{
+    struct history *history = context;
+    char time[WORDS_BYTES];
+    bool retried = strcmp(event->event, MESSAGE_RETRIED) == 0;
+    bool aside = !retried && strcmp(event->event, MESSAGE_FAILED) != 0;
+    if (event->number > history->last + 1 && history->last > 0)
+        print_fact("", "... %" PRId64 " more", event->number - history->last - 1);
+    cleanup_free char *attempt =
+        event->attempt > 0 && !aside ? xasprintf("attempt %u: ", event->attempt) : xstrdup("");
+    cleanup_free char *words = event->words         ? xstrdup(event->words)
+                               : event->status != 0 ? xasprintf("%d", event->status)
+                               : retried            ? xstrdup("retried by hand")
+                               : aside              ? xstrdup("")
+                                                    : xstrdup("no answer");
+    print_fact(history->last == 0 ? "history" : "", "%s  %s%s%s%s%s", words_time(event->wall_ms, false, time),
+               attempt, words, aside && *words ? "; " : "", aside ? "set aside, for: " : "",
+               aside ? event->event : "");
+    history->last = event->number;
+}
+
 static void print_history(const struct message_row *row)
 {
     unsigned attempts = row->message.attempts;
     if (attempts > 0)
         print_fact("attempts", "%u that failed by its own fault", attempts);
     else
-        print_fact("attempts", "none failed by its own fault");
-    if (row->last_error)
+        print_fact("attempts", "none %s", row->history ? "since it was retried" : "failed by its own fault");
+    if (row->history) {
+        struct history history = {.last = 0};
+        message_history_each(row->history, print_event, &history);
+    } else if (row->last_error)
         print_fact("last answer", "%s", row->last_error);
     else if (row->last_status != 0)
         print_fact("last answer", "%d", row->last_status);
@@ -252,6 +318,9 @@ static void print_row(const struct showing *showing, const struct message_row *r
     if (message->content_type)
         print_fact("content type", "%s", message->content_type);
     print_history(row);
+    cleanup_free char *waits_for = what_it_waits_for(showing, row);
+    if (waits_for)
+        print_fact("waits for", "%s", waits_for);
     print_payload(message);
     print_request(showing, message);
 }
@@ -263,6 +332,9 @@ static bool show_row(void *context, const struct message_row *row)
     struct showing *showing = context;
     if (showing->queue->json) {
         struct report *report = message_row_report(row);
+        cleanup_free char *waits_for = what_it_waits_for(showing, row);
+        if (waits_for)
+            report_add_text(report, "waits_for", waits_for);
         add_request(showing, &row->message, report);
         cleanup_free char *text = report_print(report, false);
         report_free(report);
@@ -291,8 +363,10 @@ int cmd_queue_show(struct cmd_queue *queue)
         return status;
     struct showing showing = {.queue = queue, .terminal = cmd_terminal()};
     load_config(&showing);
+    ask_daemon(&showing);
     int error = queue_admin_rows(admin, &queue->filter, false, show_row, &showing);
     config_free(showing.config);
+    report_free(showing.daemon);
     free(showing.no_config);
     status = cmd_queue_close(queue, admin, error);
     if (status != CMD_EXIT_OK || showing.shown == queue->filter.id_count)

@@ -419,7 +419,7 @@ static int open_handle(const char *path, struct db *db)
         return db_errno(db->handle, code);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_file_control(db->handle, NULL, SQLITE_FCNTL_PERSIST_WAL, &persist);
-    return 0;
+    return db_errno(db->handle, db_add_functions(db->handle));
 }
 
 static int bring_up(struct db *db, const char *path, enum db_trust trust, char **ret_why)

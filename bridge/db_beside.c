@@ -90,6 +90,8 @@ int db_open_beside(const char *path, bool write, struct db *ret, char **ret_why)
         if (code == SQLITE_OK)
             code = configure(db.handle);
         if (code == SQLITE_OK)
+            code = db_add_functions(db.handle);
+        if (code == SQLITE_OK)
             code = ask_version(db.handle, &version);
         error = db_errno(db.handle, code);
     }

@@ -141,9 +141,10 @@ static void remember(const struct outcome *outcome, const struct scope *scope)
     suspect->owed = !suspect->isolate || outcome->flight->isolated;
     suspect->scope = scope;
     suspect->passes = scope->passes;
-    suspect->status = outcome->reply->status;
-    free(suspect->error);
-    suspect->error = xstrdup(outcome->words);
+    free(suspect->last.words);
+    suspect->last = (struct failure){.status = outcome->reply->status,
+                                     .words = xstrdup(outcome->words),
+                                     .wall_ms = queue_now_ms(outcome->flight->deliver->queue)};
 }
 
 /* A transport failure is certain; an answer may be about one message, so it is
@@ -322,6 +323,7 @@ int deliver_bury(struct deliver *deliver, struct lane *lane, int64_t id, unsigne
     int result = queue_fetch(deliver->queue, id, &message);
     cleanup_free char *topic = xstrdup(result == 0 ? message.topic : "");
     queue_release(deliver->queue);
+    deliver_note_first(deliver, lane, id);
     if (result == 0)
         result =
             queue_bury(deliver->queue, id, attempts, status, reason, error, queue_now_ms(deliver->queue));
@@ -438,7 +440,9 @@ static void on_later(const struct outcome *outcome)
     }
     scope_unstarted(&flight->lane->route->scope, flight->route_probe);
     flight->attempts = attempts;
-    queue_blame(flight->deliver->queue, flight->ids[0], attempts, outcome->reply->status, outcome->words);
+    deliver_note_first(flight->deliver, flight->lane, flight->ids[0]);
+    queue_blame(flight->deliver->queue, flight->ids[0], attempts, outcome->reply->status, outcome->words,
+                queue_now_ms(flight->deliver->queue));
     own_fault(outcome);
 }
 

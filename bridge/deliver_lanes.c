@@ -24,7 +24,8 @@ enum { STEP_ROWS = 256 };
 
 void deliver_suspect_clear(struct suspect *suspect)
 {
-    free(suspect->error);
+    free(suspect->last.words);
+    free(suspect->first.words);
     *suspect = (struct suspect){.id = 0};
 }
 

@@ -26,6 +26,12 @@ enum {
     COPIES_MOST = 4096, /* of all lanes */
 };
 
+struct failure {
+    int status;      /* 0: there was no answer */
+    char *words;     /* secrets struck out; NULL: there is no failure */
+    int64_t wall_ms; /* when */
+};
+
 /* What is held against a message that failed, for as long as it stands in its
  * lane. A failure counts as an attempt only once a neighbour in the suspected
  * scope passed after it: until then the scope may be at fault. */
@@ -37,8 +43,8 @@ struct suspect {
     uint64_t passes;           /* scope->passes then */
     bool isolate;              /* the connection broke under it and others: which of them was it? */
     unsigned unrelieved;       /* failures in a row while nothing at all passed in the scope */
-    int status;                /* of the last failure */
-    char *error;               /* its words, secrets struck out */
+    struct failure last;       /* what the last failure was */
+    struct failure first;      /* and the first one that counted, until the queue knows it */
 };
 
 /* A message that waits in a lane. */
@@ -173,6 +179,9 @@ int deliver_send(struct deliver *deliver, struct lane *lane, bool lingers);
 /* Of a request that will not be answered, or was acted upon: its messages are not
  * under way any more. For transfer_free. */
 void deliver_flight_drop(void *flight);
+/* The message is about to be blamed for more: then the queue is to know its first
+ * failure too, which was kept in memory. */
+void deliver_note_first(struct deliver *deliver, struct lane *lane, int64_t id);
 
 /* ---- deliver_lanes.c ---- */
 /* Reads one bounded step of the queue; returns 1 when there is more to read, 0

@@ -92,6 +92,16 @@ bool deliver_must_isolate(const struct lane *lane)
     return half && half->isolate;
 }
 
+void deliver_note_first(struct deliver *deliver, struct lane *lane, int64_t id)
+{
+    struct failure *first = &lane->suspect.first;
+    if (lane->suspect.id != id || !first->words)
+        return;
+    queue_blame(deliver->queue, id, 1, first->status, first->words, first->wall_ms);
+    free(first->words);
+    first->words = NULL;
+}
+
 /* A failure counts once a neighbour passed after it. Small numbers stay in
  * memory, so that an outage costs no writes: after one, every message that was
  * under way when it began has one failure to its name. */
@@ -105,9 +115,16 @@ static void count_attempt(struct flight *flight)
         suspect->attempts++;
         suspect->unrelieved = 0;
         flight->convicted = true;
-        if (suspect->attempts > 1)
-            queue_blame(flight->deliver->queue, flight->ids[0], suspect->attempts, suspect->status,
-                        suspect->error);
+        struct failure *last = &suspect->last;
+        if (suspect->attempts > 1) {
+            deliver_note_first(flight->deliver, flight->lane, flight->ids[0]);
+            queue_blame(flight->deliver->queue, flight->ids[0], suspect->attempts, last->status, last->words,
+                        last->wall_ms);
+        } else {
+            free(suspect->first.words);
+            suspect->first = *last;
+            suspect->first.words = xstrdup(last->words);
+        }
     }
     if (suspect->attempts > flight->attempts)
         flight->attempts = suspect->attempts;
@@ -227,9 +244,9 @@ static int set_aside(const struct making *making)
     const struct suspect *suspect = &flight->lane->suspect;
     bool known = suspect->id == flight->ids[0];
     return deliver_bury(flight->deliver, flight->lane, flight->ids[0], flight->attempts,
-                        known ? suspect->status : 0, making->reason,
+                        known ? suspect->last.status : 0, making->reason,
                         making->why ? making->why
-                        : known     ? suspect->error
+                        : known     ? suspect->last.words
                                     : NULL);
 }
 

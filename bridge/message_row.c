@@ -2,6 +2,7 @@
 #include "message_row.h"
 
 #include "base64.h"
+#include "message_history.h"
 #include "utf8.h"
 
 #include <string.h>
@@ -42,6 +43,19 @@ static void add_if(struct report *to, const char *name, const char *text)
         report_add_text(to, name, text);
 }
 
+static void add_event(void *context, const struct message_event *event)
+{
+    struct report *to = report_append_object(context);
+    report_add_number(to, "number", event->number);
+    report_add_time(to, "time", event->wall_ms);
+    report_add_text(to, "event", event->event);
+    if (event->attempt > 0)
+        report_add_number(to, "attempt", event->attempt);
+    if (event->status != 0)
+        report_add_number(to, "status", event->status);
+    add_if(to, "words", event->words);
+}
+
 struct report *message_row_report(const struct message_row *row)
 {
     const struct message *message = &row->message;
@@ -64,6 +78,8 @@ struct report *message_row_report(const struct message_row *row)
     if (row->last_status != 0)
         report_add_number(report, "last_status", row->last_status);
     add_if(report, "last_error", row->last_error);
+    if (row->history)
+        message_history_each(row->history, add_event, report_add_array(report, "history"));
     if (row->dead) {
         report_add_text(report, "reason", row->reason);
         report_add_time(report, "died", row->died_ms);

@@ -13,6 +13,7 @@ struct message_row {
     const char *last_error; /* or NULL */
     const char *reason;     /* of a dead letter: one word */
     int64_t died_ms;        /* and when, wall clock */
+    const char *history;    /* message_history.h */
 };
 
 /* "rejected" of a dead letter, otherwise "pending". */

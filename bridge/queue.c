@@ -47,12 +47,14 @@ const char *const queue_statement_sql[Q_STATEMENTS] = {
         " UNION ALL SELECT id, packet_id, topic, payload FROM dead_letter WHERE id > ?1 AND packet_id IS NOT NULL"
         " ORDER BY id",
     [Q_BLAME] =
-        "UPDATE message SET attempts = ?2, last_status = ?3, last_error = ?4 WHERE id = ?1",
+        "UPDATE message SET attempts = ?2, last_status = ?3, last_error = ?4,"
+        " history = history_add(history, ?5, ?6, ?2, ?3, ?4) WHERE id = ?1",
     [Q_BURY] =
         "INSERT INTO dead_letter (id, run, route, topic, uptime_ms, source, method, target, content_type,"
-        " packet_id, late_since_ms, attempts, last_status, last_error, died_ms, reason, payload, idempotency_key)"
-        " SELECT id, run, route, topic, uptime_ms, source, method, target, content_type,"
-        " packet_id, late_since_ms, ?2, ?3, ?4, ?5, ?6, payload, idempotency_key FROM message WHERE id = ?1",
+        " packet_id, late_since_ms, attempts, last_status, last_error, died_ms, reason, payload, idempotency_key,"
+        " history) SELECT id, run, route, topic, uptime_ms, source, method, target, content_type,"
+        " packet_id, late_since_ms, ?2, ?3, ?4, ?5, ?6, payload, idempotency_key,"
+        " history_add(history, ?5, ?6, ?2, ?3, ?4) FROM message WHERE id = ?1",
     [Q_TOUCH_RUN] =
         "UPDATE run SET token = token WHERE id = ?1",
     [Q_OLDEST_ID] =

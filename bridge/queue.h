@@ -197,10 +197,12 @@ int queue_settle_commit(struct queue *queue, size_t most);
 /* Gives memory back. */
 void queue_trim(struct queue *queue);
 
-/* Notes a failure that is the message's own: attempts and what the backend said
- * (status 0: there was no response; error may be NULL). */
-int queue_blame(struct queue *queue, int64_t id, unsigned attempts, int status, const char *error);
-/* Moves it to the dead letters. reason is one word. 0, or -ENOENT when it is gone. */
+/* Notes a failure that is the message's own: attempts, what the backend said
+ * (status 0: there was no response; error may be NULL), and when; also in its history
+ * (message_history.h). */
+int queue_blame(struct queue *queue, int64_t id, unsigned attempts, int status, const char *error,
+                int64_t wall_ms);
+/* Moves it to the dead letters, with its history. reason is one word. 0, or -ENOENT when it is gone. */
 int queue_bury(struct queue *queue, int64_t id, unsigned attempts, int status, const char *reason,
                const char *error, int64_t wall_ms);
 

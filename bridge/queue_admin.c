@@ -303,10 +303,11 @@ int queue_admin_glance(struct queue_admin *admin, const struct queue_filter *fil
     " r.away_since_ms, m.payload, "
 
 static const char *const row_sql[2] = {
+    "SELECT " ROW_COLUMNS "NULL, 0, m.idempotency_key, m.history FROM message AS m LEFT JOIN run AS r ON "
+    "r.id = m.run WHERE m.id = ?1",
     "SELECT " ROW_COLUMNS
-    "NULL, 0, m.idempotency_key FROM message AS m LEFT JOIN run AS r ON r.id = m.run WHERE m.id = ?1",
-    "SELECT " ROW_COLUMNS "m.reason, m.died_ms, m.idempotency_key FROM dead_letter AS m LEFT JOIN run AS r "
-    "ON r.id = m.run WHERE m.id = ?1",
+    "m.reason, m.died_ms, m.idempotency_key, m.history FROM dead_letter AS m LEFT JOIN run AS r"
+    " ON r.id = m.run WHERE m.id = ?1",
 };
 
 static const char *text_of(sqlite3_stmt *row, int column)
@@ -352,8 +353,9 @@ static struct message_row *copy_row(sqlite3_stmt *row, bool dead)
 {
     struct message message = read_message(row);
     const char *reason = text_of(row, 18), *error = text_of(row, 11);
-    const char *const texts[] = {message.route,  message.topic,        message.source, message.method,
-                                 message.target, message.content_type, error,          reason};
+    const char *const texts[] = {message.route,  message.topic,  message.source,
+                                 message.method, message.target, message.content_type,
+                                 error,          reason,         text_of(row, 21)};
     const char *copies[ARRAY_LEN(texts)];
     size_t bytes = sizeof(struct message_row) + message.payload_bytes + 1;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
@@ -372,6 +374,7 @@ static struct message_row *copy_row(sqlite3_stmt *row, bool dead)
                                  .last_status = sqlite3_column_int(row, 10),
                                  .last_error = copies[6],
                                  .reason = copies[7],
+                                 .history = copies[8],
                                  .died_ms = sqlite3_column_int64(row, 19)};
     struct message *into = &copy->message;
     into->payload = payload;

@@ -5,6 +5,7 @@
  * milliseconds; so between two transactions nobody holds it for longer than that.
  */
 #include "clock.h"
+#include "message_history.h"
 #include "queue_admin_private.h"
 
 #include <errno.h>
@@ -58,6 +59,7 @@ static bool found(const struct change *change)
 static int retry_row(struct change *change, const struct queue_glance *glance)
 {
     sqlite3_bind_int64(change->insert, 1, glance->id);
+    sqlite3_bind_int64(change->insert, 2, clock_wall_ms());
     int error = run(change, change->insert, "bring a dead letter back");
     if (error != 0 || !found(change))
         return error;
@@ -139,19 +141,22 @@ static bool collect(void *context, const struct queue_glance *glance)
 
 /* ---- statements ---- */
 
-/* Brings back all columns of a message, but for its attempts; a dead letter has them
- * too. Freed by the caller; NULL: the schema cannot be read. */
+/* Brings back all columns of a message, but for its attempts, and notes that in its
+ * history; a dead letter has them too. Freed by the caller; NULL: the schema cannot be read. */
 static char *insert_sql(struct queue_admin *admin)
 {
     sqlite3_stmt *names = NULL;
     char *sql = NULL;
-    int error = queue_admin_prepare(
-        admin, "SELECT group_concat(name, ', ') FROM pragma_table_info('message') WHERE name <> 'attempts'",
-        &names);
+    int error = queue_admin_prepare(admin,
+                                    "SELECT group_concat(name, ', ') FROM pragma_table_info('message') WHERE"
+                                    " name NOT IN ('attempts', 'history')",
+                                    &names);
     if (error == 0 && sqlite3_step(names) == SQLITE_ROW) {
         const char *all = (const char *)sqlite3_column_text(names, 0);
-        sql = xasprintf("INSERT INTO message (attempts, %s) SELECT 0, %s FROM dead_letter WHERE id = ?1", all,
-                        all);
+        sql = xasprintf("INSERT INTO message (attempts, history, %s) SELECT 0,"
+                        " history_add(history, ?2, '" MESSAGE_RETRIED "', 0, 0, NULL), %s"
+                        " FROM dead_letter WHERE id = ?1",
+                        all, all);
     }
     sqlite3_finalize(names);
     return sql;

@@ -3,6 +3,7 @@
  * None of this needs a sync of its own: when it is lost in a power cut, the
  * message is tried once more and judged again.
  */
+#include "message_history.h"
 #include "queue.h"
 #include "queue_private.h"
 
@@ -13,7 +14,7 @@ struct blame {
     unsigned attempts;
     int status;
     const char *error;
-    const char *reason;
+    const char *event; /* why it is set aside, or that it failed */
     int64_t wall_ms;
 };
 
@@ -26,6 +27,8 @@ static void bind_blame(sqlite3_stmt *statement, const struct blame *blame)
     else
         sqlite3_bind_null(statement, 3);
     queue_bind_text(statement, 4, blame->error);
+    sqlite3_bind_int64(statement, 5, blame->wall_ms);
+    queue_bind_text(statement, 6, blame->event);
 }
 
 static int note_blame(struct queue *queue, void *context)
@@ -34,9 +37,15 @@ static int note_blame(struct queue *queue, void *context)
     return db_run(&queue->db, queue->statements[Q_BLAME], "note a failed attempt");
 }
 
-int queue_blame(struct queue *queue, int64_t id, unsigned attempts, int status, const char *error)
+int queue_blame(struct queue *queue, int64_t id, unsigned attempts, int status, const char *error,
+                int64_t wall_ms)
 {
-    struct blame blame = {.id = id, .attempts = attempts, .status = status, .error = error};
+    struct blame blame = {.id = id,
+                          .attempts = attempts,
+                          .status = status,
+                          .error = error,
+                          .event = MESSAGE_FAILED,
+                          .wall_ms = wall_ms};
     return queue_transaction(queue, DB_LAZY, note_blame, &blame);
 }
 
@@ -45,8 +54,6 @@ static int move_to_dead(struct queue *queue, void *context)
     const struct blame *blame = context;
     sqlite3_stmt *bury = queue->statements[Q_BURY];
     bind_blame(bury, blame);
-    sqlite3_bind_int64(bury, 5, blame->wall_ms);
-    queue_bind_text(bury, 6, blame->reason);
     int error = db_run(&queue->db, bury, "set a message aside");
     if (error != 0)
         return error;
@@ -62,7 +69,7 @@ int queue_bury(struct queue *queue, int64_t id, unsigned attempts, int status, c
                           .attempts = attempts,
                           .status = status,
                           .error = error,
-                          .reason = reason,
+                          .event = reason,
                           .wall_ms = wall_ms};
     return queue_transaction(queue, DB_LAZY, move_to_dead, &blame);
 }

@@ -23,6 +23,8 @@ from harness.stock import stock, stock_many
 from harness.wait import wait_until
 
 LONG = b'{"host":"wino-0013a2","soil":512,"words":"' + b"and so on " * 20 + b'"}'
+TRIED = [{"number": n, "time": 1795369000000 + n * 60000, "event": "failed", "attempt": n, "status": 500,
+          "words": "500: oops"} for n in (1, *range(5, 14))]  # fmt: skip
 PENDING = [
     {"topic": "garden/tomato/sensor", "payload": b'{"host":"tomato","n":3,"soil":547}'},
     {"topic": "garden/basil/sensor", "payload": LONG, "attempts": 3, "last_status": 500, "last_error": "500: oops"},
@@ -161,6 +163,20 @@ def test_show(stocked):
     assert "1 of 2 messages are not in the queue" in stocked.said
 
 
+def test_show_tells_the_first_and_the_last_of_many_attempts(sluice):
+    history = "\n".join(json.dumps(event) for event in TRIED)
+    stock(sluice, [{"attempts": 13, "last_status": 500, "last_error": "500: oops", "history": history}])
+    text = sluice.command("queue", "show", 1, env={"TZ": "UTC"})
+    assert text[text.index("  attempts"):text.index("  waits")] == (
+        "  attempts      13 that failed by its own fault\n"
+        "  history       2026-11-22 17:37:40  attempt 1: 500: oops\n"
+        "                ... 3 more\n"
+        + "".join(f"                2026-11-22 17:{36 + n}:40  attempt {n}: 500: oops\n" for n in range(5, 14)))
+    [row] = lines(sluice.command("queue", "export"))
+    assert [event["number"] for event in row["history"]] == [1, 5, 6, 7, 8, 9, 10, 11, 12, 13]
+    assert row["history"][0]["time"] == "2026-11-22T17:37:40.000Z"
+
+
 def test_show_needs_no_secret(make_sluice, backend, tmp_path):
     """Not even their files: a person of the group may read the configuration, not those."""
     away = {"query": "user_key=@/nowhere/key", "bearer": "@/nowhere/token"}
@@ -274,6 +290,60 @@ def test_a_queue_of_another_version(stocked):
 
 
 # -- beside a running sluice
+
+
+def test_show_tells_what_was_tried(make_sluice, mosquitto, backend):
+    """Each attempt with its time and what the backend said; also after a retry by hand."""
+    backend.answer = lambda request: (409, {}, b"conflict %d" % len(backend.requests))
+    sluice = make_sluice(backends={"garden": {**backend_section(backend), "max_attempts": 3}})
+    sluice.start().wait_connected()
+    mosquitto.publish("garden/a/sensor", b"1")
+    [dead] = sluice.wait_dead(1)
+    sluice.command("queue", "retry", "--all")
+    wait_until(lambda: len(backend.requests) == 6, what="three more attempts")
+    sluice.wait_dead(1)
+    text = re.sub(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d", "TIME", sluice.command("queue", "show", dead["id"]))
+    said = [int(n) for n in re.findall(r"conflict (\d)", text)]
+    assert said == [1, 2, 3, 4, 5, 6] or said == [0, 1, 2, 3, 4, 5]
+    assert re.sub(r"conflict \d", "conflict N", text[text.index("  attempts"):text.index("  payload")]) == (
+        "  attempts      3 that failed by its own fault\n"
+        "  history       TIME  attempt 1: 409: conflict N\n"
+        "                TIME  attempt 2: 409: conflict N\n"
+        "                TIME  409: conflict N; set aside, for: attempts\n"
+        "                TIME  retried by hand\n"
+        "                TIME  attempt 1: 409: conflict N\n"
+        "                TIME  attempt 2: 409: conflict N\n"
+        "                TIME  409: conflict N; set aside, for: attempts\n")
+    [row] = lines(sluice.command("queue", "show", "--json", dead["id"]))
+    assert [event["event"] for event in row["history"]] == ["failed", "failed", "attempts", "retried"] + [
+        "failed", "failed", "attempts"]  # fmt: skip
+    assert (row["history"][0]["status"], row["history"][0]["attempt"]) == (409, 1)
+    times = [event["time"] for event in row["history"]]
+    assert times == sorted(times) and times[0].endswith("Z")
+    backend.answer = 503
+    sluice.command("queue", "retry", "--all")
+    sluice.wait_log("backend garden: away since ")
+    waits = (r"\n  attempts      none since it was retried\n(.*\n)*"
+             r"  waits for     backend garden: away since \S+ \S+ \(503.*\), 1 message waiting, probing\n")  # fmt: skip
+    wait_until(lambda: re.search(waits, sluice.command("queue", "show", dead["id"])), what="what it waits for")
+    sluice.stop()
+    assert "  waits for     sluice, which is stopped\n" in sluice.command("queue", "show", dead["id"])
+
+
+def test_a_failure_that_others_convict_is_told(make_sluice, mosquitto, backend):
+    """The backend fails at one message, while others pass: the first failure, too."""
+    backend.answer = lambda request: (500, {}, b"oops") if request.body == b"bad" else 200
+    sluice = make_sluice(backends={"garden": {**backend_section(backend), "max_attempts": 3}})
+    sluice.start().wait_connected()
+    mosquitto.publish("garden/bad/sensor", b"bad")
+    for n in range(1000):
+        if sluice.dead():
+            break
+        mosquitto.publish("garden/good/sensor", b"%d" % n)
+    [dead] = sluice.wait_dead(1)
+    [row] = lines(sluice.command("queue", "show", "--json", dead["id"]))
+    assert [(event["event"], event["attempt"], event.get("words")) for event in row["history"]] == [
+        ("failed", 1, "500: oops"), ("failed", 2, "500: oops"), ("failed", 3, "500: oops"), ("attempts", 3, None)]
 
 
 def test_retry_beside_a_running_sluice(sluice, mosquitto, backend):

@@ -236,7 +236,8 @@ static void settle_commit(struct scenario *s)
 
 static void blame(struct scenario *s, unsigned attempts)
 {
-    int error = queue_blame(s->queue, oldest_waiting(s->ledger)->id, attempts, 422, "not this one");
+    int error =
+        queue_blame(s->queue, oldest_waiting(s->ledger)->id, attempts, 422, "not this one", clock_wall_ms());
     if (error != 0)
         on_failure(s->ledger, error, "queue_blame");
 }

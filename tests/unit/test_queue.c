@@ -493,20 +493,30 @@ static void what_was_noted_as_confirmed_is_not_known_after_a_crash(void **state)
     queue_close(queue);
 }
 
+#define HISTORY                                                                                              \
+    "{\"number\":1,\"time\":1000,\"event\":\"failed\",\"attempt\":3,\"status\":409,\"words\":\"conflict\"}"  \
+    "\n"                                                                                                     \
+    "{\"number\":2,\"time\":2000,\"event\":\"failed\",\"attempt\":4}"
+
 static void blame_is_noted_and_kept(void **state)
 {
     struct queue *queue = open_queue();
     int64_t id = store_text(queue, "a", "1");
-    assert_int_equal(queue_blame(queue, id, 3, 409, "conflict"), 0);
+    assert_int_equal(queue_blame(queue, id, 3, 409, "conflict", 1000), 0);
     assert_answer("SELECT attempts, last_status, last_error FROM pending", "3|409|conflict");
-    assert_int_equal(queue_blame(queue, id, 4, 0, NULL), 0);
+    assert_int_equal(queue_blame(queue, id, 4, 0, NULL, 2000), 0);
     assert_answer("SELECT attempts, last_status, last_error FROM pending", "4|-|-");
+    assert_answer("SELECT history FROM message", HISTORY);
     queue_close(queue);
     queue = open_queue();
     struct message message;
     assert_int_equal(queue_fetch(queue, id, &message), 0);
     assert_int_equal(message.attempts, 4);
     queue_release(queue);
+    assert_int_equal(queue_bury(queue, id, 4, 400, "rejected", "no", 3000), 0);
+    assert_answer("SELECT history FROM dead_letter",
+                  HISTORY "\n{\"number\":3,\"time\":3000,\"event\":\"rejected\",\"attempt\":4,\"status\":400,"
+                          "\"words\":\"no\"}");
     queue_close(queue);
 }
 

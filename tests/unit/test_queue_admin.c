@@ -131,6 +131,11 @@ static void what_is_retried_comes_back_as_it_was(void **state)
     assert_answer("select id, run, route, topic, uptime_ms, packet_id, payload from message where id > 4",
                   before);
     assert_answer("select attempts, last_status, last_error from message where id = 5", "0|422|422: no");
+    assert_answer(
+        "select substr(history, 1, instr(history, char(10))), substr(history, -18) from message where id = 5",
+        "{\"number\":1,\"time\":1,\"event\":\"rejected\",\"attempt\":3,\"status\":422,\"words\":\"422: "
+        "no\"}\n"
+        "|\"event\":\"retried\"}");
     assert_int_equal(queue_returned(queue), 5);
     assert_int_equal(queue_returned(queue), 0);
     assert_answer("select count(*) from returned", "0");

@@ -102,10 +102,11 @@ static unsigned count_files(const char *start, bool logs)
 
 static const char rows_sql[] =
     "SELECT m.id, r.token || '-' || m.id || ' ' || m.route || ' ' || m.topic || ' ' || m.uptime_ms || ' '"
-    " || coalesce(m.packet_id, '-') || ' ' || m.attempts || ' ' || hex(m.payload)"
+    " || coalesce(m.packet_id, '-') || ' ' || m.attempts || ' ' || coalesce(m.history, '-') || ' '"
+    " || hex(m.payload)"
     " FROM message AS m JOIN run AS r ON r.id = m.run"
     " UNION ALL SELECT d.id, 'dead ' || r.token || '-' || d.id || ' ' || d.reason || ' ' || d.last_error"
-    " || ' ' || hex(d.payload) FROM dead_letter AS d JOIN run AS r ON r.id = d.run";
+    " || ' ' || d.history || ' ' || hex(d.payload) FROM dead_letter AS d JOIN run AS r ON r.id = d.run";
 
 typedef void row_fn(int64_t id, const char *text);
 
@@ -175,7 +176,7 @@ static void fill(struct queue *queue)
     assert_int_equal(queue_settle_commit(queue, SIZE_MAX), 0);
     for (int i = 0; i < DEAD; i++)
         assert_int_equal(queue_bury(queue, ROWS - 10 * i, 3, 400, "rejected", "no", 1000), 0);
-    assert_int_equal(queue_blame(queue, ROWS - 1, 4, 500, "why"), 0);
+    assert_int_equal(queue_blame(queue, ROWS - 1, 4, 500, "why", 1000), 0);
     assert_int_equal(queue_subscription_add(queue, "garden/+/sensor"), 0);
     assert_int_equal(queue_subscription_grant(queue, "garden/+/sensor", true), 0);
     for (uint64_t stored = 1; stored <= 3; stored++) {
@@ -448,10 +449,9 @@ static void a_message_is_in_one_table(void **state)
 {
     put_template();
     sqlite3 *handle = look(SQLITE_OPEN_READWRITE);
-    execute(
-        handle,
-        "INSERT INTO message SELECT id, run, route, topic, uptime_ms, source, method, target,"
-        " content_type, packet_id, late_since_ms, 0, NULL, NULL, payload, idempotency_key FROM dead_letter");
+    execute(handle, "INSERT INTO message SELECT id, run, route, topic, uptime_ms, source, method, target,"
+                    " content_type, packet_id, late_since_ms, 0, NULL, NULL, payload, idempotency_key, NULL "
+                    "FROM dead_letter");
     sqlite3_close(handle);
     salvage();
     assert_int_equal(lost_rows(), 0);
