@@ -8,6 +8,8 @@
  * Transfer-Encoding; "Content-Length : 4", as a header of another name; any word that
  * is not "chunked", and then reads until the connection ends; POST without a length.
  * All of that shows in the list of headers (framing_check), before it reads a body.
+ * Only a malformed Content-Length it refuses before anybody sees the head, and its answer
+ * (400, or 413) starts twice, so its body is no use; also one that a blank follows.
  * The URL that it gives is decoded; the raw target comes by its callback for logs. That
  * one is cut at a NUL, which shows by where the version begins, behind the target in the
  * same line. Its time-out begins again with every byte: so connections have deadlines

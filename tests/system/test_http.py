@@ -307,7 +307,13 @@ SMUGGLED = b"POST /api/smuggled HTTP/1.1\r\nContent-Length: 2\r\n\r\nab"
     (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", 400),
     (b"Content-Length: +4\r\n", 400),
     (b"Content-Length: 0x4\r\n", 400),
+    (b"Content-Length: -1\r\n", 400),
+    (b"Content-Length: 4,4\r\n", 400),
     (b"Content-Length: 4, 4\r\n", 400),
+    (b"Content-Length: 4 4\r\n", 400),
+    (b"Content-Length: 4 \r\n", 400), # libmicrohttpd's doing: RFC 9112 lets a blank follow
+    (b"Content-Length: 00000000000000000004\r\n", 400),
+    (b"Content-Length: 18446744073709551616\r\n", 413),
     (b"Content-Length:\r\n", 400),
     (b"Content-Length: 4\r\nno colon\r\n", 400),
     (b"Connection: close\r\n", 411),
