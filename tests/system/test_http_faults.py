@@ -1,13 +1,12 @@
 """The plain-HTTP door when something is wrong: the backend away, the queue full, the
 storage failing, sluice killed; and many clients at once."""
-import http.client
 import json
 import re
 import sqlite3
 import subprocess
-import threading
 
 import pytest
+from harness.clients import Clients, numbers
 from harness.ports import free_port
 from harness.sluice import binary
 from harness.wait import wait_until
@@ -28,55 +27,6 @@ def door(make_sluice, backend):
     return make
 
 
-class Clients(threading.Thread):
-    """Posts numbered readings until it is stopped, each until it is accepted, as a
-    sketch does that wants to lose nothing."""
-
-    def __init__(self, port, count, keys=False):
-        super().__init__(daemon=True)
-        self.port, self.keys = port, keys
-        self.accepted = [[] for _ in range(count)]
-        self.ending = threading.Event()
-        self.threads = [threading.Thread(target=self._run, args=(n,), daemon=True) for n in range(count)]
-        for thread in self.threads:
-            thread.start()
-
-    def _run(self, client):
-        n, connection = 0, None
-        while not self.ending.is_set():
-            try:
-                connection = connection or http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-                headers = {"Idempotency-Key": f"{client}-{n}"} if self.keys else {}
-                connection.request("POST", f"/api/c{client}", b'{"n":%d}' % n, headers)
-                response = connection.getresponse()
-                response.read()
-                if response.status == 202:
-                    self.accepted[client].append(n)
-                    n += 1
-                else:
-                    self.ending.wait(0.05)
-            except (OSError, http.client.HTTPException):
-                connection = None
-                self.ending.wait(0.05)
-
-    def total(self):
-        return sum(map(len, self.accepted))
-
-    def stop(self):
-        self.ending.set()
-        for thread in self.threads:
-            thread.join(20)
-        return self.accepted
-
-
-def numbers(backend):
-    """{path: [n, n, ...]}, of what was delivered, in order."""
-    got = {}
-    for request in backend.delivered():
-        got.setdefault(request.path, []).append(json.loads(request.body)["n"])
-    return got
-
-
 def without_repetitions(ns):
     return [n for i, n in enumerate(ns) if i == 0 or n != ns[i - 1]]
 
@@ -93,7 +43,7 @@ def test_fifty_clients_through_an_outage(door, backend):
     backend.start()
     accepted = clients.stop()
     sluice.wait_empty(60)
-    got = numbers(backend)
+    got = numbers(backend.delivered())
     for client, ns in enumerate(accepted):
         assert without_repetitions(got[f"/api/c{client}"])[: len(ns)] == ns
     assert sluice.stop() == 0
@@ -118,7 +68,7 @@ def test_a_full_queue(door, backend):
     backend.start()
     wait_until(lambda: ask(sluice.port, post("/api/c", b'{"n":-1}')).status == 202, 20, "room again")
     backend.wait_for(accepted + 1)
-    assert numbers(backend)["/api/c"] == [*range(accepted), -1]
+    assert numbers(backend.delivered())["/api/c"] == [*range(accepted), -1]
 
 
 def test_drop_newest_tells_the_client(door, backend):
@@ -140,7 +90,7 @@ def test_storage_that_fails(door, backend):
     assert json.loads(response.body) == {"error": "the queue cannot be written"}
     wait_until(lambda: ask(sluice.port, post("/api/c", b'{"n":2}')).status == 202, 30, "the storage to work")
     backend.wait_for(2)
-    assert numbers(backend)["/api/c"] == [0, 2]
+    assert numbers(backend.delivered())["/api/c"] == [0, 2]
 
 
 def test_a_locked_database(door, backend):
@@ -174,7 +124,7 @@ def test_killed_around_the_commit(door, backend, fault):
     accepted = clients.stop()
     backend.start()
     sluice.wait_empty(60)
-    got = numbers(backend)
+    got = numbers(backend.delivered())
     for client, ns in enumerate(accepted):
         assert got[f"/api/c{client}"][: len(ns)] == ns # once, and in order
     assert len({r.key for r in backend.delivered()}) == len(backend.delivered())
@@ -189,7 +139,7 @@ def test_killed_between_commit_and_answer_without_a_key(door, backend):
     assert sluice.pending() == 1
     backend.start()
     backend.wait_for(1)
-    assert numbers(backend)["/api/c"] == [7]
+    assert numbers(backend.delivered())["/api/c"] == [7]
 
 
 def test_a_stop_answers_what_was_taken(door, backend):
@@ -202,7 +152,7 @@ def test_a_stop_answers_what_was_taken(door, backend):
     wait_until(lambda: clients.total() >= before + 100, 30, "more, after the restart")
     accepted = clients.stop()
     sluice.wait_empty(60)
-    got = numbers(backend)
+    got = numbers(backend.delivered())
     for client, ns in enumerate(accepted):
         assert without_repetitions(got[f"/api/c{client}"])[: len(ns)] == ns
 
@@ -216,7 +166,7 @@ def test_reloads_while_clients_post(door, backend):
         sluice.reload(http={**sluice.parts["http"], "max_body": f"{n + 1}K"})
     accepted = clients.stop()
     sluice.wait_empty(60)
-    got = numbers(backend)
+    got = numbers(backend.delivered())
     for client, ns in enumerate(accepted):
         assert got[f"/api/c{client}"][: len(ns)] == ns
 
@@ -234,7 +184,7 @@ def test_http_and_mqtt_share_the_house(door, backend, mosquitto):
     publisher.disconnect()
     publisher.loop_stop()
     sluice.wait_empty(60)
-    got = numbers(backend)
+    got = numbers(backend.delivered())
     assert got["/api/collections/sensor"] == list(range(500))
     for client, ns in enumerate(accepted):
         assert got[f"/api/c{client}"][: len(ns)] == ns
