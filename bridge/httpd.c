@@ -40,7 +40,7 @@
 
 enum {
     HEAD_BYTES = 16 * 1024,          /* libmicrohttpd's memory for a connection: a longer head gets 431 */
-    BODIES_BYTES = 16 * 1024 * 1024, /* that are kept at once, over all connections */
+    BODIES_BYTES = 16 * 1024 * 1024, /* that are kept at once, over all connections of one [http] */
     DRAIN_BYTES = 64 * 1024,         /* a refused body is read for the sake of the answer */
     ROUNDS_MOST = 4,                 /* before others have their turn */
     LOOK_MS = 1000,
@@ -53,9 +53,9 @@ struct client {
     struct httpd *httpd;
     int fd;
     struct address address;
-    int64_t deadline_ms;
+    int64_t since_ms; /* its time-out began */
     bool in_line;
-    TAILQ_ENTRY(client) line; /* those that have a deadline, the next one first */
+    TAILQ_ENTRY(client) line; /* those whose time runs, the oldest first */
     LIST_ENTRY(client) list;
 };
 
@@ -108,7 +108,7 @@ static void on_soon(uv_idle_t *soon)
     httpd_flush(soon->data);
 }
 
-/* ---- deadlines ---- */
+/* ---- time-outs ---- */
 
 static void leave_line(struct client *client)
 {
@@ -117,11 +117,10 @@ static void leave_line(struct client *client)
     client->in_line = false;
 }
 
-/* All wait equally long, so the line is in order. */
-static void set_deadline(struct client *client)
+static void restart_time(struct client *client)
 {
     leave_line(client);
-    client->deadline_ms = clock_uptime_ms() + client->httpd->config->timeout_ms;
+    client->since_ms = clock_uptime_ms();
     TAILQ_INSERT_TAIL(&client->httpd->line, client, line);
     client->in_line = true;
 }
@@ -129,9 +128,9 @@ static void set_deadline(struct client *client)
 static bool end_late(struct httpd *httpd)
 {
     struct client *client;
-    int64_t now_ms = clock_uptime_ms();
+    int64_t late_ms = clock_uptime_ms() - httpd->config->timeout_ms;
     bool any = false;
-    while ((client = TAILQ_FIRST(&httpd->line)) != NULL && client->deadline_ms <= now_ms) {
+    while ((client = TAILQ_FIRST(&httpd->line)) != NULL && client->since_ms <= late_ms) {
         leave_line(client);
         shutdown(client->fd, SHUT_RDWR);
         any = true;
@@ -206,7 +205,7 @@ void httpd_answer(struct httpd_request *request, const struct httpd_answer *answ
     if (request->state != WAITING)
         return;
     request->state = ANSWERED;
-    set_deadline(request->client);
+    restart_time(request->client);
     MHD_resume_connection(request->connection);
     httpd->flush_due = true;
     uv_idle_start(&httpd->soon, on_soon); /* without a listening socket, no event tells of it */
@@ -247,7 +246,7 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
     request->line = target;
     request->target = xstrdup(target ? target : "");
     buf_init(&request->body, (size_t)httpd->config->max_body);
-    set_deadline(request->client);
+    restart_time(request->client);
     return request;
 }
 
@@ -266,7 +265,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
         MHD_destroy_response(request->response);
     drop_body(request);
     httpd->answer_bytes -= request->answer_bytes;
-    set_deadline(request->client); /* for the next one */
+    restart_time(request->client); /* for the next one */
     free(request->target);
     free(request);
     *ret_request = NULL;
@@ -471,7 +470,7 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
         *ret_client = client;
         LIST_INSERT_HEAD(&httpd->clients, client, list);
         httpd->client_count++;
-        set_deadline(client);
+        restart_time(client);
         httpd->arriving = NULL;
     } else if (client) {
         *ret_client = NULL;

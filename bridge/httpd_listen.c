@@ -25,7 +25,7 @@ enum {
     BACKLOG = 512,
     DEFER_S = 1,
     ACCEPT_MOST = 128,          /* in one go */
-    TELL_MS = 60 * 1000,        /* clients that are turned away are told of at most so often */
+    TELL_MS = 60 * 1000,        /* clients that are not let in are told of at most so often */
     RETRY_TOLD_MS = 600 * 1000, /* and an address that cannot be listened on */
 };
 
@@ -36,6 +36,12 @@ struct socket {
     int64_t told_ms;
 };
 
+/* What happens again and again. */
+struct tally {
+    int64_t told_ms; /* uptime; 0: never yet */
+    unsigned count;  /* since then */
+};
+
 struct httpd_listen {
     const struct config_http *config;
     const struct httpd_listen_calls *calls;
@@ -43,25 +49,32 @@ struct httpd_listen {
     struct watch_set *watches;
     struct socket *sockets;
     size_t socket_count;
-    int64_t told_ms; /* uptime, of clients that were turned away; 0: never yet */
-    unsigned turned_away;
+    struct tally turned_away, failures;
     bool full_told;
 };
 
 /* ---- clients ---- */
 
+/* Returns how often it happened, when that is to be told now, or 0. */
+static unsigned count(struct tally *tally)
+{
+    int64_t now_ms = clock_uptime_ms();
+    unsigned so_far = ++tally->count;
+    if (tally->told_ms != 0 && now_ms - tally->told_ms < TELL_MS)
+        return 0;
+    *tally = (struct tally){.told_ms = now_ms};
+    return so_far;
+}
+
 static void turn_away(struct httpd_listen *listen, int fd, const struct address *client, const char *why)
 {
     close(fd);
-    listen->turned_away++;
-    int64_t now_ms = clock_uptime_ms();
-    if (listen->told_ms != 0 && now_ms - listen->told_ms < TELL_MS)
+    unsigned times = count(&listen->turned_away);
+    if (times == 0)
         return;
     char text[ADDRESS_TEXT_BYTES];
     address_format(client, text);
-    log_warning("http: turned away %s: %s (%u since this was last told)", text, why, listen->turned_away);
-    listen->told_ms = now_ms;
-    listen->turned_away = 0;
+    log_warning("http: turned away %s: %s (%u since this was last told)", text, why, times);
 }
 
 static bool is_allowed(const struct config_http *config, const struct address *client)
@@ -116,6 +129,16 @@ static void pause_all(struct httpd_listen *listen)
             watch_want(listen->watches, listen->sockets[i].fd, 0);
 }
 
+static void accept_failed(struct httpd_listen *listen, int error)
+{
+    unsigned times = count(&listen->failures);
+    if (times > 0)
+        log_error(
+            "http: cannot accept connections: %s; trying again every second (%u since this was last told)",
+            strerror(error), times);
+    pause_all(listen);
+}
+
 static void on_client(void *context, int fd, int status, int events)
 {
     (void)status;
@@ -132,8 +155,7 @@ static void on_client(void *context, int fd, int status, int events)
         if (client >= 0) {
             welcome(listen, client, &from);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            log_error("http: cannot accept a connection: %s", strerror(errno));
-            pause_all(listen); /* for a second, or until one ends */
+            accept_failed(listen, errno);
             return;
         } else if (errno == EAGAIN) {
             return;

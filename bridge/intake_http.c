@@ -315,6 +315,8 @@ static void commit(struct intake_http *http)
         int error = store_batch(http, count);
         if (error == -EBUSY && wait_for_lock(http))
             return;
+        if (http->locked_ms != 0)
+            intake_waited(http->intake, clock_uptime_ms() - http->locked_ms);
         http->locked_ms = 0;
         if (error != 0) {
             storage_failed(http);

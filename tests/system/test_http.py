@@ -15,14 +15,14 @@ READING = b'{"host":"wino-1","soil":512}'
 
 @pytest.fixture
 def door(make_sluice, backend):
-    """door(**settings of [http]): a started sluice with the attribute `port`."""
+    """door(settings of [http], **parts): a started sluice with the attribute `port`."""
 
-    def make(settings=None, **parts):
+    def make(settings=None, prefix=(), **parts):
         port = free_port()
         sluice = make_sluice(**{"backends": {"garden": backend}, "routes": {}, **parts},
                              http={"listen": f"127.0.0.1:{port}", **(settings or {})})
         sluice.port = port
-        sluice.start()
+        sluice.start(prefix=prefix)
         return sluice
 
     return make
@@ -402,6 +402,26 @@ def test_a_request_must_arrive_in_time(door):
     for thread in threads:
         thread.join()
     assert sluice.pending() == 0
+
+
+def test_a_shorter_timeout_is_for_everybody(door):
+    sluice = door({"timeout": "60s"})
+    old = Web(sluice.port).send(b"POST /api/c HT")
+    assert ask(sluice.port, post("/api/c")).status == 202 # by now it was accepted
+    sluice.reload(http={**sluice.parts["http"], "timeout": "1s"})
+    new = Web(sluice.port).send(b"POST /api/c HT")
+    assert old.closed() and new.closed()
+
+
+def test_no_descriptors_left(door):
+    """Told once, and who waits gets in when somebody leaves."""
+    sluice = door(prefix=["prlimit", "--nofile=40"])
+    webs = [Web(sluice.port).send(post(f"/api/{n}")) for n in range(50)]
+    sluice.wait_log(r"http: cannot accept connections: Too many open files")
+    for web in webs: # the first ones leave, for the others
+        assert web.response().status == 202
+        web.close()
+    assert len(sluice.find_log("cannot accept")) == 1
 
 
 def test_connections_of_one_client_and_of_all(door, backend):

@@ -106,6 +106,7 @@ def test_a_locked_database(door, backend):
         other.execute("rollback")
         assert web.response().status == 202
     other.close()
+    assert sluice.status()["daemon"]["since_start"]["longest_lock_ms"] > 0
     assert [r.method for r in backend.wait_for(2)][:2] == ["POST", "GET"]
 
 
