@@ -214,7 +214,8 @@ static bool export_row(void *context, const struct message_row *row)
     cleanup_free char *text = report_print(report, false);
     report_free(report);
     puts(text);
-    cmd_progress_show(&export->progress, ++export->count);
+    if (++export->count % QUEUE_ADMIN_ROWS == 0)
+        cmd_progress_show(&export->progress, export->count);
     return !ferror(stdout);
 }
 

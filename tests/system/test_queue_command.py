@@ -68,14 +68,15 @@ def stocked(sluice):
     return sluice
 
 
-def on_terminal(sluice, *args, columns=80, answer=None, when=None):
+def on_terminal(sluice, *args, columns=80, answer=None, when=None, stdout=None):
     """Runs it as a person would, on a terminal; returns what is seen, and the status.
-    when: what must be seen before the answer, and what happens meanwhile."""
+    when: what must be seen before the answer, and what happens meanwhile. stdout: where
+    that goes instead."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR")}
     process = subprocess.Popen([binary(), args[0], args[1], "-c", sluice.config_file, *args[2:]], stdin=slave,
-                               stdout=slave, stderr=slave, env={**environment, "TERM": "xterm", "TZ": "UTC"})
+                               stdout=stdout or slave, stderr=slave, env={**environment, "TERM": "xterm", "TZ": "UTC"})
     os.close(slave)
     if answer and not when:
         os.write(master, answer.encode())
@@ -287,6 +288,34 @@ def test_a_queue_of_another_version(stocked):
     database.close()
     stocked.command("queue", "ls", expect=1)
     assert "an older sluice made it" in stocked.said and "start sluice once" in stocked.said
+
+
+@pytest.mark.parametrize("words, doing, said", [
+    (["retry", "--all"], "500 of 1,700 messages brought back", "1,700 dead letters will be delivered again\n"),
+    (["drop", "--yes", "--all"], "500 of 1,700 messages dropped", "1,700 messages dropped\n"),
+])
+def test_long_work_shows_its_progress_to_a_person(sluice, words, doing, said):
+    """One line, which is gone at the end; and none where no person looks."""
+    stock_many(sluice, 1700, reason="rejected")
+    seen, status = on_terminal(sluice, "queue", *words)
+    assert status == 0
+    assert re.fullmatch(rf"\r{doing}\x1b\[K(\r1,[05]00 of .*\x1b\[K)*\r\x1b\[K{said}", seen), repr(seen)
+    sluice.command("queue", "drop", "--yes", "--state", "pending")
+    stock_many(sluice, 1700, reason="rejected")
+    assert sluice.command("queue", *words) == said and "500 of" not in sluice.said
+
+
+def test_an_export_into_a_file_shows_its_progress(sluice, tmp_path):
+    """The terminal has the progress and nothing else; no progress among what is exported."""
+    stock_many(sluice, 1700)
+    with open(tmp_path / "out", "wb") as out:
+        seen, status = on_terminal(sluice, "queue", "export", stdout=out)
+    assert status == 0 and len((tmp_path / "out").read_bytes().splitlines()) == 1700
+    assert re.fullmatch(r"\r500 messages written\x1b\[K(\r1,[05]00 .*\x1b\[K)*\r\x1b\[K", seen), repr(seen)
+    seen, status = on_terminal(sluice, "queue", "export")
+    assert status == 0 and len(seen.splitlines()) == 1700 and "\x1b" not in seen and "\r" not in seen
+    sluice.command("queue", "export")
+    assert "written" not in sluice.said
 
 
 # -- beside a running sluice
