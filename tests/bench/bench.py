@@ -11,6 +11,7 @@
   start     from the start to READY, and memory, with 1,000,000 messages queued
   batched   batches against a shell loop of mosquitto_sub and curl; a slow backend;
             messages that the backend refuses (batched.py)
+  drop      how long intake stands still while 100,000 messages are dropped (bench_drop.py)
   http      requests accepted by the plain-HTTP door, against nginx as a proxy (bench_http.py)
 
 Ratios are taken between runs that follow each other (sluice, bare, sluice, bare
@@ -26,16 +27,16 @@ import pathlib
 import re
 import shutil
 import signal
-import sqlite3
 import statistics
 import subprocess
 import sys
 import time
 
 import batched as batches
+from bench_drop import drop
 from bench_http import http
 from receiver import receive
-from rig import (CLIENT_ID, DEADLINE_S, Arrivals, Connection, Rig, WrongRun, cpu_ns, memory_kib, queued,
+from rig import (CLIENT_ID, DEADLINE_S, Arrivals, Connection, Rig, WrongRun, cpu_ns, fill, memory_kib, queued,
                  sockets_of, wait_for)
 
 BYTES = 120
@@ -329,18 +330,6 @@ def wear(rig, table, _rounds):
 
 # -- start
 
-def fill(state, count):
-    """Messages in a queue, as if their backend had been away for weeks."""
-    with contextlib.closing(sqlite3.connect(f"{state}/queue.db")) as database:
-        run, = database.execute("select max(id) from run").fetchone()
-        payload = b"{" + b"x" * (BYTES - 2) + b"}"
-        with database:
-            database.executemany(
-                "insert into message (run, route, topic, uptime_ms, packet_id, payload)"
-                " values (?, 'bench', 'bench/' || ?, ?, ?, ?)",
-                ((run, n % DEVICES, n, n % 60000 + 1, payload) for n in range(count)))
-
-
 def start_once(rig, state):
     """Seconds until it is ready, and resident memory once that is steady."""
     begin = time.monotonic()
@@ -359,7 +348,7 @@ def start(rig, table, rounds):
     empty, full = rig.dir / "start-empty", rig.dir / "start-full"
     for state in (empty, full):
         start_once(rig, state)  # makes the tables
-    fill(full, START_COUNT)
+    fill(full, START_COUNT, BYTES, DEVICES)
     runs = {state: [start_once(rig, state) for _ in range(min(rounds, 3))] for state in (empty, full)}
     if queued(full) != START_COUNT:
         raise WrongRun(f"{queued(full)} messages are in the queue instead of {START_COUNT}")
@@ -381,7 +370,7 @@ def batched(rig, table, rounds):
 
 
 MEASUREMENTS = {"intake": intake, "delivery": delivery, "memory": memory, "latency": latency, "wear": wear,
-                "start": start, "batched": batched, "http": http}
+                "start": start, "batched": batched, "drop": drop, "http": http}
 
 
 def main():

@@ -265,6 +265,19 @@ def queued(state, table="message"):
         return database.execute(f"select count(*) from {table}").fetchone()[0]
 
 
+def fill(state, count, bytes_each, topics):
+    """Messages in a queue, as if their backend had been away for weeks."""
+    with contextlib.closing(sqlite3.connect(f"{state}/queue.db")) as database:
+        first, = database.execute("select coalesce(max(id), 0) + 1 from message").fetchone()
+        run, = database.execute("select max(id) from run").fetchone()
+        payload = b"{" + b"x" * (bytes_each - 2) + b"}"
+        with database:
+            database.executemany(
+                "insert into message (id, run, route, topic, uptime_ms, packet_id, payload)"
+                " values (?, ?, 'bench', 'bench/' || ?, ?, ?, ?)",
+                ((first + n, run, n % topics, n, n % 60000 + 1, payload) for n in range(count)))
+
+
 class Arrivals:
     """What nginx logged: one line for each request that it answered."""
 

@@ -467,18 +467,18 @@ def test_two_writers_at_once(make_sluice, mosquitto, make_backend):
     stops_empty(sluice)
 
 
-def test_a_large_drop_does_not_hold_up_intake(make_sluice, mosquitto, make_backend, record_property):
-    """100,000 messages go while others come: all of those are stored at once. (How long
-    intake had to wait at most, status tells; on a quiet machine it is some 10 ms.)"""
+def test_a_large_drop_does_not_hold_up_intake(make_sluice, mosquitto, make_backend):
+    """Many messages go while others come: all of those are stored at once. (For how long
+    intake stands still, scripts/bench drop measures.)"""
     backend = make_backend()
     backend.answer = 503
     sluice = make_sluice(backends={"garden": backend}, routes={"sensor": {"topic": "garden/#"}})
-    stock_many(sluice, 100000)
+    stock_many(sluice, 20000)
     sluice.start().wait_connected()
     command = subprocess.Popen([binary(), "queue", "drop", "-c", sluice.config_file, "--yes", "--topic",
                                 "garden/+/sensor"], stdout=subprocess.PIPE, text=True)
     try:
-        wait_until(lambda: sluice.pending() < 100000, what="the first rows to go")
+        wait_until(lambda: sluice.pending() < 20000, what="the first rows to go")
         stored = 0
         while command.poll() is None:
             mosquitto.publish_many([("garden/new/air", b"%d" % n, 1) for n in range(stored, stored + 20)])
@@ -490,10 +490,7 @@ def test_a_large_drop_does_not_hold_up_intake(make_sluice, mosquitto, make_backe
     finally:
         end(command)
         command.stdout.close()
-    assert dropped == 100000
-    longest_ms = sluice.status()["daemon"]["since_start"]["longest_lock_ms"]
-    record_property("longest wait for the lock, ms", longest_ms)
-    print(f"the longest wait for the lock: {longest_ms} ms")
+    assert dropped == 20000
     assert sluice.stop() == 0
     assert sluice.pending() == stored
 

@@ -167,7 +167,7 @@ struct watch {
 static void on_change(void *context, int kind, const char *database, const char *table, sqlite3_int64 id)
 {
     struct watch *watch = context;
-    if (kind == SQLITE_DELETE && strcmp(table, "dead_letter") == 0)
+    if (kind == SQLITE_DELETE && (strcmp(table, "dead_letter") == 0 || strcmp(table, "message") == 0))
         watch->rows++;
 }
 
@@ -206,10 +206,10 @@ static void no_transaction_is_long(void **state)
     assert_int_equal(changed, MANY / 2);
     assert_int_equal(queue_admin_drop(admin, &(struct queue_filter){.dead = true}, NULL, NULL, &changed), 0);
     assert_int_equal(changed, MANY / 2);
-    assert_int_equal(watch.most_rows, QUEUE_ADMIN_ROWS);
-    assert_int_equal(watch.commits, 4);
     assert_int_equal(queue_admin_drop(admin, &all, NULL, NULL, &changed), 0);
     assert_int_equal(changed, MANY / 2);
+    assert_int_equal(watch.most_rows, QUEUE_ADMIN_ROWS);
+    assert_int_equal(watch.commits, 6);
     queue_admin_close(admin);
     queue_close(queue);
 }
