@@ -3,6 +3,7 @@
 #include "queue_place.h"
 
 #include "queue_admin_private.h"
+#include "queue_private.h"
 
 enum { MANY = 1700 };
 
@@ -143,6 +144,30 @@ static void what_is_retried_comes_back_as_it_was(void **state)
     queue_close(queue);
 }
 
+static int deny_returned(void *context, int action, const char *table, const char *column,
+                         const char *database, const char *trigger)
+{
+    return action == SQLITE_READ && strcmp(table, "returned") == 0 ? SQLITE_DENY : SQLITE_OK;
+}
+
+/* A disk that cannot be read for a moment is no reason to forget them. */
+static void what_came_back_is_seen_after_a_failure(void **state)
+{
+    struct queue *queue = open_stocked();
+    struct queue_admin *admin = open_admin(true);
+    struct queue_filter all = {.up_to = 0};
+    uint64_t changed = 0;
+    assert_int_equal(queue_returned(queue), 0);
+    assert_int_equal(queue_admin_retry(admin, &all, NULL, NULL, &changed), 0);
+    assert_int_equal(queue_admin_close(admin), 0);
+    sqlite3_set_authorizer(queue->db.handle, deny_returned, NULL);
+    assert_int_equal(queue_returned(queue), 0);
+    sqlite3_set_authorizer(queue->db.handle, NULL, NULL);
+    assert_int_equal(queue_returned(queue), 5);
+    assert_int_equal(queue_returned(queue), 0);
+    queue_close(queue);
+}
+
 static void what_is_dropped_is_counted(void **state)
 {
     struct queue *queue = open_stocked();
@@ -272,6 +297,7 @@ int main(void)
         in_place(a_visit_may_end_it),
         in_place(rows_are_whole),
         in_place(what_is_retried_comes_back_as_it_was),
+        in_place(what_came_back_is_seen_after_a_failure),
         in_place(what_is_dropped_is_counted),
         in_place(no_transaction_is_long),
         in_place(what_is_no_queue_of_ours),
