@@ -17,7 +17,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TRIES_MS = 100, TRIES = 100, PATIENCE_MS = 1000 };
+enum {
+    TRIES_MS = 100,
+    TRIES = 100,
+    TELL_TRIES = 20, /* a daemon that is about to start or to stop takes no longer */
+    PATIENCE_MS = 1000,
+};
 
 static const struct cmd_option options[] = {{'c', NULL, true}, {'l', NULL, false}};
 
@@ -122,10 +127,11 @@ static int send_batch(struct sending *sending, struct batch *batch)
 {
     bool told = false;
     int status = CMD_EXIT_OK;
-    while (is_under_way(batch)) {
+    for (int tries = 1; is_under_way(batch); tries++) {
         cmd_send_store(&sending->store, batch->pieces, batch->count);
         bool again = !sending->store.hopeless && turn_back(batch);
-        if (again && !told && sending->store.words) {
+        bool lasts = is_under_way(batch) && (again || tries >= TELL_TRIES);
+        if (lasts && !told && sending->store.words) {
             fprintf(stderr, "sluice send: %s; trying again\n", sending->store.words);
             told = true;
         }

@@ -288,6 +288,7 @@ void cmd_send_store(struct cmd_send_store *store, struct cmd_send_piece *pieces,
     } else if (queue_admin_holder(store->place->queue) == 0) {
         store_alone(store, pieces, count);
     } else {
-        say(store, "sluice runs, but does not listen at %s", store->place->socket);
+        say(store, "sluice runs, but does not listen at %s: its log says why; mend that, and restart it",
+            store->place->socket);
     }
 }
