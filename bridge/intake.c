@@ -73,7 +73,9 @@ struct taking {
     struct intake *intake;
     struct message message;
     unsigned served;
-    bool dropped; /* for one of the routes */
+    bool decided;     /* whether there is room: for all of its routes, or for none */
+    const char *full; /* the limit, where there is none */
+    bool dropped;
 };
 
 /* The limit for which a message is not stored, or NULL: then there is room, or room
@@ -96,12 +98,23 @@ static const char *refusal(struct intake *intake, size_t bytes)
     }
 }
 
-/* 0 and its id; -ENOSPC: it was dropped instead; or the transaction has failed. */
-static int store_one(struct intake *intake, const struct message *message, int64_t *ret_id)
+/* Who is told that a message was dropped may send it again: so it is dropped for all of
+ * its routes, or for none of them. */
+static const char *refusal_for_all(struct taking *taking)
+{
+    const char *full = refusal(taking->intake, taking->message.payload_bytes);
+    if (!taking->decided)
+        taking->full = full;
+    taking->decided = true;
+    return taking->full;
+}
+
+/* 0 and its id; -ENOSPC: it was dropped instead, for it is `full`; or the transaction has
+ * failed. */
+static int store_one(struct intake *intake, const struct message *message, const char *full, int64_t *ret_id)
 {
     if (intake->error != 0)
         return intake->error;
-    const char *full = refusal(intake, message->payload_bytes);
     if (full) {
         intake->error = queue_count_dropped(intake->queue, full, message->route, message->payload_bytes);
         intake->dropped++;
@@ -126,12 +139,13 @@ static void store(void *context, size_t route)
         intake->error = intake_devices_see(intake->devices, to, &taking->message, &reading);
     if (intake->error != 0 || reading == READING_AGAIN)
         return;
-    if (reading == READING_NEW && refusal(intake, taking->message.payload_bytes)) {
+    const char *full = refusal_for_all(taking);
+    if (reading == READING_NEW && full) {
         taking->dropped = true; /* not counted: the device keeps it, and sends it again */
         return;
     }
     int64_t id;
-    int error = store_one(intake, &taking->message, &id);
+    int error = store_one(intake, &taking->message, full, &id);
     if (error == -ENOSPC)
         taking->dropped = true;
     if (error == 0 && reading == READING_NEW)
@@ -187,7 +201,11 @@ int intake_take_request(struct intake *intake, const struct intake_request *requ
     if (message.idempotency_key && intake->error == 0)
         intake->error = queue_find_repeated(intake->queue, &message, &id);
     bool repeated = id != 0;
-    int error = repeated ? -EEXIST : store_one(intake, &message, &id);
+    int error = -EEXIST;
+    if (!repeated) {
+        const char *full = intake->error == 0 ? refusal(intake, message.payload_bytes) : NULL;
+        error = store_one(intake, &message, full, &id);
+    }
     if (error != 0 && !repeated)
         return error;
     if (message.idempotency_key)

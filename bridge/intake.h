@@ -42,7 +42,7 @@ int intake_begin(struct intake *intake); /* 0, -EBUSY: try again later, -Exxx */
  * failure shows in the commit. */
 enum intake_fate {
     INTAKE_STORED,
-    INTAKE_DROPPED,  /* for one route at least: the queue is full (when_full) */
+    INTAKE_DROPPED,  /* for all of its routes: the queue is full (when_full) */
     INTAKE_UNROUTED, /* or retained, and no route wants those */
 };
 enum intake_fate intake_take(struct intake *intake, const struct intake_message *message);

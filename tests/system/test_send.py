@@ -1,6 +1,7 @@
 """sluice send: messages from scripts on the same machine, through a running sluice or
 into the queue of one that is stopped."""
 import os
+import select
 import socket
 import subprocess
 import threading
@@ -26,6 +27,12 @@ def start_send(sluice, *words):
 def say(process, text):
     process.stdin.write(text.encode())
     process.stdin.flush()
+
+
+def hear(process):
+    """The next line that it says."""
+    assert select.select([process.stderr], [], [], 20)[0], "it says nothing"
+    return process.stderr.readline().decode()
 
 
 def finish(process, timeout=30):
@@ -223,6 +230,40 @@ def test_what_is_dropped_is_no_success(make_sluice, mosquitto, backend):
     sluice.command("send", "garden/a/sensor", "-l", input="0\n1\n2\n3\n4\n5\n", expect=None)
     sluice.command("send", "garden/a/sensor", "x", expect=75)
     assert "when_full" in sluice.said
+
+
+def test_what_is_dropped_for_one_route_is_dropped_for_all(make_sluice, mosquitto, backend):
+    """Who was told that it was dropped sends it again: no route may have it by then."""
+    backend.answer = 503
+    routes = {"one": {"topic": "garden/#"}, "two": {"topic": "garden/+/sensor"}}
+    sluice = make_sluice(backends={"garden": backend}, routes=routes,
+                         queue={"max_messages": 3, "when_full": "drop-newest"})  # fmt: skip
+    sluice.start().wait_connected()
+    for n in range(10):
+        sluice.command("send", "garden/a/sensor", n, expect=None)
+        rows = [row["route"] for row in sluice.sql(f"select route from message where payload = x'3{n}' order by 1")]
+        assert rows == (["one", "two"] if sluice.exit_status == 0 else []), n
+    assert sluice.exit_status == 75
+
+
+def test_a_sluice_without_a_socket_is_told_of(make_sluice, backend, tmp_path):
+    """One message is refused; a stream says what is wrong, and goes on when it is mended."""
+    sluice = make_sluice(broker_port=1, backends={"garden": backend})
+    text = sluice.config_text()
+    sluice.write_config(f"[daemon]\nsocket = {tmp_path}/none/socket\n" + text)
+    sluice.start()
+    process = start_send(sluice, "garden/a/sensor", "-l")
+    try:
+        say(process, "1\n")
+        line = hear(process)
+        assert "sluice runs, but does not listen at" in line and "restart it" in line and "trying again" in line
+        assert sluice.stop() == 0
+        (tmp_path / "none").mkdir()
+        sluice.start()
+        assert finish(process) == (0, "sluice send: stored\n")
+    finally:
+        end(process)
+    backend.wait_for(1)
 
 
 def test_what_is_no_request_is_let_go(sluice, mosquitto, backend):
