@@ -17,7 +17,7 @@ enum {
     SENDERS_MOST = 32, /* who sends may stay for months; those who ask find room beside them */
     BACKLOG = 16,
     SWEEP_MS = 1000,
-    PATIENCE_MS = 30000, /* for a client that is in the middle of something */
+    PATIENCE_MS = 30000, /* for a whole question or message, or until answers are read */
     IN_MOST = CONTROL_HEAD_MOST + CONTROL_TOPIC_MOST + CONTROL_PAYLOAD_MOST + 64 * 1024,
     UNREAD_MOST = 64 * 1024, /* of answers; then nothing more is read */
     LINE_MOST = 16,          /* the first line */
@@ -79,8 +79,8 @@ static void on_written(uv_write_t *write, int status)
     free(answer);
     if (client->closing)
         return;
-    if (client->unread == 0)
-        client->waits_ms = 0;
+    if (client->unread == 0) /* what is left is the beginning of a message */
+        client->waits_ms = client->in.bytes > 0 ? clock_uptime_ms() : 0;
     if (end) {
         control_close(client);
         return;
@@ -147,6 +147,7 @@ static void read_question(struct client *client)
     if (strcmp(line, "send") == 0) {
         client->sends = true;
         client->control->sender_count++;
+        client->waits_ms = 0; /* its first message has its own time */
         memmove(in->data, newline + 1, in->bytes - bytes - 1);
         in->bytes -= bytes + 1;
         control_take(client);

@@ -195,11 +195,14 @@ static void wait_for_lock(struct client *client)
     uv_timer_start(&client->again, on_again, LOCK_RETRY_MS, 0);
 }
 
-/* Whatever is left is the beginning of a message. */
+/* Whatever is left is the beginning of a message; all of it has its time from then on,
+ * however often a little more of it comes. */
 static void go_on(struct client *client)
 {
-    if (client->unread == 0)
-        client->waits_ms = client->in.bytes > 0 ? clock_uptime_ms() : 0;
+    if (client->unread == 0 && client->in.bytes == 0)
+        client->waits_ms = 0;
+    else if (client->waits_ms == 0)
+        client->waits_ms = clock_uptime_ms();
     control_read_on(client);
 }
 
@@ -212,6 +215,8 @@ void control_take(struct client *client)
         return;
     }
     control_read_stop(client);
+    if (client->unread == 0)
+        client->waits_ms = 0; /* it is our turn */
     if (is_spent(client->control)) {
         uv_timer_start(&client->again, on_again, 1, 0);
         return;
