@@ -288,9 +288,25 @@ static int hide_secret(void *context, const char *name, char **ret_value, char *
     return 0;
 }
 
+/* What stands in the configuration itself may be a key, too. */
+static void hide_pairs(struct config_pair *pairs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(pairs[i].value);
+        pairs[i].value = xstrdup(CONFIG_FILE_HIDDEN);
+    }
+}
+
 struct config *config_file_load_hidden(const char *path, struct config_errors *errors)
 {
-    return load(config_parser_new(errors, hide_secret, NULL), path, errors);
+    struct config *config = load(config_parser_new(errors, hide_secret, NULL), path, errors);
+    for (size_t i = 0; config && i < config->backend_count; i++) {
+        hide_pairs(config->backends[i].query, config->backends[i].query_count);
+        hide_pairs(config->backends[i].headers, config->backends[i].header_count);
+    }
+    for (size_t i = 0; config && i < config->route_count; i++)
+        hide_pairs(config->routes[i].query, config->routes[i].query_count);
+    return config;
 }
 
 int config_file_place(const char *path, struct config_place *ret, char **ret_why)

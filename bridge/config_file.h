@@ -10,8 +10,9 @@
 
 #include "config.h"
 
-/* For those who only look, and may not read secrets: each secret is
- * CONFIG_FILE_HIDDEN, and no file is opened but the configuration's own. */
+/* For those who only look, and may not read secrets: each secret, and each value of a
+ * query or a header, is CONFIG_FILE_HIDDEN, and no file is opened but the
+ * configuration's own. */
 #define CONFIG_FILE_HIDDEN "..."
 struct config *config_file_load_hidden(const char *path, struct config_errors *errors);
 

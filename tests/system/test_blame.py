@@ -512,6 +512,10 @@ TELLTALES = [
 ]
 
 
+def everything_said(sluice, *words, **more):
+    return sluice.command(*words, expect=None, **more) + sluice.said
+
+
 @pytest.mark.parametrize("status", [400, 403, 409, 503, "refused", "cut"])
 def test_secrets_are_never_seen(make_sluice, mosquitto, make_backend, tmp_path, status):
     """Not in the log, the database, the views, what its socket and its commands say, the
@@ -557,15 +561,19 @@ def test_secrets_are_never_seen(make_sluice, mosquitto, make_backend, tmp_path, 
         assert "Bearer b3arer-s3cret" == bearer.requests[0].headers["authorization"]
     views = str([sluice.sql(f"select * from {view}") for view in ("pending", "dead", "summary")])
     ids = [row["id"] for row in sluice.sql("select id from message union all select id from dead_letter")]
-    said = [sluice.command(*words, expect=None) for words in
+    said = [everything_said(sluice, *words) for words in
             [["status"], ["status", "--json"], ["queue", "ls"], ["queue", "show", *ids],
-             ["queue", "show", "--json", *ids], ["queue", "export"]]]  # fmt: skip
-    assert all(said) and "would be sent" in said[3]
-    said.append(sluice.ask("status\n"))
+             ["queue", "show", "--json", *ids], ["queue", "export"], ["queue", "count"],
+             ["queue", "ls", "--route", "noe"], ["queue", "drop", "--all"], ["queue", "retry", "--all"],
+             ["send", "garden/x", "1"], ["send", "nowhere/x", "1"]]]  # fmt: skip
+    assert all(said[:10]) and "would be sent" in said[3]
+    said += [sluice.ask("status\n"), everything_said(sluice, "check", sluice.config_file, configured=False)]
     process = b"".join(Path(f"/proc/{sluice.process.pid}/{name}").read_bytes() for name in ("cmdline", "environ"))
     # Before the stop, which makes a checkpoint, and after it.
     database = [path.read_bytes() for path in sluice.dir.glob("queue.db*") if path.is_file()]
     sluice.stop()
+    said += [everything_said(sluice, *words) for words in
+             [["status"], ["send", "garden/x", "1"], ["queue", "show", *ids], ["queue", "drop", "--all", "--yes"]]]  # fmt: skip
     database += [path.read_bytes() for path in sluice.dir.glob("queue.db*")]
     for telltale in TELLTALES:
         assert telltale not in sluice.log_text()
