@@ -136,7 +136,12 @@ static int set_state(struct cmd_queue *queue, const struct cmd_args *args, const
     queue->filter.dead = strcmp(value, "dead") == 0;
     if (queue->filter.pending || queue->filter.dead)
         return CMD_EXIT_OK;
-    return cmd_args_wrong(args, "--state %s: must be pending or dead", value);
+    static const char *const known[] = {"pending", "dead"};
+    size_t near = config_nearest(value, known, ARRAY_LEN(known));
+    if (near == SIZE_MAX)
+        return cmd_args_wrong(args, "--state %s: must be pending or dead", value);
+    return cmd_args_wrong(args, "--state %s: must be pending or dead; did you mean '%s'?", value,
+                          known[near]);
 }
 
 /* The one that was nearly said; any other may be that of a newer sluice. */
@@ -246,6 +251,48 @@ int cmd_queue_close(const struct cmd_queue *queue, struct queue_admin *admin, in
 
 /* ---- the command line ---- */
 
+static bool note_found(void *context, const struct queue_glance *glance)
+{
+    (void)glance;
+    *(bool *)context = true;
+    return false;
+}
+
+/* Those of a route that the configuration lost are held, and can be asked for. */
+static bool queue_has_route(const struct cmd_queue *queue)
+{
+    const struct queue_filter route = {.route = queue->filter.route};
+    bool found = false;
+    int status;
+    struct queue_admin *admin = cmd_queue_open(queue, false, &status);
+    if (!admin)
+        return true; /* the command finds out why */
+    queue_admin_glance(admin, &route, false, note_found, &found);
+    queue_admin_close(admin);
+    return found;
+}
+
+/* One that was nearly said would seem to have no messages. */
+static int check_route(const struct cmd_queue *queue, const struct cmd_args *args)
+{
+    const char *route = queue->filter.route;
+    struct config_errors errors = {0};
+    struct config *config = route ? config_file_load_hidden(queue->config_path, &errors) : NULL;
+    config_errors_done(&errors);
+    if (!config)
+        return CMD_EXIT_OK;
+    const char **names = xcalloc(config->route_count + 1, sizeof *names);
+    for (size_t i = 0; i < config->route_count; i++)
+        names[i] = config->routes[i].name;
+    int status = CMD_EXIT_OK;
+    size_t near = config_nearest(route, names, config->route_count);
+    if (near != SIZE_MAX && strcmp(names[near], route) != 0 && !queue_has_route(queue))
+        status = cmd_args_wrong(args, "--route %s: unknown; did you mean '%s'?", route, names[near]);
+    free(names);
+    config_free(config);
+    return status;
+}
+
 static int run(size_t which, int argc, char **argv)
 {
     cleanup_free char *name = xasprintf("sluice queue %s", commands[which].name);
@@ -267,6 +314,8 @@ static int run(size_t which, int argc, char **argv)
         sort_ids(&queue);
         status = cmd_place_find(name, queue.config_path, &queue.place);
     }
+    if (status == CMD_EXIT_OK)
+        status = check_route(&queue, &args);
     if (status == CMD_EXIT_OK)
         status = commands[which].run(&queue);
     config_place_done(&queue.place);

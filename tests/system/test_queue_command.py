@@ -186,6 +186,11 @@ def test_show_needs_no_secret(make_sluice, backend, tmp_path):
     sluice.write_config(sluice.config_text(backends={"garden": backend_section(backend, **away)}))
     text = sluice.command("queue", "show", 1)
     assert "/collections/sensor?user_key=...\n" in text and "Authorization: Bearer ...\n" in text
+    inline = {"query": "user_key=inl1ne-s3cret", "header": "X-Key: inl1ne-s3cret"}
+    sluice.write_config(sluice.config_text(backends={"garden": backend_section(backend, **inline)}))
+    for words in ([], ["--json"]):
+        text = sluice.command("queue", "show", *words, 1)
+        assert "inl1ne" not in text and "?user_key=..." in text and "X-Key" in text
     sluice.write_config(sluice.config_text() + "[route odd]\n")
     assert "the configuration is invalid: " in sluice.command("queue", "show", 1)
 
@@ -252,6 +257,7 @@ def test_what_is_set_aside_while_a_person_thinks_stays(stocked):
     (["queue", "ls", "--topic", "a/#/b"], 2, "'#' must be the last level"),
     (["queue", "ls", "--older", "5"], 2, "such as 2h"),
     (["queue", "ls", "--state", "gone"], 2, "must be pending or dead"),
+    (["queue", "ls", "--state", "pendign"], 2, "must be pending or dead; did you mean 'pending'?"),
     (["queue", "ls", "--reason", "rejectd"], 2, "did you mean 'rejected'?"),
     (["queue", "ls", "-n", "-1"], 2, "0 means all"),
     (["queue", "show", "x"], 2, "'x' is no ID"),
@@ -263,6 +269,17 @@ def test_what_is_set_aside_while_a_person_thinks_stays(stocked):
 def test_wrong_command_lines(sluice, words, status, said):
     sluice.command(*words, expect=status, configured=False)
     assert said in sluice.said and len(sluice.said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [["ls"], ["count"], ["export"], ["retry"], ["drop", "--yes"]])
+def test_a_misspelt_route_gets_the_nearest_one(stocked, words):
+    """Otherwise there would seem to be nothing. A route that only the queue has is one."""
+    stocked.command("queue", *words, "--route", "sensro", expect=2)
+    assert stocked.said.startswith(f"sluice queue {words[0]}: --route sensro: unknown; did you mean 'sensor'?")
+    assert stocked.command("queue", "count", "--route", "heartbeat") == "1\n"
+    assert stocked.command("queue", "count", "--route", "other") == "0\n"
+    stock(stocked, [{"route": "sensors"}])
+    assert stocked.command("queue", "count", "--route", "sensors") == "1\n"
 
 
 @pytest.mark.parametrize("command", ["ls", "show", "retry", "drop", "export", "count"])
