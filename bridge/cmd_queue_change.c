@@ -44,13 +44,13 @@ static void tell_progress(void *context, uint64_t changed)
     cmd_progress_show(context, changed);
 }
 
-static int missing(const struct cmd_queue *queue, uint64_t found, const char *what)
+static int missing(const struct cmd_queue *queue, uint64_t found, const char *what, const char *hint)
 {
     size_t asked = queue->filter.id_count;
     if (asked == 0 || found >= asked)
         return CMD_EXIT_OK;
-    fprintf(stderr, "%s: %" PRIu64 " of %zu are no %s in the queue\n", queue->command,
-            (uint64_t)asked - found, asked, what);
+    fprintf(stderr, "%s: %" PRIu64 " of %zu are no %s in the queue%s\n", queue->command,
+            (uint64_t)asked - found, asked, what, hint);
     return CMD_EXIT_NONE;
 }
 
@@ -88,7 +88,9 @@ int cmd_queue_retry(struct cmd_queue *queue)
     status = cmd_queue_close(queue, admin, error);
     if (status == CMD_EXIT_OK || changed > 0)
         print_changed(changed, "dead letter", "will be delivered again");
-    return status != CMD_EXIT_OK ? status : missing(queue, changed, "dead letters");
+    return status != CMD_EXIT_OK
+               ? status
+               : missing(queue, changed, "dead letters", "; what waits there is delivered anyway");
 }
 
 /* ---- drop ---- */
@@ -163,5 +165,5 @@ int cmd_queue_drop(struct cmd_queue *queue)
         return CMD_EXIT_FAILED;
     if (status == CMD_EXIT_OK || changed > 0)
         print_changed(changed, "message", "dropped");
-    return status != CMD_EXIT_OK ? status : missing(queue, changed, "messages");
+    return status != CMD_EXIT_OK ? status : missing(queue, changed, "messages", "");
 }

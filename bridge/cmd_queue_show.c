@@ -257,8 +257,8 @@ static void print_history(const struct message_row *row)
     unsigned attempts = row->message.attempts;
     if (attempts > 0)
         print_fact("attempts", "%u that failed by its own fault", attempts);
-    else
-        print_fact("attempts", "none %s", row->history ? "since it was retried" : "failed by its own fault");
+    else if (!row->history)
+        print_fact("attempts", "none failed by its own fault");
     if (row->history) {
         struct history history = {.last = 0};
         message_history_each(row->history, print_event, &history);

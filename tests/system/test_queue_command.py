@@ -213,6 +213,8 @@ def test_retry_and_drop_on_a_stopped_sluice(stocked, mosquitto, backend):
         {"reason": "by-hand", "route": "heartbeat", "messages": 1, "bytes": 40},
         {"reason": "by-hand", "route": "sensor", "messages": 1, "bytes": len(PENDING[2]["payload"])}]  # fmt: skip
     stocked.command("queue", "retry", 6, 99, expect=3)
+    stocked.command("queue", "retry", 1, expect=3)
+    assert "1 of 1 are no dead letters in the queue; what waits there is delivered anyway" in stocked.said
     stocked.start()
     backend.wait_for(4)
     stocked.wait_empty()
@@ -369,7 +371,7 @@ def test_show_tells_what_was_tried(make_sluice, mosquitto, backend):
     backend.answer = 503
     sluice.command("queue", "retry", "--all")
     sluice.wait_log("backend garden: away since ")
-    waits = (r"\n  attempts      none since it was retried\n(.*\n)*"
+    waits = (r"\n +\S+ \S+  retried by hand\n"
              r"  waits for     backend garden: away since \S+ \S+ \(503.*\), 1 message waiting, probing\n")  # fmt: skip
     wait_until(lambda: re.search(waits, sluice.command("queue", "show", dead["id"])), what="what it waits for")
     sluice.stop()
