@@ -147,7 +147,7 @@ def test_an_idle_connection_is_kept_alive(make_sluice, scripted, backend):
     started = time.monotonic()
     scripted.wait_packets("PINGREQ", 1, timeout=8)
     assert time.monotonic() - started < 7.5  # 1.5 times as long and the broker would hang up
-    sluice.wait_log(r"warning broker .*; next try in", timeout=15)
+    sluice.wait_log(r"warning broker .*, next try in", timeout=15)
 
 
 # -- versions
@@ -186,8 +186,8 @@ def test_starts_before_the_broker_and_waits(make_sluice, make_mosquitto, backend
     sluice = make_sluice(broker_port=port, backends={"garden": backend})
     started = time.monotonic()
     sluice.start(args=["-v"])
-    wait_until(lambda: len(sluice.find_log(r"broker .*; next try in")) >= 2, what="a second try")
-    assert len(sluice.find_log(r"warning broker .*; next try in")) == 1
+    wait_until(lambda: len(sluice.find_log(r"broker .*, next try in")) >= 2, what="a second try")
+    assert len(sluice.find_log(r"warning broker .*, next try in")) == 1
     tries = len(sluice.find_log(r"next try in"))
     assert tries <= 3 + (time.monotonic() - started) * 3, "a hot loop"
     mosquitto = make_mosquitto(port=port)
@@ -308,7 +308,7 @@ def test_restarts_cost_nothing(make_sluice, mosquitto, backend):
 
     before = len(sluice.log)
     mosquitto.restart()
-    sluice.wait_log(r"warning broker .*; next try in", after=before)
+    sluice.wait_log(r"warning broker .*, next try in", after=before)
     publish("broker-restarted")
     sluice.wait_log(r"connected \(MQTT 5, session resumed\)", after=before, timeout=30)
     wait_all()
@@ -330,7 +330,7 @@ def test_the_broker_crashes(make_sluice, mosquitto, backend):
     backend.wait_for(1)
     before = len(sluice.log)
     mosquitto.kill()
-    sluice.wait_log(r"warning broker .*; next try in", after=before)
+    sluice.wait_log(r"warning broker .*, next try in", after=before)
     mosquitto.start()
     sluice.wait_connected(after=before, timeout=30)
     # The snapshot may not have known sluice's subscription: it subscribes again.
@@ -582,7 +582,7 @@ def test_a_broker_that_is_not_ours_gets_nothing(make_sluice, tls_mosquitto, back
     sluice = make_sluice(broker_port=tls_mosquitto.port, backends={"garden": backend},
                          broker={"host": host, "tls": "yes", "ca_file": trusted})  # fmt: skip
     sluice.start()
-    line = sluice.wait_log(r"warning broker .*; next try in")
+    line = sluice.wait_log(r"warning broker .*, next try in")
     assert re.search(r"(?i)tls|certificate", line), line
     assert not sluice.find_log(r"connected \(")
     assert sluice.stop() == 0

@@ -334,7 +334,7 @@ def test_new_route_while_the_broker_is_away(sluice, mosquitto, backend):
     """It is subscribed to when the broker is back."""
     sluice.start().wait_connected()
     mosquitto.stop()
-    sluice.wait_log(r"broker .*; next try in")
+    sluice.wait_log(r"broker .*, next try in")
     before = len(sluice.log)
     sluice.reload(routes={"sensor": SENSOR, "heart": {"topic": "heart/#", "path": "/heart"}})
     mosquitto.start()

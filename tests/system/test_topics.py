@@ -169,7 +169,7 @@ def test_topics_that_mqtt_forbids(make_sluice, scripted, backend, what):
     bad = scripted.publish(topic, b"bad")
     scripted.wait(lambda: bad in scripted.acked() or len(scripted.attempts) > 1, what="a reaction")
     if bad not in scripted.acked():
-        line = sluice.wait_log(r"(warning|error) broker .*; next try in")
+        line = sluice.wait_log(r"(warning|error) broker .*, next try in")
         assert re.search(r"(?i)malformed|protocol|invalid|packet|topic", line), line
         scripted.wait_subscribed(["t/#"])
         scripted.forget_unacked()
