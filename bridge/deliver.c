@@ -390,10 +390,45 @@ struct deliver *deliver_new(uv_loop_t *loop, struct queue *queue, const struct c
     return deliver;
 }
 
+static int64_t told_since(const struct scope *scope, const struct told *told)
+{
+    return scope->suspected && scope->announced ? scope->since_ms : told->before_ms;
+}
+
+/* Of those of the old configuration, backends first. The caller frees it. */
+static int64_t *list_outages(const struct deliver *deliver)
+{
+    size_t backends = deliver->config->backend_count, routes = deliver->config->route_count;
+    int64_t *since_ms = xcalloc(backends + routes, sizeof *since_ms);
+    for (size_t i = 0; i < backends; i++)
+        since_ms[i] = told_since(&deliver->backends[i].destination.scope, &deliver->backends[i].told);
+    for (size_t i = 0; i < routes; i++)
+        since_ms[backends + i] = told_since(&deliver->routes[i].scope, &deliver->routes[i].told);
+    return since_ms;
+}
+
+/* Everything is tried anew; but who was told that something does not work is told when
+ * it does, and since when it did not. */
+static void carry_over(struct deliver *deliver, const struct config *old, const int64_t *since_ms)
+{
+    for (size_t i = 0; i < old->backend_count; i++)
+        for (size_t j = 0; j < deliver->config->backend_count; j++)
+            if (strcmp(old->backends[i].name, deliver->config->backends[j].name) == 0)
+                deliver->backends[j].told.before_ms = since_ms[i];
+    for (size_t i = 0; i < old->route_count; i++) {
+        size_t number = config_find_route(deliver->config, old->routes[i].name);
+        if (number != SIZE_MAX)
+            deliver->routes[number].told.before_ms = since_ms[old->backend_count + i];
+    }
+}
+
 void deliver_restart(struct deliver *deliver, const struct config *config)
 {
+    const struct config *old = deliver->config;
+    cleanup_free int64_t *since_ms = list_outages(deliver);
     tear_down(deliver);
     build(deliver, config);
+    carry_over(deliver, old, since_ms);
 }
 
 static void on_closed(uv_handle_t *handle)

@@ -176,6 +176,9 @@ static void announce(const struct outcome *outcome, struct scope *scope, struct 
     bool news = !scope->announced || scope->announced_cause != scope->cause;
     bool alarm = scope->announced && !scope->alarmed && outcome->now_ms - scope->since_ms >= ALARM_AFTER_MS;
     bool due = news ? is_certain(outcome, scope) : alarm || outcome->now_ms - told->at_ms >= AGAIN_AFTER_MS;
+    if (told->before_ms != 0)
+        scope->since_ms = told->before_ms;
+    told->before_ms = 0;
     cleanup_free char *outage = describe_outage(outcome, scope, in_all, wait_ms);
     free(told->words);
     told->words = xstrdup(outcome->words);
@@ -193,11 +196,15 @@ static void announce(const struct outcome *outcome, struct scope *scope, struct 
         log_warning("%s %s: %s", kind, name, outage);
 }
 
-static void tell_acquitted(const struct scope *scope, int64_t now_ms, const char *kind, const char *name,
-                           const char *verb)
+/* suspected: until now; otherwise it may have been before the configuration was read
+ * again. */
+static void tell_acquitted(const struct scope *scope, struct told *told, bool suspected, int64_t now_ms,
+                           const char *kind, const char *name, const char *verb)
 {
-    if (scope->announced)
-        log_notice("%s %s: %s after %lld s", kind, name, verb, (long long)(now_ms - scope->since_ms) / 1000);
+    int64_t since_ms = suspected && scope->announced ? scope->since_ms : told->before_ms;
+    told->before_ms = 0;
+    if (since_ms != 0)
+        log_notice("%s %s: %s after %lld s", kind, name, verb, (long long)(now_ms - since_ms) / 1000);
 }
 
 static void suspect_backend(const struct outcome *outcome, bool by_routes)
@@ -245,9 +252,9 @@ static void acquit_backend(const struct outcome *outcome, bool delivered)
     unsigned probe = outcome->flight->backend_probe;
     bool suspected = delivered ? destination_passed(&backend->destination, probe)
                                : scope_acquit(&backend->destination.scope, probe);
-    if (suspected)
-        tell_acquitted(&backend->destination.scope, outcome->now_ms, "backend", backend->config->name,
-                       "back");
+    if (suspected || delivered)
+        tell_acquitted(&backend->destination.scope, &backend->told, suspected, outcome->now_ms, "backend",
+                       backend->config->name, "back");
 }
 
 /* A message that failed before, and whose failure counts by now, is tried again
@@ -361,8 +368,9 @@ static void on_delivered(const struct outcome *outcome)
     }
     flight->deliver->metrics->delivered += flight->count;
     acquit_backend(outcome, true);
-    if (scope_passed(&route->scope, flight->route_probe))
-        tell_acquitted(&route->scope, outcome->now_ms, "route", route->config->name, "passes again");
+    bool suspected = scope_passed(&route->scope, flight->route_probe);
+    tell_acquitted(&route->scope, &route->told, suspected, outcome->now_ms, "route", route->config->name,
+                   "passes again");
     route->condemned_in_row = 0;
     route->condemned_lanes = 0;
     route->unfit_in_row = 0;
@@ -405,7 +413,8 @@ static void condemn(const struct outcome *outcome, unsigned attempts, const char
     }
     /* This answer is not what the route was suspected for. */
     if (scope_acquit(&route->scope, outcome->flight->route_probe))
-        tell_acquitted(&route->scope, outcome->now_ms, "route", route->config->name, "answers otherwise");
+        tell_acquitted(&route->scope, &route->told, true, outcome->now_ms, "route", route->config->name,
+                       "answers otherwise");
     if (!bury(outcome, attempts, reason))
         return;
     route->condemned_in_row++;

@@ -77,6 +77,8 @@ struct lane {
 struct told {
     char *words;   /* of the last failure; NULL: none */
     int64_t at_ms; /* uptime of the last line in the log */
+    int64_t
+        before_ms; /* uptime since when it was suspected, before the configuration was read again; 0: no */
 };
 
 struct route_state {

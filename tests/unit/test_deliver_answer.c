@@ -41,18 +41,21 @@ static bool all_delivered(void)
     return world.messages[0].fate == DELIVERED && world.messages[1].fate == DELIVERED;
 }
 
-/* Two messages and an outage of two and a half hours. Returns how many lines the log has. */
-static unsigned outlast(int status, int route, const char *more)
+/* Two messages and an outage of so many minutes; the configuration is read again after
+ * reload_min, if that is not 0. Returns how many lines the log has. */
+static unsigned outlast(int status, int route, const char *more, int minutes, int reload_min)
 {
     world_begin(1);
     memset(&heard, 0, sizeof heard);
     world.heard = hear;
     world.backends[0].outages[0] =
-        (struct outage){0, 150 * MINUTE_MS, route, .answer = {TRANSFER_OK, status, 0}};
+        (struct outage){0, minutes * MINUTE_MS, route, .answer = {TRANSFER_OK, status, 0}};
     world.backends[0].outage_count = 1;
     cleanup_free char *text = xasprintf(
         "[backend b0]\nurl = https://b0.example/api\nretry_max = 20s\n[route r0]\ntopic = r0/+\n%s", more);
     world_configure(text, 0);
+    if (reload_min > 0)
+        world_configure(text, reload_min * MINUTE_MS);
     world_add(0, 0, 0);
     world_add(0, 1, 0);
     queue_upkeep(world.queue, true); /* counts what waits */
@@ -82,16 +85,36 @@ static void check_reminders(unsigned count, const char *who, int status, const c
 /* After an hour it is an alarm, which does not wait for its turn. */
 static void a_backend_that_is_away_is_told_of_every_ten_minutes(void **state)
 {
-    unsigned count = outlast(503, -1, "");
+    unsigned count = outlast(503, -1, "", 150, 0);
     check_reminders(count, "backend b0: away", 503, "", 6);
     expect(count - 1, "^notice backend b0: back after 90[0-9]{2} s$");
 }
 
 static void so_is_a_route_that_is_misconfigured(void **state)
 {
-    unsigned count = outlast(403, 0, "[route r1]\ntopic = r1/+\n");
+    unsigned count = outlast(403, 0, "[route r1]\ntopic = r1/+\n", 150, 0);
     check_reminders(count, "route r0: misconfigured", 403, " in all", 0);
     expect(count - 1, "^notice route r0: passes again after 90[0-9]{2} s$");
+}
+
+/* A person mends the key, and has the configuration read again. */
+static void what_a_reload_mends_is_told(void **state)
+{
+    assert_int_equal(outlast(403, 0, "", 25, 25), 4);
+    expect(3, "^notice route r0: passes again after 15[0-9]{2} s$");
+    assert_int_equal(outlast(503, -1, "", 25, 25), 4);
+    expect(3, "^notice backend b0: back after 15[0-9]{2} s$");
+}
+
+/* Then it is told once more, and for how long it lasts. */
+static void what_a_reload_does_not_mend_lasts(void **state)
+{
+    assert_int_equal(outlast(503, -1, "", 20, 5), 4);
+    const char *since = strstr(heard.lines[0].text, " since ");
+    for (unsigned i = 1; i < 3; i++)
+        assert_memory_equal(strstr(heard.lines[i].text, " since "), since, strlen(" since 11-22 14:02:11"));
+    assert_in_range(heard.lines[1].at_ms, 5 * MINUTE_MS, 6 * MINUTE_MS);
+    expect(3, "^notice backend b0: back after 12[0-9]{2} s$");
 }
 
 int main(void)
@@ -99,6 +122,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_backend_that_is_away_is_told_of_every_ten_minutes),
         cmocka_unit_test(so_is_a_route_that_is_misconfigured),
+        cmocka_unit_test(what_a_reload_mends_is_told),
+        cmocka_unit_test(what_a_reload_does_not_mend_lasts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
