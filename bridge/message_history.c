@@ -62,9 +62,9 @@ char *message_history_add(const char *history, const struct message_event *event
 {
     const char *old = history ? history : "", *last = strrchr(old, '\n');
     last = last ? last + 1 : old;
-    struct message_event before = {.event = ""};
+    struct message_event before, nothing = {.event = ""};
     cleanup_report struct report *report = read_line(last, strlen(last), &before);
-    cleanup_free char *line = print_line(event, &before);
+    cleanup_free char *line = print_line(event, report ? &before : &nothing);
     if (*old == '\0')
         return xstrdup(line);
     size_t first_bytes = strcspn(old, "\n"), events = 1;
