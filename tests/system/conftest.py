@@ -17,6 +17,15 @@ from harness.sketch import Sketch
 from harness.sluice import Sluice, binary
 
 
+# What takes longest begins first, or one of them is waited for at the end.
+LONGEST = ["test_install", "test_run_script", "test_full", "test_torture", "test_kills", "test_damage", "test_outage"]
+
+
+def pytest_collection_modifyitems(items):
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(LONGEST)))
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()

@@ -10,6 +10,8 @@ from harness.ports import free_port
 from harness.wait import wait_until
 from harness.web import Web, ask, post, wait_listening
 
+pytestmark = pytest.mark.xdist_group("http")  # they share what is made once a module
+
 READING = b'{"host":"wino-1","soil":512}'
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("install")  # they share what is made once a module
+
 REPO = Path(__file__).resolve().parents[2]
 SOURCE = "root/sluice"
 HELP = ("usr/local/share/man/man8/sluice.8", "usr/local/share/man/man5/sluice.conf.5",

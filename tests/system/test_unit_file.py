@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("unit_file")  # they share what is made once a module
+
 UNIT = Path(__file__).resolve().parents[2] / "config" / "sluice.service"
 
 
