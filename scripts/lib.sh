@@ -16,8 +16,8 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
         libssl-dev zlib1g-dev libsqlite3-dev libcjson-dev libuv1-dev libinih-dev libmicrohttpd-dev libsystemd-dev)
     packages_pi=(ca-certificates mosquitto sqlite3)
     packages_demo=(g++ mosquitto mosquitto-clients python3 openssl sqlite3)
-    packages_test=(clang clang-format shellcheck libcmocka-dev nginx debootstrap systemd procps util-linux
-        mandoc curl python3-pytest python3-pytest-xdist python3-paho-mqtt python3-h2 python3-cryptography
+    packages_test=(clang libclang-rt-dev clang-format shellcheck libcmocka-dev nginx debootstrap systemd procps
+        util-linux mandoc curl python3-pytest python3-pytest-xdist python3-paho-mqtt python3-h2 python3-cryptography
         gcc-avr avr-libc arduino-core-avr libsimavr-dev gcc-xtensa-lx106 picolibc-xtensa-lx106-elf)
 }
 

@@ -217,7 +217,7 @@ static void for_each_fault(scenario_fn *scenario, const struct start *start, uns
 }
 
 /* Under AddressSanitizer forks are slow; what it finds, it finds all the same. */
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SLUICE_SANITISED
 enum { STEP = 9 };
 #else
 enum { STEP = 1 };

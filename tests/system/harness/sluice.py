@@ -23,6 +23,13 @@ STOPPED = re.compile(
 SENSOR_ROUTE = {"topic": "garden/+/sensor", "path": "/collections/sensor"}
 FAST = {"retry_min": "20ms", "retry_max": "200ms"}
 
+# What they say goes to standard error. Link order: a test may preload a library.
+SANITISERS = {
+    "ASAN_OPTIONS": "exitcode=99:detect_leaks=1:detect_stack_use_after_return=1:verify_asan_link_order=0"
+                    ":allow_addr2line=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:exitcode=99",
+}
+
 
 def binary():
     return os.environ.get("SLUICE_BIN") or str(REPO / "build" / "dev" / "sluice")
@@ -102,9 +109,7 @@ class Sluice:
         self._reap()
         environment = {
             **os.environ,
-            # Link order: a test may preload a library.
-            "ASAN_OPTIONS": "exitcode=99:detect_leaks=1:detect_stack_use_after_return=1:verify_asan_link_order=0",
-            "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:exitcode=99",
+            **SANITISERS,
             **(env or {}),
         }
         environment.pop("JOURNAL_STREAM", None)
@@ -218,7 +223,7 @@ class Sluice:
         if configured:
             at = 2 if words[0] == "queue" else 1
             words[at:at] = ["-c", str(self.config_file)]
-        environment = {**os.environ, "ASAN_OPTIONS": "exitcode=99:detect_leaks=1", "TZ": "UTC", **(env or {})}
+        environment = {**os.environ, **SANITISERS, "TZ": "UTC", **(env or {})}
         if not env or "COLUMNS" not in env:
             environment.pop("COLUMNS", None)
         ended = subprocess.run([binary(), *words], input=input if isinstance(input, bytes) else input.encode(),
