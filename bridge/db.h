@@ -61,8 +61,9 @@ int db_beside_sync(const char *path);
 void db_close_beside(struct db *db);
 
 /* Makes known to a connection what our SQL calls (db_function.c):
- *     history_add(history, wall ms, event, attempt, status, words)
- * see message_history_add. Returns SQLite's code. */
+ *     history_add(history, wall ms, event, attempt, status, words)    see message_history_add
+ *     packet_digest(topic, payload)                                   see replay_digest
+ * Returns SQLite's code. */
 int db_add_functions(sqlite3 *handle);
 
 /* Turns a result code of SQLite into 0 or -Exxx, and logs failures other than

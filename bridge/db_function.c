@@ -1,6 +1,7 @@
 /* db_function.c - what our SQL calls besides SQLite's own functions. */
 #include "db.h"
 #include "message_history.h"
+#include "replay.h"
 
 /* history_add(history, wall ms, event, attempt, status, words) */
 static void history_add(sqlite3_context *context, int count, sqlite3_value **values)
@@ -15,9 +16,22 @@ static void history_add(sqlite3_context *context, int count, sqlite3_value **val
     sqlite3_result_text(context, history, -1, free);
 }
 
+/* packet_digest(topic, payload); NULL where they are not of these types. */
+static void packet_digest(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    (void)count;
+    const char *topic = (const char *)sqlite3_value_text(values[0]);
+    const void *payload = sqlite3_value_blob(values[1]);
+    if (topic)
+        sqlite3_result_int64(context,
+                             (int64_t)replay_digest(topic, payload, (size_t)sqlite3_value_bytes(values[1])));
+}
+
 int db_add_functions(sqlite3 *handle)
 {
-    return sqlite3_create_function_v2(handle, "history_add", 6,
-                                      SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, NULL,
-                                      history_add, NULL, NULL, NULL);
+    enum { HOW = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY };
+    int code = sqlite3_create_function_v2(handle, "history_add", 6, HOW, NULL, history_add, NULL, NULL, NULL);
+    if (code != SQLITE_OK)
+        return code;
+    return sqlite3_create_function_v2(handle, "packet_digest", 2, HOW, NULL, packet_digest, NULL, NULL, NULL);
 }

@@ -241,7 +241,7 @@ void deliver_released(struct deliver *deliver)
 
 static bool is_end_awaited(const struct deliver *deliver)
 {
-    return queue_settled_count(deliver->queue) > 0 || queue_confirmed_id(deliver->queue) < deliver->end_id;
+    return queue_settled_count(deliver->queue) > 0 || queue_is_awaited(deliver->queue, deliver->end_id);
 }
 
 static void check_idle(struct deliver *deliver)

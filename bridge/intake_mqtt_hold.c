@@ -8,8 +8,9 @@
  * Rows that were delivered may be deleted only when the broker is known to have
  * read our acknowledgements, and in a queue that is full they may be all there is.
  * After a DISCONNECT the broker closes the connection: an orderly end tells that it
- * read everything before, unless it ends itself at that moment. libmosquitto closes its descriptor as soon as it wrote
- * the DISCONNECT; ours, a duplicate, sees the end.
+ * read everything before, unless it ends itself at that moment. So they are deleted
+ * then, and leave a mark each (queue_let_go). libmosquitto closes its descriptor as
+ * soon as it wrote the DISCONNECT; ours, a duplicate, sees the end.
  */
 #include "clock.h"
 #include "intake_mqtt_private.h"
@@ -58,7 +59,8 @@ static void tell_room(const struct intake_mqtt *mqtt)
  * tells. */
 static void let_go(struct intake_mqtt *mqtt)
 {
-    queue_confirm(mqtt->queue, queue_last_id(mqtt->queue));
+    if (queue_let_go(mqtt->queue) != 0)
+        log_debug("queue: what was delivered stays for now");
 }
 
 /* What it still sends is not acknowledged, and comes again. */
@@ -75,14 +77,13 @@ static void on_goodbye(uv_poll_t *poll, int status, int events)
     while (got > 0 && ++pieces < 64);
     if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR)))
         return;
+    intake_mqtt_unwatch(mqtt);
     if (got == 0)
         let_go(mqtt);
-    intake_mqtt_unwatch(mqtt);
 }
 
 /* Without its goodbye, its word is not waited for either: nothing would ever be
- * deleted. At worst, after a crash before the next connection, a message is taken
- * for a new one. */
+ * deleted. */
 static void do_without_goodbye(struct intake_mqtt *mqtt)
 {
     const char *full = queue_hold(mqtt->queue);
@@ -90,8 +91,7 @@ static void do_without_goodbye(struct intake_mqtt *mqtt)
     if (clock_uptime_ms() - mqtt->since_ms < (failed ? FAILED_MOST_MS : GOODBYE_MOST_MS))
         return;
     intake_mqtt_unwatch(mqtt);
-    if (queue_unconfirmed_count(mqtt->queue) > 0)
-        let_go(mqtt);
+    let_go(mqtt);
 }
 
 /* ---- holding ---- */

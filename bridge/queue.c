@@ -43,9 +43,18 @@ const char *const queue_statement_sql[Q_STATEMENTS] = {
     [Q_RUN] =
         "SELECT token, boot_id, epoch_ms, synchronised, away_since_ms FROM run WHERE id = ?1",
     [Q_PACKETS] =
-        "SELECT id, packet_id, topic, payload FROM message WHERE id > ?1 AND packet_id IS NOT NULL"
-        " UNION ALL SELECT id, packet_id, topic, payload FROM dead_letter WHERE id > ?1 AND packet_id IS NOT NULL"
+        "SELECT id, packet_id, packet_digest(topic, payload) FROM message"
+        " WHERE id > ?1 AND packet_id IS NOT NULL"
+        " UNION ALL SELECT id, packet_id, packet_digest(topic, payload) FROM dead_letter"
+        " WHERE id > ?1 AND packet_id IS NOT NULL"
+        " UNION ALL SELECT id, packet_id, digest FROM delivered WHERE id > ?1"
         " ORDER BY id",
+    [Q_LEAVE_MARK] =
+        "INSERT OR REPLACE INTO delivered (id, packet_id, digest)"
+        " SELECT id, packet_id, packet_digest(topic, payload) FROM message"
+        " WHERE id BETWEEN ?1 AND ?2 AND packet_id IS NOT NULL",
+    [Q_DELETE_MARKS] =
+        "DELETE FROM delivered WHERE id <= ?1",
     [Q_BLAME] =
         "UPDATE message SET attempts = ?2, last_status = ?3, last_error = ?4,"
         " history = history_add(history, ?5, ?6, ?2, ?3, ?4) WHERE id = ?1",
@@ -200,7 +209,8 @@ static int start_run(struct queue *queue, void *unused)
     if (error == 0)
         error = query_number(queue,
                              "SELECT max(coalesce((SELECT max(id) FROM message), 0),"
-                             " coalesce((SELECT max(id) FROM dead_letter), 0))",
+                             " coalesce((SELECT max(id) FROM dead_letter), 0),"
+                             " coalesce((SELECT max(id) FROM delivered), 0))",
                              &highest);
     if (error != 0)
         return error;
@@ -276,7 +286,10 @@ static void read_token(struct queue *queue)
 static int read_ids(struct queue *queue)
 {
     int64_t highest = 0, highest_dead = 0;
-    int error = query_number(queue, "SELECT max(id) FROM message", &highest);
+    int error = query_number(queue,
+                             "SELECT max(coalesce((SELECT max(id) FROM message), 0),"
+                             " coalesce((SELECT max(id) FROM delivered), 0))",
+                             &highest);
     if (error == 0)
         error = query_number(queue, "SELECT max(id) FROM dead_letter", &highest_dead);
     if (error != 0)

@@ -169,15 +169,20 @@ void queue_release(struct queue *queue);
  * with queue_close leaves word of it to the next. */
 void queue_confirm(struct queue *queue, int64_t id);
 int64_t queue_confirmed_id(const struct queue *queue);
+/* What is delivered may be deleted though it is not confirmed: nobody is there who could
+ * confirm it. It stays among queue_packets. 0, -EBUSY or -Exxx: again later. */
+int queue_let_go(struct queue *queue);
+/* Whether something up to this id may still be confirmed: it is not yet, and not let go. */
+bool queue_is_awaited(const struct queue *queue, int64_t id);
 /* Writes down, durably, what is confirmed; the commits do that only now and then.
  * Before a broker may give packet identifiers anew that rows still have. 0, -EBUSY:
  * again later, -Exxx. */
 int queue_note_confirmed(struct queue *queue);
 
 /* Which messages came by MQTT and are not confirmed, oldest first, at most those of
- * the last `limit` ids; dead letters included. visit must not use the queue. */
-typedef void queue_packet_fn(void *context, int64_t id, uint16_t packet_id, const char *topic,
-                             const void *payload, size_t payload_bytes);
+ * the last `limit` ids; dead letters, and what is delivered and was let go, included.
+ * digest: replay_digest of topic and payload. visit must not use the queue. */
+typedef void queue_packet_fn(void *context, int64_t id, uint16_t packet_id, uint64_t digest);
 int queue_packets(struct queue *queue, unsigned limit, queue_packet_fn *visit, void *context);
 
 /* Delivered. Only remembers it; when the process dies before the delete was

@@ -17,6 +17,8 @@ enum queue_statement {
     Q_VERSION,
     Q_RUN,
     Q_PACKETS,
+    Q_LEAVE_MARK,
+    Q_DELETE_MARKS,
     Q_BLAME,
     Q_BURY,
     Q_TOUCH_RUN,
@@ -168,6 +170,7 @@ struct queue {
     int64_t note_confirmed_ms; /* uptime; not before */
     int64_t confirmed_written; /* as the row of this run has it */
     struct ids settled;        /* delivered, to be deleted */
+    int64_t let_go;            /* up to here that is not waited for */
     struct ids unconfirmed;    /* delivered, to be deleted once they are confirmed */
     struct queue_readers readers;
     struct count count;
@@ -184,7 +187,7 @@ extern const char *const queue_statement_sql[Q_STATEMENTS];
 typedef int queue_work_fn(struct queue *queue, void *context);
 int queue_transaction(struct queue *queue, enum db_sync sync, queue_work_fn *work, void *context);
 
-/* Inside a transaction: writes down what is confirmed. */
+/* Inside a transaction: writes down what is confirmed, which needs no marks any more. */
 int queue_write_confirmed(struct queue *queue, void *unused);
 /* Inside a transaction: deletes the messages from first to last. */
 int queue_delete(struct queue *queue, int64_t first, int64_t last, const char *doing);
@@ -195,7 +198,7 @@ int queue_delete_settled(struct queue *queue, void *unused);
  * it is too long, and says who is in the way. */
 void queue_readers_step(struct queue *queue);
 
-/* Inside a transaction: the same, and what is delivered but not confirmed. */
+/* Inside a transaction: the same, and what is delivered but not confirmed, which leaves marks. */
 int queue_delete_delivered(struct queue *queue);
 
 /* Every transaction ends here. error: why it was rolled back, 0 when nothing was wrong. */

@@ -235,10 +235,9 @@ int queue_packets(struct queue *queue, unsigned limit, queue_packet_fn *visit, v
     int64_t newest = queue->next_id - 1 - limit;
     sqlite3_bind_int64(statement, 1, queue->confirmed > newest ? queue->confirmed : newest);
     int code;
-    while ((code = db_step(statement, "iitb")) == SQLITE_ROW)
+    while ((code = db_step(statement, "iii")) == SQLITE_ROW)
         visit(context, sqlite3_column_int64(statement, 0), (uint16_t)sqlite3_column_int(statement, 1),
-              (const char *)sqlite3_column_text(statement, 2), sqlite3_column_blob(statement, 3),
-              (size_t)sqlite3_column_bytes(statement, 3));
+              (uint64_t)sqlite3_column_int64(statement, 2));
     int error = db_result(&queue->db, code, "read the newest messages");
     sqlite3_reset(statement);
     return error;

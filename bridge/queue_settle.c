@@ -51,11 +51,9 @@ void queue_settle(struct queue *queue, int64_t id, bool may_come_again)
     ids_add(!may_come_again || id <= queue->confirmed ? &queue->settled : &queue->unconfirmed, id);
 }
 
-void queue_confirm(struct queue *queue, int64_t id)
+/* Those up to this id may be deleted. */
+static void release(struct queue *queue, int64_t id)
 {
-    if (id <= queue->confirmed)
-        return;
-    queue->confirmed = id;
     size_t kept = 0;
     for (size_t i = 0; i < queue->unconfirmed.count; i++) {
         int64_t delivered = queue->unconfirmed.ids[i];
@@ -67,13 +65,30 @@ void queue_confirm(struct queue *queue, int64_t id)
     queue->unconfirmed.count = kept;
 }
 
+void queue_confirm(struct queue *queue, int64_t id)
+{
+    if (id <= queue->confirmed)
+        return;
+    queue->confirmed = id;
+    release(queue, id);
+}
+
+bool queue_is_awaited(const struct queue *queue, int64_t id)
+{
+    return id > queue->confirmed && id > queue->let_go;
+}
+
 int queue_write_confirmed(struct queue *queue, void *unused)
 {
     (void)unused;
     sqlite3_stmt *statement = queue->statements[Q_CONFIRMED];
     sqlite3_bind_int64(statement, 1, queue->run);
     sqlite3_bind_int64(statement, 2, queue->confirmed);
-    return db_run(&queue->db, statement, "note what is confirmed");
+    int error = db_run(&queue->db, statement, "note what is confirmed");
+    if (error != 0)
+        return error;
+    sqlite3_bind_int64(queue->statements[Q_DELETE_MARKS], 1, queue->confirmed);
+    return db_run(&queue->db, queue->statements[Q_DELETE_MARKS], "delete what is confirmed");
 }
 
 int queue_note_confirmed(struct queue *queue)
@@ -118,17 +133,59 @@ int queue_delete(struct queue *queue, int64_t first, int64_t last, const char *d
     return error;
 }
 
+typedef int range_fn(struct queue *queue, int64_t first, int64_t last);
+
 /* Neighbours go together. */
-static int delete_all(struct queue *queue, struct ids *list)
+static int each_range(struct queue *queue, struct ids *list, range_fn *work)
 {
     ids_sort(list);
     for (size_t i = 0, next; i < list->count; i = next) {
         for (next = i + 1; next < list->count && list->ids[next] == list->ids[next - 1] + 1; next++)
             ;
-        int error = queue_delete(queue, list->ids[i], list->ids[next - 1], "delete what was delivered");
+        int error = work(queue, list->ids[i], list->ids[next - 1]);
         if (error != 0)
             return error;
     }
+    return 0;
+}
+
+static int delete_range(struct queue *queue, int64_t first, int64_t last)
+{
+    return queue_delete(queue, first, last, "delete what was delivered");
+}
+
+static int delete_all(struct queue *queue, struct ids *list)
+{
+    return each_range(queue, list, delete_range);
+}
+
+/* ---- what is deleted before it is confirmed ---- */
+
+/* A mark lies in the log before the delete, and needs no sync either. */
+
+static int mark_range(struct queue *queue, int64_t first, int64_t last)
+{
+    sqlite3_stmt *statement = queue->statements[Q_LEAVE_MARK];
+    sqlite3_bind_int64(statement, 1, first);
+    sqlite3_bind_int64(statement, 2, last);
+    return db_run(&queue->db, statement, "mark what was delivered");
+}
+
+static int mark_unconfirmed(struct queue *queue, void *unused)
+{
+    (void)unused;
+    return each_range(queue, &queue->unconfirmed, mark_range);
+}
+
+int queue_let_go(struct queue *queue)
+{
+    if (queue->unconfirmed.count > 0) {
+        int error = queue_transaction(queue, DB_LAZY, mark_unconfirmed, NULL);
+        if (error != 0)
+            return error;
+    }
+    queue->let_go = queue->last_id;
+    release(queue, INT64_MAX);
     return 0;
 }
 
@@ -139,11 +196,11 @@ int queue_delete_settled(struct queue *queue, void *unused)
     return error != 0 ? error : queue_note_drained(queue, false);
 }
 
-/* Without the rows of the latter, a redelivery cannot be recognised after a crash;
- * better that than to drop what was not delivered at all. */
 int queue_delete_delivered(struct queue *queue)
 {
     int error = delete_all(queue, &queue->settled);
+    if (error == 0)
+        error = mark_unconfirmed(queue, NULL);
     return error != 0 ? error : delete_all(queue, &queue->unconfirmed);
 }
 

@@ -12,6 +12,7 @@ import pytest
 
 from harness.check import stops_empty
 from harness.disk import Disk
+from harness.line import Line
 from harness.wait import wait_until
 
 TOPIC = "garden/wino-1/sensor"
@@ -156,6 +157,28 @@ def test_a_broker_that_dies_meanwhile_ends_no_hold(make_sluice, make_mosquitto, 
     is_calm(sluice, 1.5)
     away.start()
     all_arrived(away, 20)
+
+
+def test_killed_after_a_hold_in_which_it_deleted_what_the_broker_sends_again(make_sluice, mosquitto, away):
+    """The broker hears none of the acknowledgements, and the line is cut: that cannot be
+    told from a broker that closes behind having read them."""
+    line = Line(mosquitto.port)
+    sluice = make_sluice(broker_port=line.port, backends={"garden": away}, queue={"max_messages": 5})
+    sluice.start().wait_connected()
+    line.mute()
+    mosquitto.publish_many(readings(0, 20))
+    sluice.wait_log(FULL)
+    mosquitto.process.send_signal(signal.SIGSTOP)  # it takes connections, and says nothing
+    line.cut()
+    away.start()
+    away.wait_for(5)
+    wait_until(lambda: sluice.pending() == 0, 20, "the rows to be deleted")
+    sluice.kill()
+    mosquitto.process.send_signal(signal.SIGCONT)
+    sluice.start()
+    all_arrived(away, 20)
+    stops_empty(sluice)
+    line.close()
 
 
 def test_killed_while_it_holds(make_sluice, mosquitto, away):

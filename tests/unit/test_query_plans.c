@@ -166,8 +166,7 @@ static void see_subscription(void *context, const struct subscription *subscript
 {
 }
 
-static void see_packet(void *context, int64_t id, uint16_t packet_id, const char *topic, const void *payload,
-                       size_t bytes)
+static void see_packet(void *context, int64_t id, uint16_t packet_id, uint64_t digest)
 {
     ++*(unsigned *)context;
 }

@@ -21,8 +21,7 @@ static void crash_after(void (*work)(struct queue *queue))
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-static void count_packet(void *context, int64_t id, uint16_t packet_id, const char *topic,
-                         const void *payload, size_t bytes)
+static void count_packet(void *context, int64_t id, uint16_t packet_id, uint64_t digest)
 {
     ++*(unsigned *)context;
 }

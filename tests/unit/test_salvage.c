@@ -594,10 +594,8 @@ static void ignore(void *context, int64_t id, const char *route, const char *top
     assert_true(id > 0);
 }
 
-static void ignore_packet(void *context, int64_t id, uint16_t packet_id, const char *topic,
-                          const void *payload, size_t payload_bytes)
+static void ignore_packet(void *context, int64_t id, uint16_t packet_id, uint64_t digest)
 {
-    assert_non_null(topic);
 }
 
 /* Everything that the daemon does with a queue. */
