@@ -113,6 +113,7 @@ void intake_mqtt_connect_if_room(struct intake_mqtt *mqtt)
             mqtt->holding_ms = clock_uptime_ms();
             tell_full(mqtt);
         }
+        mqtt->failures = 0; /* with storage that fails now and then, it must not look ever more seldom */
         uv_timer_start(&mqtt->again, on_look, LOOK_MS, 0);
         return;
     }
