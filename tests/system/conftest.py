@@ -18,7 +18,7 @@ from harness.sluice import Sluice, binary
 
 
 # What takes longest begins first, or one of them is waited for at the end.
-LONGEST = ["test_install", "test_run_script", "test_full", "test_torture", "test_kills", "test_damage", "test_outage"]
+LONGEST = ["test_http_outage", "test_install", "test_run_script", "test_full", "test_torture", "test_kills", "test_damage", "test_outage"]
 
 
 def pytest_collection_modifyitems(items):
