@@ -12,11 +12,12 @@ class Line:
 
     mute() keeps back what the client sends from then on, mute_next() what it sends on
     the next connection after so many bytes, on a line that is slow as well; the server
-    is heard all the same. cut()
-    ends all connections, and what was kept back is lost."""
+    is heard all the same. While .deaf, what the server says is kept back, on every
+    connection. cut() ends all connections, and what was kept back is lost."""
 
     def __init__(self, port):
         self.port = free_port()
+        self.deaf = False
         self._server_port = port
         self._pairs = {}  # socket -> the other end
         self._mute = set()  # clients' sockets
@@ -56,7 +57,8 @@ class Line:
     def _run(self):
         while not self._ending:
             with self._lock:
-                heard = [one for one in self._pairs if one not in self._mute]
+                heard = [one for one in self._pairs
+                         if one not in self._mute and (one in self._clients or not self.deaf)]  # fmt: skip
             try:
                 ready = select.select([self._listener, *heard], [], [], 0.005)[0]
             except (OSError, ValueError):  # closed by cut()
