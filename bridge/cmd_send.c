@@ -59,6 +59,9 @@ static int status_of(const struct sending *sending, const struct cmd_send_piece 
         return fail(sending, CMD_EXIT_DATA, words);
     case CMD_SEND_DROPPED:
         return fail(sending, CMD_EXIT_AGAIN, "the queue is full, and it was dropped (when_full)");
+    case CMD_SEND_AHEAD:
+        return fail(sending, CMD_EXIT_AGAIN,
+                    "this reading (\"s\") is more than 64 ahead of one that is missing: send that one first");
     default:
         return fail(sending, sending->store.hopeless ? CMD_EXIT_FAILED : CMD_EXIT_AGAIN, words);
     }

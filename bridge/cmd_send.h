@@ -21,6 +21,7 @@ enum cmd_send_fate {
     CMD_SEND_WAITS, /* no word of it yet */
     CMD_SEND_STORED,
     CMD_SEND_DROPPED,
+    CMD_SEND_AHEAD, /* a reading too far in front of one that is missing (ack_topic) */
     CMD_SEND_UNROUTED,
     CMD_SEND_REFUSED, /* the topic is none */
     CMD_SEND_AGAIN,   /* it could not be stored now; words say why */

@@ -119,8 +119,9 @@ static enum cmd_send_fate fate_of(struct cmd_send_store *store, const char *line
     static const struct {
         const char *word;
         enum cmd_send_fate fate;
-    } fates[] = {{"stored", CMD_SEND_STORED}, {"dropped", CMD_SEND_DROPPED}, {"unrouted", CMD_SEND_UNROUTED},
-                 {"wrong", CMD_SEND_REFUSED}, {"full", CMD_SEND_AGAIN},      {"failed", CMD_SEND_AGAIN}};
+    } fates[] = {{"stored", CMD_SEND_STORED},     {"dropped", CMD_SEND_DROPPED}, {"ahead", CMD_SEND_AHEAD},
+                 {"unrouted", CMD_SEND_UNROUTED}, {"wrong", CMD_SEND_REFUSED},   {"full", CMD_SEND_AGAIN},
+                 {"failed", CMD_SEND_AGAIN}};
     size_t word_bytes = strcspn(line, " ");
     const char *rest = line + word_bytes + (line[word_bytes] == ' ');
     for (size_t i = 0; i < ARRAY_LEN(fates); i++) {
@@ -168,6 +169,7 @@ static void take_pieces(struct cmd_send_store *store, struct intake *intake, str
 {
     static const enum cmd_send_fate fates[] = {[INTAKE_STORED] = CMD_SEND_STORED,
                                                [INTAKE_DROPPED] = CMD_SEND_DROPPED,
+                                               [INTAKE_AHEAD] = CMD_SEND_AHEAD,
                                                [INTAKE_UNROUTED] = CMD_SEND_UNROUTED};
     enum cmd_send_fate taken[CMD_SEND_BATCH];
     int error = intake_begin(intake);

@@ -138,6 +138,18 @@ static void judge_daemon(struct cmd_status *status)
     judge_parts(status, "routes", "route");
 }
 
+static void judge_devices(struct cmd_status *status)
+{
+    const struct report *device = report_first(report_get(status->queue, "devices"));
+    for (; device; device = report_next(device))
+        if (report_truth(device, "shared"))
+            add_problem(
+                status,
+                "device %s: several devices seem to use this name: give each a name and a topic of its "
+                "own",
+                report_text(device, "device"));
+}
+
 static void judge_queue(struct cmd_status *status)
 {
     const struct report *trouble = report_first(report_get(status->queue, "troubles"));
@@ -151,6 +163,7 @@ static void judge_queue(struct cmd_status *status)
             add_problem(status, "route %s: %lld messages are held: the configuration does not have it", name,
                         (long long)report_number(route, "waiting", 0));
     }
+    judge_devices(status);
 }
 
 /* ---- asking ---- */

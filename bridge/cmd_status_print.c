@@ -123,13 +123,15 @@ static void print_rates(const struct printing *printing)
 {
     const struct report *minute = report_get(printing->status->daemon, "last_minute");
     const struct report *total = report_get(printing->status->daemon, "since_start");
+    int64_t seconds = report_number(minute, "seconds", 0);
     char in[WORDS_BYTES], out[WORDS_BYTES], all_in[WORDS_BYTES], all_out[WORDS_BYTES], time[WORDS_BYTES];
-    print_line(printing, "messages", "%s in and %s out in the last %s; %s in and %s out since the start",
-               words_number(report_number(minute, "stored", 0), in),
-               words_number(report_number(minute, "delivered", 0), out),
-               report_number(minute, "seconds", 0) >= 59
-                   ? "minute"
-                   : words_duration(report_number(minute, "seconds", 0) * 1000, time),
+    cleanup_free char *lately =
+        seconds == 0 ? NULL /* it has just been started */
+                     : xasprintf("%s in and %s out in the last %s; ",
+                                 words_number(report_number(minute, "stored", 0), in),
+                                 words_number(report_number(minute, "delivered", 0), out),
+                                 seconds >= 59 ? "minute" : words_duration(seconds * 1000, time));
+    print_line(printing, "messages", "%s%s in and %s out since the start", lately ? lately : "",
                words_number(report_number(total, "stored", 0), all_in),
                words_number(report_number(total, "delivered", 0), all_out));
     int64_t unrouted = report_number(total, "unrouted", 0);
@@ -226,7 +228,7 @@ static void print_routes(const struct printing *printing)
 static void print_device(const struct printing *printing, const char *label, const struct report *device)
 {
     char up_to[WORDS_BYTES], lost[WORDS_BYTES], gaps[WORDS_BYTES], last[WORDS_BYTES];
-    int64_t gap_count = report_number(device, "gaps", 0), last_ms = cmd_status_time(device, "last_stored");
+    int64_t gap_count = report_number(device, "gaps", 0), last_ms = cmd_status_time(device, "last_seen");
     cleanup_free char *missing =
         gap_count > 0 ? xasprintf(", %s missing", words_number(gap_count, gaps)) : xstrdup("");
     cleanup_free char *ago = last_ms > 0 ? xasprintf(", last %s ago", age(last_ms, last)) : xstrdup("");

@@ -95,6 +95,9 @@ static void take_frame(struct taking *taking, const struct frame *frame)
         buf_append_text(&taking->answers,
                         "dropped the queue is full, and its configuration says so (when_full)\n");
         break;
+    case INTAKE_AHEAD:
+        buf_append_text(&taking->answers, "ahead\n");
+        break;
     case INTAKE_UNROUTED:
         buf_append_text(&taking->answers, "unrouted\n");
         break;

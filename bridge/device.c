@@ -45,6 +45,19 @@ static uint32_t give_up(struct device_life *life, uint32_t number)
     return count - came;
 }
 
+/* returns: it was no restart. */
+static void note_speaker(struct device *device, uint32_t boot, bool returns)
+{
+    if (boot != device->speaker) {
+        device->speaker = boot;
+        device->steady = 0;
+        if (returns && device->returns < DEVICE_SHARED)
+            device->returns++;
+    }
+    if (device->steady < DEVICE_STEADY && ++device->steady == DEVICE_STEADY)
+        device->returns = 0;
+}
+
 /* Nothing of an unknown life was ever acknowledged by us, and so all that it
  * dropped is lost. Only of a device that is unknown itself nothing can be said: it
  * may have been acknowledged by a queue that is no more. */
@@ -94,6 +107,13 @@ void device_stored(struct device *device, const struct device_reading *reading)
     absorb(life);
     device->lost += past ? gaps(life) : 0;
     device->stored++;
+    bool first_of_it = life->up_to == reading->number && reading->oldest == reading->number;
+    note_speaker(device, reading->boot, past || (first_of_it && reading->number > 1));
+}
+
+bool device_is_shared(const struct device *device)
+{
+    return device->returns >= DEVICE_SHARED;
 }
 
 bool device_remembers(const struct device *device, uint32_t boot)

@@ -22,7 +22,7 @@
 #include "base.h"
 #include <stdbool.h>
 
-enum { DEVICE_LIVES = 4, DEVICE_AHEAD = 64 };
+enum { DEVICE_LIVES = 4, DEVICE_AHEAD = 64, DEVICE_SHARED = 4, DEVICE_STEADY = 16 };
 
 /* What a reading says of itself; 1 <= oldest <= number. */
 struct device_reading {
@@ -44,6 +44,10 @@ struct device {
     uint64_t begun; /* lives in all */
     uint64_t stored;
     uint64_t lost;
+    uint32_t speaker; /* the life of the last new reading */
+    uint16_t
+        steady; /* how many new ones in a row were of that life; with DEVICE_STEADY, returns is 0 again */
+    uint16_t returns; /* how often an earlier life went on instead, or an unknown one in its midst */
 };
 
 enum device_verdict {
@@ -57,6 +61,9 @@ enum device_verdict {
 enum device_verdict device_see(struct device *device, const struct device_reading *reading);
 /* It was DEVICE_NEW, and is stored. */
 void device_stored(struct device *device, const struct device_reading *reading);
+/* Whether several devices seem to use this name: their lives alternate. A restart, or a
+ * broker that repeats old messages, is not enough for that. */
+bool device_is_shared(const struct device *device);
 /* Whether this life is one of those that are remembered. */
 bool device_remembers(const struct device *device, uint32_t boot);
 /* What to acknowledge to this life: everything up to here. It must be remembered. */

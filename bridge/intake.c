@@ -75,7 +75,7 @@ struct taking {
     unsigned served;
     bool decided;     /* whether there is room: for all of its routes, or for none */
     const char *full; /* the limit, where there is none */
-    bool dropped;
+    bool dropped, ahead;
 };
 
 /* The limit for which a message is not stored, or NULL: then there is room, or room
@@ -137,7 +137,8 @@ static void store(void *context, size_t route)
     enum intake_reading reading = READING_NONE;
     if (intake->error == 0 && to->ack_topic)
         intake->error = intake_devices_see(intake->devices, to, &taking->message, &reading);
-    if (intake->error != 0 || reading == READING_AGAIN)
+    taking->ahead |= reading == READING_AHEAD;
+    if (intake->error != 0 || reading == READING_AGAIN || reading == READING_AHEAD)
         return;
     const char *full = refusal_for_all(taking);
     if (reading == READING_NEW && full) {
@@ -171,7 +172,7 @@ enum intake_fate intake_take(struct intake *intake, const struct intake_message 
     intake->received++;
     route_table_serve(intake->routes, message->topic, message->retained, message->copy, store, &taking);
     if (taking.served > 0)
-        return taking.dropped ? INTAKE_DROPPED : INTAKE_STORED;
+        return taking.dropped ? INTAKE_DROPPED : taking.ahead ? INTAKE_AHEAD : INTAKE_STORED;
     if (message->retained)
         intake->retained++;
     else

@@ -43,6 +43,7 @@ int intake_begin(struct intake *intake); /* 0, -EBUSY: try again later, -Exxx */
 enum intake_fate {
     INTAKE_STORED,
     INTAKE_DROPPED,  /* for all of its routes: the queue is full (when_full) */
+    INTAKE_AHEAD,    /* a reading too far in front of one that is missing; for a route that numbers them */
     INTAKE_UNROUTED, /* or retained, and no route wants those */
 };
 enum intake_fate intake_take(struct intake *intake, const struct intake_message *message);

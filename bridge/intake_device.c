@@ -15,14 +15,15 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TOPIC_BYTES = 65535, TELL_EVERY_MS = 60 * 1000 };
+enum { TOPIC_BYTES = 65535, TELL_EVERY_MS = 60 * 1000, SEEN_EVERY_MS = 60 * 1000 };
 
 /* A device that a message of the transaction is from. */
 struct seen {
     char *ack_topic;
     const char *route; /* the configuration's */
     struct device device;
-    bool is_new, changed;
+    bool is_new, changed, was_shared;
+    int64_t silent_ms; /* before this transaction */
     uint64_t lost_before;
     uint32_t boots[DEVICE_LIVES]; /* to be answered */
     unsigned boot_count;
@@ -44,7 +45,7 @@ struct intake_devices {
     struct device_reading reading;
     uint64_t stored, again, malformed;
     struct buf topic;
-    struct tale lost_tale, malformed_tale;
+    struct tale lost_tale, malformed_tale, shared_tale;
 };
 
 struct intake_devices *intake_devices_new(struct queue *queue, struct metrics *metrics)
@@ -96,6 +97,10 @@ static void tell_of_device(struct intake_devices *devices, const struct seen *se
     if (seen->is_new && device->first > 1)
         log_notice("device %s: seen first with reading %u: nothing is known of the %u before",
                    seen->ack_topic, device->first, device->first - 1);
+    if (device_is_shared(device) && !seen->was_shared && tell(&devices->shared_tale, 1) > 0)
+        log_warning("device %s: several devices seem to use this name, for their boots alternate: what one "
+                    "sends again may be stored twice or count as lost; give each a name and topic of its own",
+                    seen->ack_topic);
     uint64_t lost = device->lost - seen->lost_before;
     if (device->lost <= seen->lost_before)
         return; /* some that were given up may have come after all */
@@ -128,11 +133,12 @@ static int find(struct intake_devices *devices, const char *ack_topic, size_t *r
         }
     }
     struct seen seen = {.is_new = false};
-    int error = queue_device(devices->queue, ack_topic, &seen.device);
+    int error = queue_device(devices->queue, ack_topic, &seen.device, &seen.silent_ms);
     if (error != 0 && error != -ENOENT)
         return error;
     seen.is_new = error == -ENOENT;
     seen.lost_before = seen.device.lost;
+    seen.was_shared = device_is_shared(&seen.device);
     seen.ack_topic = xstrdup(ack_topic);
     if (devices->count == devices->capacity) {
         devices->capacity = devices->capacity > 0 ? 2 * devices->capacity : 16;
@@ -153,7 +159,7 @@ static void answer(struct seen *seen, uint32_t boot)
     seen->boots[seen->boot_count++] = boot;
 }
 
-_Static_assert(sizeof(struct device) == DEVICE_LIVES * 16 + 32, "no padding: devices are compared as bytes");
+_Static_assert(sizeof(struct device) == DEVICE_LIVES * 16 + 40, "no padding: devices are compared as bytes");
 
 static enum intake_reading judge(struct intake_devices *devices, struct seen *seen)
 {
@@ -164,8 +170,11 @@ static enum intake_reading judge(struct intake_devices *devices, struct seen *se
     if (verdict == DEVICE_NEW)
         return READING_NEW;
     devices->again++;
-    if (verdict == DEVICE_KNOWN)
-        answer(seen, devices->reading.boot);
+    if (seen->silent_ms >= SEEN_EVERY_MS)
+        seen->changed = true; /* that it was heard of; not with each of them, for that costs a sync */
+    if (verdict == DEVICE_TOO_FAR)
+        return READING_AHEAD;
+    answer(seen, devices->reading.boot);
     return READING_AGAIN;
 }
 
@@ -204,12 +213,14 @@ void intake_devices_stored(struct intake_devices *devices)
 int intake_devices_save(struct intake_devices *devices)
 {
     int error = 0;
+    bool any_new = false;
     for (size_t i = 0; i < devices->count && error == 0 && !devices->committed; i++) {
         const struct seen *seen = &devices->seen[i];
+        any_new |= seen->is_new && seen->changed;
         if (seen->changed)
             error = queue_device_save(devices->queue, seen->ack_topic, seen->route, &seen->device);
     }
-    return error;
+    return error == 0 && any_new ? queue_devices_prune(devices->queue) : error;
 }
 
 void intake_devices_committed(struct intake_devices *devices, bool well)

@@ -20,7 +20,8 @@ void intake_devices_free(struct intake_devices *devices); /* takes NULL */
 enum intake_reading {
     READING_NONE,  /* an ordinary message */
     READING_NEW,   /* to be stored; then intake_devices_stored */
-    READING_AGAIN, /* not to be stored */
+    READING_AGAIN, /* stored already */
+    READING_AHEAD, /* not to be stored: too far in front of one that is missing; it is sent again */
 };
 /* 0 or -Exxx. */
 int intake_devices_see(struct intake_devices *devices, const struct config_route *route,

@@ -104,12 +104,18 @@ const char *const queue_statement_sql[Q_STATEMENTS] = {
     [Q_RETURNED_OVER] =
         "DELETE FROM returned WHERE one = 1",
     [Q_DEVICE] =
-        "SELECT boot, up_to, ahead, earlier, lives, first, stored, lost FROM device_state WHERE ack_topic = ?1",
+        "SELECT boot, up_to, ahead, earlier, lives, first, stored, lost, speaker, steady, returns, last_ms"
+        " FROM device_state WHERE ack_topic = ?1",
     [Q_DEVICE_SAVE] =
         "INSERT INTO device_state (ack_topic, route, boot, up_to, ahead, gaps, earlier, lives, first, stored, lost,"
-        " since_ms, last_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12)"
+        " since_ms, last_ms, speaker, steady, returns)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, ?13, ?14, ?15)"
         " ON CONFLICT (ack_topic) DO UPDATE SET route = ?2, boot = ?3, up_to = ?4, ahead = ?5, gaps = ?6, earlier = ?7,"
-        " lives = ?8, first = ?9, stored = ?10, lost = ?11, last_ms = ?12",
+        " lives = ?8, first = ?9, stored = ?10, lost = ?11, last_ms = ?12, speaker = ?13,"
+        " steady = ?14, returns = ?15",
+    [Q_DEVICES_PRUNE] =
+        "DELETE FROM device_state WHERE ack_topic IN (SELECT ack_topic FROM device_state ORDER BY last_ms"
+        " LIMIT max(0, (SELECT count(*) FROM device_state) - ?1))",
     [Q_SUBSCRIPTIONS] =
         "SELECT filter, identifier, granted, covered_to, unsubscribed FROM subscription",
     [Q_SUBSCRIPTION_ADD] =

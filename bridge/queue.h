@@ -50,10 +50,15 @@ void queue_rollback(struct queue *queue);
 /* Whether a commit would work now: writes a row and syncs, then removes it. */
 int queue_trial_commit(struct queue *queue);
 /* In an open transaction: what is known of the device that is answered on this topic,
- * 0 or -ENOENT; and what has become of it, -Exxx as with queue_append. */
-int queue_device(struct queue *queue, const char *ack_topic, struct device *ret);
+ * and for how many ms it was silent, 0 or -ENOENT; and what has become of it, -Exxx as
+ * with queue_append. */
+int queue_device(struct queue *queue, const char *ack_topic, struct device *ret, int64_t *ret_silent_ms);
 int queue_device_save(struct queue *queue, const char *ack_topic, const char *route,
                       const struct device *device);
+/* Likewise, after new ones: of more than QUEUE_DEVICES those that were silent longest are
+ * forgotten. What such a one sends again is stored again. */
+enum { QUEUE_DEVICES = 10000 };
+int queue_devices_prune(struct queue *queue);
 /* The highest id that a commit made durable in this run, or that was there when
  * it was opened; 0 when there is none. */
 int64_t queue_last_id(const struct queue *queue);

@@ -1,6 +1,7 @@
 /* queue_admin_facts.c - what the database alone tells of the queue: for status, also
  * of a daemon that is stopped. Every row is counted, which the daemon itself has no
  * time for. */
+#include "device.h"
 #include "queue_admin_private.h"
 
 #include <errno.h>
@@ -68,7 +69,7 @@ static void add_device(struct report *to, sqlite3_stmt *row)
 {
     report_add_text(to, "device", text_of(row, 0));
     report_add_text(to, "route", text_of(row, 1));
-    report_add_time(to, "last_stored", sqlite3_column_int64(row, 2));
+    report_add_time(to, "last_seen", sqlite3_column_int64(row, 2));
     report_add_number(to, "boot", sqlite3_column_int64(row, 3));
     report_add_number(to, "acknowledged", sqlite3_column_int64(row, 4));
     report_add_number(to, "gaps", sqlite3_column_int64(row, 5));
@@ -77,6 +78,7 @@ static void add_device(struct report *to, sqlite3_stmt *row)
     report_add_number(to, "restarts", sqlite3_column_int64(row, 8));
     report_add_time(to, "since", sqlite3_column_int64(row, 9));
     report_add_number(to, "unknown_before", sqlite3_column_int64(row, 10));
+    report_add_truth(to, "shared", sqlite3_column_int64(row, 11) >= DEVICE_SHARED);
 }
 
 /* min() is what is oldest by id, nearly always; by time, where clocks were wrong. */
@@ -94,7 +96,8 @@ static const struct {
     {"dropped", "SELECT route, reason, messages, bytes, since_ms, last_ms FROM dropped ORDER BY 1, 2",
      add_dropped},
     {"devices",
-     "SELECT ack_topic, route, last_ms, boot, up_to, gaps, stored, lost, lives - 1, since_ms, first - 1"
+     "SELECT ack_topic, route, last_ms, boot, up_to, gaps, stored, lost, lives - 1, since_ms, first - 1,"
+     " returns"
      " FROM device_state ORDER BY last_ms DESC, ack_topic",
      add_device},
     {"troubles", "SELECT what, since_ms, words FROM trouble ORDER BY since_ms, what", add_trouble},

@@ -33,11 +33,11 @@ static void read_earlier(const uint8_t *blob, size_t bytes, struct device *devic
             .boot = (uint32_t)get(blob, 4), .up_to = (uint32_t)get(blob + 4, 4), .ahead = get(blob + 8, 8)};
 }
 
-int queue_device(struct queue *queue, const char *ack_topic, struct device *ret)
+int queue_device(struct queue *queue, const char *ack_topic, struct device *ret, int64_t *ret_silent_ms)
 {
     sqlite3_stmt *row = queue->statements[Q_DEVICE];
     queue_bind_text(row, 1, ack_topic);
-    int code = db_step(row, "iiibiiii");
+    int code = db_step(row, "iiibiiiiiiii");
     int error = db_result(&queue->db, code, "read a device");
     if (code == SQLITE_ROW) {
         struct device device = {.lives = {{.boot = (uint32_t)sqlite3_column_int64(row, 0),
@@ -46,9 +46,13 @@ int queue_device(struct queue *queue, const char *ack_topic, struct device *ret)
                                 .begun = (uint64_t)sqlite3_column_int64(row, 4),
                                 .first = (uint32_t)sqlite3_column_int64(row, 5),
                                 .stored = (uint64_t)sqlite3_column_int64(row, 6),
-                                .lost = (uint64_t)sqlite3_column_int64(row, 7)};
+                                .lost = (uint64_t)sqlite3_column_int64(row, 7),
+                                .speaker = (uint32_t)sqlite3_column_int64(row, 8),
+                                .steady = (uint16_t)sqlite3_column_int(row, 9),
+                                .returns = (uint16_t)sqlite3_column_int(row, 10)};
         read_earlier(sqlite3_column_blob(row, 3), (size_t)sqlite3_column_bytes(row, 3), &device);
         *ret = device;
+        *ret_silent_ms = queue_now_ms(queue) - sqlite3_column_int64(row, 11);
     } else if (error == 0) {
         error = -ENOENT;
     }
@@ -79,9 +83,22 @@ int queue_device_save(struct queue *queue, const char *ack_topic, const char *ro
     sqlite3_bind_int64(statement, 10, (int64_t)device->stored);
     sqlite3_bind_int64(statement, 11, (int64_t)device->lost);
     sqlite3_bind_int64(statement, 12, queue_now_ms(queue));
+    sqlite3_bind_int64(statement, 13, device->speaker);
+    sqlite3_bind_int64(statement, 14, device->steady);
+    sqlite3_bind_int64(statement, 15, device->returns);
     int error = db_run(&queue->db, statement, "note a device");
     if (error != 0)
         queue->append_error = error;
     queue->device_saved = true;
+    return error;
+}
+
+int queue_devices_prune(struct queue *queue)
+{
+    sqlite3_stmt *statement = queue->statements[Q_DEVICES_PRUNE];
+    sqlite3_bind_int64(statement, 1, QUEUE_DEVICES);
+    int error = db_run(&queue->db, statement, "forget devices");
+    if (error != 0)
+        queue->append_error = error;
     return error;
 }

@@ -47,6 +47,7 @@ enum queue_statement {
     Q_RETURNED_OVER,
     Q_DEVICE,
     Q_DEVICE_SAVE,
+    Q_DEVICES_PRUNE,
     Q_STATEMENTS
 };
 

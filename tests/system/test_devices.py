@@ -195,9 +195,9 @@ def test_status_knows_the_devices(sluice, device):
     assert (counts["readings_again"], counts["readings_lost"], counts["readings_malformed"]) == (1, 5, 1)
     wait_until(lambda: counts["acks"] == len(device.told), what="as many answers as were counted")
     [known] = told["queue"]["devices"]
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", known.pop("last_stored")) and known.pop("since")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", known.pop("last_seen")) and known.pop("since")
     assert known == {"device": ACK, "route": "sensor", "boot": 7, "acknowledged": 1206, "gaps": 1, "stored": 3,
-                     "lost": 5, "restarts": 0, "unknown_before": 1199}  # fmt: skip
+                     "lost": 5, "restarts": 0, "unknown_before": 1199, "shared": False}  # fmt: skip
     line = rf"devices       {ACK} acknowledged up to 1,206, 5 lost, 1 missing, last \d+ m?s ago\n"
     text = sluice.command("status")
     assert re.search(line, text), text
@@ -213,12 +213,61 @@ def test_status_of_many_devices_fits_a_screen(sluice):
     sluice.start().stop()
     with sqlite3.connect(sluice.db) as database:
         database.executemany(
-            "insert into device_state values ('garden/' || ?1 || '/ack', 'sensor', 1, 5, 0, 0, x'', 1, 1, 5, 0, ?1, ?1)",
+            "insert into device_state values ('garden/' || ?1 || '/ack', 'sensor', 1, 5, 0, 0, x'', 1, 1, 5, 0, ?1, ?1, 0, 0, 0)",
             [(1795369000000 + n,) for n in range(1025)])  # fmt: skip
     text = sluice.command("status", expect=3)
     assert re.findall(r"garden/(\d+)/ack", text) == [str(1795369001024 - n) for n in range(20)]
     assert re.search(r"^ +and 1,005 more: sluice status --json$", text, re.M)
     assert len(sluice.status(expect=3)["queue"]["devices"]) == 1025
+
+
+def test_two_devices_under_one_name(sluice, device):
+    """Said once in the log, and by status until it is over."""
+    sluice.start().wait_connected()
+    for n in range(1, 8):
+        device.publish(reading(n, boot=7), reading(n, boot=8))
+    device.wait_told("8 7")
+    device.wait_told("7 7")
+    words = f"device {ACK}: several devices seem to use this name"
+    assert len(sluice.find_log(f"warning {words}")) == 1
+    assert row(sluice)["shared"] == "yes"
+    [known] = sluice.status(expect=4)["queue"]["devices"]
+    assert known["shared"] is True
+    assert re.search(rf"^! {words}: give each a name and a topic of its own$", sluice.command("status", expect=4), re.M)
+    device.publish(*[reading(n, boot=8) for n in range(8, 28)])
+    device.wait_told("8 27")
+    assert words not in sluice.command("status") and row(sluice)["shared"] == ""
+
+
+def test_last_seen_moves_with_repetitions(sluice, device):
+    """A device that has nothing new to say, or is not listened to, is not silent."""
+    sluice.start().wait_connected()
+    device.publish(reading(1))
+    device.wait_told("7 1")
+    sluice.stop()
+    with sqlite3.connect(sluice.db) as database:
+        database.execute("update device_state set last_ms = last_ms - 3600000")
+    start_again(sluice)
+    device.publish(reading(1, age=5))
+    device.wait_told("7 1", 2)
+    heard = "select last_ms > unixepoch() * 1000 - 60000 as lately from device_state"
+    wait_until(lambda: sluice.sql(heard) == [{"lately": 1}], what="the time of the repetition")
+
+
+def test_send_of_a_reading_too_far_ahead(sluice, device, backend):
+    """It is not stored; whoever sends it learns that, whether sluice runs or not."""
+    sluice.start().wait_connected()
+    sluice.command("send", SENSOR, reading(1))
+    for again in range(2):
+        sluice.command("send", SENSOR, reading(100), expect=75)
+        assert 'this reading ("s") is more than 64 ahead of one that is missing' in sluice.said
+        if not again:
+            sluice.stop()
+    sluice.command("send", SENSOR, "-l", input=reading(100) + "\n" + reading(2) + "\n", expect=75)
+    sluice.start()
+    backend.wait_for(2)
+    sluice.wait_empty()
+    assert numbers(backend) == [(7, 1), (7, 2)]
 
 
 def test_devices_are_told_apart(sluice, device, mosquitto, backend):

@@ -213,9 +213,42 @@ static void nothing_is_stored_twice_and_all_is_accounted_for(void **state)
         whatever_comes(seed);
 }
 
+static void several_devices_under_one_name_are_seen(void **state)
+{
+    for (uint32_t devices = 2; devices <= 6; devices++) { /* more than are remembered, too */
+        struct device device = {0};
+        for (uint32_t i = 0; i < 12 * devices; i++)
+            come(&device, 100 + i % devices, 1 + i / devices, 1 + i / devices);
+        assert_true(device_is_shared(&device));
+        for (uint32_t i = 100; i < 116; i++) /* all but one were given other names */
+            come(&device, 100, i, i);
+        come(&device, 100, 116, 116);
+        assert_false(device_is_shared(&device));
+    }
+}
+
+/* Restarts, and a broker that repeats what it has of before. */
+static void one_device_is_not_taken_for_several(void **state)
+{
+    struct device device = {0};
+    for (uint32_t boot = 1; boot < 50; boot++) {
+        for (uint32_t i = 1; i <= 20; i++)
+            come(&device, boot, i, i > 3 ? i - 3 : 1);
+        for (uint32_t i = 21; i <= 23 && boot > 1; i++) /* sent before the restart, and late */
+            come(&device, boot - 1, i, 18);
+        assert_false(device_is_shared(&device));
+    }
+    for (uint32_t boot = 100; boot < 150; boot++) { /* as from deep sleep */
+        come(&device, boot, 1, 1);
+        assert_false(device_is_shared(&device));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(several_devices_under_one_name_are_seen),
+        cmocka_unit_test(one_device_is_not_taken_for_several),
         cmocka_unit_test(readings_in_order),
         cmocka_unit_test(a_repetition_is_known_and_acknowledged_again),
         cmocka_unit_test(what_is_missing_is_waited_for),

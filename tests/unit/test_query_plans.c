@@ -19,6 +19,7 @@ static const struct {
 } small_tables[] = {
     {"SCAN subscription", "a row for each topic filter of the configuration; at a connect"},
     {"SCAN run", "a row for each start since the oldest message; when the clock was repaired"},
+    {"SCAN device_state", "a row for each device, of which there is a limit; when a new one comes"},
     {"SCAN dropped", "a row for each reason and route"},
     {"SCAN trouble", "a row for each kind of trouble"},
     {"SCAN CONSTANT ROW", "no table"},
@@ -49,7 +50,8 @@ static char *fault_of(sqlite3 *handle, const char *sql)
     while (!fault && sqlite3_step(plan) == SQLITE_ROW) {
         const char *detail = (const char *)sqlite3_column_text(plan, 3);
         bool scans = strncmp(detail, "SCAN ", 5) == 0 && !is_small(detail);
-        if (scans || strstr(detail, "USE TEMP B-TREE"))
+        bool sorts = strstr(detail, "USE TEMP B-TREE") && !strstr(sql, "FROM device_state ");
+        if (scans || sorts)
             fault = xasprintf("%s: %s", detail, sql);
     }
     sqlite3_finalize(plan);
@@ -227,8 +229,10 @@ static void live_full(struct queue *queue)
         queue_make_room(queue, 1);
         append(queue, &message);
         struct device device = {.life_count = 1};
-        queue_device(queue, "garden/a/ack", &device);
+        int64_t silent_ms;
+        queue_device(queue, "garden/a/ack", &device, &silent_ms);
         assert_int_equal(queue_device_save(queue, "garden/a/ack", "sensor", &device), 0);
+        assert_int_equal(queue_devices_prune(queue), 0);
         assert_int_equal(queue_count_dropped(queue, "max_messages", "sensor", 1), 0);
         assert_int_equal(queue_commit(queue), 0);
         store_text(queue, "garden/a/sensor", "4");

@@ -14,6 +14,8 @@ static const struct device some = {
     .lost = 3,
 };
 
+static int64_t silent_ms;
+
 static void save(struct queue *queue, const struct device *device)
 {
     assert_int_equal(queue_begin(queue), 0);
@@ -25,13 +27,13 @@ static void a_device_is_read_as_it_was_saved(void **state)
 {
     struct queue *queue = open_queue();
     struct device device = {0};
-    assert_int_equal(queue_device(queue, "garden/a/ack", &device), -ENOENT);
+    assert_int_equal(queue_device(queue, "garden/a/ack", &device, &silent_ms), -ENOENT);
     save(queue, &some);
     queue_close(queue);
     queue = open_queue();
-    assert_int_equal(queue_device(queue, "garden/a/ack", &device), 0);
+    assert_int_equal(queue_device(queue, "garden/a/ack", &device, &silent_ms), 0);
     assert_memory_equal(&device, &some, sizeof device);
-    assert_int_equal(queue_device(queue, "garden/b/ack", &device), -ENOENT);
+    assert_int_equal(queue_device(queue, "garden/b/ack", &device, &silent_ms), -ENOENT);
     queue_close(queue);
 }
 
@@ -41,11 +43,11 @@ static void the_view_is_for_people(void **state)
     save(queue, &some);
     assert_answer(
         "SELECT group_concat(name, ' ') FROM pragma_table_info('device')",
-        "device route last_stored boot acknowledged gaps stored lost restarts since unknown_before");
+        "device route last_seen boot acknowledged gaps stored lost restarts shared since unknown_before");
     assert_answer("SELECT device, route, boot, acknowledged, gaps, stored, lost, restarts, unknown_before"
                   " FROM device",
                   "garden/a/ack|sensor|4294967295|17|62|1000|3|8|1");
-    assert_answer("SELECT last_stored = since AND since > '2020' FROM device", "1");
+    assert_answer("SELECT last_seen = since AND since > '2020' FROM device", "1");
     queue_close(queue);
 }
 
@@ -60,7 +62,7 @@ static void a_rollback_forgets_it(void **state)
     other.stored++;
     assert_int_equal(queue_device_save(queue, "garden/a/ack", "sensor", &other), 0);
     queue_rollback(queue);
-    assert_int_equal(queue_device(queue, "garden/a/ack", &device), 0);
+    assert_int_equal(queue_device(queue, "garden/a/ack", &device, &silent_ms), 0);
     assert_memory_equal(&device, &some, sizeof device);
     queue_close(queue);
 }
@@ -80,6 +82,25 @@ static void it_outlives_its_messages(void **state)
     queue_close(queue);
 }
 
+static void only_so_many_are_remembered(void **state)
+{
+    struct queue *queue = open_queue();
+    save(queue, &some);
+    sqlite3 *other = look(SQLITE_OPEN_READWRITE);
+    execute(other,
+            "WITH n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10001)"
+            " INSERT INTO device_state SELECT 'other/' || n, route, boot, up_to, ahead, gaps, earlier, lives,"
+            " first, stored, lost, since_ms, n, speaker, steady, returns FROM n, device_state");
+    sqlite3_close(other);
+    assert_int_equal(queue_begin(queue), 0);
+    assert_int_equal(queue_devices_prune(queue), 0);
+    assert_int_equal(queue_device_save(queue, "garden/a/ack", "sensor", &some), 0);
+    assert_int_equal(queue_commit(queue), 0);
+    assert_answer("SELECT count(*), min(last_ms) FROM device_state",
+                  "10000|3"); /* the others were silent longer */
+    queue_close(queue);
+}
+
 #define in_place(test) cmocka_unit_test_setup_teardown(test, make_place, remove_place)
 
 int main(void)
@@ -89,6 +110,7 @@ int main(void)
         in_place(the_view_is_for_people),
         in_place(a_rollback_forgets_it),
         in_place(it_outlives_its_messages),
+        in_place(only_so_many_are_remembered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
