@@ -34,8 +34,8 @@ void setup()
     WiFi.mode(WIFI_STA);
     WiFi.begin(WIFI_NAME, WIFI_PASSWORD); /* connects, and connects again, by itself */
     mqtt.setServer(BROKER_HOST, BROKER_PORT);
-    network.setTimeout(3000); /* ms that a TCP connection may take */
-    mqtt.setSocketTimeout(3); /* seconds that the broker's answer may take */
+    network.setTimeout(2000); /* ms that a TCP connection may take, */
+    mqtt.setSocketTimeout(2); /* and seconds for an answer: the watchdog barks after 3 */
 }
 
 /* One try, and not before a pause after the last one: a broker that is away must
