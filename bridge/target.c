@@ -133,7 +133,7 @@ void target_append_query(struct buf *url, const struct config_pair *pairs, size_
             continue;
         if (first)
             buf_append_char(url, '?');
-        else if (!strchr("?&", url->data[url->bytes - 1]))
+        else if (url->bytes > start && url->data[url->bytes - 1] != '&')
             buf_append_char(url, '&');
         first = false;
         buf_append_percent_encoded(url, pairs[i].name, strlen(pairs[i].name));

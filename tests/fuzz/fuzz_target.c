@@ -102,7 +102,7 @@ static void judge_url(const char *target)
         assert(*at > 0x20 && *at < 0x7f && *at != '#' && *at != '\\');
     const char *mark = strchr(text, '?');
     const char *added = rest + strlen(target) - strlen(TARGET_BASE);
-    assert(!*added || *added == (strchr(target, '?') ? '&' : '?') || strchr("?&", added[-1]));
+    assert(!*added || *added == (strchr(target, '?') ? '&' : '?') || added[-1] == '&' || added - 1 == mark);
     assert(mark && (strcasestr(mark, "user") || strstr(mark, "s%26c%23et")));
 }
 

@@ -98,6 +98,7 @@ static void urls(void **state)
         {"/api?", "https://h/in?user%20key=a%26b", 1},
         {"/api?y", "https://h/in?y&user%20key=a%26b", 1},
         {"/api?y&", "https://h/in?y&user%20key=a%26b", 1},
+        {"/api?y=what?", "https://h/in?y=what?&user%20key=a%26b", 1},
         /* The client's own stays alone, however it spells it. */
         {"/api?user%20key=mine", "https://h/in?user%20key=mine&x=1&x=2", 3},
         {"/api?user+key=", "https://h/in?user+key=&x=1&x=2", 3},
