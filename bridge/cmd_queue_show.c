@@ -95,6 +95,38 @@ static const char *header_value(const char *header, size_t name_bytes, char *mas
     return masked;
 }
 
+static const char *method_of(const struct request *request)
+{
+    return request->method[0] != '\0' ? request->method : "POST";
+}
+
+/* The request's URL, in which what an HTTP client sent in its query, its key maybe, does
+ * not show; the names do. To be freed by the caller. */
+static char *url_of(const struct request *request, const struct message *message)
+{
+    const char *url = buf_text(&request->url);
+    const char *query = message->target ? strchr(message->target, '?') : NULL;
+    if (!query)
+        return xstrdup(url);
+    const char *at = strchr(url, '?') + 1; /* the client's query comes first, as it was sent */
+    const char *end = at + strlen(query + 1);
+    struct buf shown;
+    buf_init(&shown, SIZE_MAX / 4);
+    buf_append(&shown, url, (size_t)(at - url));
+    while (at < end) {
+        size_t pair = strcspn(at, "&"), name = strcspn(at, "=");
+        if (name < pair)
+            buf_append(&shown, at, name + 1);
+        if (pair > 0)
+            buf_append_text(&shown, CONFIG_FILE_HIDDEN);
+        at += pair;
+        if (at < end)
+            buf_append_char(&shown, *at++);
+    }
+    buf_append_text(&shown, end);
+    return shown.data; /* the caller's */
+}
+
 typedef void header_fn(void *context, const char *name, const char *value);
 
 static void each_header(const struct request *request, header_fn *visit, void *context)
@@ -125,7 +157,8 @@ static void print_request(const struct showing *showing, const struct message *m
     struct request request = {.messages = 0};
     const struct config_backend *backend = make_request(showing, message, &request, &why);
     if (backend) {
-        printf("  would be sent to backend %s\n    POST %s\n", backend->name, buf_text(&request.url));
+        cleanup_free char *url = url_of(&request, message);
+        printf("  would be sent to backend %s\n    %s %s\n", backend->name, method_of(&request), url);
         each_header(&request, print_header, NULL);
         if (request.route->batch > 1)
             printf("  with up to %u others in one body\n", request.route->batch - 1);
@@ -147,8 +180,9 @@ static void add_request(const struct showing *showing, const struct message *mes
     if (backend) {
         struct report *made = report_add_object(to, "request");
         report_add_text(made, "backend", backend->name);
-        report_add_text(made, "method", "POST");
-        report_add_text(made, "url", buf_text(&request.url));
+        cleanup_free char *url = url_of(&request, message);
+        report_add_text(made, "method", method_of(&request));
+        report_add_text(made, "url", url);
         each_header(&request, add_header, report_add_object(made, "headers"));
         if (has_own_body(&request))
             report_add_text(made, "body", buf_text(&request.made));

@@ -574,6 +574,23 @@ def test_a_key_in_the_query_is_nowhere_to_be_seen(door, backend):
     assert not re.search(r"s%(25)?cret", sluice.log_text())
 
 
+@pytest.mark.parametrize("query, shown", [
+    ("?user_key=s3cret&a=s3cret%2F1&b=", "?user_key=...&a=...&b=...&site=..."),
+    ("?s3cret", "?...&site=..."), ("?a=s3cret=s3cret&&", "?a=...&&site=..."), ("?", "?site=..."), ("", "?site=..."),
+])
+def test_the_command_shows_what_would_be_sent_without_it(door, backend, query, shown):
+    backend.stop()
+    sluice = door({"query": "site=1"})
+    assert ask(sluice.port, post(f"/api/c{query}", READING, method="PUT")).status == 202
+    text = sluice.command("queue", "show", 1)
+    assert f"\n    PUT {backend.url}/c{shown}\n" in text, text
+    [row] = map(json.loads, sluice.command("queue", "show", "--json", 1).splitlines())
+    assert (row["request"]["method"], row["request"]["url"]) == ("PUT", f"{backend.url}/c{shown}")
+    for words in (["ls"], ["ls", "--json"], ["export"]):
+        text += sluice.command("queue", *words)
+    assert "s3cret" not in text + repr(row)
+
+
 # -- several sections, reload
 
 
