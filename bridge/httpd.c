@@ -26,6 +26,7 @@
 #include "httpd.h"
 #include "clock.h"
 #include "httpd_listen.h"
+#include "httpd_response.h"
 #include "log.h"
 #include "target.h"
 #include "watch.h"
@@ -44,6 +45,7 @@ enum {
     DRAIN_BYTES = 64 * 1024,         /* a refused body is read for the sake of the answer */
     ROUNDS_MOST = 4,                 /* before others have their turn */
     LOOK_MS = 1000,
+    RETRY_AFTER_S = 10,
 };
 
 enum state { ARRIVING, BODY, WAITING, ANSWERED };
@@ -140,45 +142,6 @@ static bool end_late(struct httpd *httpd)
 
 /* ---- answers ---- */
 
-static void add_header(struct MHD_Response *response, const char *name, const char *value)
-{
-    if (value && MHD_add_response_header(response, name, value) != MHD_YES)
-        log_debug("http: no header %s in an answer", name);
-}
-
-/* Never called: to a HEAD, no body is sent. */
-static ssize_t no_body(void *context, uint64_t position, char *buffer, size_t bytes)
-{
-    (void)context;
-    (void)position;
-    (void)buffer;
-    (void)bytes;
-    return MHD_CONTENT_READER_END_WITH_ERROR;
-}
-
-static struct MHD_Response *make_response(const struct httpd_answer *answer)
-{
-    struct MHD_Response *response;
-    if (answer->body_bytes > 0 && !answer->body)
-        response = MHD_create_response_from_callback(answer->body_bytes, 1024, no_body, NULL, NULL);
-    else /* its parameter is not const, and it copies */
-        response = MHD_create_response_from_buffer(answer->body_bytes, (void *)(uintptr_t)answer->body,
-                                                   MHD_RESPMEM_MUST_COPY);
-    if (!response)
-        abort();
-    if (answer->body_bytes > 0)
-        add_header(response, "Content-Type",
-                   answer->content_type ? answer->content_type : "application/json");
-    add_header(response, "Allow", answer->allow);
-    if (answer->close)
-        add_header(response, "Connection", "close");
-    if (answer->retry_after_s > 0) {
-        cleanup_free char *seconds = xasprintf("%u", answer->retry_after_s);
-        add_header(response, "Retry-After", seconds);
-    }
-    return response;
-}
-
 size_t httpd_unsent_bytes(const struct httpd_request *request)
 {
     return request->client->httpd->answer_bytes;
@@ -197,7 +160,7 @@ void httpd_answer(struct httpd_request *request, const struct httpd_answer *answ
 {
     assert(!request->response && request->state != ANSWERED);
     ++*count_of(&request->client->httpd->counts, answer);
-    request->response = make_response(answer);
+    request->response = httpd_response_new(answer);
     request->status = answer->status;
     request->answer_bytes = answer->body ? answer->body_bytes : 0;
     struct httpd *httpd = request->client->httpd;
@@ -211,10 +174,19 @@ void httpd_answer(struct httpd_request *request, const struct httpd_answer *answ
     uv_idle_start(&httpd->soon, on_soon); /* without a listening socket, no event tells of it */
 }
 
-void httpd_refuse(struct httpd_request *request, unsigned status, const char *words)
+static void refuse(struct httpd_request *request, unsigned status, const char *words, bool close)
 {
     cleanup_free char *body = xasprintf("{\"error\":\"%s\"}\n", words);
-    httpd_answer(request, &(struct httpd_answer){.status = status, .body = body, .body_bytes = strlen(body)});
+    httpd_answer(request, &(struct httpd_answer){.status = status,
+                                                 .body = body,
+                                                 .body_bytes = strlen(body),
+                                                 .retry_after_s = status == 503 ? RETRY_AFTER_S : 0,
+                                                 .close = close});
+}
+
+void httpd_refuse(struct httpd_request *request, unsigned status, const char *words)
+{
+    refuse(request, status, words, false);
 }
 
 static enum MHD_Result send_answer(struct httpd_request *request)
@@ -312,11 +284,7 @@ static void check_head(struct httpd_request *request, const char *version)
     else if (status == 0)
         httpd->calls->head(httpd->context, request);
     else {
-        cleanup_free char *body = xasprintf("{\"error\":\"%s\"}\n", why);
-        httpd_answer(request, &(struct httpd_answer){.status = (unsigned)status,
-                                                     .body = body,
-                                                     .body_bytes = strlen(body),
-                                                     .close = true});
+        refuse(request, (unsigned)status, why, true);
         request->length = UINT64_MAX; /* whatever follows is not read */
     }
 }

@@ -72,7 +72,8 @@ void *httpd_context(const struct httpd_request *request); /* the owner's */
 /* Bytes of all answers that are not out yet: clients may be slow to read them. */
 size_t httpd_unsent_bytes(const struct httpd_request *request);
 void httpd_answer(struct httpd_request *request, const struct httpd_answer *answer);
-/* The same, with a body {"error":"..."}; the words need no escapes. */
+/* The same, with a body {"error":"..."}; the words need no escapes. A 503 says when to come
+ * again. */
 void httpd_refuse(struct httpd_request *request, unsigned status, const char *words);
 
 #endif

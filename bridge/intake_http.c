@@ -30,8 +30,7 @@ enum {
     BATCH_BYTES = 1024 * 1024, /* payloads in one commit, about */
     TRIAL_MS = 2000,           /* while the storage fails */
     TELL_MS = 60 * 1000,       /* clients that are sent away */
-    RETRY_AFTER_S = 10,
-    VALUE_MOST_BYTES = 255, /* of a header that is kept */
+    VALUE_MOST_BYTES = 255,    /* of a header that is kept */
 };
 
 struct door {
@@ -80,11 +79,7 @@ static bool is_fit(const char *value, bool blanks)
 
 static void send_away(struct intake_http *http, struct httpd_request *request, const char *words)
 {
-    cleanup_free char *body = xasprintf("{\"error\":\"%s\"}\n", words);
-    httpd_answer(request, &(struct httpd_answer){.status = 503,
-                                                 .body = body,
-                                                 .body_bytes = strlen(body),
-                                                 .retry_after_s = RETRY_AFTER_S});
+    httpd_refuse(request, 503, words);
     int64_t now_ms = clock_uptime_ms();
     http->sent_away++;
     if (http->told_ms != 0 && now_ms - http->told_ms < TELL_MS)

@@ -381,6 +381,19 @@ def test_large_bodies(door, backend):
     assert [len(r.body) for r in backend.delivered()] == [1024, 1024]
 
 
+def test_large_bodies_at_once(door, backend):
+    """What is kept of bodies that arrive is bounded: who is above it is told to come again."""
+    backend.stop()
+    sluice = door({"max_body": "10M"})
+    request, last = post("/api/c", b"x" * 9_000_000), 1_000_000
+    webs = [Web(sluice.port).send(request[:-last]) for _ in range(3)] # 24 MB of the 16
+    answers = [web.send(request[-last:]).response() for web in webs]
+    refused = [answer for answer in answers if answer.status != 202]
+    assert 1 <= len(refused) <= 2 and sluice.pending() == 3 - len(refused)
+    assert {(answer.status, answer.headers.get("retry-after")) for answer in refused} == {(503, "10")}
+    assert [web.send(request).response().status for web in webs] == [202] * 3 # one by one there is room
+
+
 def test_a_request_must_arrive_in_time(door):
     """However busily it drips: the time is for all of it."""
     sluice = door({"timeout": "1s"})
