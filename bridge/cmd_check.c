@@ -1,5 +1,6 @@
-/* cmd_check.c - sluice check [FILE]: reads the configuration as `run` would, with
- * its secrets and files, and says everything that is wrong with it. */
+/* cmd_check.c - sluice check [FILE], or -c FILE as with the other commands: reads the
+ * configuration as `run` would, with its secrets and files, and says everything that
+ * is wrong with it. */
 #include "cmd.h"
 #include "config_file.h"
 #include "log.h"
@@ -10,7 +11,7 @@ int cmd_check(int argc, char **argv)
 {
     int at = 1;
 
-    if (at < argc && strcmp(argv[at], "--") == 0) {
+    if (at < argc && (strcmp(argv[at], "--") == 0 || (strcmp(argv[at], "-c") == 0 && argc - at > 1))) {
         at++;
     } else if (at < argc && argv[at][0] == '-') {
         fprintf(stderr, "sluice check: unknown option '%s'; usage: sluice check [FILE]\n", argv[at]);

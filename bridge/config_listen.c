@@ -9,6 +9,10 @@ void config_set_listen(struct config_parser *parser, struct config_section *sect
     struct config_listen listen = {0};
     const char *why;
 
+    if (strchr(value, ',')) {
+        config_value_error(parser, key, value, "one address in a line; write as many lines of it as needed");
+        return;
+    }
     if (address_parse_endpoint(value, &listen.address, &listen.port, &why) < 0) {
         config_value_error(parser, key, value, "%s", why);
         return;

@@ -74,6 +74,7 @@ def write(path, text):
 def test_valid_file(tmp_path):
     conf = write(tmp_path / "sluice.conf", MINIMAL)
     assert sluice("check", conf) == (0, f"{conf}: ok: 1 backends, 1 routes\n", "")
+    assert sluice("check", "-c", "sluice.conf", cwd=tmp_path)[:2] == (0, "sluice.conf: ok: 1 backends, 1 routes\n")
     assert sluice("check", "--", "sluice.conf", cwd=tmp_path)[:2] == (0, "sluice.conf: ok: 1 backends, 1 routes\n")
 
 
@@ -239,6 +240,8 @@ def test_no_command():
     (["help", "chek"], "did you mean 'check'?"),
     (["--verbose"], "unknown command '--verbose'"),
     (["check", "-x"], "usage: sluice check [FILE]"),
+    (["check", "-c"], "usage: sluice check [FILE]"),
+    (["check", "-c", "a", "b"], "usage: sluice check [FILE]"),
     (["check", "a", "b"], "usage: sluice check [FILE]"),
 ])
 def test_wrong_command_line(args, words):
