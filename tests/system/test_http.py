@@ -6,6 +6,7 @@ import subprocess
 import threading
 
 import pytest
+from harness.backend import Reply
 from harness.ports import free_port
 from harness.wait import wait_until
 from harness.web import Web, ask, post, wait_listening
@@ -211,10 +212,11 @@ def test_other_ways_to_say_it(door, backend):
         b"\r\n\r\nPOST /api/c HTTP/1.1\r\nContent-Length: 2\r\n\r\nab",
         b"POST /api/c HTTP/1.1\ncontent-length:2\n\nab",
         b"PATCH /api/c HTTP/1.1\r\nContent-Length:   2\r\nX:\r\n\r\nab",
+        b"POST /api/c HTTP/1.1\r\nContent-Length: 2\r\nContent-Encoding: Identity\r\n\r\nab",
         b"POST /api/c HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n1;x=y\r\na\r\n1\nb\n0\r\nT: x\r\n\r\n",
     ):
         assert ask(sluice.port, data).status == 202
-    assert [r.body for r in backend.wait_for(5)] == [b"ab"] * 5
+    assert [r.body for r in backend.wait_for(6)] == [b"ab"] * 6
 
 
 def test_byte_by_byte_and_one_behind_the_other(door, backend):
@@ -331,6 +333,28 @@ def test_where_a_request_ends_must_be_certain(shared_door, headers, status):
     assert sluice.pending() == 0 and backend.requests == []
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+@pytest.mark.parametrize("body", [b"Content-Length: 2\r\n\r\nab", b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"])
+def test_other_methods_have_no_body(shared_door, method, body):
+    sluice, backend = shared_door
+    with Web(sluice.port) as web:
+        web.send(f"{method} /api/c HTTP/1.1\r\n".encode() + body + SMUGGLED)
+        assert web.response(head=method == "HEAD").status == 400
+        web.closed()
+        assert b"202" not in web.rest
+    assert sluice.pending() == 0 and backend.requests == []
+
+
+def test_what_follows_a_doubtful_head_is_not_read(shared_door):
+    """Also where nothing seems to be left of it."""
+    sluice, backend = shared_door
+    with Web(sluice.port) as web:
+        web.send(b"GET /api/c HTTP/1.1\r\nHost : x\r\n\r\n" + b"GET /api/c HTTP/1.1\r\n\r\n")
+        assert web.response().status == 400
+        assert web.closed()
+    assert backend.requests == []
+
+
 def test_http_1_0_has_no_chunks(shared_door):
     sluice, _ = shared_door
     data = b"POST /api/c HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
@@ -417,6 +441,17 @@ def test_a_request_must_arrive_in_time(door):
     for thread in threads:
         thread.join()
     assert sluice.pending() == 0
+
+
+def test_the_time_stands_still_while_a_client_waits(door, backend):
+    """And begins again with the answer, which has to be read."""
+    size = 16 * 1024 * 1024
+    backend.answer = lambda request: Reply(body=b"x" * size, delay_s=2.2)
+    sluice = door({"timeout": "1s", "passthrough_size": "16M"})
+    request = b"GET /api/x HTTP/1.1\r\nConnection: close\r\n\r\n"
+    with Web(sluice.port).send(request), Web(sluice.port).send(request) as eager:
+        assert len(eager.response().body) == size
+        wait_until(lambda: sluice.status()["daemon"]["http"][0]["connections"] == 0, 20, "the lazy one to be let go")
 
 
 def test_a_shorter_timeout_is_for_everybody(door):
