@@ -6,7 +6,8 @@
  *
  * It accepts more than it should: two Content-Lengths; Content-Length beside
  * Transfer-Encoding; "Content-Length : 4", as a header of another name; any word that
- * is not "chunked", and then reads until the connection ends; POST without a length.
+ * is not "chunked", and then reads until the connection ends; POST without a length; and
+ * what goes on in a second line it puts behind the header's name, of which it makes a copy.
  * All of that shows in the list of headers (framing_check), before it reads a body.
  * Only a malformed Content-Length it refuses before anybody sees the head, and its answer
  * (400, or 413) starts twice, so its body is no use; also one that a blank follows.
@@ -243,11 +244,22 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     *ret_request = NULL;
 }
 
+/* Whether the header went on in a second line (RFC 9112, section 5.2). Otherwise its value
+ * stands behind its name, where the client put it. */
+static bool is_folded(const char *name, size_t name_bytes, const char *value)
+{
+    uintptr_t start = (uintptr_t)name, at = (uintptr_t)value;
+    return value && (at <= start + name_bytes || at - start > HEAD_BYTES);
+}
+
 static enum MHD_Result on_header(void *context, enum MHD_ValueKind kind, const char *name, size_t name_bytes,
                                  const char *value, size_t value_bytes)
 {
     (void)kind;
-    framing_header(context, name, name_bytes, value ? value : "", value_bytes);
+    struct framing *framing = context;
+    if (is_folded(name, name_bytes, value))
+        framing->malformed = true;
+    framing_header(framing, name, name_bytes, value ? value : "", value_bytes);
     return MHD_YES;
 }
 

@@ -39,7 +39,8 @@ void target_append_query(struct buf *url, const struct config_pair *pairs, size_
 
 /* To be zero at first, and told of each header line. */
 struct framing {
-    bool malformed; /* a name that is no token, in particular one with a blank before the colon */
+    bool malformed; /* a name that is no token, in particular one with a blank before the colon;
+                     * or the caller saw that it goes on in a second line */
     unsigned lengths, encodings;
     bool length_valid;
     uint64_t length; /* Content-Length */

@@ -306,6 +306,10 @@ SMUGGLED = b"POST /api/smuggled HTTP/1.1\r\nContent-Length: 2\r\n\r\nab"
     (b"Content-Length\t: 4\r\n", 400),
     (b" Content-Length: 4\r\n", 400),
     (b"Transfer-Encoding : chunked\r\nContent-Length: 4\r\n", 400),
+    (b"Content-Len: 4\r\n gth\r\n", 400), # libmicrohttpd takes it for a Content-Length
+    (b"Content-Length:\r\n 4\r\n", 400),
+    (b"Content-Length: 4\r\nIdempotency-Key: k\r\n\tx\r\n", 400),
+    (b"Content-Length: 4\nX:\n  y\n  z\nY: z\n", 400),
     (b"Transfer-Encoding: xchunked\r\n", 400),
     (b"Transfer-Encoding: gzip, chunked\r\n", 400),
     (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", 400),
