@@ -54,16 +54,9 @@ static void tell_room(const struct intake_mqtt *mqtt)
 
 /* ---- the broker's goodbye ---- */
 
-/* What was delivered may be deleted. It is no proof (a broker that dies says goodbye
- * in the same way), so what may come again is not forgotten: the next connection
- * tells. */
-static void let_go(struct intake_mqtt *mqtt)
-{
-    if (queue_let_go(mqtt->queue) != 0)
-        log_debug("queue: what was delivered stays for now");
-}
-
-/* What it still sends is not acknowledged, and comes again. */
+/* What it still sends is not acknowledged, and comes again. That it says goodbye is no
+ * proof (a broker that dies does so in the same way), so what may come again is not
+ * forgotten: the next connection tells. */
 static void on_goodbye(uv_poll_t *poll, int status, int events)
 {
     (void)status;
@@ -79,7 +72,7 @@ static void on_goodbye(uv_poll_t *poll, int status, int events)
         return;
     intake_mqtt_unwatch(mqtt);
     if (got == 0)
-        let_go(mqtt);
+        queue_let_go(mqtt->queue);
 }
 
 /* Without its goodbye, its word is not waited for either: nothing would ever be
@@ -91,7 +84,7 @@ static void do_without_goodbye(struct intake_mqtt *mqtt)
     if (clock_uptime_ms() - mqtt->since_ms < (failed ? FAILED_MOST_MS : GOODBYE_MOST_MS))
         return;
     intake_mqtt_unwatch(mqtt);
-    let_go(mqtt);
+    queue_let_go(mqtt->queue);
 }
 
 /* ---- holding ---- */

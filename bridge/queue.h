@@ -174,9 +174,9 @@ void queue_release(struct queue *queue);
  * with queue_close leaves word of it to the next. */
 void queue_confirm(struct queue *queue, int64_t id);
 int64_t queue_confirmed_id(const struct queue *queue);
-/* What is delivered may be deleted though it is not confirmed: nobody is there who could
- * confirm it. It stays among queue_packets. 0, -EBUSY or -Exxx: again later. */
-int queue_let_go(struct queue *queue);
+/* What is here may be deleted when it is delivered, though it is not confirmed: nobody is
+ * there who could confirm it. It stays among queue_packets until it is. */
+void queue_let_go(struct queue *queue);
 /* Whether something up to this id may still be confirmed: it is not yet, and not let go. */
 bool queue_is_awaited(const struct queue *queue, int64_t id);
 /* Writes down, durably, what is confirmed; the commits do that only now and then.

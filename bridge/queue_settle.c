@@ -48,7 +48,8 @@ bool queue_is_settled(struct queue *queue, int64_t id)
 
 void queue_settle(struct queue *queue, int64_t id, bool may_come_again)
 {
-    ids_add(!may_come_again || id <= queue->confirmed ? &queue->settled : &queue->unconfirmed, id);
+    bool waits = may_come_again && queue_is_awaited(queue, id);
+    ids_add(waits ? &queue->unconfirmed : &queue->settled, id);
 }
 
 /* Those up to this id may be deleted. */
@@ -71,6 +72,12 @@ void queue_confirm(struct queue *queue, int64_t id)
         return;
     queue->confirmed = id;
     release(queue, id);
+}
+
+void queue_let_go(struct queue *queue)
+{
+    queue->let_go = queue->last_id;
+    release(queue, queue->last_id);
 }
 
 bool queue_is_awaited(const struct queue *queue, int64_t id)
@@ -149,20 +156,7 @@ static int each_range(struct queue *queue, struct ids *list, range_fn *work)
     return 0;
 }
 
-static int delete_range(struct queue *queue, int64_t first, int64_t last)
-{
-    return queue_delete(queue, first, last, "delete what was delivered");
-}
-
-static int delete_all(struct queue *queue, struct ids *list)
-{
-    return each_range(queue, list, delete_range);
-}
-
-/* ---- what is deleted before it is confirmed ---- */
-
-/* A mark lies in the log before the delete, and needs no sync either. */
-
+/* What is deleted before it is confirmed leaves a mark, in the same transaction. */
 static int mark_range(struct queue *queue, int64_t first, int64_t last)
 {
     sqlite3_stmt *statement = queue->statements[Q_LEAVE_MARK];
@@ -171,37 +165,29 @@ static int mark_range(struct queue *queue, int64_t first, int64_t last)
     return db_run(&queue->db, statement, "mark what was delivered");
 }
 
-static int mark_unconfirmed(struct queue *queue, void *unused)
+static int delete_range(struct queue *queue, int64_t first, int64_t last)
 {
-    (void)unused;
-    return each_range(queue, &queue->unconfirmed, mark_range);
+    int error = last > queue->confirmed && first <= queue->let_go ? mark_range(queue, first, last) : 0;
+    return error != 0 ? error : queue_delete(queue, first, last, "delete what was delivered");
 }
 
-int queue_let_go(struct queue *queue)
+static int delete_unconfirmed_range(struct queue *queue, int64_t first, int64_t last)
 {
-    if (queue->unconfirmed.count > 0) {
-        int error = queue_transaction(queue, DB_LAZY, mark_unconfirmed, NULL);
-        if (error != 0)
-            return error;
-    }
-    queue->let_go = queue->last_id;
-    release(queue, INT64_MAX);
-    return 0;
+    int error = mark_range(queue, first, last);
+    return error != 0 ? error : queue_delete(queue, first, last, "delete what was delivered");
 }
 
 int queue_delete_settled(struct queue *queue, void *unused)
 {
     (void)unused;
-    int error = delete_all(queue, &queue->settled);
+    int error = each_range(queue, &queue->settled, delete_range);
     return error != 0 ? error : queue_note_drained(queue, false);
 }
 
 int queue_delete_delivered(struct queue *queue)
 {
-    int error = delete_all(queue, &queue->settled);
-    if (error == 0)
-        error = mark_unconfirmed(queue, NULL);
-    return error != 0 ? error : delete_all(queue, &queue->unconfirmed);
+    int error = each_range(queue, &queue->settled, delete_range);
+    return error != 0 ? error : each_range(queue, &queue->unconfirmed, delete_unconfirmed_range);
 }
 
 int queue_settle_commit(struct queue *queue, size_t most)

@@ -164,7 +164,7 @@ def test_killed_after_a_hold_in_which_it_deleted_what_the_broker_sends_again(mak
     told from a broker that closes behind having read them."""
     line = Line(mosquitto.port)
     sluice = make_sluice(broker_port=line.port, backends={"garden": away}, queue={"max_messages": 5})
-    sluice.start().wait_connected()
+    sluice.start().wait_connected(broker=mosquitto)
     line.mute()
     mosquitto.publish_many(readings(0, 20))
     sluice.wait_log(FULL)

@@ -68,7 +68,7 @@ class Rig:
         self.broker.start()
         self.backend.start()
         self.start_sluice()
-        self.sluice.wait_connected()
+        self.sluice.wait_connected(broker=self.broker)
         self.publishers = [Publisher(self.broker.port, 5, "five"), Publisher(self.broker.port, 4, "four")]
         self.last = Publisher(self.broker.port, 4, "last")
         return self

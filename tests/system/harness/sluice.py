@@ -194,11 +194,11 @@ class Sluice:
 
         return wait_until(found, timeout, f"a log line {regex!r}")[0]
 
-    def wait_connected(self, timeout=20, after=0):
+    def wait_connected(self, timeout=20, after=0, broker=None):
         """Waits until it is connected to the broker and has subscribed there: what is
-        published from now on is for it."""
+        published from now on is for it. broker: where a Line lies between them."""
         self.wait_log(r"broker .*: connected", timeout, after)
-        broker = broker_at(self.broker_port)
+        broker = broker or broker_at(self.broker_port)
         if broker:
             text = self.config_file.read_text()
             filters = set(re.findall(r"^topic *= *(.*?) *$", text, re.M))
