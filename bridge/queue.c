@@ -292,14 +292,14 @@ static void read_token(struct queue *queue)
 static int read_ids(struct queue *queue)
 {
     int64_t highest = 0, highest_dead = 0;
-    int error = query_number(queue,
-                             "SELECT max(coalesce((SELECT max(id) FROM message), 0),"
-                             " coalesce((SELECT max(id) FROM delivered), 0))",
-                             &highest);
+    int error = query_number(queue, "SELECT max(id) FROM message", &highest);
+    if (error == 0)
+        error = query_number(queue, "SELECT max(id) FROM delivered", &queue->marked);
     if (error == 0)
         error = query_number(queue, "SELECT max(id) FROM dead_letter", &highest_dead);
     if (error != 0)
         return error;
+    highest = queue->marked > highest ? queue->marked : highest;
     int64_t next_id = (highest > highest_dead ? highest : highest_dead) + 1;
     queue->last_id = highest;
     if (next_id > queue->next_id)

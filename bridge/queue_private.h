@@ -172,6 +172,7 @@ struct queue {
     int64_t confirmed_written; /* as the row of this run has it */
     struct ids settled;        /* delivered, to be deleted */
     int64_t let_go;            /* up to here that is not waited for */
+    int64_t marked;            /* the highest id that left a mark; 0: there is none */
     struct ids unconfirmed;    /* delivered, to be deleted once they are confirmed */
     struct queue_readers readers;
     struct count count;

@@ -162,6 +162,7 @@ static int mark_range(struct queue *queue, int64_t first, int64_t last)
     sqlite3_stmt *statement = queue->statements[Q_LEAVE_MARK];
     sqlite3_bind_int64(statement, 1, first);
     sqlite3_bind_int64(statement, 2, last);
+    queue->marked = last > queue->marked ? last : queue->marked;
     return db_run(&queue->db, statement, "mark what was delivered");
 }
 

@@ -155,10 +155,10 @@ static int give_back(struct queue *queue, bool quiet)
 
 /* ---- what is confirmed ---- */
 
-/* Where rows wait that were confirmed, for their backend is away, it is noted now
- * and then: after a crash they must not be taken for what may come again. (Left open:
- * broker and sluice both die before it is noted, the broker gives their identifiers
- * to equal readings, and sluice dies once more before it stored those.) */
+/* Where rows wait that were confirmed, for their backend is away, or marks are left, it
+ * is noted now and then: after a crash they must not be taken for what may come again.
+ * (Left open: broker and sluice both die before it is noted, the broker gives their
+ * identifiers to equal readings, and sluice dies once more before it stored those.) */
 static int note_confirmed(struct queue *queue, int64_t now_ms)
 {
     if (queue->confirmed == queue->confirmed_written || now_ms < queue->note_confirmed_ms)
@@ -167,13 +167,15 @@ static int note_confirmed(struct queue *queue, int64_t now_ms)
     int code = sqlite3_step(statement);
     int64_t oldest = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : INT64_MAX;
     sqlite3_reset(statement);
-    if (oldest > queue->confirmed || queue_is_settled(queue, oldest))
+    if (queue->marked == 0 && (oldest > queue->confirmed || queue_is_settled(queue, oldest)))
         return 0;
     queue->note_confirmed_ms = now_ms + CONFIRMED_EVERY_MS;
     int64_t confirmed = queue->confirmed;
     int error = queue_transaction(queue, DB_LAZY, queue_write_confirmed, NULL);
-    if (error == 0)
+    if (error == 0) {
         queue->confirmed_written = confirmed;
+        queue->marked = confirmed >= queue->marked ? 0 : queue->marked;
+    }
     return error;
 }
 
