@@ -88,7 +88,7 @@ void setup()
     mqtt.setCallback(on_message);
     network.setConnectionTimeout(2000); /* ms that a TCP connection may take, */
     mqtt.setSocketTimeout(2);           /* and seconds for an answer: */
-    wdt_enable(WDTO_8S);                /* all of it must be done before this is over */
+    wdt_enable(WDTO_8S); /* what lies between two wdt_reset() must be done before this is over */
 }
 
 /* Current eats the probe away: it has power only while it is measured. */
@@ -110,8 +110,13 @@ static void measure()
 
 static void connect()
 {
-    if (!has_address)
-        has_address = Ethernet.begin(mac, 3000, 1500) != 0; /* ms for DHCP, and for one answer of it */
+    if (!has_address && Ethernet.begin(mac, 3000, 1500) != 0) { /* ms for DHCP, and for one answer of it */
+        has_address = true;
+        /* By itself the shield would try for 32 s to send to a Pi that was unplugged, and the
+         * watchdog would bark. Two more tries take 1.4 s in all. */
+        Ethernet.setRetransmissionCount(2);
+    }
+    wdt_reset();
     if (has_address &&
         mqtt.connect(name, BROKER_USER, BROKER_PASSWORD, topic(F("/status")), 0, true, "offline") &&
         mqtt.publish(topic(F("/status")), "online", true) && mqtt.subscribe(topic(F("/ack")))) {
@@ -155,6 +160,7 @@ void loop()
     }
     if (has_address)
         Ethernet.maintain(); /* the lease of the address */
+    wdt_reset();
     if (mqtt.loop()) {
         if (ring.due(millis()))
             publish_reading();

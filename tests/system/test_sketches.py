@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.blackhole import BlackHole
 from harness.line import Line
 from harness.ports import free_port
 from harness.sketch import Board, arduino
@@ -376,12 +377,18 @@ def test_http_readings_arrive(make_sluice, backend, make_sketch):
 
 
 @pytest.fixture
-def uno(request, tmp_path, mosquitto):
-    board = Board(tmp_path / "uno", [arduino("simavr_run"), arduino("avr/uno.elf"), str(mosquitto.port)])
-    yield board
-    board.end()
-    if getattr(request.node, "failed_in_call", True):
-        print(f"--- uno:\n{board.text[-4000:]}")
+def make_uno(request, tmp_path):
+    boards = []
+
+    def make(port):
+        boards.append(Board(tmp_path / "uno", [arduino("simavr_run"), arduino("avr/uno.elf"), str(port)]))
+        return boards[-1]
+
+    yield make
+    for board in boards:
+        board.end()
+        if getattr(request.node, "failed_in_call", True):
+            print(f"--- uno:\n{board.text[-4000:]}")
 
 
 def test_the_size_of_the_firmware(record_property):
@@ -392,9 +399,10 @@ def test_the_size_of_the_firmware(record_property):
     assert 0 < flash <= MOST_FLASH and 0 < ram <= MOST_RAM
 
 
-def test_an_uno_in_simavr(sluice, mosquitto, backend, uno, record_property):
+def test_an_uno_in_simavr(sluice, mosquitto, backend, make_uno, record_property):
     """The firmware as it would be flashed, but for the driver of the Ethernet shield."""
-    uno.start().wait_line("broker: connected")
+    uno = make_uno(mosquitto.port).start()
+    uno.wait_line("broker: connected")
     uno.wait_line("stored up to reading 12")
     mosquitto.restart()
     uno.wait_line("stored up to reading 24", 60)
@@ -408,6 +416,17 @@ def test_an_uno_in_simavr(sluice, mosquitto, backend, uno, record_property):
     record_property("note", f"uno_ethernet_mqtt in simavr: {unused} bytes between stack and heap were never used "
                             f"(at least {LEAST_STACK})")  # fmt: skip
     assert int(unused) >= LEAST_STACK
+
+
+def test_an_uno_s_watchdog_waits_for_a_broker_that_says_nothing(make_uno):
+    """simavr has one, as the chip: a restart would lose what is held."""
+    silent = BlackHole(handshake=True)
+    uno = make_uno(silent.port).start()
+    uno.wait_line("broker: no connection, state -4")
+    uno.wait_line("held: 12, dropped: 0")
+    held = [int(n) for n in re.findall(r"held: (\d+)", uno.text)]
+    assert held == list(range(1, len(held) + 1))
+    silent.close()
 
 
 # -- the files

@@ -84,6 +84,9 @@ class EthernetClass
     {
         return 0;
     }
+    void setRetransmissionCount(uint8_t)
+    {
+    }
 };
 static EthernetClass Ethernet;
 

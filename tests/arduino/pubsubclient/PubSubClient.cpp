@@ -184,14 +184,15 @@ bool PubSubClient::read_byte(uint8_t *ret)
     return true;
 }
 
-/* One packet: what follows its head is in the buffer as far as that reaches. */
+/* One packet: what follows its head is in the buffer as far as that reaches. One that
+ * does not fit, head and all, is no packet: its first byte is 0 then, which is reserved. */
 bool PubSubClient::read_packet(uint8_t *ret_first, uint32_t *ret_bytes)
 {
-    uint8_t byte = 0x80;
+    uint8_t byte = 0x80, head = 1;
     uint32_t length = 0;
     if (!read_byte(ret_first))
         return false;
-    for (uint8_t shift = 0; byte & 0x80; shift = (uint8_t)(shift + 7)) {
+    for (uint8_t shift = 0; byte & 0x80; shift = (uint8_t)(shift + 7), head++) {
         if (shift > 21 || !read_byte(&byte))
             return false;
         length |= (uint32_t)(byte & 0x7f) << shift;
@@ -204,6 +205,8 @@ bool PubSubClient::read_packet(uint8_t *ret_first, uint32_t *ret_bytes)
     }
     last_in_ms_ = millis();
     *ret_bytes = length;
+    if (head + length > buffer_bytes_)
+        *ret_first = 0;
     return true;
 }
 
@@ -261,7 +264,7 @@ bool PubSubClient::loop()
         give_up(MQTT_CONNECTION_LOST);
         return false;
     }
-    if ((first & 0xf0) == PUBLISH && bytes <= buffer_bytes_)
+    if ((first & 0xf0) == PUBLISH)
         take_publish(first, (uint16_t)bytes);
     else if (first == PINGRESP)
         ping_is_out_ = false;

@@ -35,6 +35,9 @@
 #define MQTT_KEEPALIVE       15
 #define MQTT_SOCKET_TIMEOUT  15
 
+/* With -Werror, no sketch may take it for granted. */
+#define MUST_CHECK __attribute__((warn_unused_result))
+
 #define MQTT_CALLBACK_SIGNATURE void (*callback)(char *, uint8_t *, unsigned int)
 
 class PubSubClient : public Print
@@ -78,8 +81,9 @@ class PubSubClient : public Print
     }
     bool loop();
 
-    bool publish(const char *topic, const char *payload, bool retained = false);
-    bool publish(const char *topic, const uint8_t *payload, unsigned int bytes, bool retained = false);
+    MUST_CHECK bool publish(const char *topic, const char *payload, bool retained = false);
+    MUST_CHECK bool publish(const char *topic, const uint8_t *payload, unsigned int bytes,
+                            bool retained = false);
     /* For payloads of any length: begin, write and print, end. */
     bool beginPublish(const char *topic, unsigned int bytes, bool retained);
     int endPublish()

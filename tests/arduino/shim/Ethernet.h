@@ -14,6 +14,9 @@ class EthernetClass
     {
         return 0;
     }
+    void setRetransmissionCount(uint8_t)
+    {
+    }
 };
 extern EthernetClass Ethernet;
 
