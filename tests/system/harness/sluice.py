@@ -229,10 +229,11 @@ class Sluice:
         ended = subprocess.run([binary(), *words], input=input if isinstance(input, bytes) else input.encode(),
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, timeout=timeout,
                                check=False)
-        self.said = ended.stderr.decode("utf-8", "backslashreplace")
-        assert expect is None or ended.returncode == expect, f"{args} ended with {ended.returncode}: {self.said}"
+        self.said, printed = (text.decode("utf-8", "backslashreplace") for text in (ended.stderr, ended.stdout))
+        assert expect is None or ended.returncode == expect, \
+            f"{args} ended with {ended.returncode}: {self.said}{printed[-2000:]}"
         self.exit_status = ended.returncode
-        return ended.stdout.decode("utf-8", "backslashreplace")
+        return printed
 
     def ask(self, text, hang_up=True):
         """What the socket answers, until it hangs up."""
