@@ -23,6 +23,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from harness.wait import PATIENCE_S
+
 TYPES = {1: "CONNECT", 2: "CONNACK", 3: "PUBLISH", 4: "PUBACK", 5: "PUBREC", 6: "PUBREL", 7: "PUBCOMP",
          8: "SUBSCRIBE", 9: "SUBACK", 10: "UNSUBSCRIBE", 11: "UNSUBACK", 12: "PINGREQ", 13: "PINGRESP",
          14: "DISCONNECT", 15: "AUTH"}
@@ -279,7 +281,7 @@ class ScriptedBroker:
         with self._changed:
             return [p for p in self._received if kind is None or p.type == kind]
 
-    def wait(self, condition, timeout=20, what="the broker's condition"):
+    def wait(self, condition, timeout=PATIENCE_S, what="the broker's condition"):
         """Waits until condition() is true; it is looked at after each packet."""
         deadline = time.monotonic() + timeout
         with self._changed:
@@ -291,11 +293,11 @@ class ScriptedBroker:
                 assert left > 0, f"waited {timeout} s for {what}; errors: {self.errors}"
                 self._changed.wait(min(left, 0.2))
 
-    def wait_packets(self, kind, count=1, timeout=20):
+    def wait_packets(self, kind, count=1, timeout=PATIENCE_S):
         return self.wait(lambda: (lambda found: found if len(found) >= count else None)(
             [p for p in self._received if p.type == kind]), timeout, f"{count} {kind}")
 
-    def wait_subscribed(self, filters, timeout=20):
+    def wait_subscribed(self, filters, timeout=PATIENCE_S):
         """Until the client that is connected now asked for each of the filters."""
         wanted = set(filters)
         self.wait(lambda: self._client and wanted <= {
@@ -312,7 +314,7 @@ class ScriptedBroker:
         """Packet ids in the order in which they were acknowledged."""
         return [p.packet_id for p in self.packets("PUBACK")]
 
-    def wait_acked(self, count, timeout=20):
+    def wait_acked(self, count, timeout=PATIENCE_S):
         return self.wait_packets("PUBACK", count, timeout)
 
     @property
@@ -352,7 +354,7 @@ class ScriptedBroker:
         self.send(b"".join(out))
         return ids
 
-    def publish_windowed(self, messages, window, timeout=30):
+    def publish_windowed(self, messages, window, timeout=PATIENCE_S):
         """Sends in order, never with more than `window` unacknowledged."""
         for message in messages:
             self.wait(lambda: len(self._unacked) < window, timeout, f"room in a window of {window}")

@@ -88,7 +88,7 @@ def test_random_failures(make_sluice, mosquitto, make_backend, alpn):
     published = messages(topics=20, each=30)
     sluice.start().wait_connected()
     publish_all(mosquitto, published)
-    wait_members(backend, len(published), timeout=40)
+    wait_members(backend, len(published))
     arrived_in_order(backend, published)
     stops_empty(sluice)
     assert sluice.dead() == []

@@ -176,7 +176,7 @@ def test_damaged_at_start(backlog, backend, mosquitto, spoil):
     assert Path(aside).read_bytes() == before
     assert aside in backlog.log_text()
     publish(mosquitto, [9999])
-    wait_until(lambda: body(9999) in backend.bodies(), 20, "a new message to be delivered")
+    wait_until(lambda: body(9999) in backend.bodies(), what="a new message to be delivered")
     backlog.stop()
     backlog.start().wait_connected()
     assert len(set_aside(backlog)) == 1
@@ -323,8 +323,8 @@ def test_damaged_under_the_running_daemon(large_backlog, backend, mosquitto):
     sluice.wait_log(r"it is damaged: nothing more is stored or acknowledged")
     publish(mosquitto, range(1000, 1050))
     sluice.wait_log(r"in use again")
-    wait_until(lambda: {body(n) for n in range(1000, 1050)} <= set(backend.bodies()), 40,
-               "what came meanwhile to be delivered")
+    wait_until(lambda: {body(n) for n in range(1000, 1050)} <= set(backend.bodies()),
+               what="what came meanwhile to be delivered")
     sluice.wait_empty()
     old = [request for request in backend.delivered() if request.key in sluice.backlog]
     assert len(old) == len({request.key for request in old}) >= LARGE - lost
@@ -349,8 +349,8 @@ def test_damage_that_cannot_be_mended_yet_ends_nothing(large_backlog, backend, m
     publish(mosquitto, [5000])
     time.sleep(0.5)
     assert not sluice.find_log(r"in use again")
-    sluice.wait_log(r"in use again", timeout=30)
-    wait_until(lambda: body(5000) in backend.bodies(), 40, "the message that came meanwhile")
+    sluice.wait_log(r"in use again")
+    wait_until(lambda: body(5000) in backend.bodies(), what="the message that came meanwhile")
     sluice.wait_empty()
     keys = [request.key for request in backend.delivered()]
     assert len(keys) == len(set(keys)) >= LARGE - rows + 1

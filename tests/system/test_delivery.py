@@ -259,7 +259,7 @@ def test_order_under_random_failures(mosquitto, make_sluice, make_backend, alpn)
     published = messages(topics=25, each=12)
     sluice.start().wait_connected()
     publish_all(mosquitto, published)
-    backend.wait_for(len(published), timeout=40)
+    backend.wait_for(len(published))
     arrived_once_in_order(backend, published)
     stops_empty(sluice)
     assert sluice.dead() == []

@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from harness.wait import wait_until
+from harness.wait import PATIENCE_S, wait_until
 
 ROUTE = {"topic": "garden/+/sensor", "path": "/collections/sensor", "ack_topic": "garden/{2}/ack"}
 SENSOR, ACK = "garden/a/sensor", "garden/a/ack"
@@ -35,7 +35,7 @@ class Device:
     def told(self):
         return [message.payload.decode() for message in list(self.acks)]
 
-    def wait_told(self, text, count=1, timeout=20):
+    def wait_told(self, text, count=1, timeout=PATIENCE_S):
         wait_until(lambda: self.told.count(text) >= count, timeout, lambda: f"{text!r} in {self.told}")
 
     def end(self):
@@ -332,8 +332,8 @@ def test_nothing_is_told_before_it_is_stored(make_sluice, device, mosquitto, bac
 def test_storage_that_fails_is_no_acknowledgement(sluice, device, backend):
     sluice.start(env={"SLUICE_FAULT": "queue.commit:1:fail:2"}).wait_connected()
     device.publish(reading(1))
-    sluice.wait_log("storage failed|cannot store|storage fails|fails", timeout=20)
-    device.wait_told("7 1", timeout=30)
+    sluice.wait_log("storage failed|cannot store|storage fails|fails")
+    device.wait_told("7 1")
     assert device.told == ["7 1"]
     sluice.wait_empty()
     assert numbers(backend) == [(7, 1)]

@@ -98,10 +98,10 @@ def test_hold_leaves_messages_at_the_broker(make_sluice, mosquitto, away, protoc
     line = sluice.wait_log(FULL)
     assert line.endswith("warning queue full (max_messages 10): holding; messages wait at the broker")
     # Exactly, although the broker had more on its way; and it left in good order.
-    wait_until(lambda: any(line.endswith("Client sluice disconnected.") for line in mosquitto.log), 5,
-               "a clean disconnect")
+    wait_until(lambda: any(line.endswith("Client sluice disconnected.") for line in mosquitto.log),
+               what="a clean disconnect")
     assert sluice.pending() == 10
-    wait_until(lambda: sluice.sql("select trouble from summary where trouble not like 'clock%'"), 5, "a word of it")
+    wait_until(lambda: sluice.sql("select trouble from summary where trouble not like 'clock%'"), what="a word of it")
     [row] = sluice.sql("select trouble from summary where trouble not like 'clock%'")
     assert re.fullmatch(r"full, since \S+ \S+: max_messages 10: messages wait at the broker .*", row["trouble"])
     connected = len(sluice.find_log("connected"))
@@ -120,7 +120,7 @@ def test_hold_leaves_messages_at_the_broker(make_sluice, mosquitto, away, protoc
     assert sluice.find_log(ROOM + r"\d of 10 messages, \S+ of 1G, \S+ left on the disk; held for \d+ s")
     # Full again and again, told once a minute.
     assert len(sluice.find_log(FULL)) == 1
-    wait_until(lambda: not sluice.sql("select * from trouble where what <> 'clock'"), 5, "the trouble to be over")
+    wait_until(lambda: not sluice.sql("select * from trouble where what <> 'clock'"), what="the trouble to be over")
     assert dropped(sluice) == {}
     stops_empty(sluice)
 
@@ -172,7 +172,7 @@ def test_killed_after_a_hold_in_which_it_deleted_what_the_broker_sends_again(mak
     line.cut()
     away.start()
     away.wait_for(5)
-    wait_until(lambda: sluice.pending() == 0, 20, "the rows to be deleted")
+    wait_until(lambda: sluice.pending() == 0, what="the rows to be deleted")
     sluice.kill()
     mosquitto.process.send_signal(signal.SIGCONT)
     sluice.start()
@@ -234,7 +234,7 @@ def test_drop_oldest(make_sluice, mosquitto, away):
     [row] = sluice.sql("select route, waiting, dropped from summary where trouble is null")
     assert row == {"route": "sensor", "waiting": 10, "dropped": 90}
     assert len(sluice.find_log("dropped")) == 1
-    wait_until(lambda: sluice.sql("select * from trouble where what = 'full'"), 5, "a word of it")
+    wait_until(lambda: sluice.sql("select * from trouble where what = 'full'"), what="a word of it")
     sluice.kill()
     assert dropped(sluice) == {"max_messages": 90}  # it was as durable as the messages
     lines = len(sluice.log)
@@ -325,7 +325,7 @@ def test_a_full_disk(make_sluice, mosquitto, away, disk):
     sluice = make_sluice(dir=disk.dir, backends={"garden": away}, queue={"min_free": "0"})
     sluice.start(env=disk.env).wait_connected()
     reserve = Path(sluice.db + "-reserve")
-    wait_until(lambda: reserve.exists() and reserve.stat().st_size == 8 * MIB, 30, "the reserve")
+    wait_until(lambda: reserve.exists() and reserve.stat().st_size == 8 * MIB, what="the reserve")
     mosquitto.publish_many(readings(0, 20, 50_000))
     sluice.wait_pending(20)
     disk.fill(leave=300_000)
@@ -340,16 +340,16 @@ def test_a_full_disk(make_sluice, mosquitto, away, disk):
     away.start()
     away.wait_for(stored, timeout=60)
     sluice.wait_empty(30)
-    wait_until(lambda: queue_bytes(sluice) < MIB, 30, "the queue's space to be given back")
+    wait_until(lambda: queue_bytes(sluice) < MIB, what="the queue's space to be given back")
     assert numbers(away) == list(range(stored))
     said = "select trouble from summary where trouble like 'storage,%the disk is full%'"
-    wait_until(lambda: sluice.sql(said), 10, "the word of it, which is written as soon as that is possible")
+    wait_until(lambda: sluice.sql(said), what="the word of it, which is written as soon as that is possible")
     is_calm(sluice)
     disk.empty()
-    sluice.wait_log(r"the disk has space again", timeout=40)
+    sluice.wait_log(r"the disk has space again")
     all_arrived(away, 120)
     assert reserve.stat().st_size == 8 * MIB
-    wait_until(lambda: not sluice.sql("select * from trouble where what <> 'clock'"), 5, "the trouble to be over")
+    wait_until(lambda: not sluice.sql("select * from trouble where what <> 'clock'"), what="the trouble to be over")
     said = [line for line in sluice.log if re.search("queue|disk|commit", line)]
     assert len(said) < 20, "\n".join(said)
     stops_empty(sluice)
@@ -359,7 +359,7 @@ def test_it_starts_on_a_full_disk(make_sluice, mosquitto, away, disk):
     sluice = make_sluice(dir=disk.dir, backends={"garden": away}, queue={"min_free": "0"})
     sluice.start(env=disk.env).wait_connected()
     reserve = Path(sluice.db + "-reserve")
-    wait_until(lambda: reserve.exists() and reserve.stat().st_size == 8 * MIB, 30, "the reserve")
+    wait_until(lambda: reserve.exists() and reserve.stat().st_size == 8 * MIB, what="the reserve")
     mosquitto.publish_many(readings(0, 20, 50_000))
     sluice.wait_pending(20)
     sluice.stop()
@@ -390,11 +390,11 @@ def test_a_lock_that_lasts(make_sluice, mosquitto, backend):
     other = sqlite3.connect(sluice.db, isolation_level=None)
     other.execute("begin immediate")
     mosquitto.publish_many(readings(0, 10))
-    sluice.wait_log(r"error queue: a commit failed \(another process has locked the database\)", timeout=30)
+    sluice.wait_log(r"error queue: a commit failed \(another process has locked the database\)")
     is_calm(sluice)
     other.execute("rollback")
     other.close()
-    sluice.wait_log("queue: can be written again", timeout=40)
+    sluice.wait_log("queue: can be written again")
     all_arrived(backend, 10)
     stops_empty(sluice)
 

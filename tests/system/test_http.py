@@ -449,13 +449,13 @@ def test_a_request_must_arrive_in_time(door):
 
 def test_the_time_stands_still_while_a_client_waits(door, backend):
     """And begins again with the answer, which has to be read."""
-    size = 16 * 1024 * 1024
-    backend.answer = lambda request: Reply(body=b"x" * size, delay_s=2.2)
-    sluice = door({"timeout": "1s", "passthrough_size": "16M"})
+    size = 8 * 1024 * 1024  # more than the kernel takes for one that does not read
+    backend.answer = lambda request: Reply(body=b"x" * size, delay_s=4.2)
+    sluice = door({"timeout": "3s", "passthrough_size": "8M"})
     request = b"GET /api/x HTTP/1.1\r\nConnection: close\r\n\r\n"
     with Web(sluice.port).send(request), Web(sluice.port).send(request) as eager:
         assert len(eager.response().body) == size
-        wait_until(lambda: sluice.status()["daemon"]["http"][0]["connections"] == 0, 20, "the lazy one to be let go")
+        wait_until(lambda: sluice.status()["daemon"]["http"][0]["connections"] == 0, what="the lazy one to be let go")
 
 
 def test_a_shorter_timeout_is_for_everybody(door):
@@ -487,7 +487,7 @@ def test_connections_of_one_client_and_of_all(door, backend):
         assert web.closed()
     sluice.wait_log(r"http: turned away 127\.0\.0\.1: it has max_connections_per_client")
     webs[0].close()
-    wait_until(lambda: ask(sluice.port, post("/api/c")), 20, "room for another connection")
+    wait_until(lambda: ask(sluice.port, post("/api/c")), what="room for another connection")
     assert webs[1].send(post("/api/c")).response().status == 202
     sluice.stop()
 

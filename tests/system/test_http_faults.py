@@ -36,7 +36,7 @@ def test_fifty_clients_through_an_outage(door, backend):
     outage took an answer away; commits are shared."""
     sluice = door().start()
     clients = Clients(sluice.port, 50)
-    wait_until(lambda: clients.total() >= 300, 30, "300 requests")
+    wait_until(lambda: clients.total() >= 300, what="300 requests")
     backend.stop()
     before = clients.total()
     wait_until(lambda: clients.total() >= before + 1000, 60, "1000 more, with the backend away")
@@ -66,7 +66,7 @@ def test_a_full_queue(door, backend):
     accepted = len(answers) - 1
     assert sluice.pending() == accepted
     backend.start()
-    wait_until(lambda: ask(sluice.port, post("/api/c", b'{"n":-1}')).status == 202, 20, "room again")
+    wait_until(lambda: ask(sluice.port, post("/api/c", b'{"n":-1}')).status == 202, what="room again")
     backend.wait_for(accepted + 1)
     assert numbers(backend.delivered())["/api/c"] == [*range(accepted), -1]
 
@@ -88,7 +88,7 @@ def test_storage_that_fails(door, backend):
     response = ask(sluice.port, post("/api/c", b'{"n":1}'))
     assert response.status == 503
     assert json.loads(response.body) == {"error": "the queue cannot be written"}
-    wait_until(lambda: ask(sluice.port, post("/api/c", b'{"n":2}')).status == 202, 30, "the storage to work")
+    wait_until(lambda: ask(sluice.port, post("/api/c", b'{"n":2}')).status == 202, what="the storage to work")
     backend.wait_for(2)
     assert numbers(backend.delivered())["/api/c"] == [0, 2]
 
@@ -117,11 +117,11 @@ def test_killed_around_the_commit(door, backend, fault):
     backend.stop()
     sluice = door().start(env={"SLUICE_FAULT": fault})
     clients = Clients(sluice.port, 8, keys=True)
-    wait_until(lambda: not sluice.running(), 30, "sluice to be killed")
+    wait_until(lambda: not sluice.running(), what="sluice to be killed")
     sluice.wait_exit()
     sluice.start()
     before = clients.total()
-    wait_until(lambda: clients.total() >= before + 100, 30, "requests to be accepted again")
+    wait_until(lambda: clients.total() >= before + 100, what="requests to be accepted again")
     accepted = clients.stop()
     backend.start()
     sluice.wait_empty(60)
@@ -146,11 +146,11 @@ def test_killed_between_commit_and_answer_without_a_key(door, backend):
 def test_a_stop_answers_what_was_taken(door, backend):
     sluice = door().start()
     clients = Clients(sluice.port, 20)
-    wait_until(lambda: clients.total() >= 200, 30, "200 requests")
+    wait_until(lambda: clients.total() >= 200, what="200 requests")
     assert sluice.stop() == 0
     sluice.start()
     before = clients.total()
-    wait_until(lambda: clients.total() >= before + 100, 30, "more, after the restart")
+    wait_until(lambda: clients.total() >= before + 100, what="more, after the restart")
     accepted = clients.stop()
     sluice.wait_empty(60)
     got = numbers(backend.delivered())
@@ -163,7 +163,7 @@ def test_reloads_while_clients_post(door, backend):
     clients = Clients(sluice.port, 10)
     for n in range(3):
         before = clients.total()
-        wait_until(lambda: clients.total() >= before + 50, 30, "50 requests")
+        wait_until(lambda: clients.total() >= before + 50, what="50 requests")
         sluice.reload(http={**sluice.parts["http"], "max_body": f"{n + 1}K"})
     accepted = clients.stop()
     sluice.wait_empty(60)
@@ -179,7 +179,7 @@ def test_http_and_mqtt_share_the_house(door, backend, mosquitto):
     clients = Clients(sluice.port, 4)
     for n in range(500):
         publisher.publish("garden/a/sensor", b'{"n":%d}' % n, 1)
-    wait_until(lambda: clients.total() >= 100, 30, "100 requests")
+    wait_until(lambda: clients.total() >= 100, what="100 requests")
     accepted = clients.stop()
     backend.wait_for(500 + sum(map(len, accepted)), 60)
     publisher.disconnect()

@@ -39,16 +39,16 @@ def test_minutes_without_a_backend(make_sluice, mosquitto, backend):
         return daemon["http"][0]["state"] == daemon["broker"]["state"] == "holding"
 
     clients = Clients(port, 50, keys=True, pause_s=1, again_s=5)
-    wait_until(lambda: clients.total() >= 50, 30, "requests while all is well")
+    wait_until(lambda: clients.total() >= 50, what="requests while all is well")
     backend.stop()
     until = time.monotonic() + OUTAGE_S
     before = clients.total()
     publish(range(50))
-    wait_until(lambda: clients.total() >= before + 150, 30, "requests with the backend away")
+    wait_until(lambda: clients.total() >= before + 150, what="requests with the backend away")
     sluice.kill()
     sluice.start()
     wait_until(lambda: (503, "10") in clients.answers, 60, "clients to be sent away")
-    wait_until(holds, 30, "both edges to hold")
+    wait_until(holds, what="both edges to hold")
     publish(range(50, 200))
     while time.monotonic() < until - OUTAGE_S / 2:
         assert ask(port, GET).status == 502

@@ -147,7 +147,7 @@ def test_an_idle_connection_is_kept_alive(make_sluice, scripted, backend):
     started = time.monotonic()
     scripted.wait_packets("PINGREQ", 1, timeout=8)
     assert time.monotonic() - started < 7.5  # 1.5 times as long and the broker would hang up
-    sluice.wait_log(r"warning broker .*, next try in", timeout=15)
+    sluice.wait_log(r"warning broker .*, next try in")
 
 
 # -- versions
@@ -211,7 +211,7 @@ def test_no_hot_loop(make_sluice, scripted, backend, how):
     assert attempts_during(scripted, 2) <= 6
     assert len(sluice.log) < 40
     scripted.refuse, scripted.hooks = None, {}
-    scripted.wait_subscribed(["garden/+/sensor"], timeout=40)
+    scripted.wait_subscribed(["garden/+/sensor"])
     scripted.publish("garden/a/sensor", b"1")
     backend.wait_for(1)
 
@@ -275,7 +275,7 @@ def test_a_black_hole_that_ends(make_sluice, scripted, backend):
         sluice.start()
         time.sleep(0.3)
     scripted.start()
-    scripted.wait_subscribed(["garden/+/sensor"], timeout=40)
+    scripted.wait_subscribed(["garden/+/sensor"])
 
 
 # -- restarts
@@ -310,7 +310,7 @@ def test_restarts_cost_nothing(make_sluice, mosquitto, backend):
     mosquitto.restart()
     sluice.wait_log(r"warning broker .*, next try in", after=before)
     publish("broker-restarted")
-    sluice.wait_log(r"connected \(MQTT 5, session resumed\)", after=before, timeout=30)
+    sluice.wait_log(r"connected \(MQTT 5, session resumed\)", after=before)
     wait_all()
 
     assert sluice.stop() == 0
@@ -332,7 +332,7 @@ def test_the_broker_crashes(make_sluice, mosquitto, backend):
     mosquitto.kill()
     sluice.wait_log(r"warning broker .*, next try in", after=before)
     mosquitto.start()
-    sluice.wait_connected(after=before, timeout=30)
+    sluice.wait_connected(after=before)
     # The snapshot may not have known sluice's subscription: it subscribes again.
     wait_at_broker(mosquitto, "SUBSCRIBE", 2)
     mosquitto.publish("garden/a/sensor", b"2")
@@ -399,7 +399,7 @@ def test_one_copy_for_several_filters(make_sluice, scripted, backend):
     scripted.wait(lambda: not scripted.unacked or len(scripted.packets("CONNECT")) > seen, what="a reaction")
     sluice.wait_log(r"connected \(MQTT 3.1.1")
     scripted.redeliver()
-    backend.wait_for(3, timeout=10)
+    backend.wait_for(3)
     scripted.wait(lambda: not scripted.unacked, what="the acknowledgement")
     assert delivered_by_path(backend) == {"/api/wide": 1, "/api/own": 1, "/api/shared": 1}
 

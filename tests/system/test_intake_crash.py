@@ -217,10 +217,10 @@ def test_reconnects_once_a_trial_commit_succeeds(make_sluice, scripted, backend)
     scripted.wait_acked(1)
     scripted.publish_all(readings(20, 1))
     for number in (1, 2):  # two commits fail, two reconnects
-        scripted.wait(lambda: len(scripted.attempts) > number, 30, "sluice to connect again")
+        scripted.wait(lambda: len(scripted.attempts) > number, what="sluice to connect again")
         scripted.wait_subscribed([FILTER])
         scripted.redeliver()
-    scripted.wait_acked(21, timeout=30)
+    scripted.wait_acked(21)
     backend.wait_for(21)
     assert first_arrivals(backend) == numbers(21)
     assert len(backend.delivered()) == 21
@@ -234,7 +234,7 @@ def test_commits_fail_for_a_while(make_sluice, mosquitto, backend):
     faults = "queue.commit:2:fail,queue.commit:4:fail:2,queue.trial:1:fail,queue.trial:3:fail"
     sluice.start(env={"SLUICE_FAULT": faults})
     mosquitto.publish_many([("garden/a/sensor", b"more %d" % n, 1) for n in range(50)])
-    wait_until(lambda: len(set(backend.bodies())) >= 250, 40, "250 different messages")
+    wait_until(lambda: len(set(backend.bodies())) >= 250, what="250 different messages")
     sluice.wait_empty()
     assert first_arrivals(backend) == numbers(200) + [b"more %d" % n for n in range(50)]
     print(f"{len(backend.delivered()) - 250} duplicates")

@@ -12,7 +12,7 @@ from harness.batches import (
 )  # fmt: skip
 from harness.check import messages, publish_all, stops_empty
 from harness.sluice import backend_section
-from harness.wait import wait_until
+from harness.wait import PATIENCE_S, wait_until
 
 HOST = "garden/host0/sensor"
 
@@ -43,7 +43,7 @@ def dead_names(sluice):
     return [name_of(json.loads(row["payload"])) for row in sluice.dead()]
 
 
-def fetch_more(mosquitto, done, published, hosts, timeout=30):
+def fetch_more(mosquitto, done, published, hosts, timeout=PATIENCE_S):
     """Good messages go on coming, as they do, until it is done."""
     count = {host: 1000 for host in hosts}
 

@@ -125,7 +125,7 @@ def test_stop_in_the_middle_of_a_flood(sluice, mosquitto, backend):
         publish_all(mosquitto, published[start : start + 500])
         assert sluice.stop() == 0
         sluice.start()
-    backend.wait_for(len(published), timeout=40)
+    backend.wait_for(len(published))
     sluice.wait_empty()  # some may be on their way again
     stops_empty(sluice)
     arrived_in_order(backend, published)

@@ -120,7 +120,7 @@ def test_ctrl_c_on_a_terminal(tmp_path):
             assert select.select([terminal], [], [], 120)[0], text.decode()
             text += os.read(terminal, 4096)
         os.write(terminal, b"\x03")
-        wait_until(lambda: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT), 30, "its end")
+        wait_until(lambda: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT), what="its end")
     finally:
         os.close(terminal)
         if not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):

@@ -11,7 +11,7 @@ import pytest
 from harness.check import per_topic, stops_empty, under_one_key_each
 from harness.process import end, spawn
 from harness.sluice import binary
-from harness.wait import wait_until
+from harness.wait import PATIENCE_S, wait_until
 
 
 def sent(backend):
@@ -35,7 +35,7 @@ def hear(process):
     return process.stderr.readline().decode()
 
 
-def finish(process, timeout=30):
+def finish(process, timeout=PATIENCE_S):
     process.stdin.close()
     status = process.wait(timeout)
     said = process.stderr.read().decode()

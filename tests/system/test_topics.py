@@ -145,7 +145,7 @@ def test_a_broker_that_insists(make_sluice, scripted, backend):
     scripted.wait_subscribed(["t/#"])
     scripted.hooks["SUBSCRIBE"] = lambda packet: scripted.redeliver()
     scripted.publish(FORBIDDEN["CR LF"], b"bad")
-    scripted.wait(lambda: len(scripted.attempts) >= 3, 30, "three connections")
+    scripted.wait(lambda: len(scripted.attempts) >= 3, what="three connections")
     before = len(scripted.attempts)
     time.sleep(1.5)
     assert len(scripted.attempts) - before <= 4, "a hot loop"

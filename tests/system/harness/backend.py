@@ -30,7 +30,7 @@ import h2.exceptions
 import h2.settings
 
 from .ports import free_port
-from .wait import wait_until
+from .wait import PATIENCE_S, wait_until
 
 OK_BODY = b'{"ok":true}'
 STALL, CUT, CLOSE, RESET = "stall", "cut", "close", "reset"
@@ -155,13 +155,13 @@ class Backend:
         """The bodies of delivered(), for one raw target or all."""
         return [r.body for r in self.delivered() if path is None or r.path == path]
 
-    def wait_for(self, n, timeout=20):
+    def wait_for(self, n, timeout=PATIENCE_S):
         """Waits until n distinct keys were answered 2xx; returns delivered()."""
         wait_until(lambda: len(self._delivered_keys) >= n, timeout,
                    lambda: f"{n} deliveries ({len(self._delivered_keys)} came)")
         return self.delivered()
 
-    def wait_requests(self, n, timeout=20):
+    def wait_requests(self, n, timeout=PATIENCE_S):
         wait_until(lambda: len(self.requests) >= n, timeout,
                    lambda: f"{n} requests ({len(self.requests)} came)")
         return list(self.requests)

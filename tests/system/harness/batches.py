@@ -6,7 +6,7 @@ they are put together, such a member tells which message it is.
 import json
 
 from .check import per_topic, publish_all
-from .wait import wait_until
+from .wait import PATIENCE_S, wait_until
 
 ROUTE = {"topic": "garden/+/sensor", "path": "/collections/sensor", "body": "json", "batch": 100}
 
@@ -51,7 +51,7 @@ def sizes(requests):
     return [len(members(request)) for request in requests]
 
 
-def wait_members(backend, n, timeout=20):
+def wait_members(backend, n, timeout=PATIENCE_S):
     """Waits until n different messages were answered 2xx; returns delivered()."""
     wait_until(lambda: len(set(all_names(backend.delivered()))) >= n, timeout,
                lambda: f"{n} messages ({len(set(all_names(backend.delivered())))} came)")

@@ -107,7 +107,7 @@ class Mosquitto:
         database = self.dir / "mosquitto.db"
         before = database.stat().st_ino if database.exists() else None
         self.process.send_signal(signal.SIGUSR1)
-        wait_until(lambda: database.exists() and database.stat().st_ino != before, 10, "mosquitto to save")
+        wait_until(lambda: database.exists() and database.stat().st_ino != before, what="mosquitto to save")
 
     def restart(self):
         self.stop()
@@ -144,7 +144,7 @@ class Mosquitto:
         client.max_queued_messages_set(0)
         client.connect("localhost" if self.tls else "127.0.0.1", self.port)
         client.loop_start()
-        wait_until(client.is_connected, 10, "a publisher's connection to the broker")
+        wait_until(client.is_connected, what="a publisher's connection to the broker")
         return client
 
     def publish(self, topic, payload=b"", qos=1, retain=False, version=4):

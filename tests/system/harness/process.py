@@ -4,7 +4,7 @@ import signal
 import socket
 import subprocess
 
-from .wait import wait_until
+from .wait import PATIENCE_S, wait_until
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -25,7 +25,7 @@ def run_quietly(args):
     return subprocess.run(args, stdin=nowhere, stdout=nowhere, stderr=nowhere, check=False).returncode == 0
 
 
-def end(process, sig=signal.SIGTERM, timeout=10):
+def end(process, sig=signal.SIGTERM, timeout=PATIENCE_S):
     """Ends a child (None is fine) and returns its exit status."""
     if process is None:
         return None
@@ -52,4 +52,4 @@ def wait_listening(port, process, name, log=None):
         except OSError:
             return False
 
-    wait_until(listening, 10, f"{name} to listen on port {port}")
+    wait_until(listening, what=f"{name} to listen on port {port}")

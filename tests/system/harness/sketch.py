@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .process import end, spawn
 from .sluice import SANITISER, binary
-from .wait import wait_until
+from .wait import PATIENCE_S, wait_until
 
 
 def arduino(name):
@@ -42,7 +42,7 @@ class Board:
     def text(self):
         return "\n".join(list(self.lines))
 
-    def wait_line(self, regex, timeout=30, after=0):
+    def wait_line(self, regex, timeout=PATIENCE_S, after=0):
         def found():
             return any(re.search(regex, line) for line in list(self.lines)[after:])
 
@@ -70,7 +70,7 @@ class Board:
         return max(self._numbers(r"^measured: .*?(\d+) had to be dropped")
                    + self._numbers(r"^measured: .*dropped: (\d+)"), default=0)  # fmt: skip
 
-    def wait_measured(self, n, timeout=30):
+    def wait_measured(self, n, timeout=PATIENCE_S):
         wait_until(lambda: self.measured >= n or self.process.poll() is not None, timeout,
                    lambda: f"{n} readings:\n{self.text}")  # fmt: skip
         assert self.process.poll() is None, self.text

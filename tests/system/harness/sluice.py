@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .mosquitto import broker_at
 from .process import end, spawn
-from .wait import wait_until
+from .wait import PATIENCE_S, wait_until
 
 REPO = Path(__file__).resolve().parents[3]
 SANITISER = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error")
@@ -152,7 +152,7 @@ class Sluice:
         assert took < limit_s, f"sluice took {took:.1f} s to stop"
         return status
 
-    def wait_exit(self, timeout=20):
+    def wait_exit(self, timeout=PATIENCE_S):
         """Waits until it has ended by itself; returns the exit status."""
         process = self.process
         wait_until(lambda: process.poll() is not None, timeout, "sluice to end")
@@ -181,7 +181,7 @@ class Sluice:
     def find_log(self, regex, after=0):
         return [line for line in list(self.log)[after:] if re.search(regex, line)]
 
-    def wait_log(self, regex, timeout=20, after=0):
+    def wait_log(self, regex, timeout=PATIENCE_S, after=0):
         """The first line, from line number `after` on, in which the regex is found."""
 
         def found():
@@ -194,7 +194,7 @@ class Sluice:
 
         return wait_until(found, timeout, f"a log line {regex!r}")[0]
 
-    def wait_connected(self, timeout=20, after=0, broker=None):
+    def wait_connected(self, timeout=PATIENCE_S, after=0, broker=None):
         """Waits until it is connected to the broker and has subscribed there: what is
         published from now on is for it. broker: where a Line lies between them."""
         self.wait_log(r"broker .*: connected", timeout, after)
@@ -265,14 +265,14 @@ class Sluice:
     def dead(self):
         return self.sql("select * from dead_letter order by id")
 
-    def wait_pending(self, n, timeout=20):
+    def wait_pending(self, n, timeout=PATIENCE_S):
         wait_until(lambda: self.pending() == n, timeout,
                    lambda: f"{n} rows in message ({self.pending()} are there)")
 
-    def wait_empty(self, timeout=20):
+    def wait_empty(self, timeout=PATIENCE_S):
         self.wait_pending(0, timeout)
 
-    def wait_dead(self, n, timeout=20):
+    def wait_dead(self, n, timeout=PATIENCE_S):
         wait_until(lambda: len(self.dead()) >= n, timeout, f"{n} dead letters")
         return self.dead()
 

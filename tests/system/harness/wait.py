@@ -1,8 +1,11 @@
 """Waiting for a condition instead of sleeping."""
 import time
 
+# For what comes by itself: long, for only what never comes is to be noticed, not what is slow.
+PATIENCE_S = 60
 
-def wait_until(fn, timeout=20, what="a condition"):
+
+def wait_until(fn, timeout=PATIENCE_S, what="a condition"):
     """Polls every 10 ms until fn() is truthy, and returns what it returned."""
     deadline = time.monotonic() + timeout
     while True:

@@ -3,7 +3,7 @@ import socket
 import struct
 from dataclasses import dataclass, field
 
-from .wait import wait_until
+from .wait import PATIENCE_S, wait_until
 
 
 @dataclass
@@ -16,7 +16,7 @@ class Response:
 class Web:
     """One connection. Whatever a test sends goes out as it is."""
 
-    def __init__(self, port, address="127.0.0.1", timeout=20):
+    def __init__(self, port, address="127.0.0.1", timeout=PATIENCE_S):
         self.socket = socket.create_connection((address, port), timeout)
         self.rest = b""
 
@@ -89,4 +89,4 @@ def wait_listening(port, address="127.0.0.1"):
         except ConnectionRefusedError:
             return False
 
-    wait_until(accepts, 20, f"port {port} to be listened on")
+    wait_until(accepts, what=f"port {port} to be listened on")
