@@ -243,7 +243,9 @@ def test_drop_oldest(make_sluice, mosquitto, away):
     wait_until(lambda: dropped(sluice) == {"max_messages": 91}, what="another one to be dropped")
     away.start()
     away.wait_for(10)
-    assert numbers(away) == list(range(91, 101))
+    first, *others = numbers(away)
+    assert first in (90, 91)  # the oldest one stays while it is under way: it may have been probed with
+    assert others == list(range(92, 101))
     stops_empty(sluice)
 
 
