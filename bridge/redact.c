@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 /* RFC 4648, section 4. */
 static char *base64(const char *text)
@@ -36,58 +37,106 @@ char *redact_authorization(const struct config_backend *backend)
     return xasprintf("Basic %s", credentials);
 }
 
-/* Replaces every occurrence in place; "***" is never longer than it: secrets
- * shorter than three characters are padded over as far as they go. */
+/* How many bytes at `at` stand for this one as a URL writes it (RFC 3986, section 2.1), or
+ * a URL inside a URL: %2F, %252F. 0: none. Likewise those below. */
+static size_t in_url(const char *at, size_t room, unsigned char byte)
+{
+    char hex[3];
+    snprintf(hex, sizeof hex, "%02x", byte);
+    if (room > 0 && at[0] == '+' && byte == ' ')
+        return 1;
+    if (room == 0 || at[0] != '%')
+        return 0;
+    for (size_t i = 1; i + 2 <= room; i += 2) {
+        if (strncasecmp(at + i, hex, 2) == 0)
+            return i + 2;
+        if (memcmp(at + i, "25", 2) != 0)
+            break;
+    }
+    return 0;
+}
+
+/* As a JSON string does (RFC 8259, section 7). */
+static size_t in_json(const char *at, size_t room, unsigned char byte)
+{
+    char hex[5];
+    snprintf(hex, sizeof hex, "%04x", byte);
+    if (room >= 6 && memcmp(at, "\\u", 2) == 0 && strncasecmp(at + 2, hex, 4) == 0)
+        return 6;
+    return room >= 2 && at[0] == '\\' && (unsigned char)at[1] == byte && ispunct(byte) ? 2 : 0;
+}
+
+/* As HTML does. */
+static size_t in_html(const char *at, size_t room, unsigned char byte)
+{
+    static const struct {
+        char byte;
+        const char *name;
+    } named[] = {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&apos;"}};
+    char decimal[8], hex[8];
+    snprintf(decimal, sizeof decimal, "&#%u;", byte);
+    snprintf(hex, sizeof hex, "&#x%x;", byte);
+    const char *forms[2 + ARRAY_LEN(named)] = {decimal, hex};
+    for (size_t i = 0; i < ARRAY_LEN(named); i++)
+        forms[2 + i] = (unsigned char)named[i].byte == byte ? named[i].name : NULL;
+    for (size_t i = 0; i < ARRAY_LEN(forms); i++)
+        if (forms[i] && strlen(forms[i]) <= room && strncasecmp(at, forms[i], strlen(forms[i])) == 0)
+            return strlen(forms[i]);
+    return 0;
+}
+
+/* How many bytes of these words are the secret, whichever of its characters somebody
+ * escaped, and how; or, where the words were cut off in its midst, its beginning. */
+static size_t match(const char *words, size_t bytes, const char *secret)
+{
+    enum { LEAST = 4, LONGEST_ESCAPE = 8 };
+    size_t used = 0, count = 0;
+    for (size_t one; secret[count]; count++, used += one) {
+        const char *at = words + used;
+        size_t room = bytes - used;
+        unsigned char byte = (unsigned char)secret[count];
+        if ((one = in_url(at, room, byte)) == 0 && (one = in_json(at, room, byte)) == 0 &&
+            (one = in_html(at, room, byte)) == 0)
+            one = room > 0 && (unsigned char)at[0] == byte;
+        if (one > 0)
+            continue;
+        bool is_cut = room == 0 || (room < LONGEST_ESCAPE && strchr("%\\&", at[0]));
+        return is_cut && count >= LEAST ? bytes : 0;
+    }
+    return used;
+}
+
+/* Replaces every occurrence in place; "***" is never longer than it: secrets shorter
+ * than three characters are padded over as far as they go. */
 static void strike_text(char *words, size_t *bytes, const char *secret)
 {
-    size_t secret_bytes = strlen(secret);
-    if (secret_bytes == 0)
-        return;
-    size_t stars = secret_bytes < 3 ? secret_bytes : 3;
-    char *at = words;
-    while ((at = memmem(at, *bytes - (size_t)(at - words), secret, secret_bytes)) != NULL) {
-        size_t rest = *bytes - (size_t)(at - words) - secret_bytes;
-        memset(at, '*', stars);
-        memmove(at + stars, at + secret_bytes, rest);
-        *bytes -= secret_bytes - stars;
-        at += stars;
+    for (size_t at = 0, stars; *secret && at < *bytes; at += stars) {
+        size_t length = match(words + at, *bytes - at, secret);
+        stars = length == 0 ? 1 : length < 3 ? length : 3;
+        if (length == 0)
+            continue;
+        memset(words + at, '*', stars);
+        memmove(words + at + stars, words + at + length, *bytes - at - length);
+        *bytes -= length - stars;
     }
 }
 
-/* As a JSON string may have it (RFC 8259, section 7); some escape '/' as well. */
-static void strike_json(char *words, size_t *bytes, const char *secret, bool with_slash)
+/* Also in the alphabet for URLs, without its padding (RFC 4648, section 5). */
+static void strike_base64(char *words, size_t *bytes, char *encoded)
 {
-    struct buf escaped cleanup_buf;
-    buf_init(&escaped, 2 * strlen(secret) + 1);
-    for (const char *at = secret; *at; at++) {
-        if (*at == '"' || *at == '\\' || (*at == '/' && with_slash))
-            buf_append_char(&escaped, '\\');
-        buf_append_char(&escaped, *at);
-    }
-    strike_text(words, bytes, buf_text(&escaped));
-}
-
-static void strike_percent_encoded(char *words, size_t *bytes, const char *secret)
-{
-    struct buf encoded cleanup_buf;
-    buf_init(&encoded, 3 * strlen(secret) + 1);
-    buf_append_percent_encoded(&encoded, secret, strlen(secret));
-    strike_text(words, bytes, buf_text(&encoded));
-    for (size_t i = 0; i + 2 < encoded.bytes; i++)
-        if (encoded.data[i] == '%')
-            for (size_t digit = i + 1; digit < i + 3; digit++)
-                encoded.data[digit] = (char)tolower((unsigned char)encoded.data[digit]);
-    strike_text(words, bytes, buf_text(&encoded));
+    strike_text(words, bytes, encoded);
+    encoded[strcspn(encoded, "=")] = '\0';
+    strike_text(words, bytes, encoded);
+    for (char *at = encoded; *at; at++)
+        *at = *at == '+' ? '-' : *at == '/' ? '_' : *at;
+    strike_text(words, bytes, encoded);
 }
 
 static void strike(char *words, size_t *bytes, const char *secret)
 {
     cleanup_free char *in_base64 = base64(secret);
     strike_text(words, bytes, secret);
-    strike_json(words, bytes, secret, false);
-    strike_json(words, bytes, secret, true);
-    strike_percent_encoded(words, bytes, secret);
-    strike_text(words, bytes, in_base64);
+    strike_base64(words, bytes, in_base64);
 }
 
 static void strike_pairs(const struct config_pair *pairs, size_t count, char *words, size_t *bytes)
@@ -143,7 +192,7 @@ static void strike_all(const struct config_backend *backend, char *words, size_t
         strike(words, bytes, backend->bearer);
     if (backend->username) {
         cleanup_free char *credentials = basic_credentials(backend);
-        strike_text(words, bytes, credentials);
+        strike_base64(words, bytes, credentials);
         strike(words, bytes, backend->password);
     }
 }

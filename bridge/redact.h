@@ -16,8 +16,8 @@
 char *redact_authorization(const struct config_backend *backend);
 
 /* A copy of words, at most REDACT_WORDS_BYTES, for people: on one line, without
- * control characters, with well-formed UTF-8, and every known secret, as it is
- * or percent-encoded or in base64, replaced by "***". To be freed by the caller. */
+ * control characters, with well-formed UTF-8, and every known secret, as it is, as URLs,
+ * JSON and HTML write it, or in base64, replaced by "***". To be freed by the caller. */
 #define REDACT_WORDS_BYTES 400
 char *redact_words(const struct config_backend *backend, const char *words, size_t bytes);
 /* The same, and secrets of an [http]'s query (route) and what a client sent in its own
