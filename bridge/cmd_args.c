@@ -63,6 +63,12 @@ static int take_long(struct cmd_args *args, const char *word, const char **ret_v
     return unknown(args, written);
 }
 
+/* -5, -0.25: what sensors measure. */
+static bool is_number(const char *word)
+{
+    return isdigit((unsigned char)word[1]) || (word[1] == '.' && isdigit((unsigned char)word[2]));
+}
+
 int cmd_args_next(struct cmd_args *args, const char **ret_value)
 {
     if (args->at == args->argc)
@@ -72,7 +78,7 @@ int cmd_args_next(struct cmd_args *args, const char **ret_value)
         args->end = true;
         return cmd_args_next(args, ret_value);
     }
-    if (args->end || word[0] != '-' || word[1] == '\0') {
+    if (args->end || word[0] != '-' || word[1] == '\0' || is_number(word)) {
         *ret_value = word;
         return CMD_ARG_OPERAND;
     }

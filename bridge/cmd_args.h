@@ -25,7 +25,7 @@ enum { CMD_ARG_END = -1, CMD_ARG_WRONG = '?', CMD_ARG_OPERAND = 0 };
 
 /* The letter of the next option, and its value; CMD_ARG_OPERAND, and what it is;
  * CMD_ARG_END; CMD_ARG_WRONG once it said what is wrong. Options and operands may
- * come in any order; "-" is an operand, and everything behind "--". */
+ * come in any order; "-" is an operand, so is a number below 0, and everything behind "--". */
 int cmd_args_next(struct cmd_args *args, const char **ret_value);
 
 /* Says what is wrong with the command line, and how to get help; returns

@@ -2,6 +2,7 @@
  * queue and mends it, beside a daemon that runs or not. */
 #include "cmd_queue.h"
 #include "cmd_place.h"
+#include "cmd_terminal.h"
 #include "config_nearest.h"
 #include "topic.h"
 #include "words.h"
@@ -230,11 +231,6 @@ struct queue_admin *cmd_queue_open(const struct cmd_queue *queue, bool write, in
     return NULL;
 }
 
-bool cmd_queue_output_works(void)
-{
-    return fflush(stdout) == 0 && !ferror(stdout);
-}
-
 int cmd_queue_close(const struct cmd_queue *queue, struct queue_admin *admin, int error)
 {
     if (error != 0)
@@ -243,7 +239,7 @@ int cmd_queue_close(const struct cmd_queue *queue, struct queue_admin *admin, in
     if (sync_error != 0)
         fprintf(stderr, "%s: %s: what was changed is not safe on the disk: %s\n", queue->command,
                 queue->place.queue, strerror(-sync_error));
-    bool written = cmd_queue_output_works();
+    bool written = cmd_output_works();
     if (!written)
         fprintf(stderr, "%s: standard output cannot be written\n", queue->command);
     return error == 0 && sync_error == 0 && written ? CMD_EXIT_OK : CMD_EXIT_FAILED;

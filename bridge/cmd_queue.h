@@ -38,8 +38,6 @@ int cmd_queue_drop(struct cmd_queue *queue);
 struct queue_admin *cmd_queue_open(const struct cmd_queue *queue, bool write, int *ret_status);
 /* Says what went wrong, if anything did; frees admin; returns the exit status. */
 int cmd_queue_close(const struct cmd_queue *queue, struct queue_admin *admin, int error);
-/* Whether what was written to standard output so far got there. */
-bool cmd_queue_output_works(void);
 
 /* One line a message (cmd_queue_ls.c). At most so many of the newest, oldest first;
  * 0: all. Returns 0 or -Exxx, and how many there were and how many were shown. */

@@ -185,7 +185,7 @@ static bool list_row(void *context, const struct message_row *row)
     if (listing->most > 0 || listing->count < PAGE_LINES)
         return true;
     print_page(listing);
-    return cmd_queue_output_works();
+    return cmd_output_works();
 }
 
 int cmd_queue_print(struct queue_admin *admin, const struct queue_filter *filter, uint64_t most,

@@ -160,7 +160,7 @@ static void print_request(const struct showing *showing, const struct message *m
         cleanup_free char *url = url_of(&request, message);
         printf("  would be sent to backend %s\n    %s %s\n", backend->name, method_of(&request), url);
         each_header(&request, print_header, NULL);
-        if (request.route->batch > 1)
+        if (request.route->batch > 1 && !request.alone)
             printf("  with up to %u others in one body\n", request.route->batch - 1);
         if (has_own_body(&request)) {
             printf("  with this body%s\n", backend->gzip ? ", compressed" : "");

@@ -151,16 +151,19 @@ static int send_batch(struct sending *sending, struct batch *batch)
 }
 
 /* Takes a line out of the input; at the end also what has no line end. A blank one,
- * and the CR that serial lines end with, are nothing. */
-static void take_line(struct batch *batch, const char *line, size_t bytes)
+ * and the CR that serial lines end with, are nothing. False: it is too long. */
+static bool take_line(struct batch *batch, const char *line, size_t bytes)
 {
     if (bytes > 0 && line[bytes - 1] == '\r')
         bytes--;
+    if (bytes > CMD_SEND_PAYLOAD)
+        return false;
     if (bytes > 0)
         batch->pieces[batch->count++] = (struct cmd_send_piece){.payload = line, .payload_bytes = bytes};
+    return true;
 }
 
-/* How many bytes of the input are whole lines that fit into a batch. */
+/* How many bytes of the input are whole lines that fit into a batch, up to one that is too long. */
 static size_t fill(struct batch *batch, const struct buf *input, bool end)
 {
     size_t at = 0;
@@ -170,7 +173,8 @@ static size_t fill(struct batch *batch, const struct buf *input, bool end)
         if (!newline && !end)
             break;
         size_t bytes = newline ? (size_t)(newline - line) : input->bytes - at;
-        take_line(batch, line, bytes);
+        if (!take_line(batch, line, bytes))
+            break;
         at += bytes + (newline != NULL);
     }
     return at;
@@ -192,10 +196,10 @@ static int send_lines(struct sending *sending)
             input.bytes -= used;
             continue;
         }
+        if (input.bytes > CMD_SEND_PAYLOAD + (end ? 0U : 1U)) /* one may be a CR */
+            return fail(sending, CMD_EXIT_DATA, "a line has at most 1 MiB");
         if (end)
             break;
-        if (input.bytes > CMD_SEND_PAYLOAD)
-            return fail(sending, CMD_EXIT_DATA, "a line has at most 1 MiB");
         ssize_t got = read(STDIN_FILENO, piece, sizeof piece);
         if (got < 0 && errno != EINTR)
             return fail(sending, CMD_EXIT_FAILED, strerror(errno));
@@ -253,7 +257,12 @@ int cmd_send(int argc, char **argv)
     if (status != CMD_EXIT_OK)
         return status;
     sending.store = (struct cmd_send_store){
-        .config_path = sending.config_path, .place = &sending.place, .topic = sending.topic, .fd = -1};
+        .config_path = sending.config_path,
+        .place = &sending.place,
+        .topic = sending.topic,
+        .patient = sending.lines,
+        .fd = -1,
+    };
     if (sending.lines)
         status = send_lines(&sending);
     else if (sending.payload && strcmp(sending.payload, "-") == 0)

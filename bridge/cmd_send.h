@@ -37,7 +37,9 @@ struct cmd_send_store {
     const char *config_path;
     const struct config_place *place;
     const char *topic;
-    int fd;               /* of the connection; -1: none */
+    bool patient; /* a daemon that hangs is waited for, and not sent the same once more */
+    int fd;       /* of the connection; -1: none */
+    bool told_of_hanging;
     bool let_in;          /* there was one once */
     int64_t yields_to_ms; /* uptime; until then it leaves the queue to a daemon that starts */
     char *words;          /* why the last one was not stored; or NULL */

@@ -15,16 +15,16 @@
 #include "queue_admin.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
     YIELD_MS = 150, /* longer than a daemon that starts lets pass between two looks at the lock */
-    ANSWER_WAIT_MS = 60000,
+    ANSWER_WAIT_S = 30,
     ANSWER_MOST = 512,
 };
 
@@ -54,22 +54,33 @@ void cmd_send_store_done(struct cmd_send_store *store)
 
 /* ---- through the socket ---- */
 
-static bool write_all(int fd, const char *data, size_t bytes)
+/* Whether to go on waiting for a daemon that took nothing, or said nothing, for so long. */
+static bool is_patient(struct cmd_send_store *store)
+{
+    say(store, "sluice hangs, or is very busy: no answer for %d s; the message may be stored all the same",
+        ANSWER_WAIT_S);
+    if (store->patient && !store->told_of_hanging)
+        fprintf(stderr, "sluice send: sluice hangs, or is very busy: waiting for its answer\n");
+    store->told_of_hanging = true;
+    return store->patient;
+}
+
+/* 0, or -Exxx; -EAGAIN: it hangs. */
+static int write_all(struct cmd_send_store *store, const char *data, size_t bytes)
 {
     while (bytes > 0) {
-        ssize_t sent = send(fd, data, bytes, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR)
+        ssize_t sent = send(store->fd, data, bytes, MSG_NOSIGNAL);
+        if (sent < 0 && (errno == EINTR || (errno == EAGAIN && is_patient(store))))
             continue;
         if (sent <= 0)
-            return false;
+            return sent < 0 ? -errno : -EPIPE;
         data += sent;
         bytes -= (size_t)sent;
     }
-    return true;
+    return 0;
 }
 
-static bool write_pieces(const struct cmd_send_store *store, const struct cmd_send_piece *pieces,
-                         size_t count)
+static int write_pieces(struct cmd_send_store *store, const struct cmd_send_piece *pieces, size_t count)
 {
     struct buf frames cleanup_buf;
     buf_init(&frames, SIZE_MAX / 4);
@@ -79,28 +90,26 @@ static bool write_pieces(const struct cmd_send_store *store, const struct cmd_se
         buf_printf(&frames, "%zu %zu\n%s", strlen(store->topic), pieces[i].payload_bytes, store->topic);
         buf_append(&frames, pieces[i].payload, pieces[i].payload_bytes);
     }
-    return write_all(store->fd, buf_text(&frames), frames.bytes);
+    return write_all(store, buf_text(&frames), frames.bytes);
 }
 
-/* One line, without its end; false when there is none to come. Answers are short and
- * few: a byte at a time would do, but they are read as they come. */
+/* Answers are short and few: a byte at a time would do, but they are read as they come. */
 struct reader {
-    int fd;
     char data[4096];
     size_t bytes, at;
 };
 
-static bool read_line(struct reader *reader, char line[static ANSWER_MOST])
+/* One line, without its end. 0, or -Exxx; -EAGAIN: it hangs. */
+static int read_line(struct cmd_send_store *store, struct reader *reader, char line[static ANSWER_MOST])
 {
     size_t used = 0;
     for (;;) {
         if (reader->at == reader->bytes) {
-            struct pollfd ready = {.fd = reader->fd, .events = POLLIN};
-            ssize_t got = poll(&ready, 1, ANSWER_WAIT_MS) == 1
-                              ? read(reader->fd, reader->data, sizeof reader->data)
-                              : -1;
+            ssize_t got = read(store->fd, reader->data, sizeof reader->data);
+            if (got < 0 && (errno == EINTR || (errno == EAGAIN && is_patient(store))))
+                continue;
             if (got <= 0)
-                return false;
+                return got < 0 ? -errno : -ECONNRESET;
             reader->bytes = (size_t)got;
             reader->at = 0;
         }
@@ -111,7 +120,8 @@ static bool read_line(struct reader *reader, char line[static ANSWER_MOST])
             line[used++] = c;
     }
     line[used] = '\0';
-    return true;
+    store->told_of_hanging = false;
+    return 0;
 }
 
 static enum cmd_send_fate fate_of(struct cmd_send_store *store, const char *line)
@@ -137,24 +147,30 @@ static enum cmd_send_fate fate_of(struct cmd_send_store *store, const char *line
     return CMD_SEND_AGAIN;
 }
 
+static void refuse_all(struct cmd_send_piece *pieces, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (pieces[i].fate == CMD_SEND_WAITS)
+            pieces[i].fate = CMD_SEND_AGAIN;
+}
+
 /* What has no answer when the connection ends is sent again; it may have been stored. */
 static void send_pieces(struct cmd_send_store *store, struct cmd_send_piece *pieces, size_t count)
 {
-    if (!write_pieces(store, pieces, count)) {
-        hang_up(store);
-        return;
-    }
-    struct reader reader = {.fd = store->fd};
+    struct reader reader = {.bytes = 0};
     char line[ANSWER_MOST];
-    for (size_t i = 0; i < count; i++) {
+    int error = write_pieces(store, pieces, count);
+    for (size_t i = 0; i < count && error == 0; i++) {
         if (pieces[i].fate != CMD_SEND_WAITS)
             continue;
-        if (!read_line(&reader, line)) {
-            hang_up(store);
-            return;
-        }
-        pieces[i].fate = fate_of(store, line);
+        error = read_line(store, &reader, line);
+        if (error == 0)
+            pieces[i].fate = fate_of(store, line);
     }
+    if (error != 0)
+        hang_up(store);
+    if (error == -EAGAIN)
+        refuse_all(pieces, count); /* once more would be twice */
 }
 
 /* ---- into the queue ---- */
@@ -189,13 +205,6 @@ static void take_pieces(struct cmd_send_store *store, struct intake *intake, str
         if (error == 0)
             pieces[i].fate = taken[i];
         else if (pieces[i].fate == CMD_SEND_WAITS)
-            pieces[i].fate = CMD_SEND_AGAIN;
-}
-
-static void refuse_all(struct cmd_send_piece *pieces, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (pieces[i].fate == CMD_SEND_WAITS)
             pieces[i].fate = CMD_SEND_AGAIN;
 }
 
@@ -266,9 +275,12 @@ static int connect_to_daemon(struct cmd_send_store *store)
     int fd = cmd_control_connect(store->place->socket);
     if (fd < 0)
         return fd;
+    struct timeval most = {.tv_sec = ANSWER_WAIT_S};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof most);
     store->fd = fd;
     store->let_in = true;
-    if (write_all(fd, "send\n", strlen("send\n")))
+    if (write_all(store, "send\n", strlen("send\n")) == 0)
         return 0;
     hang_up(store);
     return -ECONNREFUSED;

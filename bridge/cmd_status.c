@@ -10,6 +10,7 @@
 #include "cmd_args.h"
 #include "cmd_control.h"
 #include "cmd_place.h"
+#include "cmd_terminal.h"
 #include "queue_admin.h"
 #include "words_outage.h"
 
@@ -265,6 +266,10 @@ static int tell(const struct config_place *place, bool json, bool quiet)
         print_json(&status);
     else if (!quiet)
         cmd_status_print(&status);
+    if (!cmd_output_works()) {
+        fputs("sluice status: standard output cannot be written\n", stderr);
+        exit = CMD_EXIT_FAILED;
+    }
     report_free(status.daemon);
     report_free(status.queue);
     free(status.no_daemon);

@@ -30,6 +30,11 @@ struct cmd_terminal cmd_terminal(void)
     return (struct cmd_terminal){.columns = columns(tty), .colour = tty && !plain};
 }
 
+bool cmd_output_works(void)
+{
+    return fflush(stdout) == 0 && !ferror(stdout);
+}
+
 const char *cmd_bold(const struct cmd_terminal *terminal)
 {
     return terminal->colour ? "\033[1m" : "";

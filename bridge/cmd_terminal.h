@@ -11,6 +11,9 @@ struct cmd_terminal {
 };
 struct cmd_terminal cmd_terminal(void);
 
+/* Whether what was written to standard output so far got there. */
+bool cmd_output_works(void);
+
 /* Escapes, or "" where there is no colour. */
 const char *cmd_bold(const struct cmd_terminal *terminal);
 const char *cmd_red(const struct cmd_terminal *terminal);

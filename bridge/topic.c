@@ -51,11 +51,22 @@ static const char *filter_fault(const char *filter)
     }
 }
 
+/* MQTT 3.1.1, section 1.5.3, lets a receiver close the connection over one; Mosquitto does. */
+static bool has_controls(const char *topic)
+{
+    const unsigned char *at = (const unsigned char *)topic;
+    for (; *at; at++)
+        if (*at < 0x20 || *at == 0x7f || (at[0] == 0xc2 && at[1] < 0xa0))
+            return true;
+    return false;
+}
+
 bool topic_name_valid(const char *topic, const char **ret_why)
 {
     const char *fault = !*topic                               ? "it is empty"
                         : strlen(topic) > MAX_BYTES           ? "it is longer than 65535 bytes"
                         : !utf8_valid(topic, strlen(topic))   ? "it is not valid UTF-8"
+                        : has_controls(topic)                 ? "it holds a control character"
                         : topic[strcspn(topic, "+#")] != '\0' ? "'+' and '#' stand in topic filters only"
                                                               : NULL;
     if (!fault)

@@ -4,9 +4,11 @@
 #include "utf8.h"
 
 #include <errno.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <wchar.h>
 
 const char *words_number(int64_t number, char text[static WORDS_BYTES])
 {
@@ -87,9 +89,28 @@ int words_parse_duration(const char *text, int64_t *ret_ms)
 
 /* ---- payloads ---- */
 
+/* Also those of Unicode that end a line, or turn around what stands beside them. */
 static bool is_control(uint32_t code)
 {
-    return code < 0x20 || (code >= 0x7f && code <= 0x9f);
+    return code < 0x20 || (code >= 0x7f && code <= 0x9f) || (code >= 0x2028 && code <= 0x202e) ||
+           (code >= 0x2066 && code <= 0x2069);
+}
+
+/* As terminals have it: East Asian ones take two, combining ones none. The C library
+ * knows, of the locale that every Debian has. */
+static size_t columns_of(uint32_t code)
+{
+    static locale_t unicode;
+    if (code < 0x80)
+        return 1;
+    if (!unicode)
+        unicode = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    if (!unicode)
+        return 1;
+    locale_t before = uselocale(unicode);
+    int columns = wcwidth((wchar_t)code);
+    uselocale(before);
+    return columns < 0 ? 1 : (size_t)columns;
 }
 
 bool words_is_text(const void *payload, size_t bytes)
@@ -107,16 +128,20 @@ bool words_is_text(const void *payload, size_t bytes)
 
 size_t words_columns(const char *text)
 {
-    size_t columns = 0;
-    for (; *text; text++)
-        columns += ((unsigned char)*text & 0xc0) != 0x80;
+    size_t columns = 0, bytes = strlen(text);
+    for (size_t i = 0; i < bytes;) {
+        uint32_t code;
+        size_t length = utf8_sequence(text + i, bytes - i, &code);
+        columns += length > 0 ? columns_of(code) : 1;
+        i += length > 0 ? length : 1;
+    }
     return columns;
 }
 
 enum { UNLIMITED_COLUMNS = 200 };
 
 /* What a line shows for the character at `at`: itself, or an escape of two. */
-static size_t shown(const char *at, size_t length, char piece[static 8])
+static size_t shown(const char *at, size_t length, uint32_t code, char piece[static 8])
 {
     static const char controls[] = "\t\n\r", letters[] = "tnr";
     const char *known = length == 1 && *at != '\0' ? strchr(controls, *at) : NULL;
@@ -125,7 +150,7 @@ static size_t shown(const char *at, size_t length, char piece[static 8])
         return 2;
     }
     snprintf(piece, 8, "%.*s", (int)length, at);
-    return 1;
+    return columns_of(code);
 }
 
 static void append_text(struct buf *out, const char *text, size_t bytes, size_t columns)
@@ -135,7 +160,7 @@ static void append_text(struct buf *out, const char *text, size_t bytes, size_t 
         uint32_t code;
         size_t length = utf8_sequence(text + i, bytes - i, &code);
         char piece[8];
-        size_t width = shown(text + i, length, piece);
+        size_t width = shown(text + i, length, code, piece);
         if (used + width > columns) {
             out->bytes = fits;
             out->data[fits] = '\0';
@@ -177,7 +202,7 @@ void words_append_safe(struct buf *out, const char *text, size_t bytes)
     for (size_t i = 0; i < bytes;) {
         uint32_t code = 0;
         size_t length = utf8_sequence(text + i, bytes - i, &code);
-        if (length > 0 && (!is_control(code) || code == '\t' || code == '\n')) {
+        if (length > 0 && (!is_control(code) || code == '\t')) {
             buf_append(out, text + i, length);
             i += length;
         } else {

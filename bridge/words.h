@@ -22,11 +22,11 @@ const char *words_time(int64_t wall_ms, bool brief, char text[static WORDS_BYTES
 /* Reads "30s", "5m", "2h", "30d", "4w", "250ms". 0, or -EINVAL. */
 int words_parse_duration(const char *text, int64_t *ret_ms);
 
-/* Whether it is UTF-8 without control characters but for tab, LF and CR: then a
- * person can read it. */
+/* Whether it is UTF-8 without control characters (also those that turn the direction of
+ * writing) but for tab, LF and CR: then a person can read it. */
 bool words_is_text(const void *payload, size_t bytes);
 
-/* How many columns of a terminal the text takes: characters, all taken for narrow. */
+/* How many columns of a terminal the text takes. */
 size_t words_columns(const char *text);
 
 /* Appends a payload as one line of at most so many columns (0: no limit, but 200
@@ -34,7 +34,7 @@ size_t words_columns(const char *text);
  * with "..." where it was cut. */
 void words_append_payload(struct buf *out, const void *payload, size_t bytes, size_t columns);
 /* Appends text so that a terminal shows it and obeys nothing of it: control
- * characters as \xNN. */
+ * characters but for tab as \xNN. */
 void words_append_safe(struct buf *out, const char *text, size_t bytes);
 
 #endif

@@ -2,6 +2,7 @@
 into the queue of one that is stopped."""
 import os
 import select
+import signal
 import socket
 import subprocess
 import threading
@@ -12,6 +13,8 @@ from harness.check import per_topic, stops_empty, under_one_key_each
 from harness.process import end, spawn
 from harness.sluice import binary
 from harness.wait import PATIENCE_S, wait_until
+
+MIB = 1024 * 1024
 
 
 def sent(backend):
@@ -31,7 +34,7 @@ def say(process, text):
 
 def hear(process):
     """The next line that it says."""
-    assert select.select([process.stderr], [], [], 20)[0], "it says nothing"
+    assert select.select([process.stderr], [], [], PATIENCE_S)[0], "it says nothing"
     return process.stderr.readline().decode()
 
 
@@ -90,6 +93,8 @@ def test_lines(house, backend):
     ("nowhere/a", "no route takes this topic"),
     ("garden/+/sensor", "is no topic: '+' and '#' stand in topic filters only"),
     ("", "is no topic: it is empty"),
+    ("garden/a\nmessage 7, pending", "it holds a control character"),
+    ("garden/\x9b/sensor", "it holds a control character"),
 ])
 def test_topics_that_are_not_taken(house, topic, words):
     for more in (["x"], ["-l"]):
@@ -106,6 +111,69 @@ def test_topics_that_are_not_taken(house, topic, words):
 def test_wrong_command_lines(sluice, words, said):
     sluice.command("send", *words, expect=2)
     assert said in sluice.said and len(sluice.said.splitlines()) == 1
+
+
+def test_a_payload_may_be_a_negative_number(house, backend):
+    house.command("send", "garden/out/celsius", "-5")
+    house.command("send", "garden/out/celsius", "-.25")
+    house.command("send", "garden/out/celsius", "--", "-x")
+    house.command("send", "garden/out/celsius", "-x", expect=2)
+    house.running() or house.start()
+    backend.wait_for(3)
+    house.wait_empty()
+    assert sent(backend) == [("garden/out/celsius", body) for body in (b"-5", b"-.25", b"-x")]
+
+
+@pytest.mark.parametrize("more", [1, 60_000, 100_000])
+def test_a_line_that_is_too_long(house, backend, more):
+    """It ends with the line before."""
+    text = "before\n" + MIB * "y" + "\r\n" + (MIB + more) * "x" + "\nbehind\n"
+    house.command("send", "garden/long/x", "-l", input=text, expect=65)
+    assert "a line has at most 1 MiB" in house.said
+    house.command("send", "garden/long/x", "-l", input=(MIB + more) * "x", expect=65)
+    house.command("send", "garden/long/x", "-", input=(MIB + more) * "x", expect=65)
+    house.running() or house.start()
+    backend.wait_for(2)
+    house.wait_empty()
+    assert [(len(body), body[:6]) for _, body in sent(backend)] == [(6, b"before"), (MIB, b"yyyyyy")]
+
+
+def test_a_commit_that_fails(house, backend):
+    """Zero means durable; what was not stored is sent again where nobody could do so."""
+    fault = {"SLUICE_FAULT": "queue.commit:1:fail"}
+    if house.running():
+        house.stop()
+        house.start(env=fault)
+        fault = {}
+    house.command("send", "garden/one/x", "1", expect=75, env=fault)
+    if house.running():
+        house.stop()
+        house.start(env={"SLUICE_FAULT": "queue.commit:1:fail"})
+    house.command("send", "garden/lines/x", "-l", input="1\n2\n", env=fault)
+    assert "trying again" in house.said
+    house.running() or house.start()
+    backend.wait_for(2)
+    house.wait_empty()
+    assert sent(backend) == [("garden/lines/x", b"1"), ("garden/lines/x", b"2")]
+
+
+def test_a_sluice_that_hangs(sluice, mosquitto, backend):
+    """A script gets its answer, a stream waits; nothing is sent over and over meanwhile."""
+    sluice.start().wait_connected()
+    lines = start_send(sluice, "garden/lines/sensor", "-l")
+    say(lines, "1\n")
+    backend.wait_for(1)
+    sluice.signal(signal.SIGSTOP)
+    say(lines, "2\n")
+    sluice.command("send", "garden/one/sensor", "x", expect=75, timeout=2 * PATIENCE_S)
+    assert "the message may be stored all the same" in sluice.said
+    assert "waiting for its answer" in hear(lines)
+    sluice.signal(signal.SIGCONT)
+    say(lines, "3\n")
+    assert finish(lines)[0] == 0
+    backend.wait_for(4)
+    stops_empty(sluice)
+    assert sorted(sent(backend)) == [("garden/lines/sensor", b"%d" % n) for n in (1, 2, 3)] + [("garden/one/sensor", b"x")]
 
 
 def test_lines_share_commits(sluice, mosquitto, backend):
