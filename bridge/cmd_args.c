@@ -20,8 +20,8 @@ int cmd_args_wrong(const struct cmd_args *args, const char *format, ...)
 
 static int unknown(const struct cmd_args *args, const char *option)
 {
-    const char *known[32];
-    size_t count = 0;
+    const char *known[32] = {"help"};
+    size_t count = 1;
     for (size_t i = 0; i < args->option_count && count < ARRAY_LEN(known); i++)
         if (args->options[i].name)
             known[count++] = args->options[i].name;

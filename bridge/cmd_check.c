@@ -1,27 +1,31 @@
-/* cmd_check.c - sluice check [FILE], or -c FILE as with the other commands: reads the
- * configuration as `run` would, with its secrets and files, and says everything that
- * is wrong with it. */
+/* cmd_check.c - sluice check [[-c] FILE]: reads the configuration as `run` would, with
+ * its secrets and files, and says everything that is wrong with it. */
 #include "cmd.h"
+#include "cmd_args.h"
 #include "config_file.h"
 #include "log.h"
+
 #include <stdio.h>
-#include <string.h>
+
+static const struct cmd_option options[] = {{'c', NULL, true}};
 
 int cmd_check(int argc, char **argv)
 {
-    int at = 1;
-
-    if (at < argc && (strcmp(argv[at], "--") == 0 || (strcmp(argv[at], "-c") == 0 && argc - at > 1))) {
-        at++;
-    } else if (at < argc && argv[at][0] == '-') {
-        fprintf(stderr, "sluice check: unknown option '%s'; usage: sluice check [FILE]\n", argv[at]);
-        return CMD_EXIT_USAGE;
+    struct cmd_args args = {.command = "sluice check",
+                            .options = options,
+                            .option_count = ARRAY_LEN(options),
+                            .argc = argc - 1,
+                            .argv = argv + 1};
+    const char *given = NULL, *value = NULL;
+    int letter;
+    while ((letter = cmd_args_next(&args, &value)) != CMD_ARG_END) {
+        if (letter == CMD_ARG_WRONG)
+            return CMD_EXIT_USAGE;
+        if (given)
+            return cmd_args_wrong(&args, "unexpected '%s': one file at a time", value);
+        given = value;
     }
-    if (argc - at > 1) {
-        fprintf(stderr, "sluice check: one file at a time; usage: sluice check [FILE]\n");
-        return CMD_EXIT_USAGE;
-    }
-    const char *path = at < argc ? argv[at] : CMD_DEFAULT_CONFIG;
+    const char *path = given ? given : CMD_DEFAULT_CONFIG;
     struct config_errors errors = {0};
 
     log_init(LOG_LEVEL_INFO);

@@ -1,33 +1,32 @@
 /* cmd_run.c - sluice run [-c FILE] [-v]: reads the configuration and becomes the
  * daemon. */
 #include "cmd.h"
+#include "cmd_args.h"
 #include "config_file.h"
 #include "daemon.h"
 #include "log.h"
 
-#include <stdio.h>
-#include <unistd.h>
+static const struct cmd_option options[] = {{'c', NULL, true}, {'v', NULL, false}};
 
 int cmd_run(int argc, char **argv)
 {
-    const char *path = CMD_DEFAULT_CONFIG;
+    struct cmd_args args = {.command = "sluice run",
+                            .options = options,
+                            .option_count = ARRAY_LEN(options),
+                            .argc = argc - 1,
+                            .argv = argv + 1};
+    const char *path = CMD_DEFAULT_CONFIG, *value = NULL;
     enum log_level level = LOG_LEVEL_INFO;
-    int option;
-    opterr = 0;
-    while ((option = getopt(argc, argv, "c:v")) != -1) {
-        if (option == 'c') {
-            path = optarg;
-        } else if (option == 'v') {
-            level = LOG_LEVEL_DEBUG;
-        } else {
-            fprintf(stderr,
-                    "sluice run: unknown option or missing value; usage: sluice run [-c FILE] [-v]\n");
+    int letter;
+    while ((letter = cmd_args_next(&args, &value)) != CMD_ARG_END) {
+        if (letter == CMD_ARG_WRONG)
             return CMD_EXIT_USAGE;
-        }
-    }
-    if (optind < argc) {
-        fprintf(stderr, "sluice run: unexpected '%s'; usage: sluice run [-c FILE] [-v]\n", argv[optind]);
-        return CMD_EXIT_USAGE;
+        if (letter == CMD_ARG_OPERAND)
+            return cmd_args_wrong(&args, "unexpected '%s'", value);
+        if (letter == 'c')
+            path = value;
+        else
+            level = LOG_LEVEL_DEBUG;
     }
 
     log_init(level);

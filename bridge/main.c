@@ -45,17 +45,18 @@ static const struct {
      "on the disk.\n"
      "\n"
      "  TOPIC    goes to every route whose topic filter matches\n"
-     "  PAYLOAD  as it is; default: none\n"
+     "  PAYLOAD  as it is, at most 1 MiB; default: none; after -- when it begins with -\n"
      "  -        the payload is standard input, all of it\n"
      "  -l       each line of standard input is a payload, until it ends, as in\n"
      "               sluice send -l garden/usb/sensor </dev/ttyUSB0\n"
-     "           Blank lines are left out. What cannot be stored now is tried again.\n"
+     "           Blank lines are left out. What cannot be stored now is tried again;\n"
+     "           where sluice ends before it answers, a line may be stored twice.\n"
      "  -c FILE  the configuration; default " CMD_DEFAULT_CONFIG "\n"
      "\n"
      "Exit status: 0 stored, 1 it failed, 2 wrong command line, 65 no route takes the\n"
-     "topic or it is none, 75 not stored now: try again, 78 the configuration cannot\n"
-     "be read.\n"},
-    {"check", cmd_check, "check [FILE]", "say all that is wrong in a configuration",
+     "topic, it is none, or the payload is too long, 75 not stored now: try again, 78\n"
+     "the configuration cannot be read.\n"},
+    {"check", cmd_check, "check [[-c] FILE]", "say all that is wrong in a configuration",
      "Reads a configuration with its conf.d, its secrets and the files it names, and\n"
      "prints every error as FILE:LINE: what is wrong and what would be right.\n"
      "\n"
