@@ -355,6 +355,7 @@ static void on_upkeep(uv_timer_t *timer)
     queue_upkeep(daemon->queue, activity - daemon->upkeep_activity < QUIET_UPKEEP);
     daemon->upkeep_activity = activity;
     look_what_came_back(daemon);
+    deliver_tell(daemon->deliver);
     daemon_status_sample(&daemon->minute, &daemon->metrics);
 }
 

@@ -39,6 +39,8 @@ void deliver_pause(struct deliver *deliver, bool to_end, deliver_idle_fn *idle, 
  * The old configuration is no longer used on return. */
 void deliver_restart(struct deliver *deliver, const struct config *config);
 
+/* Tells the log what was only counted so far. To be called now and then. */
+void deliver_tell(struct deliver *deliver);
 /* Each backend's and each route's state, since when, why, until when; appended to two
  * arrays (deliver_status.c). */
 void deliver_describe(const struct deliver *deliver, struct report *backends, struct report *routes);

@@ -323,6 +323,34 @@ static void tell_unfit(struct route_state *route, const char *reason)
               path ? "topics" : "payloads");
 }
 
+enum { BURIED_TOLD_MOST = 20, BURIED_TELL_MS = 60 * 1000 }; /* so many each in a minute; then their number */
+
+static void tell_how_many_buried(struct route_state *route, int64_t now_ms)
+{
+    if (route->buried == 0 || now_ms - route->buried_since_ms < BURIED_TELL_MS)
+        return;
+    if (route->buried > BURIED_TOLD_MOST)
+        log_warning("route %s: %u more messages were set aside in a minute; sluice queue ls --state dead",
+                    route->config->name, route->buried - BURIED_TOLD_MOST);
+    route->buried = 0;
+}
+
+void deliver_tell(struct deliver *deliver)
+{
+    for (size_t i = 0; i < deliver->config->route_count; i++)
+        tell_how_many_buried(&deliver->routes[i], clock_uptime_ms());
+}
+
+/* True when this one is to be told. */
+static bool count_buried(struct route_state *route)
+{
+    int64_t now_ms = clock_uptime_ms();
+    tell_how_many_buried(route, now_ms);
+    if (route->buried == 0)
+        route->buried_since_ms = now_ms;
+    return ++route->buried <= BURIED_TOLD_MOST;
+}
+
 int deliver_bury(struct deliver *deliver, struct lane *lane, int64_t id, unsigned attempts, int status,
                  const char *reason, const char *error)
 {
@@ -339,8 +367,9 @@ int deliver_bury(struct deliver *deliver, struct lane *lane, int64_t id, unsigne
     if (result == 0) {
         deliver->metrics->dead++;
         tell_unfit(lane->route, reason);
-        log_warning("message %lld (route %s, topic %s): set aside (%s): %s", (long long)id,
-                    lane->route->config->name, topic, reason, error ? error : "no answer is known");
+        if (count_buried(lane->route))
+            log_warning("message %lld (route %s, topic %s): set aside (%s): %s", (long long)id,
+                        lane->route->config->name, topic, reason, error ? error : "no answer is known");
     }
     deliver_lanes_remove(deliver, lane, id);
     return 0;

@@ -86,10 +86,12 @@ struct route_state {
     struct backend_state *backend;
     struct scope scope;
     struct told told;
-    unsigned lane_ids;         /* how many a lane of it knows */
-    size_t batch_bytes;        /* of a body; less than configured once the backend answered 413 */
-    unsigned busy_lanes;       /* lanes that hold messages */
-    unsigned unfit_in_row;     /* set aside for their topics, with nothing delivered between */
+    unsigned lane_ids;     /* how many a lane of it knows */
+    size_t batch_bytes;    /* of a body; less than configured once the backend answered 413 */
+    unsigned busy_lanes;   /* lanes that hold messages */
+    unsigned unfit_in_row; /* set aside for their topics, with nothing delivered between */
+    unsigned buried;       /* set aside since then, in about a minute */
+    int64_t buried_since_ms;
     unsigned condemned_in_row; /* those that an answer condemned */
     uint64_t condemned_lanes;  /* from which lanes: bit n for lane n */
     bool held;                 /* too many in a row: it is not the messages */

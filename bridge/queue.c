@@ -103,6 +103,8 @@ const char *const queue_statement_sql[Q_STATEMENTS] = {
         "SELECT lowest FROM returned WHERE one = 1",
     [Q_RETURNED_OVER] =
         "DELETE FROM returned WHERE one = 1",
+    [Q_BY_HAND] =
+        "SELECT coalesce(sum(messages), 0) FROM dropped WHERE reason = 'by-hand'",
     [Q_DEVICE] =
         "SELECT boot, up_to, ahead, earlier, lives, first, stored, lost, speaker, steady, returns, last_ms"
         " FROM device_state WHERE ack_topic = ?1",
@@ -325,6 +327,7 @@ static int open_database(struct queue *queue, enum db_trust trust, const char *t
     if (error == 0) {
         queue->confirmed_written = queue->confirmed;
         read_token(queue);
+        queue_by_hand_begin(queue);
     }
     return queue->db.damaged ? -EBADMSG : error;
 }

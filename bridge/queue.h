@@ -159,8 +159,8 @@ int queue_copied(struct queue *queue, const struct queue_copy *copy, struct mess
 void queue_refresh(struct queue *queue);
 
 /* The lowest id of the messages that a person brought back from the dead letters since
- * the last call (queue_admin_retry, in another process); 0: none. Costs little when
- * nobody changed the queue. */
+ * the last call (queue_admin_retry, in another process); 0: none. Tells the log of that,
+ * and of what such a process dropped. Costs little when nobody changed the queue. */
 int64_t queue_returned(struct queue *queue);
 
 /* Reads one message. Its pointers are valid until queue_release. -ENOENT when

@@ -45,6 +45,7 @@ enum queue_statement {
     Q_NO_TROUBLE,
     Q_RETURNED,
     Q_RETURNED_OVER,
+    Q_BY_HAND,
     Q_DEVICE,
     Q_DEVICE_SAVE,
     Q_DEVICES_PRUNE,
@@ -152,19 +153,23 @@ struct trouble {
 struct queue {
     struct db db;
     char *path;
-    int lock_fd;               /* held with flock(2) while open */
-    char token[17];            /* of the run that began with this opening; "": it did not come to that */
-    int64_t run;               /* run.id of what is stored now */
-    struct run_clock clock;    /* its times */
-    int64_t next_id;           /* never goes back, not even after a failed commit: its
+    int lock_fd;              /* held with flock(2) while open */
+    char token[17];           /* of the run that began with this opening; "": it did not come to that */
+    int64_t run;              /* run.id of what is stored now */
+    struct run_clock clock;   /* its times */
+    int64_t next_id;          /* never goes back, not even after a failed commit: its
                            rows may be on disk all the same, and a key must never
                            name two messages */
-    int64_t last_id;           /* highest id committed */
-    unsigned appended;         /* in the open transaction */
-    bool device_saved;         /* the same: that is worth a commit */
-    struct run known_run;      /* the last one that was read; id 0: none */
-    int64_t data_version;      /* changes when another process commits */
-    int64_t returned_version;  /* that, when it was last looked what came back */
+    int64_t last_id;          /* highest id committed */
+    unsigned appended;        /* in the open transaction */
+    bool device_saved;        /* the same: that is worth a commit */
+    struct run known_run;     /* the last one that was read; id 0: none */
+    int64_t data_version;     /* changes when another process commits */
+    int64_t returned_version; /* that, when it was last looked what came back */
+    struct {
+        bool changed, returned; /* since the log was told */
+        int64_t dropped;        /* as the log knows; -1: it does not */
+    } by_hand;
     uint64_t edition;          /* changes when stored rows do, other than by delivery: copies are stale */
     int append_error;          /* of the open transaction, which must be rolled back then */
     int64_t confirmed;         /* ids up to here will not be sent to us again */
@@ -188,6 +193,9 @@ extern const char *const queue_statement_sql[Q_STATEMENTS];
 /* Runs f inside a transaction of its own. */
 typedef int queue_work_fn(struct queue *queue, void *context);
 int queue_transaction(struct queue *queue, enum db_sync sync, queue_work_fn *work, void *context);
+
+/* What was dropped by hand before is no news. */
+void queue_by_hand_begin(struct queue *queue);
 
 /* Inside a transaction: writes down what is confirmed, which needs no marks any more. */
 int queue_write_confirmed(struct queue *queue, void *unused);

@@ -13,7 +13,7 @@ import pytest
 from harness.backend import Reply
 from harness.check import arrived_once_in_order, messages, per_topic, publish_all, stops_empty, under_one_key_each
 from harness.sluice import backend_section
-from harness.wait import wait_until
+from harness.wait import PATIENCE_S, wait_until
 
 PUBLISHED = messages(topics=6, each=4)
 POISON = b'{"poison":true}'
@@ -382,6 +382,22 @@ def test_html_is_delivered_with_an_alarm(start, mosquitto, backend):
     stops_empty(sluice)
     assert sluice.dead() == []
     assert len(sluice.find_log(r" error .*text/html")) == 1
+
+
+def test_many_bad_ones_do_not_fill_the_log(start, mosquitto, backend):
+    """Good ones between them, or their route would be held. Each is in the queue anyway."""
+    backend.answer = lambda request: 400 if request.body == POISON else 200
+    sluice = start()
+    for n in range(50):
+        mosquitto.publish_many([("garden/a/sensor", POISON, 1), ("garden/a/sensor", b"%d" % n, 1)])
+        backend.wait_for(n + 1)
+    sluice.wait_dead(50)
+    told = sluice.find_log(r"set aside \(rejected\)")
+    assert len(told) == 20
+    sluice.wait_log("route sensor: 30 more messages were set aside in a minute", timeout=2 * PATIENCE_S)
+    mosquitto.publish("garden/a/sensor", POISON)
+    sluice.wait_dead(51)
+    wait_until(lambda: len(sluice.find_log(r"set aside \(rejected\)")) == 21, what="a line of the next one")
 
 
 def test_words_of_the_backend_are_bounded_and_on_one_line(start, mosquitto, backend):

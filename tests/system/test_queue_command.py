@@ -457,14 +457,20 @@ def test_what_is_dropped_is_not_delivered(sluice, mosquitto, backend):
     stops_empty(sluice)
 
 
+def told_by_hand(sluice):
+    return [int(re.search(r"notice queue: (\d+) messages were dropped by hand", line).group(1))
+            for line in sluice.find_log("dropped by hand")]  # fmt: skip
+
+
 def test_two_writers_at_once(make_sluice, mosquitto, make_backend):
     """Beside a sluice that stores and delivers: each row is changed once, and each
     command tells of those that it changed."""
     backend = make_backend()
     sluice = make_sluice(backends={"garden": backend})
     stock_many(sluice, 6000, reason="rejected")
+    sluice.command("queue", "drop", "--yes", "1")  # sluice is stopped, and will not tell of it
     sluice.start().wait_connected()
-    counts, threads = {}, []
+    counts, threads = {"drop": [1]}, []
 
     def run(*words):
         said = subprocess.run([binary(), "queue", words[0], "-c", sluice.config_file, *words[1:]], check=True,
@@ -482,6 +488,8 @@ def test_two_writers_at_once(make_sluice, mosquitto, make_backend):
     sluice.wait_empty()
     assert sluice.dead() == []
     assert sum(row["messages"] for row in sluice.sql("select messages from dropped")) == sum(counts["drop"])
+    wait_until(lambda: sum(told_by_hand(sluice)) == sum(counts["drop"]) - 1, what="the log to tell of it")
+    assert bool(counts["retry"][0]) == bool(sluice.find_log("dead letters were brought back by hand"))
     under_one_key_each(backend.requests)
     stops_empty(sluice)
 

@@ -4,10 +4,12 @@ import re
 import signal
 import socket
 import sqlite3
+import subprocess
 
 import pytest
 
 from harness.ports import free_port
+from harness.sluice import binary
 from harness.stock import RECEIVED_MS, stock
 from harness.wait import wait_until
 from harness.web import Web, ask, post
@@ -192,3 +194,13 @@ def test_log_level(make_sluice, mosquitto, backend):
     backend.wait_for(2)
     assert sluice.stop() == 0
     assert not sluice.find_log(" (notice|info|debug) ", after=before + 1), sluice.log[before:]
+
+
+@pytest.mark.parametrize("words", [["status"], ["status", "--json"], ["queue", "ls"], ["queue", "count"], ["queue", "export"]])
+def test_output_that_gets_nowhere(sluice, words):
+    stock(sluice, [{}] * 3)
+    words = [words[0], *words[1:], "-c", sluice.config_file]
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run([binary(), *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr == f"sluice {' '.join(words[:2 if words[0] == 'queue' else 1])}: standard output cannot be written\n"
