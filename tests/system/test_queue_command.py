@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import termios
 import threading
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def stocked(sluice):
     return sluice
 
 
-def on_terminal(sluice, *args, columns=80, answer=None, when=None, stdout=None):
+def on_terminal(sluice, *args, columns=80, answer=None, when=None, stdout=None, env=None):
     """Runs it as a person would, on a terminal; returns what is seen, and the status.
     when: what must be seen before the answer, and what happens meanwhile. stdout: where
     that goes instead."""
@@ -76,7 +77,7 @@ def on_terminal(sluice, *args, columns=80, answer=None, when=None, stdout=None):
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR")}
     process = subprocess.Popen([binary(), args[0], args[1], "-c", sluice.config_file, *args[2:]], stdin=slave,
-                               stdout=stdout or slave, stderr=slave, env={**environment, "TERM": "xterm", "TZ": "UTC"})
+                               stdout=stdout or slave, stderr=slave, env={**environment, "TERM": "xterm", "TZ": "UTC", **(env or {})})
     os.close(slave)
     if answer and not when:
         os.write(master, answer.encode())
@@ -122,6 +123,29 @@ def test_ls_on_a_terminal_has_colours_and_its_width(stocked):
     assert status == 0 and "\x1b[31m" in seen and "\x1b[1m" in seen
     assert re.sub(r"\x1b\[\d*m", "", seen) == NARROW
     assert "\x1b[2J" not in seen and "\x1b[31m/" not in seen, "what a device sent drives the terminal"
+
+
+@pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_ls_without_colours_where_they_are_not_wanted(stocked, env):
+    assert on_terminal(stocked, "queue", "ls", columns=80, env=env) == (NARROW, 0)
+
+
+def test_wide_characters_keep_the_columns(sluice):
+    """As East Asian ones, of which each takes two."""
+    stock(sluice, [{"topic": "garden/漢字/sensor", "payload": ("漢" * 80).encode()},
+                   {"topic": "garden/kanji/sensor", "payload": b"k" * 80}])  # fmt: skip
+    rows = sluice.command("queue", "ls", env={"COLUMNS": "80"}).splitlines()
+    width = [sum(1 + (unicodedata.east_asian_width(c) == "W") for c in row) for row in rows]
+    assert 79 <= width[1] <= 80 and width[2] == 80
+    starts = [sum(1 + (unicodedata.east_asian_width(c) == "W") for c in row[:row.index(c)])
+              for row, c in zip(rows, ("PAYLOAD", "漢漢", "kkk"), strict=True)]  # fmt: skip
+    assert starts[0] == starts[1] == starts[2]
+
+
+def test_ls_shows_50_unless_told_otherwise(sluice):
+    stock_many(sluice, 60)
+    assert len(sluice.command("queue", "ls").splitlines()) == 51 and "older ones" in sluice.said
+    assert len(sluice.command("queue", "ls", "--json").splitlines()) == 60
 
 
 def test_ls_shows_the_newest_few(stocked):
@@ -233,6 +257,14 @@ def test_drop_shows_what_and_asks(stocked):
     seen, status = on_terminal(stocked, "queue", "drop", "--state", "dead", answer="y\n")
     assert status == 0 and "2 messages dropped" in seen
     assert stocked.command("queue", "count") == "5\n"
+
+
+@pytest.mark.parametrize("answer", ["\n", "\x04", "n\n", "ja\n"])
+def test_only_a_yes_drops(stocked, answer):
+    """Not Enter, nor the end of the input."""
+    seen, status = on_terminal(stocked, "queue", "drop", "--all", answer=answer, when=(b"[y/N]", lambda: None))
+    assert status == 1 and "nothing was dropped" in seen
+    assert stocked.command("queue", "count") == "7\n"
 
 
 def test_what_is_set_aside_while_a_person_thinks_stays(stocked):
@@ -495,8 +527,8 @@ def test_two_writers_at_once(make_sluice, mosquitto, make_backend):
 
 
 def test_a_large_drop_does_not_hold_up_intake(make_sluice, mosquitto, make_backend):
-    """Many messages go while others come: all of those are stored at once. (For how long
-    intake stands still, scripts/bench drop measures.)"""
+    """Many messages go while others come: all of those are stored at once, and stay. (For how
+    long intake stands still, scripts/bench drop measures.)"""
     backend = make_backend()
     backend.answer = 503
     sluice = make_sluice(backends={"garden": backend}, routes={"sensor": {"topic": "garden/#"}})
@@ -508,9 +540,9 @@ def test_a_large_drop_does_not_hold_up_intake(make_sluice, mosquitto, make_backe
         wait_until(lambda: sluice.pending() < 20000, what="the first rows to go")
         stored = 0
         while command.poll() is None:
-            mosquitto.publish_many([("garden/new/air", b"%d" % n, 1) for n in range(stored, stored + 20)])
+            mosquitto.publish_many([("garden/new/sensor", b"%d" % n, 1) for n in range(stored, stored + 20)])
             stored += 20
-            wait_until(lambda: sluice.sql("select count(*) as n from message where topic = 'garden/new/air'")
+            wait_until(lambda: sluice.sql("select count(*) as n from message where topic = 'garden/new/sensor'")
                        [0]["n"] == stored, what="the new ones to be stored")  # fmt: skip
         assert stored > 20, "nothing was stored meanwhile"
         dropped = int(command.stdout.read().split()[0].replace(",", ""))

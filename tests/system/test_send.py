@@ -279,8 +279,11 @@ def test_a_full_queue(make_sluice, mosquitto, backend):
     sluice = make_sluice(backends={"garden": backend}, queue={"max_messages": 5})
     sluice.start().wait_connected()
     sluice.command("send", "garden/a/sensor", "-l", input="".join(f"{n}\n" for n in range(5)))
-    sluice.command("send", "garden/a/sensor", "x", expect=75)
-    assert "the queue is full (max_messages 5)" in sluice.said
+    sluice.stop()
+    for _ in range(2):
+        sluice.command("send", "garden/a/sensor", "x", expect=75)
+        assert "the queue is full (max_messages 5)" in sluice.said
+        sluice.running() or sluice.start().wait_connected()
     process = start_send(sluice, "garden/a/sensor", "-l")
     try:
         say(process, "5\n6\n")

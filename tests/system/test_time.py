@@ -230,6 +230,8 @@ def test_a_kernel_that_may_not_be_asked(garden, mosquitto, backend, clock):
     backend.wait_for(1)
     assert mark(by_body(backend)[1]) == "unsynchronised"
     assert [line for line in garden.log if "adjtimex" in line][1:] == []
+    [problem] = wait_until(lambda: garden.status()["problems"], what="a word of it in the status")
+    assert problem.startswith("clock: not synchronised: ") and f"! {problem}" in garden.command("status", expect=4)
 
 
 @pytest.mark.parametrize("queue", [{"clock": "trust"}])
