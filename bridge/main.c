@@ -45,7 +45,7 @@ static const struct {
      "on the disk.\n"
      "\n"
      "  TOPIC    goes to every route whose topic filter matches\n"
-     "  PAYLOAD  as it is, at most 1 MiB; default: none; after -- when it begins with -\n"
+     "  PAYLOAD  as it is, at most 1 MiB; default: none; after -- if it begins with -\n"
      "  -        the payload is standard input, all of it\n"
      "  -l       each line of standard input is a payload, until it ends, as in\n"
      "               sluice send -l garden/usb/sensor </dev/ttyUSB0\n"

@@ -62,7 +62,11 @@ def test_commands_are_completed():
     script = f"source {REPO}/config/sluice.bash-completion; COMP_WORDS=(%s); COMP_CWORD=%d; _sluice; echo ${{COMPREPLY[@]}}"
     assert set(run("bash", "-c", script % ("sluice ''", 1)).split()) >= set(COMMANDS)
     assert set(run("bash", "-c", script % ("sluice queue ''", 2)).split()) >= set(OF_QUEUE)
-    assert run("bash", "-c", script % (f"sluice queue ls -c {REPO}/config/sluice.conf --route ''", 6)) == "sensor\n"
+    before = f"sluice queue ls -c {REPO}/config/sluice.conf --route"
+    for words, at in ((f"{before} ''", 6), (f"{before} se", 6), (f"{before} =", 6), (f"{before} = se", 7)):
+        assert run("bash", "-c", script % (words, at)) == "sensor\n"
+    assert run("bash", "-c", script % (f"sluice check {REPO}/confi", 2)) == f"{REPO}/config\n"
+    assert "--help" in run("bash", "-c", script % ("sluice check -", 2))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
