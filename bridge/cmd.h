@@ -19,7 +19,7 @@ enum cmd_exit {
 };
 
 int cmd_run(int argc, char **argv);   /* sluice run [-c FILE] [-v] */
-int cmd_check(int argc, char **argv); /* sluice check [FILE] */
+int cmd_check(int argc, char **argv); /* sluice check [[-c] FILE] */
 
 int cmd_status(int argc, char **argv);
 int cmd_queue(int argc, char **argv);

@@ -210,7 +210,7 @@ def test_help(args):
     status, out, err = sluice(*args)
     assert (status, err) == (0, "")
     assert "sluice run [-c FILE] [-v]" in out
-    assert "sluice check [FILE]" in out
+    assert "sluice check [[-c] FILE]" in out
     assert all(len(line) <= 80 for line in out.splitlines())
 
 
@@ -239,10 +239,10 @@ def test_no_command():
     (["transmogrify"], "sluice --help lists them"),
     (["help", "chek"], "did you mean 'check'?"),
     (["--verbose"], "unknown command '--verbose'"),
-    (["check", "-x"], "usage: sluice check [FILE]"),
-    (["check", "-c"], "usage: sluice check [FILE]"),
-    (["check", "-c", "a", "b"], "usage: sluice check [FILE]"),
-    (["check", "a", "b"], "usage: sluice check [FILE]"),
+    (["check", "-x"], "sluice check: unknown option '-x'"),
+    (["check", "-c"], "sluice check: -c needs a value"),
+    (["check", "-c", "a", "b"], "unexpected 'b': one file at a time"),
+    (["check", "a", "b"], "unexpected 'b': one file at a time"),
 ])
 def test_wrong_command_line(args, words):
     status, out, err = sluice(*args)

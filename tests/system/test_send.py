@@ -163,6 +163,7 @@ def test_a_sluice_that_hangs(sluice, mosquitto, backend):
     lines = start_send(sluice, "garden/lines/sensor", "-l")
     say(lines, "1\n")
     backend.wait_for(1)
+    sluice.wait_empty()  # what is under way when it hangs would be sent again
     sluice.signal(signal.SIGSTOP)
     say(lines, "2\n")
     sluice.command("send", "garden/one/sensor", "x", expect=75, timeout=2 * PATIENCE_S)
