@@ -104,7 +104,7 @@ class Backend:
         if ca:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._context.set_alpn_protocols(list(alpn))
-            self.use_cert(cert or ca.issue("localhost"))
+            self._context.load_cert_chain(*(cert or ca.issue("localhost")))
             if client_ca:
                 self._context.verify_mode = ssl.CERT_REQUIRED
                 self._context.load_verify_locations(client_ca.ca_file)
@@ -119,7 +119,11 @@ class Backend:
 
     def use_cert(self, cert):
         """Another certificate, from the next connection on."""
-        self._context.load_cert_chain(*cert)
+
+        async def use():  # in the thread of the connections: OpenSSL's context is not to be shared
+            self._context.load_cert_chain(*cert)
+
+        self._call(use())
 
     def start(self):
         if self._server is None:

@@ -1,13 +1,4 @@
 """What has to be true of what a backend got."""
-import functools
-from pathlib import Path
-
-from .sluice import binary
-
-
-@functools.cache
-def is_sanitised():
-    return b"__asan_init" in Path(binary()).read_bytes()
 
 
 def messages(topics, each, prefix="garden"):
@@ -68,6 +59,6 @@ def stops_empty(sluice):
 
 
 def never_stalled(sluice):
-    """After it was stopped: no pass through its loop took long. Sanitised code is some
-    three times slower; of that, only what hangs is asked."""
-    assert sluice.stopped()["stall_ms"] < (300 if is_sanitised() else 100)
+    """After it was stopped: no pass through its loop hung, in connect() or in a look-up
+    say. (How long one takes, scripts/bench measures; disks are slow at times.)"""
+    assert sluice.stopped()["stall_ms"] < 1000
