@@ -184,6 +184,7 @@ static void take_pieces(struct cmd_send_store *store, struct intake *intake, str
                         size_t count)
 {
     static const enum cmd_send_fate fates[] = {[INTAKE_STORED] = CMD_SEND_STORED,
+                                               [INTAKE_AGAIN] = CMD_SEND_STORED,
                                                [INTAKE_DROPPED] = CMD_SEND_DROPPED,
                                                [INTAKE_AHEAD] = CMD_SEND_AHEAD,
                                                [INTAKE_UNROUTED] = CMD_SEND_UNROUTED};

@@ -89,6 +89,7 @@ static void take_frame(struct taking *taking, const struct frame *frame)
     };
     switch (intake_take(intake, &message)) {
     case INTAKE_STORED:
+    case INTAKE_AGAIN:
         buf_append_text(&taking->answers, "stored\n");
         break;
     case INTAKE_DROPPED:

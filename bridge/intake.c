@@ -75,7 +75,7 @@ struct taking {
     unsigned served;
     bool decided;     /* whether there is room: for all of its routes, or for none */
     const char *full; /* the limit, where there is none */
-    bool dropped, ahead;
+    bool stored, dropped, ahead;
 };
 
 /* The limit for which a message is not stored, or NULL: then there is room, or room
@@ -147,6 +147,7 @@ static void store(void *context, size_t route)
     }
     int64_t id;
     int error = store_one(intake, &taking->message, full, &id);
+    taking->stored |= error == 0;
     if (error == -ENOSPC)
         taking->dropped = true;
     if (error == 0 && reading == READING_NEW)
@@ -172,7 +173,10 @@ enum intake_fate intake_take(struct intake *intake, const struct intake_message 
     intake->received++;
     route_table_serve(intake->routes, message->topic, message->retained, message->copy, store, &taking);
     if (taking.served > 0)
-        return taking.dropped ? INTAKE_DROPPED : taking.ahead ? INTAKE_AHEAD : INTAKE_STORED;
+        return taking.dropped  ? INTAKE_DROPPED
+               : taking.ahead  ? INTAKE_AHEAD
+               : taking.stored ? INTAKE_STORED
+                               : INTAKE_AGAIN;
     if (message->retained)
         intake->retained++;
     else

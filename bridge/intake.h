@@ -42,6 +42,7 @@ int intake_begin(struct intake *intake); /* 0, -EBUSY: try again later, -Exxx */
  * failure shows in the commit. */
 enum intake_fate {
     INTAKE_STORED,
+    INTAKE_AGAIN,    /* it was stored before: a reading that its device sent again */
     INTAKE_DROPPED,  /* for all of its routes: the queue is full (when_full) */
     INTAKE_AHEAD,    /* a reading too far in front of one that is missing; for a route that numbers them */
     INTAKE_UNROUTED, /* or retained, and no route wants those */

@@ -98,8 +98,9 @@ static void on_message(struct mosquitto *client, void *context, const struct mos
     mqtt->batch++;
     mqtt->batch_bytes += message.payload_bytes;
     intake_mqtt_count(mqtt, packet);
-    if (!intake_mqtt_is_duplicate(mqtt, packet)) /* which is acknowledged with the others */
-        intake_take(mqtt->intake, &message);
+    if (!intake_mqtt_is_duplicate(mqtt, packet) && /* which is acknowledged with the others */
+        intake_take(mqtt->intake, &message) == INTAKE_STORED && packet->qos > 0)
+        intake_mqtt_is_new(mqtt);
     fault_fails("intake.read");
     if (fault_fails("intake.own"))
         queue_own_packets(mqtt);

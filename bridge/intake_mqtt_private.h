@@ -68,6 +68,7 @@ struct intake_mqtt {
     bool one_by_one;    /* something behind the first message made us hang up */
     struct replay *replay;
     bool dup;         /* flag of the PUBLISH that is about to be handed over */
+    bool first_due;   /* in this resumed session nothing came yet that is, or was, stored */
     bool release_due; /* committed, and the acknowledgements are not all out */
 
     /* connecting */
@@ -143,6 +144,8 @@ void intake_mqtt_replay_init(struct intake_mqtt *mqtt, size_t route_count);
 /* A CONNACK came. */
 void intake_mqtt_expect_replay(struct intake_mqtt *mqtt, bool session_present);
 bool intake_mqtt_is_duplicate(struct intake_mqtt *mqtt, const struct mosquitto_message *packet);
+/* It was none, and is stored now. */
+void intake_mqtt_is_new(struct intake_mqtt *mqtt);
 /* Counts a message; before the transaction is committed. */
 void intake_mqtt_count(struct intake_mqtt *mqtt, const struct mosquitto_message *packet);
 /* The transaction was committed, or not. */

@@ -89,6 +89,8 @@ void intake_mqtt_replay_init(struct intake_mqtt *mqtt, size_t route_count)
 
 void intake_mqtt_confirm(struct intake_mqtt *mqtt, int64_t id)
 {
+    if (id <= mqtt->confirmed_id)
+        return;
     mqtt->confirmed_id = id;
     queue_confirm(mqtt->queue, id);
     replay_confirmed(mqtt->replay, id);
@@ -99,11 +101,26 @@ void intake_mqtt_expect_replay(struct intake_mqtt *mqtt, bool session_present)
     mqtt->sync_packet_id = 0;
     mqtt->sync_counts = !session_present;
     mqtt->most_unacked = 0;
+    mqtt->first_due = session_present;
     mqtt->late = session_present;
     if (!session_present) /* nothing of old will come again */
         intake_mqtt_confirm(mqtt, queue_last_id(mqtt->queue));
     replay_connected(mqtt->replay, session_present);
     mosquitto_log_callback_set(mqtt->client, session_present ? on_log : NULL);
+}
+
+/* What comes again comes first, and in order: if the first message is a new one, none comes
+ * again, and the broker read all acknowledgements. A queue that is full again and again
+ * ends each connection before a round trip tells that, and meanwhile the identifiers go
+ * round, or begin anew: a new message would be taken for what is long confirmed, and be
+ * lost. (Where the oldest messages are dropped, one that comes again may be unknown.) */
+void intake_mqtt_is_new(struct intake_mqtt *mqtt)
+{
+    if (mqtt->first_due && !(mqtt->dup && queue_drops_oldest(mqtt->queue))) {
+        intake_mqtt_confirm(mqtt, queue_last_id(mqtt->queue));
+        queue_note_with_commit(mqtt->queue);
+    }
+    mqtt->first_due = false;
 }
 
 bool intake_mqtt_is_duplicate(struct intake_mqtt *mqtt, const struct mosquitto_message *packet)
@@ -113,6 +130,7 @@ bool intake_mqtt_is_duplicate(struct intake_mqtt *mqtt, const struct mosquitto_m
         if (replay_is_duplicate(mqtt->replay, mqtt->dup, (uint16_t)packet->mid, digest)) {
             log_debug("packet %d, topic %s: sent again by the broker, it is stored already", packet->mid,
                       packet->topic);
+            mqtt->first_due = false;
             return true;
         }
         if (!replay_expected(mqtt->replay))

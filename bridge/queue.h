@@ -75,6 +75,8 @@ const char *queue_full(struct queue *queue);
 /* The same, but NULL where when_full says that messages are dropped instead, and that
  * helps: whatever it returns, the edges read nothing more until it is NULL again. */
 const char *queue_hold(struct queue *queue);
+/* Whether when_full says drop-oldest. */
+bool queue_drops_oldest(const struct queue *queue);
 /* For people, to be freed: what is full ("max_size 1G"); how much is used of what
  * may be. */
 char *queue_full_text(struct queue *queue);
@@ -177,6 +179,9 @@ int64_t queue_confirmed_id(const struct queue *queue);
 /* What is here may be deleted when it is delivered, though it is not confirmed: nobody is
  * there who could confirm it. It stays among queue_packets until it is. */
 void queue_let_go(struct queue *queue);
+/* The next commit that stores something writes down what is confirmed: packet identifiers of
+ * it are given anew. */
+void queue_note_with_commit(struct queue *queue);
 /* Whether something up to this id may still be confirmed: it is not yet, and not let go. */
 bool queue_is_awaited(const struct queue *queue, int64_t id);
 /* Writes down, durably, what is confirmed; the commits do that only now and then.

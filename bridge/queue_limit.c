@@ -200,6 +200,11 @@ const char *queue_full(struct queue *queue)
     return reason == REASONS ? NULL : queue_reasons[reason];
 }
 
+bool queue_drops_oldest(const struct queue *queue)
+{
+    return queue->limits.when_full == CONFIG_FULL_DROP_OLDEST;
+}
+
 const char *queue_hold(struct queue *queue)
 {
     const char *full = queue_full(queue);

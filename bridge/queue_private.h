@@ -173,6 +173,7 @@ struct queue {
     uint64_t edition;          /* changes when stored rows do, other than by delivery: copies are stale */
     int append_error;          /* of the open transaction, which must be rolled back then */
     int64_t confirmed;         /* ids up to here will not be sent to us again */
+    bool note_due;             /* with the next commit */
     int64_t note_confirmed_ms; /* uptime; not before */
     int64_t confirmed_written; /* as the row of this run has it */
     struct ids settled;        /* delivered, to be deleted */

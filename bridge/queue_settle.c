@@ -80,6 +80,11 @@ void queue_let_go(struct queue *queue)
     release(queue, queue->last_id);
 }
 
+void queue_note_with_commit(struct queue *queue)
+{
+    queue->note_due = queue->confirmed > queue->confirmed_written;
+}
+
 bool queue_is_awaited(const struct queue *queue, int64_t id)
 {
     return id > queue->confirmed && id > queue->let_go;

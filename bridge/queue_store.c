@@ -96,7 +96,7 @@ int queue_commit(struct queue *queue)
         return 0;
     }
     int64_t confirmed = queue->confirmed;
-    bool note = confirmed - queue->confirmed_written >= CONFIRMED_MOST;
+    bool note = queue->note_due || confirmed - queue->confirmed_written >= CONFIRMED_MOST;
     int error = queue->append_error != 0 ? queue->append_error : queue_delete_settled(queue, NULL);
     if (error == 0 && note)
         error = queue_write_confirmed(queue, NULL);
@@ -112,6 +112,7 @@ int queue_commit(struct queue *queue)
         queue->settled.count = 0;
         if (note)
             queue->confirmed_written = confirmed;
+        queue->note_due = false;
         if (queue->limits.delivered_deleted)
             queue->unconfirmed.count = 0;
         queue->last_id = queue->next_id - 1;

@@ -226,6 +226,27 @@ def test_min_free(make_sluice, mosquitto, backend, tmp_path):
 # ---- dropping
 
 
+@pytest.mark.parametrize("both", [False, True], ids=["broker", "both"])
+def test_equal_readings_after_holds_and_a_crash_of_the_broker(make_sluice, make_mosquitto, backend, both):
+    """The broker gives identifiers anew that it gave before each hold, to equal readings,
+    and sends some of them again, for sluice hung up: they are new all the same."""
+    broker = make_mosquitto()
+    sluice = make_sluice(broker_port=broker.port, backends={"garden": backend}, queue={"max_messages": 5})
+    sluice.start().wait_connected()
+    broker.save()  # no identifier was given yet
+    equal = [("garden/a/sensor", b'{"errcount":0}', 1)] * 10
+    broker.publish_many(equal)
+    backend.wait_for(10)
+    if both:
+        sluice.kill()
+    broker.kill()
+    broker.start()
+    broker.publish_many(equal)
+    sluice.running() or sluice.start()
+    wait_until(lambda: len({r.key for r in backend.delivered()}) >= 20, what="all to be delivered")
+    stops_empty(sluice)
+
+
 def test_drop_oldest(make_sluice, mosquitto, away):
     sluice = make_sluice(backends={"garden": away}, queue={"max_messages": 10, "when_full": "drop-oldest"})
     sluice.start().wait_connected()
