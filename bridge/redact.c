@@ -37,36 +37,44 @@ char *redact_authorization(const struct config_backend *backend)
     return xasprintf("Basic %s", credentials);
 }
 
-/* How many bytes at `at` stand for this one as a URL writes it (RFC 3986, section 2.1), or
- * a URL inside a URL: %2F, %252F. 0: none. Likewise those below. */
+/* ---- how somebody may write a secret ---- */
+
+/* How many bytes at `at` stand for this one; 0: they do not. */
+typedef size_t form_fn(const char *at, size_t room, unsigned char byte);
+
+static size_t as_it_is(const char *at, size_t room, unsigned char byte)
+{
+    return room > 0 && (unsigned char)at[0] == byte;
+}
+
+static size_t in_hex(const char *prefix, const char *at, size_t room, unsigned char byte)
+{
+    char text[8];
+    if (room == 0 || at[0] != prefix[0]) /* mostly */
+        return 0;
+    int length = snprintf(text, sizeof text, "%s%02x", prefix, byte);
+    return room >= (size_t)length && strncasecmp(at, text, (size_t)length) == 0 ? (size_t)length : 0;
+}
+
+/* RFC 3986, section 2.1; and a blank in a form. */
 static size_t in_url(const char *at, size_t room, unsigned char byte)
 {
-    char hex[3];
-    snprintf(hex, sizeof hex, "%02x", byte);
-    if (room > 0 && at[0] == '+' && byte == ' ')
-        return 1;
-    if (room == 0 || at[0] != '%')
-        return 0;
-    for (size_t i = 1; i + 2 <= room; i += 2) {
-        if (strncasecmp(at + i, hex, 2) == 0)
-            return i + 2;
-        if (memcmp(at + i, "25", 2) != 0)
-            break;
-    }
-    return 0;
+    return byte == ' ' && as_it_is(at, room, '+') ? 1 : in_hex("%", at, room, byte);
 }
 
-/* As a JSON string does (RFC 8259, section 7). */
+static size_t in_url_in_url(const char *at, size_t room, unsigned char byte)
+{
+    return in_hex("%25", at, room, byte);
+}
+
+/* RFC 8259, section 7. */
 static size_t in_json(const char *at, size_t room, unsigned char byte)
 {
-    char hex[5];
-    snprintf(hex, sizeof hex, "%04x", byte);
-    if (room >= 6 && memcmp(at, "\\u", 2) == 0 && strncasecmp(at + 2, hex, 4) == 0)
-        return 6;
-    return room >= 2 && at[0] == '\\' && (unsigned char)at[1] == byte && ispunct(byte) ? 2 : 0;
+    if (room >= 2 && at[0] == '\\' && (unsigned char)at[1] == byte && ispunct(byte))
+        return 2;
+    return in_hex("\\u00", at, room, byte);
 }
 
-/* As HTML does. */
 static size_t in_html(const char *at, size_t room, unsigned char byte)
 {
     static const struct {
@@ -74,6 +82,8 @@ static size_t in_html(const char *at, size_t room, unsigned char byte)
         const char *name;
     } named[] = {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&apos;"}};
     char decimal[8], hex[8];
+    if (room == 0 || at[0] != '&')
+        return 0;
     snprintf(decimal, sizeof decimal, "&#%u;", byte);
     snprintf(hex, sizeof hex, "&#x%x;", byte);
     const char *forms[2 + ARRAY_LEN(named)] = {decimal, hex};
@@ -85,25 +95,65 @@ static size_t in_html(const char *at, size_t room, unsigned char byte)
     return 0;
 }
 
+/* ---- striking it out ---- */
+
+/* How far the beginning of a secret may reach: what looks like an escape may be none. */
+struct ends {
+    size_t at[16];
+    size_t count;
+};
+
+static void add_end(struct ends *ends, size_t at)
+{
+    for (size_t i = 0; i < ends->count; i++)
+        if (ends->at[i] == at)
+            return;
+    if (ends->count < ARRAY_LEN(ends->at))
+        ends->at[ends->count++] = at;
+}
+
+static struct ends go_on(const struct ends *ends, const char *words, size_t bytes, unsigned char byte)
+{
+    static form_fn *const forms[] = {as_it_is, in_url, in_url_in_url, in_json, in_html};
+    struct ends next = {.count = 0};
+    for (size_t i = 0; i < ends->count; i++)
+        for (size_t f = 0; f < ARRAY_LEN(forms); f++) {
+            size_t length = forms[f](words + ends->at[i], bytes - ends->at[i], byte);
+            if (length > 0)
+                add_end(&next, ends->at[i] + length);
+        }
+    return next;
+}
+
+/* Whether the words end here, or in the midst of an escape. */
+static bool is_cut_off(const struct ends *ends, const char *words, size_t bytes)
+{
+    enum { LONGEST_ESCAPE = 8 };
+    for (size_t i = 0; i < ends->count; i++) {
+        const char *at = words + ends->at[i];
+        size_t room = bytes - ends->at[i];
+        if (room == 0 || (room < LONGEST_ESCAPE && memchr("%\\&", at[0], 3)))
+            return true;
+    }
+    return false;
+}
+
 /* How many bytes of these words are the secret, whichever of its characters somebody
  * escaped, and how; or, where the words were cut off in its midst, its beginning. */
 static size_t match(const char *words, size_t bytes, const char *secret)
 {
-    enum { LEAST = 4, LONGEST_ESCAPE = 8 };
-    size_t used = 0, count = 0;
-    for (size_t one; secret[count]; count++, used += one) {
-        const char *at = words + used;
-        size_t room = bytes - used;
-        unsigned char byte = (unsigned char)secret[count];
-        if ((one = in_url(at, room, byte)) == 0 && (one = in_json(at, room, byte)) == 0 &&
-            (one = in_html(at, room, byte)) == 0)
-            one = room > 0 && (unsigned char)at[0] == byte;
-        if (one > 0)
-            continue;
-        bool is_cut = room == 0 || (room < LONGEST_ESCAPE && strchr("%\\&", at[0]));
-        return is_cut && count >= LEAST ? bytes : 0;
+    enum { LEAST = 4 };
+    struct ends ends = {.count = 1};
+    for (size_t count = 0; secret[count]; count++) {
+        struct ends next = go_on(&ends, words, bytes, (unsigned char)secret[count]);
+        if (next.count == 0)
+            return count >= LEAST && is_cut_off(&ends, words, bytes) ? bytes : 0;
+        ends = next;
     }
-    return used;
+    size_t longest = 0;
+    for (size_t i = 0; i < ends.count; i++)
+        longest = ends.at[i] > longest ? ends.at[i] : longest;
+    return longest;
 }
 
 /* Replaces every occurrence in place; "***" is never longer than it: secrets shorter

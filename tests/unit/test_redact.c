@@ -55,6 +55,18 @@ static void secrets_are_struck_out_in_every_form(void **state)
     assert_redacted(&bearer, "token abc.def expired", "token *** expired");
 }
 
+/* Whatever it looks like, and so would be read as the writing of something else. */
+static void a_secret_that_looks_escaped(void **state)
+{
+    (void)state;
+    static char secret[] = "a%25b&amp;c\\\\d";
+    const struct config_backend backend = {.bearer = secret};
+    assert_redacted(&backend, "key a%25b&amp;c\\\\d!", "key ***!");
+    assert_redacted(&backend, "key a%2525b%26amp%3Bc%5C%5Cd!", "key ***!");
+    assert_redacted(&backend, "key a%252525b%2526amp%253Bc%255C%255Cd!", "key ***!");
+    assert_redacted(&backend, "key a%25b&amp;amp;c\\\\\\\\d!", "key ***!");
+}
+
 /* A backend's answer is read up to some length: the rest of a secret may lie behind it. */
 static void what_was_cut_off_in_a_secret(void **state)
 {
@@ -108,6 +120,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(authorization_as_the_rfcs_say),
         cmocka_unit_test(secrets_are_struck_out_in_every_form),
+        cmocka_unit_test(a_secret_that_looks_escaped),
         cmocka_unit_test(what_was_cut_off_in_a_secret),
         cmocka_unit_test(a_client_s_own_secrets),
         cmocka_unit_test(one_line_without_control_characters),
