@@ -239,9 +239,7 @@ int cmd_queue_close(const struct cmd_queue *queue, struct queue_admin *admin, in
     if (sync_error != 0)
         fprintf(stderr, "%s: %s: what was changed is not safe on the disk: %s\n", queue->command,
                 queue->place.queue, strerror(-sync_error));
-    bool written = cmd_output_works();
-    if (!written)
-        fprintf(stderr, "%s: standard output cannot be written\n", queue->command);
+    bool written = cmd_output_ended(queue->command);
     return error == 0 && sync_error == 0 && written ? CMD_EXIT_OK : CMD_EXIT_FAILED;
 }
 

@@ -54,8 +54,8 @@ void cmd_send_store_done(struct cmd_send_store *store)
 
 /* ---- through the socket ---- */
 
-/* Whether to go on waiting for a daemon that took nothing, or said nothing, for so long. */
-static bool is_patient(struct cmd_send_store *store)
+/* A daemon took nothing, or said nothing, for so long. Whether to go on waiting for it. */
+static bool wait_longer(struct cmd_send_store *store)
 {
     say(store, "sluice hangs, or is very busy: no answer for %d s; the message may be stored all the same",
         ANSWER_WAIT_S);
@@ -70,7 +70,7 @@ static int write_all(struct cmd_send_store *store, const char *data, size_t byte
 {
     while (bytes > 0) {
         ssize_t sent = send(store->fd, data, bytes, MSG_NOSIGNAL);
-        if (sent < 0 && (errno == EINTR || (errno == EAGAIN && is_patient(store))))
+        if (sent < 0 && (errno == EINTR || (errno == EAGAIN && wait_longer(store))))
             continue;
         if (sent <= 0)
             return sent < 0 ? -errno : -EPIPE;
@@ -106,7 +106,7 @@ static int read_line(struct cmd_send_store *store, struct reader *reader, char l
     for (;;) {
         if (reader->at == reader->bytes) {
             ssize_t got = read(store->fd, reader->data, sizeof reader->data);
-            if (got < 0 && (errno == EINTR || (errno == EAGAIN && is_patient(store))))
+            if (got < 0 && (errno == EINTR || (errno == EAGAIN && wait_longer(store))))
                 continue;
             if (got <= 0)
                 return got < 0 ? -errno : -ECONNRESET;

@@ -266,10 +266,8 @@ static int tell(const struct config_place *place, bool json, bool quiet)
         print_json(&status);
     else if (!quiet)
         cmd_status_print(&status);
-    if (!cmd_output_works()) {
-        fputs("sluice status: standard output cannot be written\n", stderr);
+    if (!cmd_output_ended("sluice status"))
         exit = CMD_EXIT_FAILED;
-    }
     report_free(status.daemon);
     report_free(status.queue);
     free(status.no_daemon);

@@ -35,6 +35,14 @@ bool cmd_output_works(void)
     return fflush(stdout) == 0 && !ferror(stdout);
 }
 
+bool cmd_output_ended(const char *command)
+{
+    bool works = cmd_output_works();
+    if (!works)
+        fprintf(stderr, "%s: standard output cannot be written\n", command);
+    return works;
+}
+
 const char *cmd_bold(const struct cmd_terminal *terminal)
 {
     return terminal->colour ? "\033[1m" : "";

@@ -13,6 +13,8 @@ struct cmd_terminal cmd_terminal(void);
 
 /* Whether what was written to standard output so far got there. */
 bool cmd_output_works(void);
+/* The same at the end, and says so where it did not. */
+bool cmd_output_ended(const char *command);
 
 /* Escapes, or "" where there is no colour. */
 const char *cmd_bold(const struct cmd_terminal *terminal);

@@ -90,7 +90,7 @@ struct route_state {
     size_t batch_bytes;    /* of a body; less than configured once the backend answered 413 */
     unsigned busy_lanes;   /* lanes that hold messages */
     unsigned unfit_in_row; /* set aside for their topics, with nothing delivered between */
-    unsigned buried;       /* set aside since then, in about a minute */
+    unsigned buried;       /* set aside since buried_since_ms: for a minute, then the log is told */
     int64_t buried_since_ms;
     unsigned condemned_in_row; /* those that an answer condemned */
     uint64_t condemned_lanes;  /* from which lanes: bit n for lane n */

@@ -11,7 +11,8 @@
  * tells that it read them. An UNSUBSCRIBE from a filter that was never subscribed
  * is such a packet, with no other effect; one is under way at a time. In a resumed
  * session the first answer tells only that all redeliveries have come: they were
- * acknowledged behind the question. The second one counts.
+ * acknowledged behind the question. The second one counts; and where nothing came again
+ * at all, the first message tells (intake_mqtt_is_new).
  *
  * Packet identifiers of what is confirmed may be given anew, and soon after a broker
  * that crashed comes back. So what is confirmed is noted on the disk before anything

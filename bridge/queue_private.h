@@ -169,17 +169,17 @@ struct queue {
     struct {
         bool changed, returned; /* since the log was told */
         int64_t dropped;        /* as the log knows; -1: it does not */
-    } by_hand;
-    uint64_t edition;          /* changes when stored rows do, other than by delivery: copies are stale */
-    int append_error;          /* of the open transaction, which must be rolled back then */
-    int64_t confirmed;         /* ids up to here will not be sent to us again */
-    bool note_due;             /* with the next commit */
-    int64_t note_confirmed_ms; /* uptime; not before */
-    int64_t confirmed_written; /* as the row of this run has it */
-    struct ids settled;        /* delivered, to be deleted */
-    int64_t let_go;            /* up to here that is not waited for */
-    int64_t marked;            /* the highest id that left a mark; 0: there is none */
-    struct ids unconfirmed;    /* delivered, to be deleted once they are confirmed */
+    } by_hand;                  /* by a person, in another process */
+    uint64_t edition;           /* changes when stored rows do, other than by delivery: copies are stale */
+    int append_error;           /* of the open transaction, which must be rolled back then */
+    int64_t confirmed;          /* ids up to here will not be sent to us again */
+    bool note_due;              /* with the next commit */
+    int64_t note_confirmed_ms;  /* uptime; not before */
+    int64_t confirmed_written;  /* as the row of this run has it */
+    struct ids settled;         /* delivered, to be deleted */
+    int64_t let_go;             /* up to here that is not waited for */
+    int64_t marked;             /* the highest id that left a mark; 0: there is none */
+    struct ids unconfirmed;     /* delivered, to be deleted once they are confirmed */
     struct queue_readers readers;
     struct count count;
     struct limits limits;

@@ -1,4 +1,4 @@
-/* queue_returned.c - what a person did to the queue, in another process: dead letters
+/* queue_by_hand.c - what a person did to the queue, in another process: dead letters
  * that are back, and what was dropped. */
 #include "log.h"
 #include "queue_private.h"
