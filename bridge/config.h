@@ -18,7 +18,6 @@
 #include "fields.h"
 #include "log.h"
 #include "path.h"
-#include "verdict.h"
 #include <stdbool.h>
 
 enum config_protocol { CONFIG_PROTOCOL_AUTO, CONFIG_PROTOCOL_V5, CONFIG_PROTOCOL_V311 };
@@ -27,9 +26,22 @@ enum config_body { CONFIG_BODY_RAW, CONFIG_BODY_JSON, CONFIG_BODY_ENVELOPE };
 enum config_format { CONFIG_FORMAT_ARRAY, CONFIG_FORMAT_NDJSON };
 enum config_not_object { CONFIG_NOT_OBJECT_DEAD, CONFIG_NOT_OBJECT_RAW };
 
-/* What an answer means, where the configuration says so (on_status, expect_body). */
+/* What the user says that a status leads to; on_status has the same words. */
+enum config_meaning {
+    CONFIG_MEANS_DELIVERED,
+    CONFIG_MEANS_DEAD,
+    CONFIG_MEANS_LATER,
+    CONFIG_MEANS_RETRY,
+    CONFIG_MEANS_HOLD,
+};
+struct config_status_rule {
+    int status; /* 100 to 599 */
+    enum config_meaning meaning;
+};
+
+/* What a response means, where the configuration says so (on_status, expect_body). */
 struct config_answers {
-    struct verdict_rule *rules; /* by status, each status once */
+    struct config_status_rule *rules; /* sorted by status, each status once */
     size_t rule_count;
     char *expect_body; /* or NULL; text that the answer to a delivery must contain */
 };

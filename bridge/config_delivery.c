@@ -67,35 +67,28 @@ void config_set_add(struct config_parser *parser, struct config_section *section
 
 /* -- answers -- */
 
-/* A status means to people what it leads to; verdict.h asks who is to blame. */
-static const struct {
-    const char *name;
-    enum verdict verdict;
-} meanings[] = {
-    {"delivered", VERDICT_DELIVERED}, {"dead", VERDICT_BAD},           {"later", VERDICT_LATER},
-    {"retry", VERDICT_AWAY},          {"hold", VERDICT_MISCONFIGURED},
+static const char *const meanings[] = {
+    [CONFIG_MEANS_DELIVERED] = "delivered", [CONFIG_MEANS_DEAD] = "dead", [CONFIG_MEANS_LATER] = "later",
+    [CONFIG_MEANS_RETRY] = "retry",         [CONFIG_MEANS_HOLD] = "hold",
 };
 
 /* The place of a meaning, or -1 after reporting. */
 static int find_meaning(struct config_parser *parser, const struct config_key *key, const char *value,
                         const char *word)
 {
-    const char *names[ARRAY_LEN(meanings)];
-
-    for (size_t i = 0; i < ARRAY_LEN(meanings); i++) {
-        names[i] = meanings[i].name;
-        if (strcmp(word, names[i]) == 0)
+    for (size_t i = 0; i < ARRAY_LEN(meanings); i++)
+        if (strcmp(word, meanings[i]) == 0)
             return (int)i;
-    }
     if (!*word) {
         config_value_error(parser, key, value,
                            "a meaning is missing behind ':'; a status means delivered, dead, later, retry or "
                            "hold");
         return -1;
     }
-    size_t near = config_nearest(word, names, ARRAY_LEN(names));
+    size_t near = config_nearest(word, meanings, ARRAY_LEN(meanings));
     if (near != SIZE_MAX)
-        config_value_error(parser, key, value, "unknown meaning '%s'; did you mean '%s'?", word, names[near]);
+        config_value_error(parser, key, value, "unknown meaning '%s'; did you mean '%s'?", word,
+                           meanings[near]);
     else
         config_value_error(parser, key, value,
                            "unknown meaning '%s'; a status means delivered, dead, later, retry or hold",
@@ -112,7 +105,7 @@ static int status_number(const char *text)
 }
 
 /* Keeps the rules in the order of their statuses. False: there is one for it. */
-static bool insert_rule(struct config_answers *answers, struct verdict_rule rule)
+static bool insert_rule(struct config_answers *answers, struct config_status_rule rule)
 {
     size_t at = 0;
 
@@ -167,7 +160,7 @@ static void take_rule(struct config_parser *parser, struct config_section *secti
     int meaning = find_meaning(parser, key, value, word);
     if (meaning < 0)
         return;
-    struct verdict_rule rule = {.status = number, .verdict = meanings[meaning].verdict};
+    struct config_status_rule rule = {.status = number, .meaning = (enum config_meaning)meaning};
     if (!insert_rule(config_key_field(parser, section, key), rule))
         config_value_error(parser, key, value, "%d has a meaning already; keep one of the two", number);
 }

@@ -333,7 +333,7 @@ static int open_database(struct queue *queue, enum db_trust trust, const char *t
 }
 
 /* Opens it, and salvages it before where it is damaged. */
-static int open_sound(struct queue *queue, bool damaged, queue_progress_fn *progress, void *context,
+static int open_sound(struct queue *queue, bool damaged, salvage_progress_fn *progress, void *context,
                       char **ret_why)
 {
     char token[17] = "";
@@ -407,7 +407,7 @@ static void forget_rows(struct queue *queue)
     }
 }
 
-int queue_reopen(struct queue *queue, queue_progress_fn *progress, void *context, char **ret_why)
+int queue_reopen(struct queue *queue, salvage_progress_fn *progress, void *context, char **ret_why)
 {
     char *why = NULL;
     int64_t confirmed = queue->confirmed, last_id = queue->last_id;

@@ -21,6 +21,7 @@
 #include "config.h"
 #include "device.h"
 #include "message.h"
+#include "queue_salvage.h"
 #include <sys/queue.h>
 
 struct queue;
@@ -120,8 +121,7 @@ bool queue_is_damaged(const struct queue *queue);
  * confirmed is still known, and a new run began. Takes as long as the database is
  * large; progress (may be NULL) is called every now and then. On failure an empty
  * database stands in, in which nothing can be stored, until a later try. */
-typedef void queue_progress_fn(void *context);
-int queue_reopen(struct queue *queue, queue_progress_fn *progress, void *context, char **ret_why);
+int queue_reopen(struct queue *queue, salvage_progress_fn *progress, void *context, char **ret_why);
 /* What goes wrong now, for the view `summary`: what is one word ("storage",
  * "full", "reader", "clock"), words say what is wrong and what to do; NULL: it is over. Written as
  * soon as that is possible; the same words again write nothing. */

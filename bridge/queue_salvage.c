@@ -224,7 +224,7 @@ static void warn_of_many(const struct place *place)
                     place->path, count);
 }
 
-static int salvage_into(const struct place *place, queue_progress_fn *progress, void *context,
+static int salvage_into(const struct place *place, salvage_progress_fn *progress, void *context,
                         struct salvage_result *ret)
 {
     struct pages pages;
@@ -254,7 +254,7 @@ static char *explain(const struct place *place, int error)
     return xasprintf("%s: damaged, and it cannot be salvaged: %s", place->path, strerror(-error));
 }
 
-int queue_salvage(const char *path, queue_progress_fn *progress, void *context, char **ret_why)
+int queue_salvage(const char *path, salvage_progress_fn *progress, void *context, char **ret_why)
 {
     struct place place;
     struct salvage_result result;

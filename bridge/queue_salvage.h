@@ -23,7 +23,7 @@
 #ifndef SLUICE_QUEUE_SALVAGE_H
 #define SLUICE_QUEUE_SALVAGE_H
 
-#include "queue.h"
+#include "base.h"
 
 /* Before the database is opened: ends what an earlier process could not. Errors
  * as queue_open(). */
@@ -34,9 +34,12 @@ int queue_salvage_resume(const char *path, char **ret_why);
  * database is gone. Returns words for people, or NULL. */
 char *queue_salvage_look(const char *path);
 
+/* Called every now and then by what takes long. */
+typedef void salvage_progress_fn(void *context);
+
 /* Does all of the above, and logs what came of it. Called with words that say what
  * is wrong; progress (may be NULL) is called every now and then. On failure nothing
  * has changed, or a resume at the next start goes on; errors as queue_open(). */
-int queue_salvage(const char *path, queue_progress_fn *progress, void *context, char **ret_why);
+int queue_salvage(const char *path, salvage_progress_fn *progress, void *context, char **ret_why);
 
 #endif

@@ -45,7 +45,7 @@ struct copy {
     struct token tokens[TOKENS_MOST];     /* as an index knows them */
     unsigned token_count;
     uint32_t looked_at;
-    queue_progress_fn *progress;
+    salvage_progress_fn *progress;
     void *context;
     struct salvage_result result;
 };
@@ -372,7 +372,7 @@ static int check_room(const struct pages *pages, const char *to)
     return there < in_use * pages->bytes + SPARE_BYTES ? -ENOSPC : 0;
 }
 
-int salvage_copy(struct pages *pages, const char *to, queue_progress_fn *progress, void *context,
+int salvage_copy(struct pages *pages, const char *to, salvage_progress_fn *progress, void *context,
                  struct salvage_result *ret)
 {
     struct target target;

@@ -162,7 +162,7 @@ struct salvage_result {
 
 /* Copies all that counts into a new database at to, which is complete and synced on
  * return. */
-int salvage_copy(struct pages *pages, const char *to, queue_progress_fn *progress, void *context,
+int salvage_copy(struct pages *pages, const char *to, salvage_progress_fn *progress, void *context,
                  struct salvage_result *ret);
 
 /* ---- queue_salvage_rows.c ---- */

@@ -14,12 +14,21 @@
 
 #include "config.h"
 #include "request.h"
-#include "verdict.h"
 #include <uv.h>
 
 struct transfer;
 
-/* The answer, valid during the callback only. */
+/* How a request ended, below HTTP. */
+enum transfer_failure {
+    TRANSFER_OK,               /* a whole response came: its status decides */
+    TRANSFER_UNREACHABLE,      /* nothing of the request was sent: no name, no route, refused */
+    TRANSFER_BROKEN,           /* it was sent, in part at least, and no whole response came */
+    TRANSFER_TLS,              /* the TLS handshake or the certificate's check failed */
+    TRANSFER_CERTIFICATE_TIME, /* the certificate is expired or not yet valid */
+    TRANSFER_LOCAL,            /* we could not even try: a bad URL, an unreadable CA file */
+};
+
+/* The response, valid during the callback only. */
 struct reply {
     enum transfer_failure failure;
     int status;               /* HTTP status; 0 when none was received */

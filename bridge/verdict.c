@@ -1,8 +1,6 @@
 /* verdict.c - what a reply means; see verdict.h, which has the same in prose. */
 #include "verdict.h"
 
-#include <assert.h>
-
 /* Every status once. The reason phrases are RFC 9110's. */
 static const unsigned char by_status[] = {
     [100 ... 199] = VERDICT_MISCONFIGURED, /* an interim response as the final one */
@@ -55,21 +53,17 @@ enum verdict verdict_of(enum transfer_failure failure, int status, bool clock_sy
     return VERDICT_MISCONFIGURED;
 }
 
-enum verdict verdict_override(const struct verdict_rule *rules, size_t count, int status,
+static const enum verdict by_meaning[] = {
+    [CONFIG_MEANS_DELIVERED] = VERDICT_DELIVERED, [CONFIG_MEANS_DEAD] = VERDICT_BAD,
+    [CONFIG_MEANS_LATER] = VERDICT_LATER,         [CONFIG_MEANS_RETRY] = VERDICT_AWAY,
+    [CONFIG_MEANS_HOLD] = VERDICT_MISCONFIGURED,
+};
+
+enum verdict verdict_override(const struct config_status_rule *rules, size_t count, int status,
                               enum verdict otherwise)
 {
     for (size_t i = 0; i < count; i++)
         if (rules[i].status == status)
-            return rules[i].verdict;
+            return by_meaning[rules[i].meaning];
     return otherwise;
-}
-
-const char *verdict_name(enum verdict verdict)
-{
-    static const char *const names[] = {
-        [VERDICT_DELIVERED] = "delivered", [VERDICT_AWAY] = "away", [VERDICT_MISCONFIGURED] = "misconfigured",
-        [VERDICT_LATER] = "later",         [VERDICT_BAD] = "bad",
-    };
-    assert((size_t)verdict < ARRAY_LEN(names));
-    return names[verdict];
 }

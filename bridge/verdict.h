@@ -17,18 +17,9 @@
 #ifndef SLUICE_VERDICT_H
 #define SLUICE_VERDICT_H
 
-#include "base.h"
+#include "config.h"
+#include "transfer.h"
 #include <stdbool.h>
-
-/* How a request ended, below HTTP. */
-enum transfer_failure {
-    TRANSFER_OK,               /* a whole response came: its status decides */
-    TRANSFER_UNREACHABLE,      /* nothing of the request was sent: no name, no route, refused */
-    TRANSFER_BROKEN,           /* it was sent, in part at least, and no whole response came */
-    TRANSFER_TLS,              /* the TLS handshake or the certificate's check failed */
-    TRANSFER_CERTIFICATE_TIME, /* the certificate is expired or not yet valid */
-    TRANSFER_LOCAL,            /* we could not even try: a bad URL, an unreadable CA file */
-};
 
 enum verdict {
     VERDICT_DELIVERED,     /* the backend has it */
@@ -41,19 +32,11 @@ enum verdict {
 /* status counts only for TRANSFER_OK. */
 enum verdict verdict_of(enum transfer_failure failure, int status, bool clock_synchronised);
 
-/* What the configuration says of one status, in place of the table (on_status). */
-struct verdict_rule {
-    int status; /* 100 to 599 */
-    enum verdict verdict;
-};
 /* What the rule for this status says, or otherwise where there is none. status
  * is that of a whole response (TRANSFER_OK). rules may be NULL when count is 0.
  * What a route says before its backend:
  *     verdict_override(route..., status, verdict_override(backend..., status, verdict_of(...))) */
-enum verdict verdict_override(const struct verdict_rule *rules, size_t count, int status,
+enum verdict verdict_override(const struct config_status_rule *rules, size_t count, int status,
                               enum verdict otherwise);
-
-/* "delivered", "away", ... */
-const char *verdict_name(enum verdict verdict);
 
 #endif

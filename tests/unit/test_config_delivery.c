@@ -92,10 +92,10 @@ static void lists_of_two_routes_stay_apart(void **state)
 
 static void statuses_are_sorted(void **state)
 {
-    static const struct verdict_rule expected[] = {
-        {100, VERDICT_DELIVERED},     {404, VERDICT_BAD},  {409, VERDICT_DELIVERED},
-        {500, VERDICT_LATER},         {501, VERDICT_AWAY}, {502, VERDICT_MISCONFIGURED},
-        {599, VERDICT_MISCONFIGURED},
+    static const struct config_status_rule expected[] = {
+        {100, CONFIG_MEANS_DELIVERED}, {404, CONFIG_MEANS_DEAD},  {409, CONFIG_MEANS_DELIVERED},
+        {500, CONFIG_MEANS_LATER},     {501, CONFIG_MEANS_RETRY}, {502, CONFIG_MEANS_HOLD},
+        {599, CONFIG_MEANS_HOLD},
     };
     struct config *config = parsed(
         ROUTE BACKEND "on_status = 599:hold, 409 : delivered\non_status=501:retry ,404:dead,\t502:hold\n"
@@ -104,7 +104,7 @@ static void statuses_are_sorted(void **state)
     assert_int_equal(answers->rule_count, ARRAY_LEN(expected));
     for (size_t i = 0; i < ARRAY_LEN(expected); i++) {
         assert_int_equal(answers->rules[i].status, expected[i].status);
-        assert_int_equal(answers->rules[i].verdict, expected[i].verdict);
+        assert_int_equal(answers->rules[i].meaning, expected[i].meaning);
     }
     config_free(config);
 }

@@ -56,7 +56,7 @@ static bool is_refused(const struct lane *lane, unsigned count)
     return false;
 }
 
-static void send(struct lane *lane)
+static void send_lane(struct lane *lane)
 {
     static const struct half like = {0};
     unsigned count = next_batch(lane);
@@ -78,7 +78,7 @@ static void send(struct lane *lane)
 static void send_all(struct lane *lane, unsigned bad, unsigned requests_most)
 {
     while (lane->first < lane->count && lane->requests <= requests_most)
-        send(lane);
+        send_lane(lane);
     if (lane->requests > requests_most)
         fail_msg("%u messages in batches of %u, %u of them bad, take more than %u requests", lane->count,
                  lane->batch, bad, requests_most);
