@@ -1,11 +1,11 @@
 /* main.c - sluice: a table of subcommands, and a look-up in it.
  *
- * Exit statuses (cmd.h): 0 done or stopped on request, 1 failed, 2 wrong command
+ * Exit statuses (cmd/cmd.h): 0 done or stopped on request, 1 failed, 2 wrong command
  * line, 78 `run` found the configuration invalid.
  */
-#include "base.h"
-#include "cmd.h"
-#include "config_nearest.h"
+#include "base/base.h"
+#include "cmd/cmd.h"
+#include "text/nearest.h"
 #include <stdio.h>
 #include <string.h>
 

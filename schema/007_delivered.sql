@@ -7,5 +7,5 @@
 CREATE TABLE delivered (
     id        INTEGER PRIMARY KEY,        -- the message's
     packet_id INTEGER NOT NULL,           -- of its PUBLISH
-    digest    INTEGER NOT NULL            -- of topic and payload (replay.h)
+    digest    INTEGER NOT NULL            -- of topic and payload (message/replay.h)
 ) STRICT;

@@ -1,6 +1,6 @@
 -- Devices: when the last word of each came, and whether several use one name.
 
--- Several devices under one name, by mistake: their lives alternate. See device.h.
+-- Several devices under one name, by mistake: their lives alternate. See message/device.h.
 ALTER TABLE device_state ADD COLUMN speaker INTEGER NOT NULL DEFAULT 0; -- the life of the last new reading
 ALTER TABLE device_state ADD COLUMN steady INTEGER NOT NULL DEFAULT 0;  -- how many new ones in a row were of that life
 ALTER TABLE device_state ADD COLUMN returns INTEGER NOT NULL DEFAULT 0; -- how often another life went on instead, that was no restart

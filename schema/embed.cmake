@@ -1,7 +1,7 @@
 # Writes the migrations as C: an array of {number, name, sql}, in their order,
-# declared in bridge/schema.h.
+# declared in bridge/db/schema.h.
 list(SORT FILES)
-set(text "/* Made from schema/ by schema/embed.cmake. */\n#include \"schema.h\"\n\n")
+set(text "/* Made from schema/ by schema/embed.cmake. */\n#include \"db/schema.h\"\n\n")
 set(rows "")
 set(count 0)
 foreach(file IN LISTS FILES)

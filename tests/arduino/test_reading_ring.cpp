@@ -1,9 +1,9 @@
 /* The ring of the sketches: alone, and talking to sluice's side of the protocol
- * (bridge/device.c) over a network that loses what it can. */
+ * (bridge/message/device.c) over a network that loses what it can. */
 #include "../../sketches/esp8266_mqtt/reading_ring.h"
 
 extern "C" {
-#include "device.h"
+#include "message/device.h"
 }
 
 #include "check.h"

@@ -5,8 +5,8 @@
  */
 #include "fuzz.h"
 
-#include "body.h"
-#include "json_judge.h"
+#include "message/body.h"
+#include "text/json_judge.h"
 
 #include <assert.h>
 #include <cjson/cJSON.h>

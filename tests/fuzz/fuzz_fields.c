@@ -1,9 +1,9 @@
 /* fuzz_fields.c - any text as the value of the key `add`. */
 #include "fuzz.h"
 
-#include "fields.h"
-#include "json_judge.h"
-#include "utf8.h"
+#include "base/utf8.h"
+#include "message/fields.h"
+#include "text/json_judge.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -2,9 +2,9 @@
  * ack_topic. What is understood must be what the state of a device can take. */
 #include "fuzz.h"
 
-#include "body_reading.h"
-#include "topic.h"
-#include "topic_template.h"
+#include "message/body_reading.h"
+#include "message/topic.h"
+#include "message/topic_template.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* fuzz_target.c - any request: the target in the first line, headers in the others. */
 #include "fuzz.h"
 
-#include "target.h"
+#include "request/target.h"
 
 #include <assert.h>
 #include <ctype.h>

@@ -49,9 +49,9 @@ def test_this_repository_is_clean():
 
 def test_a_good_tree_passes(check):
     good = ("/* strcpy() is banned */\n"
-            '#include "topic.h"\n'
+            '#include "message/topic.h"\n'
             "\n"
-            '#include "log.h"\n'
+            '#include "base/log.h"\n'
             "\n"
             "#include <string.h>\n"
             "#include <sys/socket.h>\n"
@@ -59,42 +59,45 @@ def test_a_good_tree_passes(check):
             'static const char words[] = "sprintf(";\n'
             "\n" + function(80))
     status, lines = check({
-        "bridge/topic.c": good,
-        "bridge/topic.h": '#include "base.h"\n',
-        "bridge/log.h": "",
-        "bridge/base.h": "",
-        "bridge/queue.c": '#include "topic.h"\n\n#include <sqlite3.h>\n',
-        "bridge/intake.h": '#include "deliver.h"\n',  # the same layer
-        "bridge/deliver.h": "#include <uv.h>\n",
-        "bridge/buf.c": function(80),
+        "bridge/message/topic.c": good,
+        "bridge/message/topic.h": '#include "base/base.h"\n',
+        "bridge/base/log.h": "",
+        "bridge/base/base.h": "",
+        "bridge/queue/queue.c": '#include "message/topic.h"\n#include "queue/salvage/rows.h"\n\n#include <sqlite3.h>\n',
+        "bridge/queue/salvage/rows.h": '#include "queue/salvage/pages.h"\n',  # the same room
+        "bridge/queue/salvage/pages.h": "",
+        "bridge/deliver/deliver.h": "#include <uv.h>\n",
+        "bridge/base/buf.c": function(80),
         "tests/bench/subscriber.c": "int f(void *m)\n{\n    return mosquitto_loop(m, 0, 1);\n}\n",
     })
-    assert (status, lines[-1]) == (0, "9 files: ok"), lines
+    assert (status, lines[-1]) == (0, "10 files: ok"), lines
 
 
 @pytest.mark.parametrize("includer, included", [
-    ("log.c", "topic.h"),  # base -> pure
-    ("topic.c", "queue.h"),  # pure -> resources
-    ("config.c", "config_file.h"),
-    ("queue_blame.c", "deliver.h"),  # resources -> edges
-    ("intake.h", "daemon.h"),  # edges -> daemon
-    ("daemon.c", "cmd_run.h"),  # daemon -> commands
-    ("base.h", "cmd_run.h"),
+    ("base/log.c", "message/topic.h"),  # upwards
+    ("message/topic.c", "queue/queue.h"),
+    ("queue/blame.c", "deliver/deliver.h"),
+    ("intake/intake.h", "daemon/daemon.h"),
+    ("daemon/daemon.c", "cmd/run.h"),
+    ("mqtt/edge.c", "http/edge.h"),  # a neighbour
+    ("deliver/send.c", "control/control.h"),
+    ("queue/admin/admin.c", "queue/salvage/rows.h"),
+    ("queue/salvage/rows.c", "queue/queue.h"),  # out of a room in a room
 ])
-def test_an_include_upwards(check, includer, included):
+def test_an_include_of_a_room_that_is_not_below(check, includer, included):
     files = {f"bridge/{included}": "", f"bridge/{includer}": f'#include <errno.h>\n\n#include "{included}"\n'}
-    expect_fault(check(files), f"bridge/{includer}:3: includes {included}: layer '", "may not include")
+    expect_fault(check(files), f"bridge/{includer}:3: includes {included}: the room '", "below its own")
 
 
 @pytest.mark.parametrize("includer, header, allowed", [
-    ("intake.c", "mosquitto.h", "intake_mqtt*.c"),
-    ("intake_mqtt.h", "mosquitto.h", "intake_mqtt*.c"),
-    ("deliver.c", "curl/curl.h", "transfer*.c"),
-    ("deliver.c", "sqlite3.h", "queue*"),
-    ("config.c", "cjson/cJSON.h", "body*.c"),
-    ("topic.c", "ini.h", "config*.c"),
-    ("daemon.c", "systemd/sd-daemon.h", "notify*.c"),
-    ("queue.c", "uv.h", "daemon*"),
+    ("intake/intake.c", "mosquitto.h", "mqtt/*"),
+    ("http/edge.h", "mosquitto.h", "mqtt/*"),
+    ("deliver/deliver.c", "curl/curl.h", "net/*"),
+    ("deliver/deliver.c", "sqlite3.h", "queue/*"),
+    ("config/config.c", "cjson/cJSON.h", "message/*"),
+    ("message/topic.c", "ini.h", "config/*"),
+    ("intake/intake.c", "systemd/sd-daemon.h", "daemon/*"),
+    ("queue/queue.c", "uv.h", "daemon/*"),
 ])
 def test_a_library_outside_its_fence(check, includer, header, allowed):
     result = check({f"bridge/{includer}": f"#include <{header}>\n"})
@@ -102,22 +105,25 @@ def test_a_library_outside_its_fence(check, includer, header, allowed):
 
 
 def test_a_fence_cannot_be_got_round_by_quotes(check):
-    expect_fault(check({"bridge/topic.c": '#include "uv.h"\n'}), "bridge/topic.c:1: includes uv.h: only ")
+    expect_fault(check({"bridge/message/topic.c": '#include "uv.h"\n'}),
+                 "bridge/message/topic.c:1: includes uv.h: only ")
 
 
 def test_a_library_without_a_fence(check):
-    expect_fault(check({"bridge/topic.c": "#include <lzma.h>\n"}), "bridge/topic.c:1: includes lzma.h:", "fence")
+    expect_fault(check({"bridge/message/topic.c": "#include <lzma.h>\n"}),
+                 "bridge/message/topic.c:1: includes lzma.h:", "fence")
 
 
-def test_a_file_in_no_layer(check):
-    expect_fault(check({"bridge/utils.c": "int x;\n"}), "bridge/utils.c:1:", "in no layer")
+@pytest.mark.parametrize("name", ["bridge/utils/text.c", "bridge/queue/extra/rows.c"])
+def test_a_file_in_no_room(check, name):
+    expect_fault(check({name: "int x;\n"}), f"{name}:1:", "in no room")
 
 
 @pytest.mark.parametrize("call", ["strcpy", "strcat", "sprintf", "vsprintf", "atoi", "atol", "strtok", "gets", "alloca",
                                   "mosquitto_loop", "mosquitto_loop_start", "mosquitto_loop_forever"])
 def test_a_banned_call(check, call):
     text = f"/* Not a comment's\n * matter. */\nint f(void)\n{{\n    return {call}(0);\n}}\n"
-    expect_fault(check({"bridge/topic.c": text}), f"bridge/topic.c:5: {call}(): ")
+    expect_fault(check({"bridge/message/topic.c": text}), f"bridge/message/topic.c:5: {call}(): ")
 
 
 def test_a_banned_call_in_a_test(check):
@@ -128,23 +134,23 @@ def test_a_banned_call_in_a_test(check):
 @pytest.mark.parametrize("call", ["snprintf", "fgets", "strtok_r", "mosquitto_loop_read", "mosquitto_loop_write",
                                   "mosquitto_loop_misc", "my_atoi"])
 def test_a_call_that_looks_like_a_banned_one(check, call):
-    status, lines = check({"bridge/topic.c": f"int f(void)\n{{\n    return {call}(0);\n}}\n"})
+    status, lines = check({"bridge/message/topic.c": f"int f(void)\n{{\n    return {call}(0);\n}}\n"})
     assert status == 0, lines
 
 
-@pytest.mark.parametrize("name", ["bridge/topic.c", "bridge/topic.h", "tests/unit/test_x.c", "tests/fuzz/deep/x.h"])
+@pytest.mark.parametrize("name", ["bridge/message/topic.c", "bridge/message/topic.h", "tests/unit/test_x.c", "tests/fuzz/deep/x.h"])
 def test_a_file_that_is_not_formatted(check, name):
     expect_fault(check({name: "int x;\nint  y;\n"}), f"{name}:2: is not formatted")
 
 
 def test_a_function_that_is_too_long(check):
-    expect_fault(check({"bridge/topic.c": function(81)}), "bridge/topic.c:2: the function has 81 lines", "80")
+    expect_fault(check({"bridge/message/topic.c": function(81)}), "bridge/message/topic.c:2: the function has 81 lines", "80")
 
 
 def test_a_file_that_is_too_long(check):
     text = "int f(int);\n" * 601
-    expect_fault(check({"bridge/topic.h": text}), "bridge/topic.h:601: the file has 601 lines", "600")
-    status, lines = check({"bridge/topic.h": text[:-len("int f(int);\n")]})
+    expect_fault(check({"bridge/message/topic.h": text}), "bridge/message/topic.h:601: the file has 601 lines", "600")
+    status, lines = check({"bridge/message/topic.h": text[:-len("int f(int);\n")]})
     assert status == 0, lines
 
 

@@ -1,6 +1,6 @@
 """Acknowledged means stored: crashes and failing commits at the worst moments.
 
-The fault points (bridge/fault.h) are in test builds only.
+The fault points (bridge/base/fault.h) are in test builds only.
 """
 import signal
 import sqlite3

@@ -76,5 +76,5 @@ def test_help_fits_a_screen(command):
 
 
 def test_exit_statuses_are_in_the_page():
-    statuses = set(re.findall(r"= (\d+),", (REPO / "bridge/cmd.h").read_text()))
+    statuses = set(re.findall(r"= (\d+),", (REPO / "bridge/cmd/cmd.h").read_text()))
     assert set(re.findall(r"^\.It (\d+)$", PAGES[0].read_text(), re.M)) == statuses

@@ -2,7 +2,7 @@
 and after it waited at the broker.
 
 The clock of the machine cannot be set by a test. sluice takes a file for it
-(SLUICE_CLOCK, see bridge/fault.h), and a write to that for a step.
+(SLUICE_CLOCK, see bridge/base/fault.h), and a write to that for a step.
 """
 import os
 import signal

@@ -33,7 +33,7 @@ class KillNow:
 
 @dataclass
 class KillAt:
-    """Dies at the nth passage of a fault point (see bridge/fault.h)."""
+    """Dies at the nth passage of a fault point (see bridge/base/fault.h)."""
 
     point: str
     nth: int

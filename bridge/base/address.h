@@ -1,0 +1,37 @@
+/* base/address.h - network addresses: where to listen, and who may come. Pure.
+ *
+ * Every address is kept as one of IPv6; one of IPv4 as ::ffff:a.b.c.d (RFC 4291,
+ * section 2.5.5.2), so that a client looks the same on any socket.
+ */
+#ifndef SLUICE_ADDRESS_H
+#define SLUICE_ADDRESS_H
+
+#include "base/base.h"
+#include <stdbool.h>
+
+struct address {
+    uint8_t bytes[16];
+};
+
+/* An address and a port, such as 0.0.0.0:8118 or [::1]:8118. Returns 0, or -EINVAL
+ * with the reason, and what would be right, in *ret_why (static text). */
+int address_parse_endpoint(const char *text, struct address *ret_address, uint16_t *ret_port,
+                           const char **ret_why);
+
+/* A range of addresses. */
+struct address_range {
+    struct address base;
+    unsigned bits; /* of it that count, 0 to 128 */
+};
+
+/* "192.168.0.0/16", "fd00::/8", or one address. As above. */
+int address_parse_range(const char *text, struct address_range *ret, const char **ret_why);
+bool address_in_range(const struct address *address, const struct address_range *range);
+
+bool address_is_ipv4(const struct address *address);
+bool address_equal(const struct address *a, const struct address *b);
+/* As people write it. */
+#define ADDRESS_TEXT_BYTES 46
+void address_format(const struct address *address, char text[static ADDRESS_TEXT_BYTES]);
+
+#endif

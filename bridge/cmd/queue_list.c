@@ -1,0 +1,317 @@
+/* cmd/queue_list.c - sluice queue ls, count, export: many messages at once.
+ *
+ * What ls prints for people is aligned a page at a time: the newest few are one page,
+ * and where all are wanted, nobody waits for a million of them before the first.
+ */
+#include "cmd/queue.h"
+#include "cmd/terminal.h"
+#include "text/words.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    DEFAULT_MOST = 50,
+    PAGE_LINES = 200,
+    WIDE = 120,           /* columns: room for the year */
+    UNKNOWN_COLUMNS = 200 /* of a payload, where nobody looks */
+};
+
+enum { ID, RECEIVED, STATE, ROUTE, TOPIC, PAYLOAD, COLUMNS };
+
+static const char *const titles[COLUMNS] = {"ID", "RECEIVED", "STATE", "ROUTE", "TOPIC", "PAYLOAD"};
+
+struct line {
+    char *columns[COLUMNS];
+    bool dead, tried;
+};
+
+struct listing {
+    struct cmd_terminal terminal;
+    struct line *lines; /* of the page */
+    size_t count, capacity;
+    bool brief;             /* a narrow terminal: no year, no route */
+    size_t widths[COLUMNS]; /* never less than those of the page before */
+    uint64_t most;          /* newest first, and so many; 0: oldest first, and all */
+    bool headed;
+    struct cmd_queue_listed listed;
+};
+
+/* ---- a line ---- */
+
+static char *text_of(const struct message_row *row, size_t columns)
+{
+    struct buf text cleanup_buf;
+    buf_init(&text, SIZE_MAX / 4);
+    words_append_payload(&text, row->message.payload, row->message.payload_bytes, columns);
+    return xstrdup(buf_text(&text));
+}
+
+static char *name_of(const char *name, size_t columns)
+{
+    struct buf safe cleanup_buf, text cleanup_buf;
+    buf_init(&safe, SIZE_MAX / 4);
+    buf_init(&text, SIZE_MAX / 4);
+    words_append_safe(&safe, name, strlen(name));
+    words_append_payload(&text, buf_text(&safe), safe.bytes, columns);
+    return xstrdup(buf_text(&text));
+}
+
+static char *state_of(const struct message_row *row, bool brief)
+{
+    if (row->dead)
+        return xasprintf("%s%s", brief ? "" : "dead: ", row->reason);
+    return row->message.attempts > 0 ? xasprintf("failed %u x", row->message.attempts) : xstrdup("pending");
+}
+
+static char *time_of(const struct message *message, bool brief)
+{
+    char time[WORDS_BYTES];
+    return xasprintf("%s%s%s", words_time(message->received_ms, brief, time),
+                     message->clock_synchronised ? "" : " ?", message->late ? " late" : "");
+}
+
+static struct line make_line(const struct listing *listing, const struct message_row *row)
+{
+    size_t columns = listing->terminal.columns;
+    size_t third = columns > 0 ? columns / 3 : UNKNOWN_COLUMNS;
+    struct line line = {.dead = row->dead, .tried = row->message.attempts > 0};
+    line.columns[ID] = xasprintf("%" PRId64, row->message.id);
+    line.columns[RECEIVED] = time_of(&row->message, listing->brief);
+    line.columns[STATE] = state_of(row, listing->brief);
+    line.columns[ROUTE] = name_of(row->message.route, third / 2);
+    line.columns[TOPIC] = name_of(row->message.topic, third);
+    line.columns[PAYLOAD] = text_of(row, columns > 0 ? columns : UNKNOWN_COLUMNS);
+    return line;
+}
+
+/* ---- a page ---- */
+
+static bool is_left_out(const struct listing *listing, size_t column)
+{
+    return column == ROUTE && listing->brief;
+}
+
+static void widen(struct listing *listing)
+{
+    for (size_t c = 0; c < PAYLOAD; c++) {
+        if (is_left_out(listing, c))
+            continue;
+        if (strlen(titles[c]) > listing->widths[c])
+            listing->widths[c] = strlen(titles[c]);
+        for (size_t i = 0; i < listing->count; i++) {
+            size_t width = words_columns(listing->lines[i].columns[c]);
+            if (width > listing->widths[c])
+                listing->widths[c] = width;
+        }
+    }
+}
+
+/* Blanks behind it up to the column's width, or, for numbers, before it. */
+static void print_cell(const struct listing *listing, size_t column, const char *text, const char *colour)
+{
+    if (is_left_out(listing, column))
+        return;
+    int blanks = (int)(listing->widths[column] - words_columns(text));
+    const char *end = *colour ? cmd_plain(&listing->terminal) : "";
+    if (column == ID)
+        printf("%*s%s%s%s  ", blanks, "", colour, text, end);
+    else
+        printf("%s%s%s%*s  ", colour, text, end, blanks, "");
+}
+
+static void print_head(struct listing *listing)
+{
+    const char *bold = cmd_bold(&listing->terminal);
+    for (size_t c = 0; c < PAYLOAD; c++)
+        print_cell(listing, c, titles[c], bold);
+    printf("%s%s%s\n", bold, titles[PAYLOAD], *bold ? cmd_plain(&listing->terminal) : "");
+    listing->headed = true;
+}
+
+/* What is left of the terminal's line; 0: nobody knows how long it is. */
+static size_t payload_room(const struct listing *listing)
+{
+    size_t used = 0;
+    for (size_t c = 0; c < PAYLOAD; c++)
+        used += is_left_out(listing, c) ? 0 : listing->widths[c] + 2;
+    size_t columns = listing->terminal.columns;
+    return columns == 0 ? UNKNOWN_COLUMNS + 8 : columns > used + 8 ? columns - used : 8;
+}
+
+static void print_line(const struct listing *listing, const struct line *line)
+{
+    const char *colour = line->dead    ? cmd_red(&listing->terminal)
+                         : line->tried ? cmd_yellow(&listing->terminal)
+                                       : "";
+    for (size_t c = 0; c < PAYLOAD; c++)
+        print_cell(listing, c, line->columns[c], c == STATE ? colour : "");
+    struct buf text cleanup_buf;
+    buf_init(&text, SIZE_MAX / 4);
+    words_append_payload(&text, line->columns[PAYLOAD], strlen(line->columns[PAYLOAD]),
+                         payload_room(listing));
+    puts(buf_text(&text));
+}
+
+static void print_page(struct listing *listing)
+{
+    if (listing->count == 0)
+        return;
+    widen(listing);
+    if (!listing->headed)
+        print_head(listing);
+    for (size_t i = 0; i < listing->count; i++)
+        print_line(listing, &listing->lines[listing->most > 0 ? listing->count - 1 - i : i]);
+    for (size_t i = 0; i < listing->count; i++)
+        for (size_t c = 0; c < COLUMNS; c++)
+            free(listing->lines[i].columns[c]);
+    listing->count = 0;
+}
+
+static bool list_row(void *context, const struct message_row *row)
+{
+    struct listing *listing = context;
+    if (listing->most > 0 && listing->count == listing->most) {
+        listing->listed.more = true;
+        return false;
+    }
+    if (listing->count == listing->capacity) {
+        listing->capacity = listing->capacity > 0 ? 2 * listing->capacity : PAGE_LINES;
+        listing->lines = xrealloc(listing->lines, listing->capacity * sizeof *listing->lines);
+    }
+    listing->lines[listing->count++] = make_line(listing, row);
+    listing->listed.shown++;
+    if (listing->most > 0 || listing->count < PAGE_LINES)
+        return true;
+    print_page(listing);
+    return cmd_output_works();
+}
+
+int cmd_queue_print(struct queue_admin *admin, const struct queue_filter *filter, uint64_t most,
+                    struct cmd_queue_listed *ret)
+{
+    struct listing listing = {.terminal = cmd_terminal(), .most = most};
+    listing.brief = listing.terminal.columns > 0 && listing.terminal.columns < WIDE;
+    int error = queue_admin_rows(admin, filter, most > 0, list_row, &listing);
+    print_page(&listing);
+    free(listing.lines);
+    *ret = listing.listed;
+    return error;
+}
+
+/* ---- the commands ---- */
+
+struct exporting {
+    struct cmd_progress progress;
+    uint64_t count;
+};
+
+static bool export_row(void *context, const struct message_row *row)
+{
+    struct exporting *export = context;
+    struct report *report = message_row_report(row);
+    cleanup_free char *text = report_print(report, false);
+    report_free(report);
+    puts(text);
+    if (++export->count % QUEUE_ADMIN_ROWS == 0)
+        cmd_progress_show(&export->progress, export->count);
+    return !ferror(stdout);
+}
+
+/* The newest few, as programs want them. */
+struct newest {
+    char **lines;
+    uint64_t count, most;
+};
+
+static bool keep_row(void *context, const struct message_row *row)
+{
+    struct newest *newest = context;
+    if (newest->count == newest->most)
+        return false;
+    newest->lines = xrealloc(newest->lines, (newest->count + 1) * sizeof *newest->lines);
+    struct report *report = message_row_report(row);
+    newest->lines[newest->count++] = report_print(report, false);
+    report_free(report);
+    return true;
+}
+
+static int print_newest(struct queue_admin *admin, const struct queue_filter *filter, uint64_t most)
+{
+    struct newest newest = {.most = most};
+    int error = queue_admin_rows(admin, filter, true, keep_row, &newest);
+    for (uint64_t i = newest.count; i > 0; i--) {
+        puts(newest.lines[i - 1]);
+        free(newest.lines[i - 1]);
+    }
+    free(newest.lines);
+    return error;
+}
+
+static int export_all(struct cmd_queue *queue, struct queue_admin *admin, bool show_progress)
+{
+    struct exporting export = {.progress = {.doing = "written", .quiet = !show_progress}};
+    int error = queue_admin_rows(admin, &queue->filter, false, export_row, &export);
+    cmd_progress_end(&export.progress);
+    return error;
+}
+
+int cmd_queue_export(struct cmd_queue *queue)
+{
+    int status;
+    struct queue_admin *admin = cmd_queue_open(queue, false, &status);
+    if (!admin)
+        return status;
+    bool to_terminal = cmd_terminal().colour;
+    return cmd_queue_close(queue, admin, export_all(queue, admin, !to_terminal));
+}
+
+static void print_rest(const struct cmd_queue *queue, const struct cmd_queue_listed *listed)
+{
+    if (listed->shown == 0)
+        fprintf(stderr, "%s\n", queue->filtered ? "no such messages" : "the queue is empty");
+    else if (listed->more)
+        fprintf(stderr, "(there are older ones: -n 0 lists all)\n");
+}
+
+int cmd_queue_ls(struct cmd_queue *queue)
+{
+    int status, error;
+    struct queue_admin *admin = cmd_queue_open(queue, false, &status);
+    if (!admin)
+        return status;
+    struct cmd_queue_listed listed;
+    uint64_t most = queue->most_given ? queue->most : queue->json ? 0 : DEFAULT_MOST;
+    if (!queue->json) {
+        error = cmd_queue_print(admin, &queue->filter, most, &listed);
+        fflush(stdout);
+        if (error == 0)
+            print_rest(queue, &listed);
+    } else if (most > 0) {
+        error = print_newest(admin, &queue->filter, most);
+    } else {
+        error = export_all(queue, admin, false);
+    }
+    return cmd_queue_close(queue, admin, error);
+}
+
+static bool count_glance(void *context, const struct queue_glance *glance)
+{
+    (void)glance;
+    ++*(uint64_t *)context;
+    return true;
+}
+
+int cmd_queue_count(struct cmd_queue *queue)
+{
+    int status;
+    struct queue_admin *admin = cmd_queue_open(queue, false, &status);
+    if (!admin)
+        return status;
+    uint64_t count = 0;
+    int error = queue_admin_glance(admin, &queue->filter, false, count_glance, &count);
+    if (error == 0)
+        printf("%" PRIu64 "\n", count);
+    return cmd_queue_close(queue, admin, error);
+}

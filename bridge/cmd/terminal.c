@@ -1,0 +1,98 @@
+/* cmd/terminal.c - a person, or a program; see cmd/terminal.h. */
+#include "cmd/terminal.h"
+#include "base/clock.h"
+#include "text/words.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum { PROGRESS_MS = 200, COLUMNS_LEAST = 40 };
+
+static size_t columns(bool tty)
+{
+    const char *set = getenv("COLUMNS");
+    unsigned long number = set ? strtoul(set, NULL, 10) : 0;
+    struct winsize size;
+    if (number == 0 && tty && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
+        number = size.ws_col;
+    if (number == 0)
+        return tty ? 80 : 0;
+    return number < COLUMNS_LEAST ? COLUMNS_LEAST : number < 10000 ? number : 10000;
+}
+
+struct cmd_terminal cmd_terminal(void)
+{
+    bool tty = isatty(STDOUT_FILENO) == 1;
+    const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
+    bool plain = (no_colour && *no_colour) || (term && strcmp(term, "dumb") == 0);
+    return (struct cmd_terminal){.columns = columns(tty), .colour = tty && !plain};
+}
+
+bool cmd_output_works(void)
+{
+    return fflush(stdout) == 0 && !ferror(stdout);
+}
+
+bool cmd_output_ended(const char *command)
+{
+    bool works = cmd_output_works();
+    if (!works)
+        fprintf(stderr, "%s: standard output cannot be written\n", command);
+    return works;
+}
+
+const char *cmd_bold(const struct cmd_terminal *terminal)
+{
+    return terminal->colour ? "\033[1m" : "";
+}
+
+const char *cmd_red(const struct cmd_terminal *terminal)
+{
+    return terminal->colour ? "\033[31m" : "";
+}
+
+const char *cmd_yellow(const struct cmd_terminal *terminal)
+{
+    return terminal->colour ? "\033[33m" : "";
+}
+
+const char *cmd_green(const struct cmd_terminal *terminal)
+{
+    return terminal->colour ? "\033[32m" : "";
+}
+
+const char *cmd_plain(const struct cmd_terminal *terminal)
+{
+    return terminal->colour ? "\033[0m" : "";
+}
+
+bool cmd_confirm(const char *question)
+{
+    char answer[16] = "";
+    fflush(stdout);
+    fprintf(stderr, "%s [y/N] ", question);
+    fflush(stderr);
+    return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+void cmd_progress_show(struct cmd_progress *progress, uint64_t done)
+{
+    int64_t now_ms = clock_uptime_ms();
+    if (progress->quiet || now_ms < progress->next_ms || isatty(STDERR_FILENO) != 1)
+        return;
+    progress->next_ms = now_ms + PROGRESS_MS;
+    char number[WORDS_BYTES], all[WORDS_BYTES];
+    if (progress->of > 0)
+        fprintf(stderr, "\r%s of %s messages %s\033[K", words_number((int64_t)done, number),
+                words_number((int64_t)progress->of, all), progress->doing);
+    else
+        fprintf(stderr, "\r%s messages %s\033[K", words_number((int64_t)done, number), progress->doing);
+}
+
+void cmd_progress_end(const struct cmd_progress *progress)
+{
+    if (progress->next_ms != 0)
+        fputs("\r\033[K", stderr);
+}

@@ -1,0 +1,334 @@
+/* config/file.c - files and secrets for the parser.
+ *
+ * Everything is read at once and whole, and within limits; nothing stays open.
+ * What is opened must be a regular file: a pipe or a device could block the
+ * daemon when it reloads.
+ */
+#include "config/file.h"
+#include "base/log.h"
+#include "base/utf8.h"
+#include "config/sections.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CONFIG_MAX_BYTES (1024 * 1024)
+#define SECRET_MAX_BYTES (16 * 1024)
+
+static char *words_for(int error)
+{
+    switch (-error) {
+    case ENOENT:
+    case ENOTDIR:
+        return xstrdup("there is no such file; create it, or mend the path");
+    case EACCES:
+    case EPERM:
+        return xasprintf("it cannot be read: %s; let the user that sluice runs as read it", strerror(-error));
+    case EISDIR:
+        return xstrdup("this is a directory, or something else that is no file; give the path of a file");
+    case EFBIG:
+        return xstrdup("the file is far too large to be what it should be");
+    default:
+        return xasprintf("it cannot be read: %s", strerror(-error));
+    }
+}
+
+/* Opens a regular file for reading. Returns the descriptor or -Exxx. */
+static int open_file(const char *path, struct stat *ret_stat)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+    if (fd < 0)
+        return -errno;
+    struct stat found;
+    int error = 0;
+    if (fstat(fd, &found) < 0)
+        error = -errno;
+    else if (!S_ISREG(found.st_mode))
+        error = -EISDIR;
+    if (error < 0) {
+        close(fd);
+        return error;
+    }
+    *ret_stat = found;
+    return fd;
+}
+
+static int read_file(const char *path, size_t most_bytes, char **ret_text, size_t *ret_bytes,
+                     mode_t *ret_mode)
+{
+    struct stat found = {0};
+    int fd = open_file(path, &found);
+
+    if (fd < 0)
+        return fd;
+    char *text = xcalloc(most_bytes + 2, 1); /* one to notice that there is more, one for the NUL */
+    size_t bytes = 0;
+    int error = 0;
+    while (bytes <= most_bytes) {
+        ssize_t got = read(fd, text + bytes, most_bytes + 1 - bytes);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            error = -errno;
+        if (got <= 0)
+            break;
+        bytes += (size_t)got;
+    }
+    close(fd);
+    if (error == 0 && bytes > most_bytes)
+        error = -EFBIG;
+    if (error < 0) {
+        free(text);
+        return error;
+    }
+    *ret_text = text;
+    *ret_bytes = bytes;
+    *ret_mode = found.st_mode;
+    return 0;
+}
+
+/* -- what the parser asks for -- */
+
+/* The file that "@name" names, or NULL and why not. */
+static char *secret_path(const char *name, char **ret_why)
+{
+    const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+
+    if (*name == '/')
+        return xstrdup(name);
+    if (strchr(name, '/')) {
+        *ret_why =
+            xstrdup("give the whole path, starting with '/', or a systemd credential's name without any '/'");
+        return NULL;
+    }
+    if (!credentials || !*credentials) {
+        *ret_why =
+            xasprintf("a name without '/' is a systemd credential, and there are none here "
+                      "($CREDENTIALS_DIRECTORY is not set); give a whole path, such as @/etc/sluice/%s, or "
+                      "add LoadCredential=%s to the unit",
+                      name, name);
+        return NULL;
+    }
+    return xasprintf("%s/%s", credentials, name);
+}
+
+static int fetch_secret(void *context, const char *name, char **ret_value, char **ret_why)
+{
+    cleanup_free char *path = secret_path(name, ret_why);
+    char *value;
+    size_t bytes;
+    mode_t mode;
+
+    (void)context;
+    if (!path)
+        return -EINVAL;
+    int error = read_file(path, SECRET_MAX_BYTES, &value, &bytes, &mode);
+    if (error < 0) {
+        *ret_why = words_for(error);
+        return error;
+    }
+    if (bytes > 0 && value[bytes - 1] == '\n')
+        value[--bytes] = '\0';
+    if (bytes > 0 && value[bytes - 1] == '\r')
+        value[--bytes] = '\0';
+    if (memchr(value, '\0', bytes)) {
+        free(value);
+        *ret_why = xstrdup("the file contains a NUL byte; it must hold the secret and nothing else");
+        return -EINVAL;
+    }
+    if (mode & S_IROTH)
+        log_warning("secret file %s: every user of this machine can read it; chmod o-r %s", path, path);
+    *ret_value = value;
+    return 0;
+}
+
+static int file_readable(void *context, const char *path, char **ret_why)
+{
+    struct stat found = {0};
+    int fd = open_file(path, &found);
+
+    (void)context;
+    if (fd < 0) {
+        *ret_why = words_for(fd);
+        return fd;
+    }
+    close(fd);
+    return 0;
+}
+
+/* -- the files -- */
+
+static int load_one(struct config_parser *parser, const char *path)
+{
+    char *text;
+    size_t bytes;
+    mode_t mode;
+
+    int error = read_file(path, CONFIG_MAX_BYTES, &text, &bytes, &mode);
+    if (error < 0)
+        return error;
+    config_parser_text(parser, path, text, bytes);
+    free(text);
+    return 0;
+}
+
+static void report_file(struct config_parser *parser, const char *path, int error)
+{
+    cleanup_free char *why = words_for(error);
+    struct config_where whole = {.file = config_parser_file(parser, path), .line = CONFIG_WHOLE_FILE};
+
+    config_parser_error(parser, whole, "%s", why);
+}
+
+static int is_conf(const struct dirent *entry)
+{
+    size_t bytes = strlen(entry->d_name);
+
+    return entry->d_name[0] != '.' && bytes > 5 && strcmp(entry->d_name + bytes - 5, ".conf") == 0;
+}
+
+static int by_bytes(const struct dirent **left, const struct dirent **right)
+{
+    return strcmp((*left)->d_name, (*right)->d_name); /* alphasort() would obey the locale */
+}
+
+static void load_neighbours(struct config_parser *parser, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    int folder_bytes = slash ? (int)(slash - path) + 1 : 0;
+    cleanup_free char *folder = xasprintf("%.*sconf.d", folder_bytes, path);
+    struct dirent **entries = NULL;
+    int count = scandir(folder, &entries, is_conf, by_bytes);
+
+    if (count < 0 && errno != ENOENT)
+        report_file(parser, folder, -errno);
+    for (int i = 0; i < count; i++) {
+        cleanup_free char *neighbour = xasprintf("%s/%s", folder, entries[i]->d_name);
+        int error = load_one(parser, neighbour);
+
+        if (error < 0)
+            report_file(parser, neighbour, error);
+        free(entries[i]);
+    }
+    free(entries);
+}
+
+/* This machine's name. It goes into JSON, so it is text whatever the kernel was told. */
+static char *machine_name(void)
+{
+    char name[HOST_NAME_MAX + 1] = "";
+
+    if (gethostname(name, sizeof(name)) < 0 || !*name || !utf8_valid(name, strlen(name)))
+        return xstrdup("localhost");
+    return xstrdup(name);
+}
+
+static char *unread(const char *path, int error)
+{
+    if (error == -ENOENT)
+        return xasprintf("%s: there is no such file; give the path of the configuration, or make one from "
+                         "the commented example sluice.conf",
+                         path);
+    if ((error == -EACCES || error == -EPERM) && geteuid() != 0)
+        return xasprintf("%s: it cannot be read: %s; members of the group sluice may, and the user that it "
+                         "runs as must",
+                         path, strerror(-error));
+    cleanup_free char *why = words_for(error);
+    return xasprintf("%s: %s", path, why);
+}
+
+/* What is wrong with it is no news to whom this is for. */
+static void drop_parser(struct config_parser *parser)
+{
+    struct config_errors none = {0};
+
+    parser->errors = &none;
+    config_free(config_parser_finish(parser));
+    config_errors_done(&none);
+}
+
+static struct config *load(struct config_parser *parser, const char *path, struct config_errors *errors)
+{
+    int error = load_one(parser, path);
+    if (error == 0) {
+        load_neighbours(parser, path);
+        struct config *config = config_parser_finish(parser);
+        if (config)
+            config->gateway = machine_name();
+        return config;
+    }
+    /* One error says it all: what a configuration that was not read lacks is no news. */
+    drop_parser(parser);
+    cleanup_free char *words = unread(path, error);
+    config_errors_add(errors, "%s", words);
+    return NULL;
+}
+
+struct config *config_file_load(const char *path, struct config_errors *errors)
+{
+    struct config_parser *parser = config_parser_new(errors, fetch_secret, NULL);
+
+    config_parser_check_files(parser, file_readable);
+    return load(parser, path, errors);
+}
+
+/* -- for those who only look -- */
+
+static int hide_secret(void *context, const char *name, char **ret_value, char **ret_why)
+{
+    (void)context;
+    (void)name;
+    (void)ret_why;
+    *ret_value = xstrdup(CONFIG_FILE_HIDDEN);
+    return 0;
+}
+
+/* What stands in the configuration itself may be a key, too. */
+static void hide_pairs(struct config_pair *pairs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(pairs[i].value);
+        pairs[i].value = xstrdup(CONFIG_FILE_HIDDEN);
+    }
+}
+
+struct config *config_file_load_hidden(const char *path, struct config_errors *errors)
+{
+    struct config *config = load(config_parser_new(errors, hide_secret, NULL), path, errors);
+    for (size_t i = 0; config && i < config->backend_count; i++) {
+        hide_pairs(config->backends[i].query, config->backends[i].query_count);
+        hide_pairs(config->backends[i].headers, config->backends[i].header_count);
+    }
+    for (size_t i = 0; config && i < config->route_count; i++)
+        hide_pairs(config->routes[i].query, config->routes[i].query_count);
+    return config;
+}
+
+int config_file_place(const char *path, struct config_place *ret, char **ret_why)
+{
+    struct config_errors none = {0};
+    struct config_parser *parser = config_parser_new(&none, hide_secret, NULL);
+    int error = load_one(parser, path);
+
+    if (error == 0) {
+        load_neighbours(parser, path);
+        config_finish_place(parser->config);
+        ret->queue = xstrdup(parser->config->queue.path);
+        ret->socket = xstrdup(parser->config->daemon.socket);
+    } else {
+        *ret_why = unread(path, error);
+    }
+    drop_parser(parser);
+    return error;
+}
+
+void config_place_done(struct config_place *place)
+{
+    free(place->queue);
+    free(place->socket);
+}

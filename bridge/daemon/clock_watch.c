@@ -1,0 +1,168 @@
+/* daemon/clock_watch.c - notices that the wall clock changed. See daemon/clock_watch.h.
+ *
+ * A step is told by the kernel: a timer that lies in a future which never comes
+ * (timerfd_create(2), TFD_TIMER_CANCEL_ON_SET) is cancelled by it, and becomes
+ * readable. Nothing tells that the clock became synchronised without a step: a
+ * daemon found that it was right, or slews it. So the kernel is asked whenever
+ * the status is written, every ten seconds, for the price of a system call. The
+ * same look finds a step where there is no such timer, and tries a repair again
+ * for which the database was locked.
+ *
+ * A message is repaired whenever that is; only what is delivered before carries
+ * the mark of a clock that is not right.
+ */
+#include "daemon/clock_watch.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+enum { PATIENCE_MS = 10 * 60 * 1000 }; /* of a start: the network, and NTP, may come late */
+
+enum stage { NOT_LOOKED, RIGHT, WAITING, EXPLAINED };
+
+struct clock_watch {
+    struct queue *queue;
+    int fd;
+    uv_poll_t poll; /* on fd, if there is one */
+    int64_t since_ms;
+    enum stage stage;
+};
+
+/* ---- steps ---- */
+
+#define NEVER ((time_t)((UINT64_C(1) << (8 * sizeof(time_t) - 1)) - 1))
+
+static int open_timer(void)
+{
+    int fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+    const struct itimerspec never = {.it_value.tv_sec = NEVER};
+    if (fd >= 0 && timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) == 0)
+        return fd;
+    int error = errno;
+    if (fd >= 0)
+        close(fd);
+    return -error;
+}
+
+/* It stays armed. What there is to read says nothing that the look does not find:
+ * ECANCELED (or, in the tests, that a file was written). */
+static void on_step(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    struct clock_watch *watch = poll->data;
+    char nothing[4096];
+    if (read(watch->fd, nothing, sizeof nothing) >= 0 || errno != EAGAIN)
+        clock_watch_look(watch, clock_uptime_ms());
+}
+
+static void watch_steps(struct clock_watch *watch, uv_loop_t *loop)
+{
+    int error = watch->fd = fault_clock_fd();
+    if (watch->fd < 0)
+        error = watch->fd = open_timer();
+    if (error >= 0)
+        error = uv_poll_init(loop, &watch->poll, watch->fd);
+    if (error < 0) {
+        log_info("clock: steps are noticed late (timerfd: %s)", strerror(-error));
+        if (watch->fd >= 0)
+            close(watch->fd);
+        watch->fd = -1;
+        return;
+    }
+    watch->poll.data = watch;
+    uv_poll_start(&watch->poll, UV_READABLE, on_step);
+}
+
+/* ---- what people are told ---- */
+
+static bool is_there(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+static const char *advice(enum clock_word word)
+{
+    if (word == CLOCK_DENIED)
+        return "the kernel may not be asked (adjtimex), as in a container or under systemd's ProtectClock; "
+               "where something keeps the clock right, set clock = trust in [queue]";
+    if (is_there("/run/chrony"))
+        return "does chrony reach its servers (chronyc tracking)? Where it does, put rtcsync into "
+               "chrony.conf, or set clock = trust in [queue]";
+    if (is_there("/run/systemd/container") || is_there("/.dockerenv") || is_there("/run/.containerenv"))
+        return "this is a container, and its host does not say that the clock is right; where it is, set "
+               "clock = trust in [queue]";
+    return "does an NTP daemon run, and reach its servers (timedatectl)? Where the clock is right all the "
+           "same, set clock = trust in [queue]";
+}
+
+static void tell_right(struct clock_watch *watch)
+{
+    queue_trouble(watch->queue, "clock", NULL);
+    if (clock_ask() == CLOCK_UNFLAGGED)
+        log_info("clock: right, though the kernel's flag does not say so: chrony without rtcsync? That is "
+                 "enough for sluice");
+}
+
+static void tell_wrong(struct clock_watch *watch, enum stage stage, enum clock_word word)
+{
+    if (stage == WAITING) {
+        log_notice("clock: not synchronised yet; until then, what is delivered is marked");
+        queue_trouble(watch->queue, "clock",
+                      "not synchronised yet: the times of what was received since boot "
+                      "are not certain");
+        return;
+    }
+    cleanup_free char *words = xasprintf("not synchronised: %s", advice(word));
+    log_warning("clock: %s; until then, what is delivered is marked", words);
+    queue_trouble(watch->queue, "clock", words);
+}
+
+/* ---- looking ---- */
+
+void clock_watch_look(struct clock_watch *watch, int64_t uptime_ms)
+{
+    queue_clock_changed(watch->queue); /* what goes wrong is in the log, and tried again */
+    enum clock_word word = clock_ask();
+    bool patient = word != CLOCK_DENIED && uptime_ms - watch->since_ms < PATIENCE_MS;
+    enum stage stage = queue_clock_is_right(watch->queue) ? RIGHT : patient ? WAITING : EXPLAINED;
+    if (stage == watch->stage)
+        return;
+    watch->stage = stage;
+    if (stage == RIGHT)
+        tell_right(watch);
+    else
+        tell_wrong(watch, stage, word);
+}
+
+struct clock_watch *clock_watch_new(uv_loop_t *loop, struct queue *queue)
+{
+    struct clock_watch *watch = xcalloc(1, sizeof *watch);
+    watch->queue = queue;
+    watch->since_ms = clock_uptime_ms();
+    watch_steps(watch, loop);
+    clock_watch_look(watch, watch->since_ms);
+    return watch;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+void clock_watch_free(struct clock_watch *watch)
+{
+    if (!watch)
+        return;
+    if (watch->fd < 0) {
+        free(watch);
+        return;
+    }
+    uv_close((uv_handle_t *)&watch->poll, on_closed); /* leaves epoll at once */
+    close(watch->fd);
+}

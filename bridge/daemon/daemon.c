@@ -1,0 +1,474 @@
+/* daemon/daemon.c - the whole: builds the parts, wires them, shuts them down in order.
+ *
+ *     start:  queue → deliver → intake → MQTT edge, HTTP edge → control socket → READY
+ *     stop:   control socket → deliver (requests under way may end) → HTTP edge, MQTT edge → queue
+ *
+ * One thread, one loop. A stop takes less than STOP_MOST_MS, whatever hangs; what
+ * is cut off then is in the queue, or still at the broker, and comes again.
+ * A reload waits until no request is under way, so that no message is sent twice
+ * for it, but not for ever.
+ */
+#include "daemon/daemon.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/metrics.h"
+#include "config/file.h"
+#include "control/control.h"
+#include "daemon/clock_watch.h"
+#include "daemon/internal.h"
+#include "daemon/notify.h"
+#include "daemon/status.h"
+#include "db/vfs.h"
+#include "deliver/deliver.h"
+#include "http/edge.h"
+#include "intake/intake.h"
+#include "mqtt/edge.h"
+#include "queue/queue.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uv.h>
+
+enum {
+    STOP_MOST_MS = 3000,
+    STATUS_FIRST_MS = 1000,
+    STATUS_EVERY_MS = 10000,
+    WEAR_EVERY_MS = 60 * 60 * 1000,
+    QUIET = 100, /* messages and requests between two of those */
+    UPKEEP_EVERY_MS = 1000,
+    QUIET_UPKEEP = 10, /* between two of these */
+    OPEN_TRIES = 20,
+    OPEN_WAIT_MS = 100,
+};
+
+/* ---- how long the loop was busy ---- */
+
+/* One round of the loop, less what it waited for events and what commits took:
+ * callbacks of sockets run inside of its polling, so that alone tells nothing. */
+static void on_round(uv_prepare_t *prepare)
+{
+    struct daemon *daemon = prepare->data;
+    daemon_look_for_damage(daemon);
+    struct round now = {.at_ns = uv_hrtime(),
+                        .idle_ns = uv_metrics_idle_time(&daemon->loop),
+                        .run_delay_ns = fault_run_delay_ns(),
+                        .commit_ms = daemon->metrics.commit_ms};
+    const struct round *last = &daemon->last_round;
+    if (last->at_ns != 0) {
+        int64_t waited_ns = (int64_t)(now.idle_ns - last->idle_ns) + now.run_delay_ns - last->run_delay_ns;
+        int64_t busy_ms =
+            ((int64_t)(now.at_ns - last->at_ns) - waited_ns) / 1000000 - (now.commit_ms - last->commit_ms);
+        if (busy_ms > daemon->metrics.longest_stall_ms)
+            daemon->metrics.longest_stall_ms = busy_ms;
+    }
+    daemon->last_round = now;
+}
+
+/* A signal interrupts the polling, and libuv (1.44) then forgets how long it had
+ * waited: such a round tells nothing. */
+void daemon_forget_round(struct daemon *daemon)
+{
+    daemon->last_round.at_ns = 0;
+}
+
+/* ---- what was written ---- */
+
+/* Since `last`, and for each of the messages that were stored meanwhile. */
+static char *describe_wear(const struct db_wear *last, uint64_t stored)
+{
+    struct db_wear now = db_wear();
+    uint64_t syncs = now.syncs - last->syncs, bytes = now.bytes_written - last->bytes_written;
+    char *text = xasprintf("%llu fsyncs, %.1f KB written", (unsigned long long)syncs, (double)bytes / 1000);
+    if (stored == 0)
+        return text;
+    char *longer = xasprintf("%s (%.2f and %.1f KB a message)", text, (double)syncs / (double)stored,
+                             (double)bytes / 1000 / (double)stored);
+    free(text);
+    return longer;
+}
+
+static void on_wear(uv_timer_t *timer)
+{
+    struct daemon *daemon = timer->data;
+    uint64_t stored = daemon->metrics.stored - daemon->last_stored;
+    cleanup_free char *wear = describe_wear(&daemon->last_wear, stored);
+    if (db_wear().bytes_written > daemon->last_wear.bytes_written)
+        log_info("in the last hour: %llu messages stored, %s", (unsigned long long)stored, wear);
+    daemon->last_wear = db_wear();
+    daemon->last_stored = daemon->metrics.stored;
+}
+
+/* ---- the broker ---- */
+
+static void see_subscription(void *context, const struct subscription *subscription)
+{
+    (void)subscription;
+    *(bool *)context = true;
+}
+
+/* Whoever only takes HTTP needs no broker; but one at which subscriptions were left must
+ * be told that they are over. */
+static bool needs_broker(const struct daemon *daemon)
+{
+    bool needed = false;
+    for (size_t i = 0; i < daemon->config->route_count; i++)
+        needed = needed || daemon->config->routes[i].topic_count > 0;
+    if (!needed && queue_subscriptions(daemon->queue, see_subscription, &needed) != 0)
+        needed = true;
+    return needed;
+}
+
+static void start_mqtt(struct daemon *daemon)
+{
+    const struct config *config = daemon->first_config;
+    if (needs_broker(daemon))
+        daemon->mqtt = intake_mqtt_new(&daemon->loop, &config->broker, &config->queue,
+                                       daemon->config->route_count, daemon->intake, daemon->queue);
+    else /* nobody will send anything again */
+        queue_confirm(daemon->queue, queue_last_id(daemon->queue));
+}
+
+/* ---- stopping ---- */
+
+/* Nothing where no device numbers its readings. */
+static char *describe_readings(const struct metrics *m)
+{
+    return m->acks > 0 || m->readings_lost > 0
+               ? xasprintf("; readings: %llu answers, %llu came again, %llu lost",
+                           (unsigned long long)m->acks, (unsigned long long)m->readings_again,
+                           (unsigned long long)m->readings_lost)
+               : xstrdup("");
+}
+
+static void log_stopped(const struct daemon *daemon)
+{
+    const struct metrics *m = &daemon->metrics;
+    cleanup_free char *wear = describe_wear(&(struct db_wear){0}, m->stored);
+    cleanup_free char *readings = describe_readings(m);
+    log_notice(
+        "stopped: received %llu, stored %llu, delivered %llu, set aside %llu; longest stall %lld ms, longest "
+        "commit %lld ms; %s%s",
+        (unsigned long long)m->received, (unsigned long long)m->stored, (unsigned long long)m->delivered,
+        (unsigned long long)m->dead, (long long)m->longest_stall_ms, (long long)m->longest_commit_ms, wear,
+        readings);
+}
+
+static void close_handle(uv_handle_t *handle, void *unused)
+{
+    (void)unused;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+/* Nothing is under way any more, or there is no time left. */
+static void finish(void *context)
+{
+    struct daemon *daemon = context;
+    intake_http_free(daemon->http);
+    bool clean = !daemon->mqtt || intake_mqtt_stop(daemon->mqtt);
+    if (!clean) {
+        /* A worker thread hangs in a connect; joining it could take minutes. */
+        queue_close(daemon->queue);
+        log_stopped(daemon);
+        _exit(0);
+    }
+    intake_mqtt_free(daemon->mqtt);
+    deliver_free(daemon->deliver);
+    clock_watch_free(daemon->clock);
+    uv_handle_t *const handles[] = {
+        (uv_handle_t *)&daemon->terminate, (uv_handle_t *)&daemon->interrupt, (uv_handle_t *)&daemon->hangup,
+        (uv_handle_t *)&daemon->deadline,  (uv_handle_t *)&daemon->watchdog,  (uv_handle_t *)&daemon->status,
+        (uv_handle_t *)&daemon->mend,      (uv_handle_t *)&daemon->round,     (uv_handle_t *)&daemon->wear,
+        (uv_handle_t *)&daemon->upkeep,
+    };
+    for (size_t i = 0; i < ARRAY_LEN(handles); i++)
+        close_handle(handles[i], NULL);
+}
+
+static void on_stop_deadline(uv_timer_t *timer)
+{
+    struct daemon *daemon = timer->data;
+    log_info("stopping without waiting for requests under way; they are sent again at the next start");
+    finish(daemon);
+}
+
+static void on_terminate(uv_signal_t *signal, int number)
+{
+    struct daemon *daemon = signal->data;
+    daemon_forget_round(daemon);
+    if (daemon->stopping)
+        return;
+    daemon->stopping = true;
+    log_notice("stopping (%s)", number == SIGINT ? "SIGINT" : "SIGTERM");
+    notify_stopping();
+    uv_timer_stop(&daemon->mend);
+    control_free(daemon->control); /* who asks now is told by the queue that it is over */
+    daemon->control = NULL;
+    uv_timer_start(&daemon->deadline, on_stop_deadline, STOP_MOST_MS, 0);
+    bool confirms = daemon->mqtt && intake_mqtt_is_up(daemon->mqtt);
+    deliver_pause(daemon->deliver, confirms, finish, daemon);
+    if (daemon->mqtt)
+        intake_mqtt_hurry(daemon->mqtt);
+    intake_http_hurry(daemon->http);
+}
+
+/* ---- reloading ---- */
+
+static void log_errors(const struct config_errors *errors)
+{
+    for (size_t i = 0; i < errors->count; i++)
+        log_error("%s", errors->lines[i]);
+}
+
+static void reload(struct daemon *daemon);
+
+static void swap_config(void *context)
+{
+    struct daemon *daemon = context;
+    uv_timer_stop(&daemon->deadline);
+    struct config *old = daemon->config;
+    daemon->config = daemon->next_config;
+    daemon->next_config = NULL;
+    log_limit(daemon->config->daemon.log_level);
+    queue_limit(daemon->queue, &daemon->config->queue);
+    intake_reconfigure(daemon->intake, daemon->config);
+    deliver_restart(daemon->deliver, daemon->config);
+    if (daemon->mqtt)
+        intake_mqtt_resubscribe(daemon->mqtt);
+    else
+        start_mqtt(daemon);
+    intake_http_reconfigure(daemon->http, daemon->config);
+    if (old != daemon->first_config)
+        config_free(old);
+    log_notice("configuration reloaded: %zu backends, %zu routes", daemon->config->backend_count,
+               daemon->config->route_count);
+    notify_ready();
+    if (daemon->reload_again) {
+        daemon->reload_again = false;
+        reload(daemon);
+    }
+}
+
+static void on_reload_deadline(uv_timer_t *timer)
+{
+    swap_config(timer->data);
+}
+
+static void reload(struct daemon *daemon)
+{
+    if (daemon->stopping)
+        return;
+    if (daemon->next_config) {
+        daemon->reload_again = true; /* the files may have changed since they were read */
+        return;
+    }
+    notify_reloading();
+    struct config_errors errors = {0};
+    daemon->next_config = config_file_load(daemon->config_path, &errors);
+    if (!daemon->next_config) {
+        log_errors(&errors);
+        log_error("configuration not reloaded: %zu errors, going on with the old one", errors.count);
+        config_errors_done(&errors);
+        notify_ready();
+        return;
+    }
+    config_errors_done(&errors);
+    if (config_needs_restart(daemon->first_config, daemon->next_config))
+        log_warning("[broker], [queue] or socket changed: that takes effect at a restart only");
+    uv_timer_start(&daemon->deadline, on_reload_deadline, RELOAD_MOST_MS, 0);
+    deliver_pause(daemon->deliver, false, swap_config, daemon);
+}
+
+static void on_hangup(uv_signal_t *signal, int number)
+{
+    (void)number;
+    daemon_forget_round(signal->data);
+    reload(signal->data);
+}
+
+/* ---- people ---- */
+
+static void look_what_came_back(struct daemon *daemon)
+{
+    int64_t lowest = queue_returned(daemon->queue);
+    if (lowest != 0)
+        deliver_look_again(daemon->deliver, lowest);
+}
+
+static struct report *on_status_asked(void *context)
+{
+    struct daemon *daemon = context;
+    return daemon_status_report(&(struct daemon_status){.config_path = daemon->config_path,
+                                                        .config = daemon->config,
+                                                        .queue = daemon->queue,
+                                                        .mqtt = daemon->mqtt,
+                                                        .http = daemon->http,
+                                                        .deliver = daemon->deliver,
+                                                        .metrics = &daemon->metrics,
+                                                        .minute = &daemon->minute,
+                                                        .started_ms = daemon->started_ms,
+                                                        .stopping = daemon->stopping});
+}
+
+static void on_look_asked(void *context)
+{
+    look_what_came_back(context);
+}
+
+/* ---- while it runs ---- */
+
+static void on_released(void *context)
+{
+    struct daemon *daemon = context;
+    deliver_released(daemon->deliver);
+}
+
+static void on_watchdog(uv_timer_t *timer)
+{
+    (void)timer;
+    notify_alive();
+}
+
+/* When little happened since the last time, but more before. */
+static void trim_when_idle(struct daemon *daemon)
+{
+    uint64_t activity = daemon->metrics.received + daemon->metrics.requests;
+    bool quiet = activity - daemon->activity < QUIET;
+    if (quiet && daemon->trim_due) {
+        queue_trim(daemon->queue);
+        memory_trim();
+    }
+    daemon->trim_due = !quiet;
+    daemon->activity = activity;
+}
+
+static void on_upkeep(uv_timer_t *timer)
+{
+    struct daemon *daemon = timer->data;
+    uint64_t activity = daemon->metrics.received + daemon->metrics.requests;
+    queue_upkeep(daemon->queue, activity - daemon->upkeep_activity < QUIET_UPKEEP);
+    daemon->upkeep_activity = activity;
+    look_what_came_back(daemon);
+    deliver_tell(daemon->deliver);
+    daemon_status_sample(&daemon->minute, &daemon->metrics);
+}
+
+static void on_status(uv_timer_t *timer)
+{
+    struct daemon *daemon = timer->data;
+    trim_when_idle(daemon);
+    clock_watch_look(daemon->clock, clock_uptime_ms());
+    const struct metrics *m = &daemon->metrics;
+    struct db_wear wear = db_wear();
+    notify_status("stored %llu, delivered %llu, set aside %llu; %llu fsyncs, %.1f KB written",
+                  (unsigned long long)m->stored, (unsigned long long)m->delivered,
+                  (unsigned long long)m->dead, (unsigned long long)wear.syncs,
+                  (double)wear.bytes_written / 1000);
+}
+
+/* ---- starting ---- */
+
+static void start_handles(struct daemon *daemon)
+{
+    uv_loop_t *loop = &daemon->loop;
+    uv_signal_init(loop, &daemon->terminate);
+    uv_signal_init(loop, &daemon->interrupt);
+    uv_signal_init(loop, &daemon->hangup);
+    uv_timer_init(loop, &daemon->deadline);
+    uv_timer_init(loop, &daemon->watchdog);
+    uv_timer_init(loop, &daemon->status);
+    uv_timer_init(loop, &daemon->upkeep);
+    uv_timer_init(loop, &daemon->wear);
+    uv_timer_init(loop, &daemon->mend);
+    uv_prepare_init(loop, &daemon->round);
+    daemon->terminate.data = daemon->interrupt.data = daemon->hangup.data = daemon;
+    daemon->deadline.data = daemon->watchdog.data = daemon->status.data = daemon;
+    daemon->round.data = daemon->mend.data = daemon->wear.data = daemon->upkeep.data = daemon;
+
+    uv_signal_start(&daemon->terminate, on_terminate, SIGTERM);
+    uv_signal_start(&daemon->interrupt, on_terminate, SIGINT);
+    uv_signal_start(&daemon->hangup, on_hangup, SIGHUP);
+    uv_prepare_start(&daemon->round, on_round);
+    daemon->trim_due = true; /* after the start */
+    uv_timer_start(&daemon->status, on_status, STATUS_FIRST_MS, STATUS_EVERY_MS);
+    uv_timer_start(&daemon->upkeep, on_upkeep, UPKEEP_EVERY_MS, UPKEEP_EVERY_MS);
+    uv_timer_start(&daemon->wear, on_wear, WEAR_EVERY_MS, WEAR_EVERY_MS);
+    uint64_t watchdog_ms = notify_watchdog_ms();
+    if (watchdog_ms > 0)
+        uv_timer_start(&daemon->watchdog, on_watchdog, watchdog_ms, watchdog_ms);
+}
+
+/* `sluice send` has the queue for a moment, while no daemon runs. */
+static int open_queue(struct daemon *daemon)
+{
+    char *why = NULL;
+    int error = queue_open(daemon->config->queue.path, &daemon->queue, &why);
+    for (int i = 0; error == -EBUSY && i < OPEN_TRIES; i++) {
+        free(why);
+        why = NULL;
+        usleep(OPEN_WAIT_MS * 1000);
+        error = queue_open(daemon->config->queue.path, &daemon->queue, &why);
+    }
+    if (error != 0) {
+        log_error("queue: %s", why);
+        free(why);
+    }
+    return error;
+}
+
+static void on_loop_runs(uv_timer_t *timer)
+{
+    struct daemon *daemon = timer->data;
+    log_notice("ready: queue %s, %zu backends, %zu routes", daemon->config->queue.path,
+               daemon->config->backend_count, daemon->config->route_count);
+    notify_ready();
+}
+
+int daemon_run(const char *config_path, struct config *config)
+{
+    signal(SIGPIPE, SIG_IGN);
+    umask(027); /* the group may look into the queue, others may not */
+    struct daemon daemon = {.config_path = config_path,
+                            .first_config = config,
+                            .config = config,
+                            .started_ms = clock_uptime_ms()};
+    if (config->queue.trust_clock)
+        clock_trust();
+    if (open_queue(&daemon) != 0) {
+        config_free(config);
+        return 1;
+    }
+    uv_loop_init(&daemon.loop);
+    uv_loop_configure(&daemon.loop, UV_METRICS_IDLE_TIME);
+    start_handles(&daemon);
+    queue_limit(daemon.queue, &config->queue);
+    daemon.clock = clock_watch_new(&daemon.loop, daemon.queue);
+    daemon.deliver = deliver_new(&daemon.loop, daemon.queue, config, &daemon.metrics);
+    daemon.intake = intake_new(daemon.queue, config, &daemon.metrics, on_released, &daemon);
+    start_mqtt(&daemon);
+    daemon.http = intake_http_new(&daemon.loop, config, daemon.intake, daemon.queue);
+    daemon.control = control_new(&daemon.loop, config->daemon.socket, daemon.intake, daemon.queue,
+                                 &(struct control_calls){on_status_asked, on_look_asked, &daemon});
+    daemon_status_sample(&daemon.minute, &daemon.metrics);
+    uv_timer_start(&daemon.deadline, on_loop_runs, 0, 0);
+
+    uv_run(&daemon.loop, UV_RUN_DEFAULT); /* until finish() has closed every handle */
+
+    int busy = uv_loop_close(&daemon.loop);
+    assert(busy == 0);
+    (void)busy;
+    intake_free(daemon.intake);
+    queue_close(daemon.queue);
+    log_stopped(&daemon);
+    if (daemon.config != daemon.first_config)
+        config_free(daemon.config);
+    config_free(daemon.first_config);
+    config_free(daemon.next_config);
+    return 0;
+}

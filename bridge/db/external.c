@@ -1,0 +1,127 @@
+/* db/external.c - a connection to the daemon's database from another process.
+ *
+ * It changes nothing of the set-up, makes no migration, and leaves the -wal and -shm
+ * files where they are, for those who may only read need them. Checkpoints are the
+ * daemon's, or those of the next start: one that was made here would hold the lock on
+ * checkpoints while the daemon wants it.
+ */
+#include "db/db.h"
+#include "db/schema.h"
+#include "db/vfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { WAIT_MS = 10000 };
+
+static int ask_version(sqlite3 *handle, int *ret)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(handle, "PRAGMA user_version", -1, &statement, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    int version = code == SQLITE_ROW ? sqlite3_column_int(statement, 0) : 0;
+    sqlite3_finalize(statement);
+    if (code == SQLITE_ROW)
+        *ret = version;
+    return code;
+}
+
+static int configure(sqlite3 *handle)
+{
+    int persist = 1;
+    sqlite3_busy_timeout(handle, WAIT_MS);
+    sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_file_control(handle, NULL, SQLITE_FCNTL_PERSIST_WAL, &persist);
+    return sqlite3_exec(handle,
+                        "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-1024;"
+                        "PRAGMA secure_delete=OFF; PRAGMA temp_store=MEMORY",
+                        NULL, NULL, NULL);
+}
+
+static char *explain(const char *path, int error)
+{
+    switch (error) {
+    case -ENOENT:
+        return xasprintf("%s: there is no queue here: sluice has not run yet with this configuration", path);
+    case -EACCES:
+        return xasprintf("%s: you may not read it: members of the group sluice may (usermod -aG sluice "
+                         "YOUR-NAME, and log in again), or use sudo",
+                         path);
+    case -EROFS:
+        return xasprintf("%s: only root and sluice's user may change it: use sudo", path);
+    case -EBADMSG:
+        return xasprintf("%s: damaged, or not a database; sluice salvages what can be read when it starts",
+                         path);
+    case -EBUSY:
+        return xasprintf("%s: another process holds its lock; try again", path);
+    default:
+        return xasprintf("%s: cannot be opened: %s", path, strerror(-error));
+    }
+}
+
+static int check_version(const char *path, int version, char **ret_why)
+{
+    if (version == schema_migration_count)
+        return 0;
+    *ret_why = version == 0 ? xasprintf("%s: this is no queue of sluice", path)
+               : version < schema_migration_count
+                   ? xasprintf("%s: an older sluice made it (schema %d, this one has %d): start sluice once, "
+                               "which brings it up to date",
+                               path, version, schema_migration_count)
+                   : xasprintf("%s: a newer sluice made it (schema %d, this one has %d): use that one", path,
+                               version, schema_migration_count);
+    return -EPROTONOSUPPORT;
+}
+
+int db_open_beside(const char *path, bool write, struct db *ret, char **ret_why)
+{
+    struct db db = {.sync = DB_LAZY};
+    int version = 0, error = 0;
+    if (access(path, R_OK) != 0)
+        error = -errno;
+    else if (write && access(path, W_OK) != 0)
+        error = errno == EACCES ? -EROFS : -errno;
+    if (error == 0) {
+        int flags = (write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOMUTEX;
+        int code = sqlite3_open_v2(path, &db.handle, flags, db_vfs_name());
+        if (code == SQLITE_OK)
+            code = configure(db.handle);
+        if (code == SQLITE_OK)
+            code = db_add_functions(db.handle);
+        if (code == SQLITE_OK)
+            code = ask_version(db.handle, &version);
+        error = db_errno(db.handle, code);
+    }
+    char *why = NULL;
+    if (error == 0)
+        error = check_version(path, version, &why);
+    if (error != 0) {
+        *ret_why = why ? why : explain(path, error);
+        sqlite3_close(db.handle);
+        return error;
+    }
+    *ret = db;
+    return 0;
+}
+
+/* The write-ahead log has what was committed, and a sync of it needs no lock. Closing
+ * its descriptor drops none either: SQLite's are on the other two files. */
+int db_beside_sync(const char *path)
+{
+    cleanup_free char *name = xasprintf("%s-wal", path);
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int error = fdatasync(fd) == 0 ? 0 : -errno;
+    close(fd);
+    return error;
+}
+
+void db_close_beside(struct db *db)
+{
+    sqlite3_close(db->handle);
+    db->handle = NULL;
+}

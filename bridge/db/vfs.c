@@ -1,0 +1,114 @@
+/* db/vfs.c - what the database writes to the disk, counted. See db/vfs.h.
+ *
+ * The VFS below opens a file as ever, into the memory that SQLite gave. Then the
+ * file's table of methods is exchanged for a copy in which write, truncate and
+ * sync are ours. So nothing that is not counted passes through here, and what a
+ * newer SQLite adds to the table is kept.
+ */
+#include "db/vfs.h"
+#include "base/clock.h"
+
+#include <assert.h>
+#include <sqlite3.h>
+#include <stddef.h>
+#include <string.h>
+
+/* One process has one; its databases share the card. */
+static struct db_wear wear;
+
+struct db_wear db_wear(void)
+{
+    return wear;
+}
+
+/* ---- files ---- */
+
+/* Both are as they are from the first opening on: files keep pointers to them. */
+struct methods {
+    sqlite3_io_methods counting;
+    const sqlite3_io_methods *below;
+};
+
+/* SQLite's VFS has one table for each way of locking; one or two are in use. */
+static struct methods tables[8];
+
+static const sqlite3_io_methods *below(const sqlite3_file *file)
+{
+    const void *table = file->pMethods;
+    return ((const struct methods *)table)->below;
+}
+
+static int count_write(sqlite3_file *file, const void *data, int bytes, sqlite3_int64 at)
+{
+    wear.bytes_written += (uint64_t)bytes;
+    return below(file)->xWrite(file, data, bytes, at);
+}
+
+static int count_truncate(sqlite3_file *file, sqlite3_int64 size)
+{
+    wear.truncates++;
+    return below(file)->xTruncate(file, size);
+}
+
+static int count_sync(sqlite3_file *file, int flags)
+{
+    int64_t start_us = clock_steady_us();
+    int code = below(file)->xSync(file, flags);
+    uint64_t took_us = (uint64_t)(clock_steady_us() - start_us);
+    wear.syncs++;
+    wear.sync_us += took_us;
+    if (took_us > wear.longest_sync_us)
+        wear.longest_sync_us = took_us;
+    return code;
+}
+
+/* The counting table over this one; the same when there are too many. */
+static const sqlite3_io_methods *counting(const sqlite3_io_methods *methods)
+{
+    for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
+        struct methods *table = &tables[i];
+        if (!table->below) {
+            table->below = methods;
+            table->counting = *methods;
+            table->counting.xWrite = count_write;
+            table->counting.xTruncate = count_truncate;
+            table->counting.xSync = count_sync;
+        }
+        if (table->below == methods)
+            return &table->counting;
+    }
+    return methods;
+}
+
+/* ---- the VFS; what is not here is that of the VFS below ---- */
+
+static_assert(offsetof(struct methods, counting) == 0, "below() takes one for the other");
+
+static sqlite3_vfs *vfs_below;
+
+static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *ret_flags)
+{
+    (void)vfs;
+    int code = vfs_below->xOpen(vfs_below, name, file, flags, ret_flags);
+    /* Set also where it failed and wants to be closed. Temporary files are memory,
+     * or are short-lived and never synced; they are counted all the same. */
+    if (file->pMethods)
+        file->pMethods = counting(file->pMethods);
+    return code;
+}
+
+const char *db_vfs_name(void)
+{
+    static sqlite3_vfs vfs;
+    sqlite3_vfs *now = sqlite3_vfs_find(NULL);
+    if (!now || now == vfs_below)
+        return now ? vfs.zName : NULL;
+    /* A copy: its other functions find what they need in it. */
+    sqlite3_vfs_unregister(&vfs);
+    vfs = *now;
+    vfs.zName = "sluice";
+    vfs.pNext = NULL;
+    vfs.xOpen = vfs_open;
+    vfs_below = now;
+    return sqlite3_vfs_register(&vfs, 0) == SQLITE_OK ? vfs.zName : NULL;
+}

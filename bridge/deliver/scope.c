@@ -1,0 +1,75 @@
+/* deliver/scope.c - what is suspected when a request fails. See deliver/scope.h. */
+#include "deliver/scope.h"
+
+#include <assert.h>
+
+bool scope_admits(const struct scope *scope, int64_t now_ms)
+{
+    return !scope->suspected || (scope->probing == 0 && now_ms >= scope->retry_at_ms);
+}
+
+unsigned scope_started(struct scope *scope)
+{
+    if (!scope->suspected)
+        return 0;
+    assert(scope->probing == 0);
+    if (++scope->probes == 0)
+        scope->probes = 1;
+    scope->probing = scope->probes;
+    return scope->probing;
+}
+
+/* Not that of an earlier suspicion. */
+static bool is_its_probe(const struct scope *scope, unsigned probe)
+{
+    return probe != 0 && probe == scope->probing;
+}
+
+bool scope_failed(struct scope *scope, enum verdict cause, unsigned probe, int64_t now_ms)
+{
+    assert(cause == VERDICT_AWAY || cause == VERDICT_MISCONFIGURED);
+    if (!scope->suspected) {
+        /* A probe of an earlier suspicion, which something else ended, counts
+         * like any other failure. */
+        scope->suspected = true;
+        scope->firm = false;
+        scope->announced = false;
+        scope->alarmed = false;
+        scope->failures = 0;
+        scope->since_ms = now_ms;
+    } else if (!is_its_probe(scope, probe)) {
+        return false;
+    }
+    scope->probing = 0;
+    scope->cause = cause;
+    scope->failures++;
+    return true;
+}
+
+void scope_wait(struct scope *scope, int64_t now_ms, int64_t wait_ms)
+{
+    assert(wait_ms >= 0);
+    scope->retry_at_ms = now_ms + wait_ms;
+}
+
+bool scope_passed(struct scope *scope, unsigned probe)
+{
+    scope->passes++;
+    return scope_acquit(scope, probe);
+}
+
+bool scope_acquit(struct scope *scope, unsigned probe)
+{
+    bool was_suspected = scope->suspected;
+    if (was_suspected && scope->firm && !is_its_probe(scope, probe))
+        return false;
+    scope->suspected = false;
+    scope->probing = 0;
+    return was_suspected;
+}
+
+void scope_unstarted(struct scope *scope, unsigned probe)
+{
+    if (is_its_probe(scope, probe))
+        scope->probing = 0;
+}

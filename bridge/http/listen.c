@@ -1,0 +1,291 @@
+/* http/listen.c - the sockets on which HTTP clients come. See http/listen.h.
+ *
+ * Who comes is looked at here, before anything is spent on it: from addresses that
+ * are not allowed, or that have enough connections already, a connection is closed
+ * at once. When there are as many as there may be, none is accepted until one ends:
+ * those that come meanwhile wait in the kernel, and what they sent with them.
+ *
+ * The kernel hands a connection over when its first bytes are there (TCP_DEFER_ACCEPT),
+ * or after a second of silence. So they are read at once, and what was sent in one go is
+ * read whole, even if the client has reset the connection since (see http/server.c).
+ */
+#include "http/listen.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/watch.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    BACKLOG = 512,
+    DEFER_S = 1,
+    ACCEPT_MOST = 128,          /* in one go */
+    TELL_MS = 60 * 1000,        /* clients that are not let in are told of at most so often */
+    RETRY_TOLD_MS = 600 * 1000, /* and an address that cannot be listened on */
+};
+
+struct socket {
+    const struct config_listen *config;
+    int fd;    /* -1: not open yet, */
+    int error; /* for this reason, -Exxx */
+    int64_t told_ms;
+};
+
+/* What happens again and again. */
+struct tally {
+    int64_t told_ms; /* uptime; 0: never yet */
+    unsigned count;  /* since then */
+};
+
+struct httpd_listen {
+    const struct config_http *config;
+    const struct httpd_listen_calls *calls;
+    void *context;
+    struct watch_set *watches;
+    struct socket *sockets;
+    size_t socket_count;
+    struct tally turned_away, failures;
+    bool full_told;
+};
+
+/* ---- clients ---- */
+
+/* Returns how often it happened, when that is to be told now, or 0. */
+static unsigned count(struct tally *tally)
+{
+    int64_t now_ms = clock_uptime_ms();
+    unsigned so_far = ++tally->count;
+    if (tally->told_ms != 0 && now_ms - tally->told_ms < TELL_MS)
+        return 0;
+    *tally = (struct tally){.told_ms = now_ms};
+    return so_far;
+}
+
+static void turn_away(struct httpd_listen *listen, int fd, const struct address *client, const char *why)
+{
+    close(fd);
+    unsigned times = count(&listen->turned_away);
+    if (times == 0)
+        return;
+    char text[ADDRESS_TEXT_BYTES];
+    address_format(client, text);
+    log_warning("http: turned away %s: %s (%u since this was last told)", text, why, times);
+}
+
+static bool is_allowed(const struct config_http *config, const struct address *client)
+{
+    for (size_t i = 0; i < config->allow_count; i++)
+        if (address_in_range(client, &config->allow[i]))
+            return true;
+    return config->allow_count == 0;
+}
+
+static struct address address_of(const struct sockaddr_storage *from)
+{
+    struct address address = {.bytes = {[10] = 0xff, [11] = 0xff}};
+    if (from->ss_family == AF_INET)
+        memcpy(address.bytes + 12, &((const struct sockaddr_in *)(const void *)from)->sin_addr, 4);
+    else
+        memcpy(address.bytes, &((const struct sockaddr_in6 *)(const void *)from)->sin6_addr, 16);
+    return address;
+}
+
+static bool is_full(struct httpd_listen *listen)
+{
+    unsigned all;
+    listen->calls->count(listen->context, NULL, &all, NULL);
+    bool full = all >= listen->config->max_connections;
+    if (full && !listen->full_told)
+        log_warning("http: there are %u connections (max_connections); others wait until one ends", all);
+    if (full)
+        listen->full_told = true;
+    else if (all < listen->config->max_connections / 2)
+        listen->full_told = false;
+    return full;
+}
+
+static void welcome(struct httpd_listen *listen, int fd, const struct sockaddr_storage *from)
+{
+    struct address client = address_of(from);
+    unsigned all, same;
+    listen->calls->count(listen->context, &client, &all, &same);
+    if (!is_allowed(listen->config, &client))
+        turn_away(listen, fd, &client, "it is in none of the ranges of allow");
+    else if (same >= listen->config->max_connections_per_client)
+        turn_away(listen, fd, &client, "it has max_connections_per_client connections already");
+    else
+        listen->calls->accepted(listen->context, fd, &client);
+}
+
+static void pause_all(struct httpd_listen *listen)
+{
+    for (size_t i = 0; i < listen->socket_count; i++)
+        if (listen->sockets[i].fd >= 0)
+            watch_want(listen->watches, listen->sockets[i].fd, 0);
+}
+
+static void accept_failed(struct httpd_listen *listen, int error)
+{
+    unsigned times = count(&listen->failures);
+    if (times > 0)
+        log_error(
+            "http: cannot accept connections: %s; trying again every second (%u since this was last told)",
+            strerror(error), times);
+    pause_all(listen);
+}
+
+static void on_client(void *context, int fd, int status, int events)
+{
+    (void)status;
+    (void)events;
+    struct httpd_listen *listen = context;
+    for (int i = 0; i < ACCEPT_MOST; i++) {
+        if (is_full(listen)) {
+            pause_all(listen);
+            return;
+        }
+        struct sockaddr_storage from;
+        socklen_t bytes = sizeof from;
+        int client = accept4(fd, (struct sockaddr *)&from, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (client >= 0) {
+            welcome(listen, client, &from);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            accept_failed(listen, errno);
+            return;
+        } else if (errno == EAGAIN) {
+            return;
+        } /* otherwise it is gone already */
+    }
+}
+
+/* ---- sockets ---- */
+
+static int bind_socket(const struct config_listen *config)
+{
+    bool ipv4 = address_is_ipv4(&config->address);
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(config->port)};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(config->port)};
+    memcpy(&in.sin_addr, config->address.bytes + 12, 4);
+    memcpy(&in6.sin6_addr, config->address.bytes, 16);
+    const struct sockaddr *name = ipv4 ? (const struct sockaddr *)&in : (const struct sockaddr *)&in6;
+    int fd = socket(name->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    int on = 1, defer_s = DEFER_S;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &defer_s, sizeof defer_s);
+    if (!ipv4) /* [::] beside 0.0.0.0 */
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (bind(fd, name, ipv4 ? sizeof in : sizeof in6) == 0 && listen(fd, BACKLOG) == 0)
+        return fd;
+    int error = -errno;
+    close(fd);
+    return error;
+}
+
+static void open_socket(struct httpd_listen *listen, struct socket *socket)
+{
+    int fd = bind_socket(socket->config);
+    int error = fd < 0 ? fd : watch_keep(listen->watches, fd);
+    if (error >= 0) {
+        socket->fd = fd;
+        socket->error = 0;
+        log_notice("http: listening on %s", socket->config->text);
+        return;
+    }
+    if (fd >= 0)
+        close(fd);
+    socket->error = error;
+    int64_t now_ms = clock_uptime_ms();
+    if (socket->told_ms == 0 || now_ms - socket->told_ms >= RETRY_TOLD_MS) {
+        socket->told_ms = now_ms;
+        log_error("http: cannot listen on %s: %s; trying again every second", socket->config->text,
+                  strerror(-error));
+    }
+}
+
+static void close_socket(struct httpd_listen *listen, const struct socket *socket)
+{
+    if (socket->fd < 0)
+        return;
+    watch_forget(listen->watches, socket->fd);
+    close(socket->fd);
+}
+
+void httpd_listen_look(struct httpd_listen *listen)
+{
+    bool full = is_full(listen);
+    for (size_t i = 0; i < listen->socket_count; i++) {
+        struct socket *socket = &listen->sockets[i];
+        if (socket->fd < 0)
+            open_socket(listen, socket);
+        if (socket->fd >= 0 && !full)
+            watch_want(listen->watches, socket->fd, UV_READABLE);
+    }
+}
+
+void httpd_listen_describe(const struct httpd_listen *listen, struct report *array)
+{
+    for (size_t i = 0; listen && i < listen->socket_count; i++) {
+        const struct socket *socket = &listen->sockets[i];
+        struct report *to = report_append_object(array);
+        report_add_text(to, "address", socket->config->text);
+        report_add_truth(to, "listening", socket->fd >= 0);
+        report_add_text(to, "why", socket->fd >= 0 ? NULL : strerror(-socket->error));
+    }
+}
+
+static bool is_same(const struct config_listen *a, const struct config_listen *b)
+{
+    return a->port == b->port && address_equal(&a->address, &b->address);
+}
+
+/* Old sockets close before new ones open: 0.0.0.0 may follow 127.0.0.1. */
+void httpd_listen_reconfigure(struct httpd_listen *listen, const struct config_http *config)
+{
+    struct socket *old = listen->sockets;
+    size_t old_count = listen->socket_count;
+    listen->config = config;
+    listen->socket_count = config->listen_count;
+    listen->sockets = xcalloc(config->listen_count, sizeof *listen->sockets);
+    for (size_t i = 0; i < config->listen_count; i++) {
+        listen->sockets[i] = (struct socket){.config = &config->listens[i], .fd = -1};
+        for (size_t k = 0; k < old_count; k++) {
+            if (is_same(old[k].config, &config->listens[i])) {
+                listen->sockets[i].fd = old[k].fd;
+                old[k].fd = -1;
+            }
+        }
+    }
+    for (size_t k = 0; k < old_count; k++)
+        close_socket(listen, &old[k]);
+    free(old);
+    httpd_listen_look(listen);
+}
+
+struct httpd_listen *httpd_listen_new(uv_loop_t *loop, const struct config_http *config,
+                                      const struct httpd_listen_calls *calls, void *context)
+{
+    struct httpd_listen *listen = xcalloc(1, sizeof *listen);
+    listen->calls = calls;
+    listen->context = context;
+    listen->watches = watch_set_new(loop, on_client, listen);
+    httpd_listen_reconfigure(listen, config);
+    return listen;
+}
+
+void httpd_listen_free(struct httpd_listen *listen)
+{
+    if (!listen)
+        return;
+    for (size_t i = 0; i < listen->socket_count; i++)
+        close_socket(listen, &listen->sockets[i]);
+    watch_set_free(listen->watches);
+    free(listen->sockets);
+    free(listen);
+}

@@ -1,0 +1,267 @@
+/* intake/intake.c - the one door in. See intake/intake.h. */
+#include "intake/intake.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+
+struct intake {
+    struct queue *queue;
+    const struct config *config;
+    struct route_table *routes;
+    struct intake_devices *devices;
+    struct metrics *metrics;
+    intake_released_fn *released;
+    void *context;
+    /* of the open transaction */
+    bool open;
+    int error;         /* the first failure */
+    uint64_t received; /* to be counted once it is committed */
+    uint64_t stored, dropped, unrouted, retained;
+};
+
+struct intake *intake_new(struct queue *queue, const struct config *config, struct metrics *metrics,
+                          intake_released_fn *released, void *context)
+{
+    struct intake *intake = xcalloc(1, sizeof *intake);
+    intake->queue = queue;
+    intake->metrics = metrics;
+    intake->released = released;
+    intake->devices = intake_devices_new(queue, metrics);
+    intake->context = context;
+    intake_reconfigure(intake, config);
+    return intake;
+}
+
+void intake_free(struct intake *intake)
+{
+    if (!intake)
+        return;
+    route_table_free(intake->routes);
+    intake_devices_free(intake->devices);
+    free(intake);
+}
+
+void intake_reconfigure(struct intake *intake, const struct config *config)
+{
+    assert(!intake->open);
+    route_table_free(intake->routes);
+    intake->config = config;
+    intake->routes = route_table_new(config);
+}
+
+const struct route_table *intake_routes(const struct intake *intake)
+{
+    return intake->routes;
+}
+
+int intake_begin(struct intake *intake)
+{
+    assert(!intake->open);
+    int error = queue_begin(intake->queue);
+    if (error != 0)
+        return error;
+    intake->open = true;
+    intake->error = 0;
+    intake->received = intake->stored = intake->dropped = intake->unrouted = intake->retained = 0;
+    return 0;
+}
+
+struct taking {
+    struct intake *intake;
+    struct message message;
+    unsigned served;
+    bool decided;     /* whether there is room: for all of its routes, or for none */
+    const char *full; /* the limit, where there is none */
+    bool stored, dropped, ahead;
+};
+
+/* The limit for which a message is not stored, or NULL: then there is room, or room
+ * was made. An edge that is to hold reads nothing more; what it read is stored. */
+static const char *refusal(struct intake *intake, size_t bytes)
+{
+    if (queue_hold(intake->queue))
+        return NULL;
+    int error;
+    switch (intake->config->queue.when_full) {
+    case CONFIG_FULL_DROP_NEWEST:
+        return queue_full(intake->queue);
+    case CONFIG_FULL_DROP_OLDEST:
+        error = queue_make_room(intake->queue, bytes);
+        if (error != 0 && error != -ENOSPC)
+            intake->error = error;
+        return error == -ENOSPC ? queue_full(intake->queue) : NULL;
+    default:
+        return NULL;
+    }
+}
+
+/* Who is told that a message was dropped may send it again: so it is dropped for all of
+ * its routes, or for none of them. */
+static const char *refusal_for_all(struct taking *taking)
+{
+    const char *full = refusal(taking->intake, taking->message.payload_bytes);
+    if (!taking->decided)
+        taking->full = full;
+    taking->decided = true;
+    return taking->full;
+}
+
+/* 0 and its id; -ENOSPC: it was dropped instead, for it is `full`; or the transaction has
+ * failed. */
+static int store_one(struct intake *intake, const struct message *message, const char *full, int64_t *ret_id)
+{
+    if (intake->error != 0)
+        return intake->error;
+    if (full) {
+        intake->error = queue_count_dropped(intake->queue, full, message->route, message->payload_bytes);
+        intake->dropped++;
+        return -ENOSPC;
+    }
+    if (intake->error == 0)
+        intake->error = queue_append(intake->queue, message, ret_id);
+    if (intake->error == 0)
+        intake->stored++;
+    return intake->error;
+}
+
+static void store(void *context, size_t route)
+{
+    struct taking *taking = context;
+    taking->served++;
+    struct intake *intake = taking->intake;
+    const struct config_route *to = &intake->config->routes[route];
+    taking->message.route = to->name;
+    enum intake_reading reading = READING_NONE;
+    if (intake->error == 0 && to->ack_topic)
+        intake->error = intake_devices_see(intake->devices, to, &taking->message, &reading);
+    taking->ahead |= reading == READING_AHEAD;
+    if (intake->error != 0 || reading == READING_AGAIN || reading == READING_AHEAD)
+        return;
+    const char *full = refusal_for_all(taking);
+    if (reading == READING_NEW && full) {
+        taking->dropped = true; /* not counted: the device keeps it, and sends it again */
+        return;
+    }
+    int64_t id;
+    int error = store_one(intake, &taking->message, full, &id);
+    taking->stored |= error == 0;
+    if (error == -ENOSPC)
+        taking->dropped = true;
+    if (error == 0 && reading == READING_NEW)
+        intake_devices_stored(intake->devices);
+}
+
+enum intake_fate intake_take(struct intake *intake, const struct intake_message *message)
+{
+    assert(intake->open);
+    struct taking taking = {
+        .intake = intake,
+        .message =
+            {
+                .topic = message->topic,
+                .source = message->source,
+                .packet_id = message->packet_id,
+                .late = message->late,
+                .uptime_ms = clock_uptime_ms(),
+                .payload = message->payload,
+                .payload_bytes = message->payload_bytes,
+            },
+    };
+    intake->received++;
+    route_table_serve(intake->routes, message->topic, message->retained, message->copy, store, &taking);
+    if (taking.served > 0)
+        return taking.dropped  ? INTAKE_DROPPED
+               : taking.ahead  ? INTAKE_AHEAD
+               : taking.stored ? INTAKE_STORED
+                               : INTAKE_AGAIN;
+    if (message->retained)
+        intake->retained++;
+    else
+        intake->unrouted++;
+    log_debug("topic %s: %s", message->topic, message->retained ? "retained, not forwarded" : "no route");
+    return INTAKE_UNROUTED;
+}
+
+int intake_take_request(struct intake *intake, const struct intake_request *request,
+                        char ret_key[static MESSAGE_KEY_BYTES])
+{
+    assert(intake->open);
+    const struct message message = {
+        .route = request->route,
+        .topic = request->topic,
+        .source = "http",
+        .method = request->method,
+        .target = request->target,
+        .content_type = request->content_type,
+        .idempotency_key = request->idempotency_key,
+        .uptime_ms = clock_uptime_ms(),
+        .payload = request->payload,
+        .payload_bytes = request->payload_bytes,
+    };
+    intake->received++;
+    int64_t id = 0;
+    if (message.idempotency_key && intake->error == 0)
+        intake->error = queue_find_repeated(intake->queue, &message, &id);
+    bool repeated = id != 0;
+    int error = -EEXIST;
+    if (!repeated) {
+        const char *full = intake->error == 0 ? refusal(intake, message.payload_bytes) : NULL;
+        error = store_one(intake, &message, full, &id);
+    }
+    if (error != 0 && !repeated)
+        return error;
+    if (message.idempotency_key)
+        snprintf(ret_key, MESSAGE_KEY_BYTES, "%s", message.idempotency_key);
+    else
+        queue_key(intake->queue, id, ret_key);
+    return error;
+}
+
+int intake_commit(struct intake *intake)
+{
+    assert(intake->open);
+    intake->open = false;
+    int error = intake->error != 0 ? intake->error : intake_devices_save(intake->devices);
+    if (error != 0) {
+        queue_rollback(intake->queue);
+    } else {
+        int64_t start_ms = clock_uptime_ms();
+        error = queue_commit(intake->queue);
+        int64_t took_ms = clock_uptime_ms() - start_ms;
+        if (took_ms > intake->metrics->longest_commit_ms)
+            intake->metrics->longest_commit_ms = took_ms;
+        intake->metrics->commit_ms += took_ms;
+    }
+    intake_devices_committed(intake->devices, error == 0);
+    if (error != 0) {
+        intake->metrics->commit_failures++;
+        return error;
+    }
+    if (intake->stored > 0 || intake->dropped > 0)
+        intake->metrics->commits++;
+    intake->metrics->dropped += intake->dropped;
+    intake->metrics->received += intake->received;
+    intake->metrics->stored += intake->stored;
+    intake->metrics->unrouted += intake->unrouted;
+    intake->metrics->retained += intake->retained;
+    return 0;
+}
+
+void intake_waited(struct intake *intake, int64_t waited_ms)
+{
+    if (waited_ms > intake->metrics->longest_lock_ms)
+        intake->metrics->longest_lock_ms = waited_ms;
+}
+
+void intake_acks(struct intake *intake, intake_ack_fn *visit, void *context)
+{
+    intake_devices_acks(intake->devices, visit, context);
+}
+
+void intake_released(struct intake *intake)
+{
+    intake->released(intake->context);
+}

@@ -1,0 +1,30 @@
+/* message/row.h - a message and what became of it so far, and that as JSON. Pure.
+ */
+#ifndef SLUICE_MESSAGE_ROW_H
+#define SLUICE_MESSAGE_ROW_H
+
+#include "message/message.h"
+#include "text/report.h"
+
+struct message_row {
+    struct message message;
+    bool dead;              /* set aside; otherwise it waits */
+    int last_status;        /* of the last failure that was its own; 0: there was no answer, or no failure */
+    const char *last_error; /* or NULL */
+    const char *reason;     /* of a dead letter: one word */
+    int64_t died_ms;        /* and when, wall clock */
+    const char *history;    /* message/history.h */
+};
+
+/* "rejected" of a dead letter, otherwise "pending". */
+const char *message_row_state(const struct message_row *row);
+
+/* The target of an HTTP request without what is behind the '?', which may be a key;
+ * NULL where there is none. Freed by the caller. */
+char *message_row_target(const struct message_row *row);
+
+/* One object with everything of it; payload as text where it is UTF-8, otherwise in
+ * base64, beside "encoding". */
+struct report *message_row_report(const struct message_row *row);
+
+#endif

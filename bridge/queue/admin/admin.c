@@ -1,0 +1,425 @@
+/* queue/admin/admin.c - looking into the queue; see queue/admin/admin.h. */
+#include "queue/admin/admin.h"
+#include "base/clock.h"
+#include "message/topic.h"
+#include "queue/admin/internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- opening, closing, failing ---- */
+
+int queue_admin_open(const char *path, bool write, struct queue_admin **ret, char **ret_why)
+{
+    struct db db;
+    int error = db_open_beside(path, write, &db, ret_why);
+    if (error != 0)
+        return error;
+    struct queue_admin *admin = xcalloc(1, sizeof *admin);
+    admin->db = db;
+    admin->path = xstrdup(path);
+    if (write && queue_admin_holder(path) == 0) /* no daemon is there to do it */
+        sqlite3_wal_autocheckpoint(db.handle, 1000);
+    *ret = admin;
+    return 0;
+}
+
+int queue_admin_close(struct queue_admin *admin)
+{
+    if (!admin)
+        return 0;
+    int error = admin->changed ? db_beside_sync(admin->path) : 0;
+    db_close_beside(&admin->db);
+    free(admin->path);
+    free(admin->words);
+    free(admin);
+    return error;
+}
+
+const char *queue_admin_words(const struct queue_admin *admin)
+{
+    return admin->words ? admin->words : "";
+}
+
+int queue_admin_result(struct queue_admin *admin, int code, const char *doing)
+{
+    int error = db_errno(admin->db.handle, code);
+    if (error == 0)
+        return 0;
+    free(admin->words);
+    admin->words = xasprintf("%s: cannot %s: %s", admin->path, doing, sqlite3_errmsg(admin->db.handle));
+    return error;
+}
+
+int queue_admin_prepare(struct queue_admin *admin, const char *sql, sqlite3_stmt **ret)
+{
+    return queue_admin_result(admin, sqlite3_prepare_v2(admin->db.handle, sql, -1, ret, NULL),
+                              "read the queue");
+}
+
+/* Asking for the lock, even shared and for a moment, could be what keeps a daemon from
+ * starting; the kernel lists who has it. A line reads
+ *     5: FLOCK  ADVISORY  WRITE 4711 08:02:131075 0 EOF */
+pid_t queue_admin_holder(const char *path)
+{
+    cleanup_free char *name = xasprintf("%s-lock", path);
+    struct stat status;
+    FILE *locks = stat(name, &status) == 0 ? fopen("/proc/locks", "re") : NULL;
+    if (!locks)
+        return 0;
+    pid_t found = 0;
+    char line[256], kind[16];
+    int pid;
+    unsigned long long inode;
+    while (found == 0 && fgets(line, sizeof line, locks))
+        if (sscanf(line, "%*d: %15s %*s %*s %d %*x:%*x:%llu", kind, &pid, &inode) == 3 &&
+            strcmp(kind, "FLOCK") == 0 && inode == status.st_ino)
+            found = pid;
+    fclose(locks);
+    return found;
+}
+
+/* ---- glances ---- */
+
+#define GLANCE_COLUMNS "m.id, m.route, m.topic, m.uptime_ms, length(m.payload), r.boot_id, r.epoch_ms FROM "
+#define OF_MESSAGE                                                                                           \
+    "SELECT 0 AS dead, NULL AS reason, " GLANCE_COLUMNS "message AS m LEFT JOIN run AS r ON r.id = m.run"
+#define OF_DEAD_LETTER                                                                                       \
+    "SELECT 1 AS dead, m.reason, " GLANCE_COLUMNS "dead_letter AS m LEFT JOIN run AS r ON r.id = m.run"
+
+enum glance_column { DEAD, REASON, ID, ROUTE, TOPIC, UPTIME, BYTES, BOOT, EPOCH };
+
+/* A page of glances, copied. */
+struct page {
+    struct queue_glance glances[QUEUE_ADMIN_ROWS];
+    char *texts[QUEUE_ADMIN_ROWS]; /* of each: one piece of memory */
+    size_t count;                  /* those that passed */
+    size_t rows;                   /* those that were looked at */
+    int64_t last;                  /* the id of the last of those */
+};
+
+struct walk {
+    struct queue_admin *admin;
+    const struct queue_filter *filter;
+    bool newest_first;
+    sqlite3_stmt *statement;
+    int64_t cursor;
+    size_t next_id; /* of filter->ids */
+    int64_t now_ms, uptime_ms;
+    struct page page;
+};
+
+static int64_t age_of(const struct walk *walk, sqlite3_stmt *row)
+{
+    int64_t uptime_ms = sqlite3_column_int64(row, UPTIME);
+    const char *boot_id = (const char *)sqlite3_column_text(row, BOOT);
+    if (boot_id && strcmp(boot_id, clock_boot_id()) == 0)
+        return walk->uptime_ms - uptime_ms;
+    return walk->now_ms - (sqlite3_column_int64(row, EPOCH) + uptime_ms);
+}
+
+static bool is_same(const char *wanted, sqlite3_stmt *row, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(row, column);
+    return !wanted || (text && strcmp(wanted, text) == 0);
+}
+
+static bool passes(const struct walk *walk, sqlite3_stmt *row)
+{
+    const struct queue_filter *filter = walk->filter;
+    if (!is_same(filter->route, row, ROUTE) || !is_same(filter->reason, row, REASON))
+        return false;
+    const char *topic = (const char *)sqlite3_column_text(row, TOPIC);
+    if (!topic || (filter->topic && !topic_matches(filter->topic, topic)))
+        return false;
+    if (filter->older_ms == 0 && filter->newer_ms == 0)
+        return true;
+    int64_t age_ms = age_of(walk, row);
+    return (filter->older_ms == 0 || age_ms >= filter->older_ms) &&
+           (filter->newer_ms == 0 || age_ms < filter->newer_ms);
+}
+
+static void take(struct page *page, sqlite3_stmt *row)
+{
+    const char *const texts[] = {(const char *)sqlite3_column_text(row, ROUTE),
+                                 (const char *)sqlite3_column_text(row, TOPIC),
+                                 (const char *)sqlite3_column_text(row, REASON)};
+    char *copies[ARRAY_LEN(texts)], *at;
+    size_t bytes = 0;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        bytes += texts[i] ? strlen(texts[i]) + 1 : 1;
+    page->texts[page->count] = at = xcalloc(1, bytes);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        copies[i] = at;
+        at = stpcpy(at, texts[i] ? texts[i] : "") + 1;
+    }
+    bool dead = sqlite3_column_int(row, DEAD) != 0;
+    page->glances[page->count++] = (struct queue_glance){
+        .id = sqlite3_column_int64(row, ID),
+        .received_ms = sqlite3_column_int64(row, EPOCH) + sqlite3_column_int64(row, UPTIME),
+        .bytes = sqlite3_column_int64(row, BYTES),
+        .dead = dead,
+        .route = copies[0],
+        .topic = copies[1],
+        .reason = dead ? copies[2] : NULL,
+    };
+}
+
+static void page_done(struct page *page)
+{
+    for (size_t i = 0; i < page->count; i++)
+        free(page->texts[i]);
+    page->count = page->rows = 0;
+}
+
+static int read_rows(struct walk *walk)
+{
+    struct page *page = &walk->page;
+    int code;
+    while ((code = sqlite3_step(walk->statement)) == SQLITE_ROW) {
+        page->rows++;
+        page->last = sqlite3_column_int64(walk->statement, ID);
+        if (passes(walk, walk->statement))
+            take(page, walk->statement);
+    }
+    int error = queue_admin_result(walk->admin, code, "read the queue");
+    sqlite3_reset(walk->statement);
+    return error;
+}
+
+/* The next of those that were named. */
+static int next_named(struct walk *walk)
+{
+    const struct queue_filter *filter = walk->filter;
+    int error = 0;
+    for (size_t n = 0; n < QUEUE_ADMIN_ROWS / 2 && walk->next_id < filter->id_count && error == 0; n++) {
+        size_t at = walk->next_id++;
+        int64_t id = filter->ids[walk->newest_first ? filter->id_count - 1 - at : at];
+        sqlite3_bind_int64(walk->statement, 1, id);
+        if (filter->up_to == 0 || id <= filter->up_to)
+            error = read_rows(walk);
+    }
+    return error;
+}
+
+/* Returns 0 and whether there may be more, or -Exxx. */
+static int next_page(struct walk *walk, bool *ret_more)
+{
+    page_done(&walk->page);
+    if (walk->filter->id_count > 0) {
+        int error = next_named(walk);
+        *ret_more = walk->next_id < walk->filter->id_count;
+        return error;
+    }
+    sqlite3_bind_int64(walk->statement, 1, walk->cursor);
+    sqlite3_bind_int(walk->statement, 2, QUEUE_ADMIN_ROWS);
+    int error = read_rows(walk);
+    *ret_more = walk->page.rows == QUEUE_ADMIN_ROWS;
+    walk->cursor = walk->page.last;
+    return error;
+}
+
+/* Whether the filter asks for this table; a reason is a dead letter's. */
+static bool wants(const struct queue_filter *filter, bool dead)
+{
+    bool all = !filter->pending && !filter->dead;
+    return dead ? all || filter->dead : (all || filter->pending) && !filter->reason;
+}
+
+static char *walk_sql(const struct queue_filter *filter, bool newest_first)
+{
+    const char *where = filter->id_count > 0 ? "= ?1" : newest_first ? "< ?1" : "> ?1";
+    cleanup_free char *messages = xasprintf(OF_MESSAGE " WHERE m.id %s", where);
+    cleanup_free char *letters = xasprintf(OF_DEAD_LETTER " WHERE m.id %s", where);
+    bool both = wants(filter, false) && wants(filter, true);
+    return xasprintf("%s%s%s%s", wants(filter, false) ? messages : "", both ? " UNION ALL " : "",
+                     wants(filter, true) ? letters : "",
+                     filter->id_count > 0 ? ""
+                     : newest_first       ? " ORDER BY 3 DESC LIMIT ?2"
+                                          : " ORDER BY 3 LIMIT ?2");
+}
+
+static int walk_start(struct queue_admin *admin, const struct queue_filter *filter, bool newest_first,
+                      struct walk **ret)
+{
+    struct walk *walk = xcalloc(1, sizeof *walk);
+    *walk = (struct walk){.admin = admin,
+                          .filter = filter,
+                          .newest_first = newest_first,
+                          .now_ms = clock_wall_ms(),
+                          .uptime_ms = clock_uptime_ms()};
+    if (newest_first)
+        walk->cursor = filter->up_to > 0 ? filter->up_to + 1 : INT64_MAX;
+    cleanup_free char *sql = walk_sql(filter, newest_first);
+    int error = queue_admin_prepare(admin, sql, &walk->statement);
+    if (error != 0) {
+        free(walk);
+        return error;
+    }
+    *ret = walk;
+    return 0;
+}
+
+static void walk_free(struct walk *walk)
+{
+    page_done(&walk->page);
+    sqlite3_finalize(walk->statement);
+    free(walk);
+}
+
+int queue_admin_glance(struct queue_admin *admin, const struct queue_filter *filter, bool newest_first,
+                       queue_glance_fn *visit, void *context)
+{
+    if (!wants(filter, false) && !wants(filter, true))
+        return 0;
+    struct walk *walk = NULL;
+    int error = walk_start(admin, filter, newest_first, &walk);
+    if (error != 0)
+        return error;
+    bool more = true;
+    while (more && error == 0) {
+        error = next_page(walk, &more);
+        for (size_t i = 0; i < walk->page.count && error == 0; i++) {
+            const struct queue_glance *glance = &walk->page.glances[i];
+            bool beyond = !newest_first && filter->up_to > 0 && glance->id > filter->up_to;
+            if (beyond || !visit(context, glance)) {
+                more = false;
+                break;
+            }
+        }
+    }
+    walk_free(walk);
+    return error;
+}
+
+/* ---- whole rows ---- */
+
+#define ROW_COLUMNS                                                                                          \
+    "m.id, m.route, m.topic, m.source, m.method, m.target, m.content_type, m.uptime_ms, m.late_since_ms,"    \
+    " m.attempts, m.last_status, m.last_error, r.token, r.boot_id, r.epoch_ms, r.synchronised,"              \
+    " r.away_since_ms, m.payload, "
+
+static const char *const row_sql[2] = {
+    "SELECT " ROW_COLUMNS "NULL, 0, m.idempotency_key, m.history FROM message AS m LEFT JOIN run AS r ON "
+    "r.id = m.run WHERE m.id = ?1",
+    "SELECT " ROW_COLUMNS
+    "m.reason, m.died_ms, m.idempotency_key, m.history FROM dead_letter AS m LEFT JOIN run AS r"
+    " ON r.id = m.run WHERE m.id = ?1",
+};
+
+static const char *text_of(sqlite3_stmt *row, int column)
+{
+    return (const char *)sqlite3_column_text(row, column);
+}
+
+/* As complete() in queue/read.c, for a row that may have lost its run. */
+static struct message read_message(sqlite3_stmt *row)
+{
+    struct message message = {
+        .id = sqlite3_column_int64(row, 0),
+        .route = text_of(row, 1),
+        .topic = text_of(row, 2),
+        .source = text_of(row, 3),
+        .method = text_of(row, 4),
+        .target = text_of(row, 5),
+        .content_type = text_of(row, 6),
+        .uptime_ms = sqlite3_column_int64(row, 7),
+        .late = sqlite3_column_type(row, 8) != SQLITE_NULL,
+        .late_since_ms = sqlite3_column_int64(row, 8),
+        .attempts = (unsigned)sqlite3_column_int(row, 9),
+        .clock_synchronised = sqlite3_column_int(row, 15) != 0,
+        .payload = sqlite3_column_blob(row, 17),
+        .payload_bytes = (size_t)sqlite3_column_bytes(row, 17),
+    };
+    int64_t epoch_ms = sqlite3_column_int64(row, 14);
+    const char *token = text_of(row, 12), *boot_id = text_of(row, 13);
+    message.received_ms = epoch_ms + message.uptime_ms;
+    message.this_boot = boot_id && strcmp(boot_id, clock_boot_id()) == 0;
+    if (message.late)
+        message.late_since_ms =
+            message.late_since_ms > 0 ? epoch_ms + message.late_since_ms : sqlite3_column_int64(row, 16);
+    if (text_of(row, 20))
+        snprintf(message.key, sizeof message.key, "%s", text_of(row, 20));
+    else
+        snprintf(message.key, sizeof message.key, "%s-%" PRId64, token ? token : "?", message.id);
+    return message;
+}
+
+/* A copy in one piece of memory, its payload first; frees nothing of the statement. */
+static struct message_row *copy_row(sqlite3_stmt *row, bool dead)
+{
+    struct message message = read_message(row);
+    const char *reason = text_of(row, 18), *error = text_of(row, 11);
+    const char *const texts[] = {message.route,  message.topic,  message.source,
+                                 message.method, message.target, message.content_type,
+                                 error,          reason,         text_of(row, 21)};
+    const char *copies[ARRAY_LEN(texts)];
+    size_t bytes = sizeof(struct message_row) + message.payload_bytes + 1;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        bytes += texts[i] ? strlen(texts[i]) + 1 : 0;
+    struct message_row *copy = xcalloc(1, bytes);
+    char *payload = (char *)(copy + 1), *at = payload + message.payload_bytes + 1;
+    if (message.payload_bytes > 0)
+        memcpy(payload, message.payload, message.payload_bytes);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        copies[i] = texts[i] ? at : NULL;
+        if (texts[i])
+            at = stpcpy(at, texts[i]) + 1;
+    }
+    *copy = (struct message_row){.message = message,
+                                 .dead = dead,
+                                 .last_status = sqlite3_column_int(row, 10),
+                                 .last_error = copies[6],
+                                 .reason = copies[7],
+                                 .history = copies[8],
+                                 .died_ms = sqlite3_column_int64(row, 19)};
+    struct message *into = &copy->message;
+    into->payload = payload;
+    into->route = copies[0];
+    into->topic = copies[1];
+    into->source = copies[2];
+    into->method = copies[3];
+    into->target = copies[4];
+    into->content_type = copies[5];
+    return copy;
+}
+
+struct showing {
+    struct queue_admin *admin;
+    sqlite3_stmt *rows[2];
+    queue_row_fn *visit;
+    void *context;
+    int error;
+};
+
+/* One that went meanwhile is passed over. */
+static bool show(void *context, const struct queue_glance *glance)
+{
+    struct showing *showing = context;
+    sqlite3_stmt *row = showing->rows[glance->dead];
+    sqlite3_bind_int64(row, 1, glance->id);
+    int code = sqlite3_step(row);
+    struct message_row *copy = code == SQLITE_ROW ? copy_row(row, glance->dead) : NULL;
+    showing->error = queue_admin_result(showing->admin, code, "read a message");
+    sqlite3_reset(row);
+    bool go_on = showing->error == 0 && (!copy || showing->visit(showing->context, copy));
+    free(copy);
+    return go_on;
+}
+
+int queue_admin_rows(struct queue_admin *admin, const struct queue_filter *filter, bool newest_first,
+                     queue_row_fn *visit, void *context)
+{
+    struct showing showing = {.admin = admin, .visit = visit, .context = context};
+    int error = 0;
+    for (int i = 0; i < 2 && error == 0; i++)
+        error = queue_admin_prepare(admin, row_sql[i], &showing.rows[i]);
+    if (error == 0)
+        error = queue_admin_glance(admin, filter, newest_first, show, &showing);
+    for (int i = 0; i < 2; i++)
+        sqlite3_finalize(showing.rows[i]);
+    return error != 0 ? error : showing.error;
+}

@@ -1,0 +1,231 @@
+/* queue/admin/change.c - retry and drop; see queue/admin/admin.h.
+ *
+ * Rows are changed in the order in which the walk comes by them, a transaction for
+ * each QUEUE_ADMIN_ROWS. A daemon never waits for the lock, it asks again every few
+ * milliseconds; so between two transactions nobody holds it for longer than that.
+ */
+#include "base/clock.h"
+#include "message/history.h"
+#include "queue/admin/internal.h"
+
+#include <errno.h>
+#include <time.h>
+
+enum { PAUSE_MS = 25 };
+
+struct change;
+typedef int change_row_fn(struct change *change, const struct queue_glance *glance);
+
+struct change {
+    struct queue_admin *admin;
+    change_row_fn *row;
+    queue_progress *progress;
+    void *context;
+    bool beside; /* a daemon runs */
+    sqlite3_stmt *insert, *delete[2], *count, *note;
+    struct queue_glance *glances; /* those of the next transaction, with routes of their own */
+    char **routes;
+    size_t waiting;
+    uint64_t changed, changing; /* and in the open transaction */
+    int error;
+};
+
+static int run(struct change *change, sqlite3_stmt *statement, const char *doing)
+{
+    int error = queue_admin_result(change->admin, sqlite3_step(statement), doing);
+    sqlite3_reset(statement);
+    return error;
+}
+
+static int exec(struct change *change, const char *sql)
+{
+    return queue_admin_result(change->admin, sqlite3_exec(change->admin->db.handle, sql, NULL, NULL, NULL),
+                              "change the queue");
+}
+
+static int delete_row(struct change *change, const struct queue_glance *glance)
+{
+    sqlite3_stmt *delete = change->delete[glance->dead];
+    sqlite3_bind_int64(delete, 1, glance->id);
+    return run(change, delete, "delete a message");
+}
+
+/* Whether the last statement found its row; it may have gone meanwhile. */
+static bool found(const struct change *change)
+{
+    return sqlite3_changes(change->admin->db.handle) > 0;
+}
+
+static int retry_row(struct change *change, const struct queue_glance *glance)
+{
+    sqlite3_bind_int64(change->insert, 1, glance->id);
+    sqlite3_bind_int64(change->insert, 2, clock_wall_ms());
+    int error = run(change, change->insert, "bring a dead letter back");
+    if (error != 0 || !found(change))
+        return error;
+    change->changing++;
+    error = delete_row(change, glance);
+    if (error != 0)
+        return error;
+    sqlite3_bind_int64(change->note, 1, glance->id);
+    return run(change, change->note, "tell sluice of it");
+}
+
+static int drop_row(struct change *change, const struct queue_glance *glance)
+{
+    int error = delete_row(change, glance);
+    if (error != 0 || !found(change))
+        return error;
+    change->changing++;
+    sqlite3_bind_text(change->count, 1, glance->route, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(change->count, 2, glance->bytes);
+    sqlite3_bind_int64(change->count, 3, clock_wall_ms());
+    return run(change, change->count, "count what is dropped");
+}
+
+/* ---- transactions ---- */
+
+static int change_all(struct change *change)
+{
+    int error = exec(change, "BEGIN IMMEDIATE");
+    if (error != 0)
+        return error;
+    change->changing = 0;
+    for (size_t i = 0; i < change->waiting && error == 0; i++)
+        error = change->row(change, &change->glances[i]);
+    if (error == 0)
+        error = exec(change, "COMMIT");
+    if (error != 0) {
+        sqlite3_exec(change->admin->db.handle, "ROLLBACK", NULL, NULL, NULL);
+        return error;
+    }
+    change->changed += change->changing;
+    change->admin->changed = true;
+    return 0;
+}
+
+static void forget(struct change *change)
+{
+    for (size_t i = 0; i < change->waiting; i++)
+        free(change->routes[i]);
+    change->waiting = 0;
+}
+
+static void flush(struct change *change)
+{
+    if (change->waiting == 0)
+        return;
+    int64_t start_ms = clock_uptime_ms();
+    change->error = change_all(change);
+    forget(change);
+    if (change->error != 0)
+        return;
+    if (change->progress)
+        change->progress(change->context, change->changed);
+    int64_t took_ms = clock_uptime_ms() - start_ms;
+    int64_t pause_ms = took_ms > PAUSE_MS ? took_ms : PAUSE_MS;
+    if (change->beside)
+        nanosleep(&(struct timespec){.tv_sec = pause_ms / 1000, .tv_nsec = pause_ms % 1000 * 1000000}, NULL);
+}
+
+static bool collect(void *context, const struct queue_glance *glance)
+{
+    struct change *change = context;
+    change->routes[change->waiting] = xstrdup(glance->route);
+    change->glances[change->waiting] = *glance;
+    change->glances[change->waiting].route = change->routes[change->waiting];
+    if (++change->waiting == QUEUE_ADMIN_ROWS)
+        flush(change);
+    return change->error == 0;
+}
+
+/* ---- statements ---- */
+
+/* Brings back all columns of a message, but for its attempts, and notes that in its
+ * history; a dead letter has them too. Freed by the caller; NULL: the schema cannot be read. */
+static char *insert_sql(struct queue_admin *admin)
+{
+    sqlite3_stmt *names = NULL;
+    char *sql = NULL;
+    int error = queue_admin_prepare(admin,
+                                    "SELECT group_concat(name, ', ') FROM pragma_table_info('message') WHERE"
+                                    " name NOT IN ('attempts', 'history')",
+                                    &names);
+    if (error == 0 && sqlite3_step(names) == SQLITE_ROW) {
+        const char *all = (const char *)sqlite3_column_text(names, 0);
+        sql = xasprintf("INSERT INTO message (attempts, history, %s) SELECT 0,"
+                        " history_add(history, ?2, '" MESSAGE_RETRIED "', 0, 0, NULL), %s"
+                        " FROM dead_letter WHERE id = ?1",
+                        all, all);
+    }
+    sqlite3_finalize(names);
+    return sql;
+}
+
+static int prepare(struct change *change)
+{
+    struct queue_admin *admin = change->admin;
+    cleanup_free char *insert = insert_sql(admin);
+    if (!insert)
+        return -EBADMSG;
+    const struct {
+        const char *sql;
+        sqlite3_stmt **to;
+    } statements[] = {
+        {insert, &change->insert},
+        {"DELETE FROM message WHERE id = ?1", &change->delete[0]},
+        {"DELETE FROM dead_letter WHERE id = ?1", &change->delete[1]},
+        {"INSERT INTO dropped (reason, route, messages, bytes, since_ms, last_ms)"
+         " VALUES ('by-hand', ?1, 1, ?2, ?3, ?3) ON CONFLICT (reason, route)"
+         " DO UPDATE SET messages = messages + 1, bytes = bytes + ?2, last_ms = ?3",
+         &change->count},
+        {"INSERT INTO returned (one, lowest) VALUES (1, ?1)"
+         " ON CONFLICT (one) DO UPDATE SET lowest = min(lowest, ?1)",
+         &change->note},
+    };
+    int error = 0;
+    for (size_t i = 0; i < ARRAY_LEN(statements) && error == 0; i++)
+        error = queue_admin_prepare(admin, statements[i].sql, statements[i].to);
+    return error;
+}
+
+static int change_rows(struct queue_admin *admin, change_row_fn *row, const struct queue_filter *filter,
+                       queue_progress *progress, void *context, uint64_t *ret_changed)
+{
+    struct change change = {.admin = admin,
+                            .row = row,
+                            .progress = progress,
+                            .context = context,
+                            .beside = queue_admin_holder(admin->path) != 0,
+                            .glances = xcalloc(QUEUE_ADMIN_ROWS, sizeof *change.glances),
+                            .routes = xcalloc(QUEUE_ADMIN_ROWS, sizeof *change.routes)};
+    int error = prepare(&change);
+    if (error == 0)
+        error = queue_admin_glance(admin, filter, false, collect, &change);
+    if (error == 0 && change.error == 0)
+        flush(&change);
+    forget(&change);
+    sqlite3_stmt *const statements[] = {change.insert, change.delete[0], change.delete[1], change.count,
+                                        change.note};
+    for (size_t i = 0; i < ARRAY_LEN(statements); i++)
+        sqlite3_finalize(statements[i]);
+    free(change.glances);
+    free(change.routes);
+    *ret_changed = change.changed;
+    return error != 0 ? error : change.error;
+}
+
+int queue_admin_retry(struct queue_admin *admin, const struct queue_filter *filter, queue_progress *progress,
+                      void *context, uint64_t *ret_changed)
+{
+    struct queue_filter dead = *filter;
+    dead.pending = false;
+    dead.dead = true;
+    return change_rows(admin, retry_row, &dead, progress, context, ret_changed);
+}
+
+int queue_admin_drop(struct queue_admin *admin, const struct queue_filter *filter, queue_progress *progress,
+                     void *context, uint64_t *ret_changed)
+{
+    return change_rows(admin, drop_row, filter, progress, context, ret_changed);
+}

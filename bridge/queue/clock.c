@@ -1,0 +1,227 @@
+/* queue/clock.c - runs, and what time it was when their messages were received.
+ *
+ * A message has an uptime, and its run has epoch_ms, the wall clock at uptime 0;
+ * the sum is its time. Slewing moves both clocks alike. So within one boot a
+ * right epoch is right for all of it, also for what was received before the time
+ * was known, and a wrong one is repaired by one UPDATE of a few rows:
+ *
+ *                          the wall clock steps, and is then
+ *      epoch_ms was    │  synchronised             │ unsynchronised
+ *     ─────────────────┼───────────────────────────┼────────────────
+ *      unsynchronised  │  repaired, for all runs   │ kept
+ *                      │  of this boot             │
+ *      synchronised    │  kept; what comes from    │ kept
+ *                      │  now on is another run    │
+ *      trusted         │  repaired, for all runs   │ -
+ *                      │  of this boot             │
+ *
+ * Kept, below: a person who sets the clock by hand takes the kernel's word that
+ * it is right away, until an NTP daemon sets it back; the epoch has been right
+ * all the time. So it is in an outage: after hours without NTP the kernel takes
+ * its word back, while the clock drifts by a second a day.
+ *
+ * Another run, in the middle: the clock was right before, by the kernel's word,
+ * and is right now. Then time went by that the uptime does not know of (a virtual
+ * machine was paused), or the clock had drifted. Either way, what is stored has
+ * its right time already.
+ *
+ * Repaired, in the last row: under `clock = trust` nobody vouched for the clock
+ * before the step. Most likely that was NTP, late.
+ *
+ * A run that begins takes over a synchronised epoch of its boot, also when the
+ * kernel has taken its word back meanwhile.
+ *
+ * Here is also until when a run had everything that the broker had for it
+ * (`drained`, see schema/002_storage.sql). That is noted in transactions that
+ * are made anyway, and seldom, for it costs a page: after a crash, the bound of
+ * what is late is up to NOTE_EVERY_MS too low.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "queue/internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum {
+    STEP_LEAST_MS = 500, /* less is not worth a write; daemons slew that */
+    NOTE_EVERY_MS = 10 * 60 * 1000,
+};
+
+static bool is_step(const struct clock_epoch *from, const struct clock_epoch *to)
+{
+    int64_t by_ms = to->ms - from->ms;
+    return by_ms > STEP_LEAST_MS || by_ms < -STEP_LEAST_MS;
+}
+
+/* ---- a run begins ---- */
+
+/* What the new run takes over from the last one. */
+static int read_last(struct queue *queue, const struct clock_epoch *now, struct run_clock *ret)
+{
+    struct run_clock next = {.epoch = *now};
+    sqlite3_stmt *row = db_prepare(&queue->db, "SELECT boot_id, epoch_ms, synchronised, drained_ms,"
+                                               " away_since_ms FROM run ORDER BY id DESC LIMIT 1");
+    if (!row)
+        return -EIO;
+    int code = db_step(row, "tiiII");
+    if (code == SQLITE_ROW) {
+        struct clock_epoch was = {.ms = sqlite3_column_int64(row, 1),
+                                  .synchronised = sqlite3_column_int(row, 2) != 0};
+        bool same_boot = strcmp((const char *)sqlite3_column_text(row, 0), clock_boot_id()) == 0;
+        bool is_kept =
+            same_boot && was.synchronised && !now->trusted && !(now->synchronised && is_step(&was, now));
+        int64_t drained_ms = sqlite3_column_int64(row, 3);
+        next.away_since_ms = sqlite3_column_int64(row, 4);
+        if (is_kept)
+            next.epoch = (struct clock_epoch){.ms = was.ms, .synchronised = true};
+        if (is_kept || (same_boot && (!was.synchronised || now->trusted)))
+            next.drained_ms = drained_ms;
+        else if (drained_ms > 0 && was.synchronised)
+            next.away_since_ms = was.ms + drained_ms;
+    }
+    int error = db_result(&queue->db, code, "read the last run");
+    sqlite3_finalize(row);
+    next.noted_ms = next.drained_ms;
+    if (error == 0)
+        *ret = next;
+    return error;
+}
+
+static int insert_run(struct queue *queue, struct run_clock *run)
+{
+    uint64_t token;
+    if (getrandom(&token, sizeof token, 0) != (ssize_t)sizeof token)
+        return -EIO;
+    char token_hex[17];
+    snprintf(token_hex, sizeof token_hex, "%016llx", (unsigned long long)token);
+    sqlite3_stmt *insert =
+        db_prepare(&queue->db, "INSERT INTO run (id, token, boot_id, epoch_ms, synchronised, drained_ms, "
+                               "away_since_ms, confirmed_id)"
+                               " VALUES ((SELECT coalesce(max(id), 0) + 1 FROM run), ?1, ?2, ?3, ?4,"
+                               " nullif(?5, 0), nullif(?6, 0), ?7)");
+    if (!insert)
+        return -EIO;
+    queue_bind_text(insert, 1, token_hex);
+    queue_bind_text(insert, 2, clock_boot_id());
+    sqlite3_bind_int64(insert, 3, run->epoch.ms);
+    sqlite3_bind_int(insert, 4, run->epoch.synchronised);
+    sqlite3_bind_int64(insert, 5, run->drained_ms);
+    sqlite3_bind_int64(insert, 6, run->away_since_ms);
+    sqlite3_bind_int64(insert, 7, queue->confirmed);
+    int error = db_run(&queue->db, insert, "start a run");
+    sqlite3_finalize(insert);
+    run->run = sqlite3_last_insert_rowid(queue->db.handle);
+    return error;
+}
+
+/* All runs of this boot whose time nobody vouched for. */
+static int repair(struct queue *queue, const struct clock_epoch *now)
+{
+    sqlite3_stmt *update = db_prepare(&queue->db, "UPDATE run SET epoch_ms = ?2, synchronised = 1"
+                                                  " WHERE boot_id = ?1 AND (NOT synchronised OR ?3)");
+    if (!update)
+        return -EIO;
+    queue_bind_text(update, 1, clock_boot_id());
+    sqlite3_bind_int64(update, 2, now->ms);
+    sqlite3_bind_int(update, 3, now->trusted);
+    int error = db_run(&queue->db, update, "repair the time of messages");
+    sqlite3_finalize(update);
+    return error;
+}
+
+int queue_run_start(struct queue *queue, const struct clock_epoch *now, struct run_clock *ret)
+{
+    int error = read_last(queue, now, ret);
+    if (error == 0 && now->synchronised)
+        error = repair(queue, now);
+    return error != 0 ? error : insert_run(queue, ret);
+}
+
+/* ---- the clock changes ---- */
+
+struct change {
+    const struct clock_epoch *now;
+    struct run_clock next;
+};
+
+static int repair_runs(struct queue *queue, void *context)
+{
+    struct change *change = context;
+    change->next.epoch = *change->now;
+    return repair(queue, change->now);
+}
+
+static int start_another(struct queue *queue, void *context)
+{
+    struct change *change = context;
+    int error = queue_note_drained(queue, true);
+    return error != 0 ? error : queue_run_start(queue, change->now, &change->next);
+}
+
+static double seconds(int64_t ms)
+{
+    return (double)ms / 1000;
+}
+
+int queue_clock_set(struct queue *queue, const struct clock_epoch *now)
+{
+    const struct clock_epoch was = queue->clock.epoch;
+    if (!now->synchronised || (was.synchronised && !is_step(&was, now)))
+        return 0;
+    bool repairs = !was.synchronised || now->trusted;
+    struct change change = {.now = now, .next = queue->clock};
+    int error = queue_transaction(queue, DB_SYNC, repairs ? repair_runs : start_another, &change);
+    if (error != 0)
+        return error;
+    queue->clock = change.next;
+    queue->run = change.next.run;
+    queue->known_run.id = 0;
+    queue->edition++;
+    queue->limits.age_cursor = 0; /* ages may be known now */
+    log_notice(repairs
+                   ? "clock: synchronised; the times of what was received since boot are repaired, by %+.3f s"
+                   : "clock: stepped by %+.3f s; what was received before keeps its time",
+               seconds(now->ms - was.ms));
+    return 0;
+}
+
+int queue_clock_changed(struct queue *queue)
+{
+    struct clock_epoch now = clock_epoch();
+    return queue_clock_set(queue, &now);
+}
+
+bool queue_clock_is_right(const struct queue *queue)
+{
+    return queue->clock.epoch.synchronised;
+}
+
+int64_t queue_now_ms(const struct queue *queue)
+{
+    return queue->clock.epoch.ms + clock_uptime_ms();
+}
+
+/* ---- what is late ---- */
+
+void queue_drained(struct queue *queue, int64_t uptime_ms)
+{
+    queue->clock.drained_ms = uptime_ms;
+}
+
+int queue_note_drained(struct queue *queue, bool at_end)
+{
+    struct run_clock *run = &queue->clock;
+    bool recent = run->noted_ms > 0 && run->drained_ms - run->noted_ms < NOTE_EVERY_MS;
+    if (run->drained_ms == run->noted_ms || (recent && !at_end))
+        return 0;
+    sqlite3_stmt *statement = queue->statements[Q_NOTE_DRAINED];
+    sqlite3_bind_int64(statement, 1, run->run);
+    sqlite3_bind_int64(statement, 2, run->drained_ms);
+    int error = db_run(&queue->db, statement, "note until when the broker had nothing left");
+    if (error == 0)
+        run->noted_ms = run->drained_ms;
+    return error;
+}

@@ -1,0 +1,367 @@
+/* queue/drop.c - what limits drop, and how that is counted and told.
+ *
+ * Nothing is dropped without being counted in the same transaction (table
+ * `dropped`), and nothing that is under way to its backend is dropped at all. What
+ * was delivered already goes first, then what is oldest, and dead letters only when
+ * nothing waits any more.
+ *
+ * The log tells of the first, once a minute of how many, and when it is over.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "queue/internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+enum {
+    STEP_ROWS = 500,         /* in a transaction of the upkeep */
+    TELL_MS = 60 * 1000,     /* the log is told at most so often */
+    SPARE_BYTES = 16 * 1024, /* room that is made beyond what is needed */
+};
+
+const char *const queue_reasons[REASONS] = {[REASON_SIZE] = "max_size",
+                                            [REASON_MESSAGES] = "max_messages",
+                                            [REASON_FREE] = "min_free",
+                                            [REASON_AGE] = "max_age"};
+
+/* ---- counting ---- */
+
+static enum queue_reason find_reason(const char *word)
+{
+    enum queue_reason reason = REASON_SIZE;
+    while (reason < REASONS && strcmp(queue_reasons[reason], word) != 0)
+        reason++;
+    assert(reason < REASONS);
+    return reason;
+}
+
+static int count_dropped(struct queue *queue, enum queue_reason reason, const char *route, size_t bytes,
+                         bool newest)
+{
+    sqlite3_stmt *statement = queue->statements[Q_DROPPED];
+    queue_bind_text(statement, 1, queue_reasons[reason]);
+    queue_bind_text(statement, 2, route ? route : "");
+    sqlite3_bind_int64(statement, 3, (int64_t)bytes);
+    sqlite3_bind_int64(statement, 4, clock_wall_ms());
+    int error = db_run(&queue->db, statement, "count what is dropped");
+    sqlite3_clear_bindings(statement);
+    if (error != 0) {
+        queue->append_error = error;
+        return error;
+    }
+    queue->limits.counted = true;
+    queue->limits.tallies[reason].uncommitted++;
+    queue->limits.tallies[reason].newest = newest;
+    return 0;
+}
+
+int queue_count_dropped(struct queue *queue, const char *reason, const char *route, size_t bytes)
+{
+    return count_dropped(queue, find_reason(reason), route, bytes, true);
+}
+
+/* ---- dropping ---- */
+
+/* A row that may go. */
+struct victim {
+    int64_t id;
+    char *route;
+    size_t bytes;
+};
+
+static int read_victim(struct queue *queue, enum queue_statement which, int64_t after, struct victim *ret)
+{
+    sqlite3_stmt *statement = queue->statements[which];
+    sqlite3_bind_int64(statement, 1, after);
+    int code = db_step(statement, "iti");
+    if (code == SQLITE_ROW)
+        *ret = (struct victim){.id = sqlite3_column_int64(statement, 0),
+                               .route = xstrdup((const char *)sqlite3_column_text(statement, 1)),
+                               .bytes = (size_t)sqlite3_column_int64(statement, 2)};
+    int error = db_result(&queue->db, code, "find what may be dropped");
+    sqlite3_reset(statement);
+    return code == SQLITE_ROW ? 0 : error != 0 ? error : -ENOENT;
+}
+
+static int delete_dead(struct queue *queue, int64_t id)
+{
+    sqlite3_bind_int64(queue->statements[Q_DELETE_DEAD], 1, id);
+    return db_run(&queue->db, queue->statements[Q_DELETE_DEAD], "drop a dead letter");
+}
+
+/* Drops the oldest message that is not under way; -ENOENT: there is none. */
+static int drop_message(struct queue *queue, enum queue_reason reason, size_t *ret_bytes)
+{
+    struct victim victim;
+    int error;
+    while ((error = read_victim(queue, Q_OLDEST, queue->limits.drop_cursor, &victim)) == 0) {
+        cleanup_free char *route = victim.route;
+        queue->limits.drop_cursor = victim.id;
+        if (queue_find_claim(queue, victim.id))
+            continue;
+        error = queue_delete(queue, victim.id, victim.id, "drop a message");
+        if (error == 0)
+            error = count_dropped(queue, reason, route, victim.bytes, false);
+        if (error == 0)
+            *ret_bytes = victim.bytes;
+        return error;
+    }
+    return error;
+}
+
+static int drop_dead(struct queue *queue, enum queue_reason reason, size_t *ret_bytes)
+{
+    struct victim victim;
+    int error = read_victim(queue, Q_OLDEST_DEAD, 0, &victim);
+    if (error != 0)
+        return error;
+    cleanup_free char *route = victim.route;
+    error = delete_dead(queue, victim.id);
+    if (error == 0)
+        error = count_dropped(queue, reason, route, victim.bytes, false);
+    if (error == 0)
+        *ret_bytes = victim.bytes;
+    return error;
+}
+
+/* The limit that leaves no room for so many bytes, or REASONS. */
+static enum queue_reason too_small(const struct queue *queue, int64_t bytes)
+{
+    if (queue_messages_room(queue) <= 0)
+        return REASON_MESSAGES;
+    if (queue->limits.size_room < bytes)
+        return REASON_SIZE;
+    return queue->limits.free_room < bytes ? REASON_FREE : REASONS;
+}
+
+/* Dropping a row frees a page only when it was the last one there, so it may take
+ * many. But no more goes for one message than is fair: where a limit was lowered,
+ * the rest is for queue_drop_step. */
+static int drop_oldest(struct queue *queue, int64_t bytes)
+{
+    int64_t dropped_bytes = 0;
+    int rows = 0;
+    enum queue_reason reason;
+    while ((reason = too_small(queue, bytes)) != REASONS) {
+        if (rows >= 2 && dropped_bytes > 2 * bytes + SPARE_BYTES)
+            return 0;
+        size_t row_bytes;
+        int error = drop_message(queue, reason, &row_bytes);
+        if (error == -ENOENT && reason != REASON_MESSAGES)
+            error = drop_dead(queue, reason, &row_bytes);
+        if (error != 0)
+            return error == -ENOENT ? -ENOSPC : error;
+        rows++;
+        dropped_bytes += queue_row_bytes(row_bytes);
+        if (reason != REASON_MESSAGES)
+            queue_limit_measure(queue);
+    }
+    return 0;
+}
+
+int queue_make_room(struct queue *queue, size_t bytes)
+{
+    struct limits *limits = &queue->limits;
+    int64_t row_bytes = queue_row_bytes(bytes);
+    if (!limits->given || (limits->measured_ms != 0 && too_small(queue, row_bytes) == REASONS))
+        return 0;
+    queue_limit_measure(queue);
+    if (too_small(queue, row_bytes) == REASONS)
+        return 0;
+    if (!limits->delivered_deleted) {
+        int error = queue_delete_delivered(queue);
+        if (error != 0) {
+            queue->append_error = error;
+            return error;
+        }
+        limits->delivered_deleted = true;
+        queue_limit_measure(queue);
+    }
+    int error = drop_oldest(queue, row_bytes);
+    if (error != 0 && error != -ENOSPC)
+        queue->append_error = error;
+    return error;
+}
+
+/* ---- in the upkeep ---- */
+
+/* Whether a message is too old, as far as that is known. Its age is certain in this
+ * boot of the machine; otherwise both clocks must have been right, and a time to
+ * come makes nothing old. */
+static int64_t age_of(struct queue *queue, sqlite3_stmt *row)
+{
+    int64_t uptime_ms = sqlite3_column_int64(row, 3);
+    const char *boot_id = (const char *)sqlite3_column_text(row, 4);
+    if (boot_id && strcmp(boot_id, clock_boot_id()) == 0)
+        return clock_uptime_ms() - uptime_ms;
+    if (!boot_id || sqlite3_column_int(row, 6) == 0 || !queue_clock_is_right(queue))
+        return -1;
+    return queue_now_ms(queue) - (sqlite3_column_int64(row, 5) + uptime_ms);
+}
+
+struct expired {
+    struct victim rows[STEP_ROWS];
+    size_t count;
+    int64_t cursor; /* what is older stays, whatever its age */
+};
+
+/* Rows stand in the order of their receipt: behind one that is not too old none is.
+ * One whose age is not known says nothing of those behind. */
+static int find_expired(struct queue *queue, struct expired *expired)
+{
+    sqlite3_stmt *statement = queue->statements[Q_AGES];
+    expired->cursor = queue->limits.age_cursor;
+    sqlite3_bind_int64(statement, 1, expired->cursor);
+    sqlite3_bind_int(statement, 2, STEP_ROWS);
+    int code;
+    while ((code = db_step(statement, "itiiTII")) == SQLITE_ROW) {
+        int64_t id = sqlite3_column_int64(statement, 0), age_ms = age_of(queue, statement);
+        if (age_ms >= 0 && age_ms < queue->limits.max_age_ms)
+            break;
+        struct queue_claim *claim = queue_find_claim(queue, id);
+        if (claim)
+            claim->expired |= age_ms >= 0;
+        else if (age_ms >= 0 && !queue_is_settled(queue, id))
+            expired->rows[expired->count++] =
+                (struct victim){.id = id,
+                                .route = xstrdup((const char *)sqlite3_column_text(statement, 1)),
+                                .bytes = (size_t)sqlite3_column_int64(statement, 2)};
+        expired->cursor = id;
+    }
+    int error = code == SQLITE_ROW ? 0 : db_result(&queue->db, code, "find what is too old");
+    sqlite3_reset(statement);
+    return error;
+}
+
+static int drop_expired(struct queue *queue, void *context)
+{
+    const struct expired *expired = context;
+    int error = 0;
+    for (size_t i = 0; i < expired->count && error == 0; i++) {
+        const struct victim *row = &expired->rows[i];
+        error = queue_delete(queue, row->id, row->id, "drop what is too old");
+        if (error == 0)
+            error = count_dropped(queue, REASON_AGE, row->route, row->bytes, false);
+    }
+    return error;
+}
+
+int queue_expire(struct queue *queue)
+{
+    struct expired *expired = xcalloc(1, sizeof *expired);
+    int error = find_expired(queue, expired);
+    if (error == 0 && expired->count > 0)
+        error = queue_transaction(queue, DB_LAZY, drop_expired, expired);
+    if (error == 0)
+        queue->limits.age_cursor = expired->cursor;
+    for (size_t i = 0; i < expired->count; i++)
+        free(expired->rows[i].route);
+    free(expired);
+    return error;
+}
+
+/* The limit that is exceeded, not just reached, or REASONS. */
+static enum queue_reason exceeded(struct queue *queue)
+{
+    queue_limit_measure(queue);
+    if (queue_messages_room(queue) < 0)
+        return REASON_MESSAGES;
+    return queue->limits.size_room < 0 ? REASON_SIZE : REASONS;
+}
+
+static int drop_surplus(struct queue *queue, void *unused)
+{
+    (void)unused;
+    enum queue_reason reason;
+    int error = queue_delete_delivered(queue); /* they make room too */
+    if (error != 0)
+        return error;
+    for (int rows = 0; rows < STEP_ROWS && (reason = exceeded(queue)) != REASONS; rows++) {
+        size_t bytes;
+        error = drop_message(queue, reason, &bytes);
+        if (error != 0)
+            return error == -ENOENT ? 0 : error;
+    }
+    return 0;
+}
+
+int queue_drop_step(struct queue *queue)
+{
+    struct limits *limits = &queue->limits;
+    int error = limits->max_age_ms > 0 ? queue_expire(queue) : 0;
+    if (error != 0 || limits->when_full != CONFIG_FULL_DROP_OLDEST || exceeded(queue) == REASONS)
+        return error;
+    error = queue_transaction(queue, DB_LAZY, drop_surplus, NULL);
+    if (error == 0)
+        queue->settled.count = queue->unconfirmed.count = 0;
+    return error;
+}
+
+/* ---- telling ---- */
+
+static void tell_first(const struct queue *queue, enum queue_reason reason)
+{
+    const char *limit = queue_limit_text(queue, reason);
+    if (reason == REASON_AGE)
+        log_warning(
+            "queue: messages are dropped, they are older than allowed (%s); the table `dropped` counts "
+            "them",
+            limit);
+    else
+        log_warning("queue full (%s): %s are dropped; the table `dropped` counts them", limit,
+                    queue->limits.tallies[reason].newest ? "new messages" : "the oldest messages");
+}
+
+void queue_drop_ended(struct queue *queue, bool committed)
+{
+    struct limits *limits = &queue->limits;
+    int64_t now_ms = clock_uptime_ms();
+    for (enum queue_reason reason = REASON_SIZE; reason < REASONS; reason++) {
+        struct tally *tally = &limits->tallies[reason];
+        uint64_t rows = tally->uncommitted;
+        tally->uncommitted = 0;
+        if (!committed || rows == 0)
+            continue;
+        queue->edition++; /* no copy of a row that is gone is to be sent */
+        if (tally->in_all == 0) {
+            tally->began_ms = tally->told_ms = now_ms;
+            tell_first(queue, reason);
+        }
+        tally->in_all += rows;
+        tally->since_told += rows;
+        tally->last_ms = now_ms;
+        limits->dropped += rows;
+    }
+    limits->measured_ms = 0;
+    limits->drop_cursor = 0;
+    limits->delivered_deleted = limits->counted = false;
+}
+
+void queue_drop_tell(struct queue *queue)
+{
+    int64_t now_ms = clock_uptime_ms();
+    for (enum queue_reason reason = REASON_SIZE; reason < REASONS; reason++) {
+        struct tally *tally = &queue->limits.tallies[reason];
+        if (tally->in_all == 0 || now_ms - tally->told_ms < TELL_MS)
+            continue;
+        unsigned long long in_all = tally->in_all, since_told = tally->since_told;
+        long long minutes = (now_ms - tally->began_ms) / 60000;
+        tally->told_ms = now_ms;
+        tally->since_told = 0;
+        if (since_told > 0) {
+            log_warning("queue: %llu messages were dropped in the last minute (%s), %llu in %lld minutes",
+                        since_told, queue_limit_text(queue, reason), in_all, minutes);
+            continue;
+        }
+        log_notice("queue: nothing was dropped in the last minute (%s); it were %llu messages before",
+                   queue_limit_text(queue, reason), in_all);
+        *tally = (struct tally){.in_all = 0};
+    }
+}
+
+uint64_t queue_dropped(const struct queue *queue)
+{
+    return queue->limits.dropped;
+}

@@ -1,0 +1,370 @@
+/* queue/limits.c - how full the queue is.
+ *
+ * Its size is what its pages in use take, and the write-ahead log beside them. Both
+ * are known without reading a row: SQLite keeps the number of pages and of free
+ * ones on its first page. They are looked at once, and from then on what is stored
+ * is subtracted from the room that there was, until that is used up, the transaction
+ * ends, or a second has passed.
+ *
+ *       0 ─────────────────────────────── low ──── full ── max_size
+ *                                          │         │  ◄──── headroom: what a commit that is
+ *          there is room again below this ─┘         │        under way may still take
+ *                                                    └─ no more is stored
+ *
+ * The log grows to 4 MiB and a commit in normal life, and stays so long; that much
+ * counts in any case. If a reader keeps it from being used again, it grows with every
+ * commit, and nothing that could be dropped would make it smaller: then the edges
+ * hold, whatever when_full says.
+ */
+#include "base/clock.h"
+#include "queue/internal.h"
+
+#include <assert.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#define MIB INT64_C(1048576)
+
+enum {
+    LOOK_MS = 1000,      /* a measure holds as long */
+    ROW_BYTES = 100,     /* of a row, beside its payload, about */
+    INLINE_BYTES = 4000, /* longer payloads take pages of their own */
+};
+
+static const int64_t headroom_bytes = 2 * MIB;
+static const int64_t disk_room_bytes = 4 * MIB; /* stored until the disk is looked at again */
+static const int64_t wal_least_bytes = 4 * MIB; /* as journal_size_limit in db/db.c */
+
+int64_t queue_row_bytes(size_t bytes)
+{
+    return ROW_BYTES + (int64_t)bytes + (bytes > INLINE_BYTES ? INLINE_BYTES : 0);
+}
+
+void queue_limit(struct queue *queue, const struct config_queue *config)
+{
+    struct limits *limits = &queue->limits;
+    limits->given = true;
+    limits->max_size = config->max_size;
+    limits->min_free = config->min_free;
+    limits->max_messages = config->max_messages;
+    limits->max_age_ms = config->max_age_ms;
+    limits->when_full = config->when_full;
+    limits->measured_ms = limits->disk_at_ms = 0;
+    limits->age_cursor = 0;
+    memset(limits->over, 0, sizeof limits->over);
+    queue_count_step(queue); /* a small queue is counted at once */
+}
+
+/* ---- measuring ---- */
+
+static int64_t number(struct queue *queue, enum queue_statement which)
+{
+    sqlite3_stmt *statement = queue->statements[which];
+    int code = sqlite3_step(statement);
+    int64_t found = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    sqlite3_reset(statement);
+    return found;
+}
+
+static int64_t wal_bytes(struct queue *queue)
+{
+    sqlite3_file *file = NULL;
+    sqlite3_int64 bytes = 0;
+    if (sqlite3_file_control(queue->db.handle, NULL, SQLITE_FCNTL_JOURNAL_POINTER, &file) == SQLITE_OK &&
+        file && file->pMethods && file->pMethods->xFileSize(file, &bytes) != SQLITE_OK)
+        return 0;
+    return bytes;
+}
+
+static void look_at_disk(struct queue *queue, int64_t now_ms)
+{
+    struct limits *limits = &queue->limits;
+    if (limits->disk_at_ms != 0 && limits->disk_room > 0 && now_ms - limits->disk_at_ms < LOOK_MS)
+        return;
+    limits->disk_free = queue_disk_free(queue);
+    limits->disk_at_ms = now_ms;
+    limits->disk_room = disk_room_bytes;
+}
+
+int64_t queue_disk_free(const struct queue *queue)
+{
+    cleanup_free char *path = xstrdup(queue->path);
+    struct statvfs disk;
+    if (statvfs(dirname(path), &disk) != 0)
+        return INT64_MAX / 2; /* what cannot be measured limits nothing; writing will tell */
+    return (int64_t)disk.f_bavail * (int64_t)disk.f_frsize;
+}
+
+static int64_t full_at(const struct limits *limits)
+{
+    int64_t eighth = limits->max_size / 8;
+    return limits->max_size - (eighth < headroom_bytes ? eighth : headroom_bytes);
+}
+
+static int64_t messages(const struct queue *queue)
+{
+    return queue->count.messages + queue->count.change;
+}
+
+/* Once full, it takes a twentieth of the limit before there is room again. */
+static bool is_over(bool was_over, int64_t value, int64_t limit)
+{
+    int64_t slack = limit / 20 > 0 ? limit / 20 : 1;
+    return was_over ? value > limit - slack : value >= limit;
+}
+
+/* Free pages take nothing more from the disk. */
+static void measure_disk(struct queue *queue, int64_t now_ms)
+{
+    struct limits *limits = &queue->limits;
+    limits->free_room = INT64_MAX;
+    if (limits->min_free == 0) {
+        limits->over[REASON_FREE] = false;
+        return;
+    }
+    look_at_disk(queue, now_ms);
+    int64_t spare = limits->disk_free - limits->min_free;
+    limits->over[REASON_FREE] = spare < (limits->over[REASON_FREE] ? limits->min_free / 20 : 0);
+    limits->free_room = (spare > 0 ? spare : 0) + limits->free_bytes;
+}
+
+void queue_limit_measure(struct queue *queue)
+{
+    struct limits *limits = &queue->limits;
+    int64_t now_ms = clock_uptime_ms();
+    limits->measured_ms = now_ms;
+    if (limits->page_bytes == 0)
+        limits->page_bytes = number(queue, Q_PAGE_SIZE);
+    limits->free_bytes = number(queue, Q_FREE_PAGES) * limits->page_bytes;
+    limits->used_bytes = number(queue, Q_PAGE_COUNT) * limits->page_bytes - limits->free_bytes;
+    limits->wal_bytes = wal_bytes(queue);
+    if (!limits->given)
+        return;
+    int64_t wal = limits->wal_bytes > wal_least_bytes ? limits->wal_bytes : wal_least_bytes;
+    int64_t size = limits->used_bytes + wal;
+    limits->over[REASON_SIZE] = is_over(limits->over[REASON_SIZE], size, full_at(limits));
+    limits->size_room = full_at(limits) - limits->used_bytes - wal_least_bytes;
+    limits->over[REASON_MESSAGES] =
+        limits->max_messages > 0 && queue->count.known &&
+        is_over(limits->over[REASON_MESSAGES], messages(queue), limits->max_messages);
+    measure_disk(queue, now_ms);
+}
+
+void queue_limit_appended(struct queue *queue, size_t bytes)
+{
+    struct limits *limits = &queue->limits;
+    int64_t row_bytes = queue_row_bytes(bytes);
+    limits->size_room -= row_bytes;
+    limits->free_room -= row_bytes;
+    limits->disk_room -= row_bytes;
+    queue_count_appended(queue);
+}
+
+int64_t queue_messages_room(const struct queue *queue)
+{
+    if (queue->limits.max_messages == 0 || !queue->count.known)
+        return INT64_MAX;
+    return queue->limits.max_messages - messages(queue);
+}
+
+/* ---- what is full ---- */
+
+/* The first limit that is reached, or REASONS. */
+static enum queue_reason first_over(const struct limits *limits)
+{
+    enum queue_reason reason = REASON_SIZE;
+    while (reason < REASONS && !limits->over[reason])
+        reason++;
+    return reason;
+}
+
+static enum queue_reason look(struct queue *queue)
+{
+    struct limits *limits = &queue->limits;
+    if (!limits->given)
+        return REASONS;
+    bool stale = limits->measured_ms == 0 || clock_uptime_ms() - limits->measured_ms >= LOOK_MS;
+    bool used_up = limits->size_room <= 0 || limits->free_room <= 0 || queue_messages_room(queue) <= 0;
+    if (stale || used_up || first_over(limits) != REASONS)
+        queue_limit_measure(queue);
+    return first_over(limits);
+}
+
+const char *queue_full(struct queue *queue)
+{
+    if (queue->storage.failing || queue->storage.out_of_space)
+        return "storage";
+    enum queue_reason reason = look(queue);
+    return reason == REASONS ? NULL : queue_reasons[reason];
+}
+
+bool queue_drops_oldest(const struct queue *queue)
+{
+    return queue->limits.when_full == CONFIG_FULL_DROP_OLDEST;
+}
+
+const char *queue_hold(struct queue *queue)
+{
+    const char *full = queue_full(queue);
+    const struct limits *limits = &queue->limits;
+    if (!full || limits->when_full == CONFIG_FULL_HOLD || queue->storage.failing ||
+        queue->storage.out_of_space)
+        return full;
+    bool log_too_long =
+        limits->over[REASON_SIZE] && limits->used_bytes + limits->wal_bytes >= limits->max_size;
+    return log_too_long ? full : NULL;
+}
+
+/* ---- for people ---- */
+
+static const char *const consequence[] = {
+    [CONFIG_FULL_HOLD] = "messages wait at the broker (when_full = hold)",
+    [CONFIG_FULL_DROP_OLDEST] = "the oldest messages are dropped (when_full = drop-oldest)",
+    [CONFIG_FULL_DROP_NEWEST] = "new messages are dropped (when_full = drop-newest)",
+};
+
+static void size_text(int64_t bytes, char text[static 24])
+{
+    static const char units[] = {'G', 'M', 'K'};
+    for (size_t i = 0; i < sizeof units; i++) {
+        int64_t unit = INT64_C(1) << (30 - 10 * i);
+        if (bytes < unit)
+            continue;
+        if (bytes % unit == 0)
+            snprintf(text, 24, "%lld%c", (long long)(bytes / unit), units[i]);
+        else
+            snprintf(text, 24, "%.1f%c", (double)bytes / (double)unit, units[i]);
+        return;
+    }
+    snprintf(text, 24, "%lld", (long long)bytes);
+}
+
+static void duration_text(int64_t ms, char text[static 24])
+{
+    static const struct {
+        int64_t ms;
+        char unit;
+    } units[] = {{24 * 3600 * 1000, 'd'}, {3600 * 1000, 'h'}, {60 * 1000, 'm'}};
+    size_t i = 0;
+    while (i < ARRAY_LEN(units) && ms % units[i].ms != 0)
+        i++;
+    if (i < ARRAY_LEN(units))
+        snprintf(text, 24, "%lld%c", (long long)(ms / units[i].ms), units[i].unit);
+    else
+        snprintf(text, 24, "%lldms", (long long)ms);
+}
+
+const char *queue_limit_text(const struct queue *queue, enum queue_reason reason)
+{
+    static char text[48];
+    const struct limits *limits = &queue->limits;
+    char value[24];
+    switch (reason) {
+    case REASON_SIZE:
+        size_text(limits->max_size, value);
+        break;
+    case REASON_FREE:
+        size_text(limits->min_free, value);
+        break;
+    case REASON_AGE:
+        duration_text(limits->max_age_ms, value);
+        break;
+    default:
+        snprintf(value, sizeof value, "%lld", (long long)limits->max_messages);
+    }
+    snprintf(text, sizeof text, "%s %s", queue_reasons[reason], value);
+    return text;
+}
+
+char *queue_full_text(struct queue *queue)
+{
+    if (queue->storage.out_of_space)
+        return xstrdup("the disk is full");
+    if (queue->storage.failing)
+        return xasprintf("storage: %s", strerror(-queue->storage.error));
+    enum queue_reason reason = look(queue);
+    return xstrdup(reason == REASONS ? "" : queue_limit_text(queue, reason));
+}
+
+char *queue_room_text(struct queue *queue)
+{
+    queue_limit_measure(queue);
+    char used[24], most[24], left[24];
+    size_text(queue->limits.used_bytes + queue->limits.wal_bytes, used);
+    size_text(queue->limits.max_size, most);
+    size_text(queue_disk_free(queue), left);
+    return queue->limits.max_messages > 0
+               ? xasprintf("%lld of %lld messages, %s of %s, %s left on the disk", (long long)messages(queue),
+                           (long long)queue->limits.max_messages, used, most, left)
+               : xasprintf("%s of %s, %s left on the disk", used, most, left);
+}
+
+void queue_limit_trouble(struct queue *queue)
+{
+    const struct limits *limits = &queue->limits;
+    cleanup_free char *words = NULL;
+    enum queue_reason reason = REASON_SIZE;
+    if (limits->when_full == CONFIG_FULL_HOLD) {
+        reason = look(queue);
+    } else {
+        while (reason < REASON_AGE && limits->tallies[reason].in_all == 0)
+            reason++;
+    }
+    if (limits->given && reason < REASON_AGE)
+        words = xasprintf("%s: %s", queue_limit_text(queue, reason), consequence[limits->when_full]);
+    queue_trouble(queue, "full", words);
+}
+
+/* ---- what is under way ---- */
+
+void queue_claim(struct queue *queue, struct queue_claim *claim, const int64_t *ids, size_t count)
+{
+    assert(count > 0);
+    *claim = (struct queue_claim){.ids = ids, .count = count};
+    LIST_INSERT_HEAD(&queue->limits.claims, claim, others);
+}
+
+static bool holds(const struct queue_claim *claim, int64_t id)
+{
+    size_t from = 0, to = claim->count;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (claim->ids[middle] == id)
+            return true;
+        if (claim->ids[middle] < id)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return false;
+}
+
+struct queue_claim *queue_find_claim(const struct queue *queue, int64_t id)
+{
+    struct queue_claim *claim;
+    LIST_FOREACH(claim, &queue->limits.claims, others)
+    if (holds(claim, id))
+        return claim;
+    return NULL;
+}
+
+bool queue_is_claimed(const struct queue *queue, int64_t id)
+{
+    return queue_find_claim(queue, id) != NULL;
+}
+
+/* What is tried again and again may be under way each time that upkeep looks. */
+void queue_unclaim(struct queue *queue, struct queue_claim *claim)
+{
+    LIST_REMOVE(claim, others);
+    for (size_t i = 0; claim->expired && i < claim->count; i++) {
+        if (queue_is_settled(queue, claim->ids[i]))
+            continue;
+        if (claim->ids[i] <= queue->limits.age_cursor)
+            queue->limits.age_cursor = claim->ids[i] - 1;
+        queue_expire(queue);
+        return; /* the first is the oldest */
+    }
+}

@@ -1,0 +1,168 @@
+/* queue/readers.c - who keeps the write-ahead log from being used again.
+ *
+ * A checkpoint moves what is committed from the log into the database; after one
+ * that moved all, the log starts again from its beginning. Neither can be done
+ * past what a reader still sees: a `select` left open in a pager holds the log,
+ * and it grows by every commit. Readers are not to be cut off, for it is their
+ * machine; but the log of the daemon names them, and as soon as they are gone the
+ * file shrinks.
+ *
+ * They are found by the locks that SQLite takes for them on the -shm file (see
+ * "WAL-mode File Format" in its documentation), which the kernel lists. That file
+ * must not be opened here to ask for them: closing a descriptor of it would drop
+ * the locks that this process holds on it, by any descriptor.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "queue/internal.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    LOG_MOST_BYTES = 8 * 1024 * 1024, /* twice what the log is cut to when it starts again */
+    SAY_EVERY_MS = 60 * 60 * 1000,
+    UNSEEN_MS = 10 * 1000, /* a holder that is not found may be a checkpoint of someone else */
+    READ_LOCK_FIRST = 123, /* bytes of the -shm file: one of these is locked by each reader */
+    READ_LOCK_LAST = 127,
+    MOST_NAMED = 4,
+    NAME_BYTES = 16, /* TASK_COMM_LEN */
+};
+
+/* ---- the kernel's list of locks ---- */
+
+/* The process that a line of /proc/locks names as a reader, or 0. A line reads
+ *     5: POSIX  ADVISORY  READ  4711 08:02:131075 124 124
+ * Devices are not compared: what the kernel prints there is not always what
+ * stat(2) says (btrfs, overlayfs). */
+static pid_t reader_in(const char *line, ino_t inode)
+{
+    char kind[16], last_text[24];
+    int pid;
+    unsigned long long of_inode;
+    int64_t first;
+    if (sscanf(line, "%*d: %15s %*s %*s %d %*x:%*x:%llu %" SCNd64 " %23s", kind, &pid, &of_inode, &first,
+               last_text) != 5)
+        return 0; /* or a line of one that waits, which holds nothing */
+    int64_t last = strcmp(last_text, "EOF") == 0 ? INT64_MAX : strtoll(last_text, NULL, 10);
+    bool is_reader =
+        strcmp(kind, "POSIX") == 0 && of_inode == inode && first <= READ_LOCK_LAST && last >= READ_LOCK_FIRST;
+    return is_reader && pid > 0 && pid != getpid() ? pid : 0;
+}
+
+/* Up to MOST_NAMED readers other than ourselves; returns how many. */
+static unsigned find_readers(const char *shm_path, pid_t pids[static MOST_NAMED])
+{
+    struct stat status;
+    if (stat(shm_path, &status) != 0)
+        return 0;
+    FILE *locks = fopen("/proc/locks", "re");
+    if (!locks)
+        return 0;
+    unsigned count = 0;
+    char line[256];
+    while (count < MOST_NAMED && fgets(line, sizeof line, locks)) {
+        pid_t pid = reader_in(line, status.st_ino);
+        bool known = pid == 0;
+        for (unsigned i = 0; i < count; i++)
+            known = known || pids[i] == pid;
+        if (!known)
+            pids[count++] = pid;
+    }
+    fclose(locks);
+    return count;
+}
+
+/* Its name, in brackets, where it may be known (the unit hides the processes of
+ * other users from sluice). Processes choose their names themselves. */
+static void name_process(pid_t pid, char ret[static NAME_BYTES + 4])
+{
+    ret[0] = '\0';
+    cleanup_free char *path = xasprintf("/proc/%d/comm", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return;
+    char name[NAME_BYTES + 1] = "";
+    if (fgets(name, sizeof name, file)) {
+        name[strcspn(name, "\n")] = '\0';
+        for (char *at = name; *at; at++)
+            if (!isprint((unsigned char)*at))
+                *at = '?';
+        snprintf(ret, NAME_BYTES + 4, " (%s)", name);
+    }
+    fclose(file);
+}
+
+static char *name_readers(const pid_t *pids, unsigned count)
+{
+    char *text = NULL;
+    for (unsigned i = 0; i < count; i++) {
+        char name[NAME_BYTES + 4];
+        name_process(pids[i], name);
+        char *longer = xasprintf("%s%spid %d%s", text ? text : "", text ? ", " : "", (int)pids[i], name);
+        free(text);
+        text = longer;
+    }
+    return text ? text : xstrdup("a process that cannot be seen from here (in a container?)");
+}
+
+/* ---- what is said of it ---- */
+
+static void say_held(struct queue *queue, const char *who, int64_t bytes, int64_t now_ms)
+{
+    struct queue_readers *readers = &queue->readers;
+    if (readers->said_ms != 0 && now_ms - readers->said_ms < SAY_EVERY_MS)
+        return;
+    readers->said_ms = now_ms;
+    log_warning(
+        "queue: the write-ahead log has grown to %.1f MB, for a query has been left open: %s; close it",
+        (double)bytes / 1e6, who);
+    cleanup_free char *words =
+        xasprintf("a query that was left open lets the write-ahead log grow; close it: %s", who);
+    queue_trouble(queue, "reader", words);
+}
+
+static void say_over(struct queue *queue, int64_t now_ms)
+{
+    struct queue_readers *readers = &queue->readers;
+    if (readers->said_ms != 0) {
+        log_notice("queue: the write-ahead log is held by no query any more, after %lld s",
+                   (long long)(now_ms - readers->since_ms) / 1000);
+        queue_trouble(queue, "reader", NULL);
+    }
+    *readers = (struct queue_readers){0};
+}
+
+void queue_readers_step(struct queue *queue)
+{
+    const char *path = sqlite3_db_filename(queue->db.handle, NULL);
+    cleanup_free char *log_path = xasprintf("%s-wal", path);
+    cleanup_free char *shm_path = xasprintf("%s-shm", path);
+    struct queue_readers *readers = &queue->readers;
+    int64_t now_ms = clock_uptime_ms();
+    struct stat status;
+    if (stat(log_path, &status) != 0)
+        return;
+    /* Waits for nobody: with a reader in its way it moves what it may, at once. */
+    int code = SQLITE_OK;
+    if (status.st_size > LOG_MOST_BYTES)
+        code = db_checkpoint(&queue->db, SQLITE_CHECKPOINT_TRUNCATE);
+    if (code == SQLITE_OK) {
+        say_over(queue, now_ms);
+        return;
+    }
+    if (code != SQLITE_BUSY)
+        return; /* the disk; those who store say so */
+    if (readers->since_ms == 0)
+        readers->since_ms = now_ms;
+    pid_t pids[MOST_NAMED];
+    unsigned count = find_readers(shm_path, pids);
+    if (count == 0 && now_ms - readers->since_ms < UNSEEN_MS)
+        return;
+    cleanup_free char *who = name_readers(pids, count);
+    say_held(queue, who, status.st_size, now_ms);
+}

@@ -1,0 +1,279 @@
+/* queue/salvage/salvage.c - setting aside, and taking the place. See queue/salvage/salvage.h.
+ *
+ * The order of the steps is the point of this file. The copy is complete and on the
+ * disk before anything else gets another name. The database leaves its name before
+ * its write-ahead log does: SQLite takes a database without its log for complete,
+ * and a log beside another database for that one's. The directory is synced before
+ * the new database takes the name, and after.
+ */
+#include "queue/salvage/salvage.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "queue/salvage/internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { SET_ASIDE_MANY = 3 };
+
+struct place {
+    char *path; /* of the database, links followed */
+    char *directory;
+    const char *name; /* in path */
+    char *wal, *shm, *tmp, *salvaged;
+};
+
+static void place_init(struct place *place, const char *path)
+{
+    char *real = realpath(path, NULL); /* the database may be a link; SQLite follows it too */
+    place->path = real ? real : xstrdup(path);
+    const char *slash = strrchr(place->path, '/');
+    place->name = slash ? slash + 1 : place->path;
+    place->directory = slash ? xstrndup(place->path, (size_t)(slash + 1 - place->path)) : xstrdup(".");
+    place->wal = xasprintf("%s-wal", place->path);
+    place->shm = xasprintf("%s-shm", place->path);
+    place->tmp = xasprintf("%s.salvage-tmp", place->path);
+    place->salvaged = xasprintf("%s.salvaged", place->path);
+}
+
+static void place_done(struct place *place)
+{
+    free(place->path);
+    free(place->directory);
+    free(place->wal);
+    free(place->shm);
+    free(place->tmp);
+    free(place->salvaged);
+}
+
+static int64_t size_of(const char *path) /* -1: it is not there */
+{
+    struct stat status;
+    return stat(path, &status) == 0 ? (int64_t)status.st_size : -1;
+}
+
+/* ---- steps ---- */
+
+static int sync_directory(const struct place *place)
+{
+    int fd = open(place->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int error = fsync(fd) == 0 ? 0 : -errno;
+    close(fd);
+    return error;
+}
+
+static int rename_file(const char *from, const char *to)
+{
+    fault_fails("salvage.step");
+    return rename(from, to) == 0 ? 0 : -errno;
+}
+
+static int rename_if_there(const char *from, const char *to)
+{
+    int error = rename_file(from, to);
+    return error == -ENOENT ? 0 : error;
+}
+
+static int remove_file(const char *path)
+{
+    fault_fails("salvage.step");
+    return unlink(path) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+static bool exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+/* A dated name that is not taken. */
+static char *name_aside(const struct place *place)
+{
+    char date[32];
+    time_t now = (time_t)(clock_wall_ms() / 1000);
+    struct tm utc;
+    gmtime_r(&now, &utc);
+    strftime(date, sizeof date, "%Y%m%dT%H%M%SZ", &utc);
+    char *name = xasprintf("%s.damaged-%s", place->path, date);
+    for (unsigned n = 1;; n++) {
+        cleanup_free char *wal = xasprintf("%s-wal", name);
+        if (!exists(name) && !exists(wal))
+            return name;
+        free(name);
+        name = xasprintf("%s.damaged-%s-%u", place->path, date, n);
+    }
+}
+
+/* How many databases were set aside so far, and the last of them (or NULL). */
+static unsigned count_aside(const struct place *place, char **ret_last)
+{
+    unsigned count = 0;
+    cleanup_free char *prefix = xasprintf("%s.damaged-", place->name);
+    *ret_last = NULL;
+    DIR *directory = opendir(place->directory);
+    struct dirent *entry;
+    while (directory && (entry = readdir(directory))) {
+        size_t bytes = strlen(entry->d_name);
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 ||
+            (bytes > 4 && strcmp(entry->d_name + bytes - 4, "-wal") == 0))
+            continue;
+        count++;
+        if (!*ret_last || strcmp(entry->d_name, strrchr(*ret_last, '/') + 1) > 0) {
+            free(*ret_last);
+            *ret_last = xasprintf("%s/%s", place->directory, entry->d_name);
+        }
+    }
+    if (directory)
+        closedir(directory);
+    return count;
+}
+
+/* The database has left its name: its log follows it, and the new one comes. */
+static int take_place(const struct place *place, const char *aside)
+{
+    cleanup_free char *wal_aside = xasprintf("%s-wal", aside);
+    int error = rename_if_there(place->wal, wal_aside);
+    /* A reader may go on with it; a new one belongs to the new database. */
+    if (error == 0)
+        error = remove_file(place->shm);
+    if (error == 0)
+        error = sync_directory(place);
+    if (error == 0)
+        error = rename_file(place->salvaged, place->path);
+    return error == 0 ? sync_directory(place) : error;
+}
+
+static int swap(const struct place *place, const char *aside)
+{
+    int error = rename_file(place->tmp, place->salvaged);
+    if (error == 0)
+        error = sync_directory(place);
+    if (error == 0)
+        error = rename_if_there(place->path, aside);
+    return error == 0 ? take_place(place, aside) : error;
+}
+
+/* ---- what an earlier process began ---- */
+
+static int resume(const struct place *place)
+{
+    int error = remove_file(place->tmp);
+    if (error != 0 || !exists(place->salvaged))
+        return error;
+    if (size_of(place->path) > 0) /* it was not set aside yet: all is done again */
+        return remove_file(place->salvaged);
+    char *last;
+    count_aside(place, &last);
+    if (last) {
+        log_notice("queue %s: the salvage that was cut off is taken up again", place->path);
+        error = take_place(place, last);
+    }
+    free(last);
+    return error;
+}
+
+int queue_salvage_resume(const char *path, char **ret_why)
+{
+    struct place place;
+    place_init(&place, path);
+    int error = resume(&place);
+    if (error != 0)
+        *ret_why = xasprintf("%s: a salvage that was cut off cannot be ended: %s", path, strerror(-error));
+    place_done(&place);
+    return error;
+}
+
+/* ---- the salvage ---- */
+
+static void log_result(const char *path, const struct salvage_result *result, const char *aside)
+{
+    cleanup_free char *lost =
+        result->bad_rows + result->bad_pages == 0
+            ? xstrdup("nothing was found that could not be read")
+            : xasprintf("%llu pages and %llu rows could not be read (about %llu messages)",
+                        (unsigned long long)result->bad_pages, (unsigned long long)result->bad_rows,
+                        (unsigned long long)(result->about_lost + result->bad_rows));
+    log_error(
+        "queue %s: salvaged %llu messages and %llu dead letters; %s; the damaged database is kept as %s",
+        path, (unsigned long long)result->messages, (unsigned long long)result->dead_letters, lost, aside);
+    if (result->wal_ignored)
+        log_warning("queue %s: the write-ahead log beside it belonged to another database, and was not read",
+                    path);
+    if (result->rekeyed > 0)
+        log_warning("queue %s: %llu of them lost the first half of their keys, and have new ones: what the "
+                    "backend has of them already it will not recognise",
+                    path, (unsigned long long)result->rekeyed);
+}
+
+static void warn_of_many(const struct place *place)
+{
+    char *last;
+    unsigned count = count_aside(place, &last);
+    free(last);
+    if (count > SET_ASIDE_MANY)
+        log_warning("queue %s: %u damaged databases lie beside it: the disk seems to fail; replace it, and "
+                    "delete those that are not needed",
+                    place->path, count);
+}
+
+static int salvage_into(const struct place *place, salvage_progress_fn *progress, void *context,
+                        struct salvage_result *ret)
+{
+    struct pages pages;
+    int error = pages_open(place->path, &pages);
+    if (error != 0)
+        return error;
+    enum log_state log = salvage_judge_log(place->path, &pages);
+    if (log != LOG_SOUND)
+        pages_take_frames(&pages, log == LOG_FOREIGN ? 0 : pages.wal.committed);
+    error = salvage_copy(&pages, place->tmp, progress, context, ret);
+    if (error == 0)
+        ret->wal_ignored = log == LOG_FOREIGN;
+    pages_close(&pages);
+    return error;
+}
+
+static char *explain(const struct place *place, int error)
+{
+    if (error == -ENOSPC)
+        return xasprintf(
+            "%s: damaged, and there is no room for a second copy to salvage it into: make room on "
+            "its disk, about %lld MiB, or move it away to start an empty queue",
+            place->path,
+            (long long)(size_of(place->path) + (size_of(place->wal) > 0 ? size_of(place->wal) : 0)) /
+                    (1 << 20) +
+                2);
+    return xasprintf("%s: damaged, and it cannot be salvaged: %s", place->path, strerror(-error));
+}
+
+int queue_salvage(const char *path, salvage_progress_fn *progress, void *context, char **ret_why)
+{
+    struct place place;
+    struct salvage_result result;
+    place_init(&place, path);
+    int error = remove_file(place.tmp);
+    if (error == 0)
+        error = salvage_into(&place, progress, context, &result);
+    if (error == 0) {
+        cleanup_free char *aside = name_aside(&place);
+        error = swap(&place, aside);
+        if (error == 0)
+            log_result(place.path, &result, aside);
+    }
+    if (error == 0) {
+        warn_of_many(&place);
+    } else {
+        *ret_why = explain(&place, error);
+        unlink(place.tmp);
+    }
+    place_done(&place);
+    return error;
+}

@@ -1,0 +1,470 @@
+/* test_deliver_model.c - a model check of the engine: random answers over random
+ * backends, routes and topics. What must hold is in deliver_rules.c.
+ *
+ * MODEL_SEED=N runs that seed alone, MODEL_COUNT=N so many of them, MODEL_LOG=1 tells
+ * everything that happens.
+ */
+#include "deliver/deliver_world.h"
+
+#include "base/buf.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SEEDS = 150,
+    WELL_MS = 60 * 1000, /* from then on all backends are well */
+    DOUBTFUL_MOST = 12,
+    PATIENCE_MS = 24 * 3600 * 1000, /* until then everything must have come through */
+};
+
+static bool is_condemned(const struct world_message *message)
+{
+    return message->poison == 400 || message->poison == 409 || message->poison == 422;
+}
+
+/* Whether what happens to the message is certain. What draws 500, 403 or a broken
+ * connection is only found out while others pass; ten rejected ones hold their route. */
+static bool must_end(const struct world_message *message, const unsigned poisonous[static ROUTES_MOST])
+{
+    if (message->unfit || message->poison == POISON_NONE)
+        return true;
+    return is_condemned(message) && poisonous[message->route] < 10;
+}
+
+static bool is_all_over(void)
+{
+    unsigned poisonous[ROUTES_MOST] = {0};
+    if (world.arrived < world.message_count)
+        return false;
+    for (unsigned i = 0; i < world.message_count; i++)
+        poisonous[world.messages[i].route] += world.messages[i].poison != POISON_NONE;
+    for (int looked = 0; looked < 2; looked++) {
+        bool over = true;
+        for (unsigned i = 0; over && i < world.message_count; i++)
+            over = world.messages[i].fate != WAITING || !must_end(&world.messages[i], poisonous) ||
+                   (looked == 0 &&
+                    (world.messages[i].unfit || world.messages[i].poison != POISON_NONE || !world.strict));
+        if (!over)
+            return false;
+        if (looked == 0)
+            rules_look();
+    }
+    return true;
+}
+
+/* ---- scenarios ---- */
+
+static int pick(const int *choices, size_t count)
+{
+    return choices[world_chance((unsigned)count)];
+}
+
+#define PICK(...) pick((const int[]){__VA_ARGS__}, ARRAY_LEN(((const int[]){__VA_ARGS__})))
+
+/* What a scenario keeps over its restarts. */
+struct shape {
+    unsigned backends, routes;
+    int attempts[BACKENDS_MOST];
+    bool not_object_raw[ROUTES_MOST], levels[ROUTES_MOST];
+    int body[ROUTES_MOST]; /* enum config_body */
+    int batch[ROUTES_MOST];
+};
+
+static void add_backends(struct buf *text, const struct shape *shape)
+{
+    for (unsigned i = 0; i < shape->backends; i++) {
+        buf_printf(text, "[backend b%u]\nurl = https://b%u.example/api\n", i, i);
+        buf_printf(text, "max_in_flight = %d\nmax_connections = %d\n", PICK(1, 2, 8, 32), PICK(1, 2, 4));
+        buf_printf(text, "retry_min = %dms\nretry_max = %dms\n", PICK(10, 100, 1000),
+                   PICK(1000, 5000, 20000));
+        buf_printf(text, "max_attempts = %d\n", shape->attempts[i]);
+        if (world_chance(4) == 0)
+            buf_printf(text, "rate = %d\n", PICK(5, 20, 100));
+    }
+}
+
+static void add_routes(struct buf *text, const struct shape *shape)
+{
+    static const char *const orders[] = {"topic", "topic", "route", "none"};
+    static const char *const bodies[] = {"raw", "json", "envelope"};
+    for (unsigned i = 0; i < shape->routes; i++) {
+        int batch = shape->batch[i];
+        buf_printf(text, "[route r%u]\ntopic = r%u/+\nbackend = b%u\n", i, i, i % shape->backends);
+        buf_printf(text, "path = %s\n", shape->levels[i] ? "/c/{2}" : "/c");
+        buf_printf(text, "order = %s\nbody = %s\n", orders[world_chance(4)], bodies[shape->body[i]]);
+        if (shape->body[i] == CONFIG_BODY_JSON)
+            buf_printf(text, "not_object = %s\n", shape->not_object_raw[i] ? "raw" : "dead");
+        if (shape->body[i] == CONFIG_BODY_RAW || batch == 0)
+            continue;
+        buf_printf(text, "batch = %d\nbatch_size = %dK\n", batch > 4 ? batch - (int)world_chance(3) : batch,
+                   PICK(1, 4, 64));
+        buf_printf(text, "batch_format = %s\n", world_chance(3) ? "array" : "ndjson");
+        if (world_chance(3) == 0)
+            buf_printf(text, "linger = %dms\n", PICK(2, 10, 300));
+    }
+}
+
+static void configure(const struct shape *shape, int64_t at_ms)
+{
+    struct buf text cleanup_buf;
+    buf_init(&text, 65536);
+    add_backends(&text, shape);
+    add_routes(&text, shape);
+    world_configure(buf_text(&text), at_ms);
+}
+
+static void draw_shape(struct shape *shape)
+{
+    shape->backends = 1 + world_chance(BACKENDS_MOST);
+    shape->routes = shape->backends + world_chance(ROUTES_MOST - shape->backends + 1);
+    for (unsigned i = 0; i < shape->backends; i++)
+        shape->attempts[i] = world.strict ? PICK(6, 10) : PICK(1, 2, 3, 10);
+    for (unsigned i = 0; i < shape->routes; i++) {
+        shape->body[i] = PICK(CONFIG_BODY_RAW, CONFIG_BODY_JSON, CONFIG_BODY_JSON, CONFIG_BODY_ENVELOPE);
+        shape->batch[i] = PICK(0, 1, 2, 5, 16, 64, 64);
+        shape->not_object_raw[i] = world_chance(2);
+        shape->levels[i] = world_chance(2);
+    }
+}
+
+static void draw_outages(struct world_backend *backend, const struct shape *shape)
+{
+    static const struct outage kinds[] = {
+        {.answer = {TRANSFER_OK, 500, 0}},
+        {.answer = {TRANSFER_OK, 503, 3}},
+        {.answer = {TRANSFER_OK, 502, 0}},
+        {.answer = {TRANSFER_OK, 429, 2}},
+        {.answer = {TRANSFER_OK, 403, 0}},
+        {.answer = {TRANSFER_OK, 404, 1}},
+        {.answer = {TRANSFER_UNREACHABLE, 0, 0}},
+        {.answer = {TRANSFER_BROKEN, 0, 0}},
+        {.answer = {TRANSFER_TLS, 0, 0}},
+        {.answer = {TRANSFER_OK, 503, 0}},
+        {.answer = {.failure = TRANSFER_UNREACHABLE}, .hangs = true},
+    };
+    backend->outage_count = world_chance(OUTAGES_MOST + 1);
+    for (unsigned i = 0; i < backend->outage_count; i++) {
+        struct outage *outage = &backend->outages[i];
+        *outage = kinds[world_chance(ARRAY_LEN(kinds))];
+        bool of_route = (outage->answer.status == 403 || outage->answer.status == 404) && world_chance(2);
+        outage->route = of_route ? (int)world_chance(shape->routes) : -1;
+        outage->from_ms = world_chance(3) ? world_chance(WELL_MS / 2) : 0;
+        outage->to_ms = outage->from_ms + 1 + world_chance(world_chance(2) ? 500 : WELL_MS / 2);
+    }
+}
+
+static void draw_backends(const struct shape *shape)
+{
+    for (unsigned i = 0; i < shape->backends; i++) {
+        struct world_backend *backend = &world.backends[i];
+        backend->http_version = 1 + world_chance(2);
+        backend->slow_ms = PICK(1, 20, 200, 3000);
+        if (world_chance(4) == 0)
+            backend->body_most = (size_t)PICK(600, 3000);
+        if (!world.strict) {
+            backend->noise_percent = (unsigned)PICK(5, 20, 60);
+            backend->noise_to_ms = WELL_MS;
+        }
+        draw_outages(backend, shape);
+    }
+}
+
+/* A lane whose messages fail as if their backend were away looks behind them, as far as it
+ * knows its next ones; it knows at least sixteen. */
+static int draw_poison(unsigned *ret_doubtful)
+{
+    if (world_chance(3) == 0 || *ret_doubtful == DOUBTFUL_MOST)
+        return PICK(400, 400, 422, 409);
+    ++*ret_doubtful;
+    return PICK(500, 403, 507, POISON_BREAKS);
+}
+
+/* In installments. */
+static void draw_messages(const struct shape *shape, unsigned bad_percent)
+{
+    unsigned count = 1 + world_chance(world_chance(3) ? 60 : 400),
+             topics = 1 + world_chance(world_chance(4) ? 6 : 60);
+    unsigned doubtful[ROUTES_MOST] = {0};
+    int64_t at_ms = 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (world_chance(20) == 0)
+            at_ms += world_chance(world_chance(2) ? 50 : 5000);
+        unsigned route = world_chance(shape->routes);
+        struct world_message *message = world_add(route, world_chance(topics), at_ms);
+        message->padding = world_chance(8) ? world_chance(40) : world_chance(400);
+        if (world_chance(100) < bad_percent)
+            message->poison = draw_poison(&doubtful[route]);
+        if (world_chance(25) == 0) {
+            message->object = false;
+            message->unfit = shape->body[route] == CONFIG_BODY_JSON && !shape->not_object_raw[route];
+        }
+        if (world_chance(60) == 0 && shape->levels[route]) {
+            snprintf(message->topic, sizeof message->topic, "r%u/", route);
+            message->key = LANES - 1;
+            message->unfit = true;
+        }
+    }
+    if (world_chance(4) == 0)
+        world.remove_ms = 1 + world_chance(WELL_MS);
+    if (world_chance(2) == 0)
+        world.return_ms = 1 + world_chance(WELL_MS);
+}
+
+static void run_seed(uint64_t seed)
+{
+    struct shape shape;
+    world_begin(seed);
+    world.strict = world_chance(3) > 0;
+    unsigned bad_percent = (unsigned)PICK(0, 2, 5, 30, 30);
+    draw_shape(&shape);
+    configure(&shape, 0);
+    for (unsigned i = 0, restarts = world_chance(3) ? 0 : world_chance(CONFIGS_MOST); i < restarts; i++)
+        configure(&shape, 5 + i * (WELL_MS / 4) + world_chance(WELL_MS / 4));
+    draw_backends(&shape);
+    draw_messages(&shape, bad_percent);
+    world_run(is_all_over, PATIENCE_MS);
+    world_end();
+}
+
+static uint64_t number_of(const char *variable, uint64_t otherwise)
+{
+    const char *text = getenv(variable);
+    return text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static void whatever_happens_the_rules_hold(void **state)
+{
+    uint64_t first = number_of("MODEL_SEED", 1),
+             count = number_of("MODEL_COUNT", getenv("MODEL_SEED") ? 1 : SEEDS);
+    for (uint64_t seed = first; seed < first + count; seed++)
+        run_seed(seed);
+}
+
+/* ---- single stories ---- */
+
+#define BACKEND_TEXT "[backend b0]\nurl = https://b0.example/api\n"
+#define ROUTE_TEXT   "[route r0]\ntopic = r0/+\nbody = json\n"
+
+static bool all_gone(void)
+{
+    bool gone = world.arrived == world.message_count;
+    for (unsigned i = 0; i < world.message_count; i++)
+        gone = gone && world.messages[i].fate != WAITING;
+    return gone;
+}
+
+static bool all_good_gone(void)
+{
+    for (unsigned i = 0; i < world.message_count; i++)
+        if (world.messages[i].fate <= WAITING && world.messages[i].poison == POISON_NONE)
+            return false;
+    return true;
+}
+
+/* Looks at the dead letters when nothing else waits. */
+static bool all_gone_or_dead(void)
+{
+    if (!all_good_gone())
+        return false;
+    rules_look();
+    return all_gone();
+}
+
+static unsigned count_of(enum fate fate)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < world.message_count; i++)
+        count += world.messages[i].fate == fate;
+    return count;
+}
+
+/* A backlog of one lane costs few requests, each bad message at most 2 * log2(100)
+ * more. The rules see to the order. */
+static void fifty_bad_ones_among_two_thousand(void **state)
+{
+    world_begin(1);
+    world.strict = true;
+    world_configure(BACKEND_TEXT ROUTE_TEXT "order = route\nbatch = 100\n", 0);
+    for (unsigned i = 0; i < 2000; i++)
+        world_add(0, i % 7, 0);
+    for (unsigned bad = 0; bad < 50;) {
+        struct world_message *message = &world.messages[world_chance(2000)];
+        bad += message->poison == POISON_NONE;
+        message->poison = 400;
+    }
+    world_run(all_gone_or_dead, WELL_MS);
+    assert_int_equal(count_of(DELIVERED), 1950);
+    assert_int_equal(count_of(DEAD), 50);
+    assert_in_range(world.started, 20, 20 + 50 + 2 * 50 * 7);
+    world_end();
+}
+
+static void a_backlog_leaves_in_full_batches(void **state)
+{
+    world_begin(1);
+    world_configure(BACKEND_TEXT ROUTE_TEXT "order = route\nbatch = 100\n", 0);
+    for (unsigned i = 0; i < 1000; i++)
+        world_add(0, i % 7, 0);
+    world_run(all_gone, WELL_MS);
+    assert_int_equal(world.largest, 100);
+    assert_in_range(world.started, 10, 11);
+    world_end();
+}
+
+/* Time is the world's: these are exact. */
+static void a_lone_message_leaves_at_once(void **state)
+{
+    world_begin(1);
+    world_configure(BACKEND_TEXT ROUTE_TEXT "batch = 100\n", 0);
+    world_add(0, 0, 1000);
+    world_run(all_gone, WELL_MS);
+    assert_int_equal(world.now_ms, 1001);
+    world_end();
+}
+
+static void with_linger_others_may_join_it(void **state)
+{
+    world_begin(1);
+    world_configure(BACKEND_TEXT ROUTE_TEXT "batch = 3\nlinger = 500ms\n", 0);
+    world_add(0, 0, 1000);
+    world_add(0, 0, 1400); /* leaves with the first */
+    world_add(0, 0, 2000);
+    world_add(0, 0, 2010);
+    world_add(0, 0, 2020); /* that is enough */
+    world_run(all_gone, WELL_MS);
+    assert_int_equal(world.started, 2);
+    assert_int_equal(world.now_ms, 2021);
+    world_end();
+}
+
+static void a_rate_spreads_a_backlog(void **state)
+{
+    world_begin(1);
+    world_configure(BACKEND_TEXT "rate = 20\n" ROUTE_TEXT "order = route\nbatch = 10\n", 0);
+    for (unsigned i = 0; i < 120; i++)
+        world_add(0, 0, 0);
+    world_run(all_gone, WELL_MS);
+    assert_in_range(world.now_ms, 5000, 5100); /* a second's worth at once, 100 at 20 a second */
+    world_end();
+}
+
+/* 413 is no message's fault, and what the backend takes is remembered. */
+static void too_long_bodies_become_shorter_once(void **state)
+{
+    world_begin(1);
+    world.strict = true;
+    world.backends[0].body_most = 3000;
+    world_configure(BACKEND_TEXT ROUTE_TEXT "order = route\nbatch = 1000\nbatch_size = 64K\n", 0);
+    for (unsigned i = 0; i < 1000; i++)
+        world_add(0, 0, 0)->padding = 20;
+    world_run(all_gone, WELL_MS);
+    assert_int_equal(count_of(DELIVERED), 1000);
+    assert_in_range(world.started - world.delivered, 2, 5);
+    world_end();
+}
+
+static bool is_held(void)
+{
+    rules_look();
+    return world.now_ms >= WELL_MS;
+}
+
+/* When everything is rejected it is not the messages: ten are set aside, no more, and
+ * it goes on by itself, also with setting aside. */
+static void a_route_is_held_until_something_passes(void **state)
+{
+    world_begin(1);
+    world.backends[0].outages[0] = (struct outage){0, WELL_MS, -1, .answer = {TRANSFER_OK, 400, 0}};
+    world.backends[0].outage_count = 1;
+    world_configure(BACKEND_TEXT ROUTE_TEXT "batch = 10\n", 0);
+    for (unsigned i = 0; i < 200; i++)
+        world_add(0, i % 5, 0)->poison = i % 8 == 7 ? 422 : POISON_NONE;
+    world_run(is_held, 2 * WELL_MS);
+    assert_int_equal(count_of(DEAD), 10);
+    world_resume(all_gone_or_dead, 100 * WELL_MS);
+    assert_int_equal(count_of(DELIVERED) + count_of(DEAD), 200);
+    assert_in_range(count_of(DEAD), 25, 35); /* all that are bad, and good ones among the ten */
+    world_end();
+}
+
+/* Everything on the connection breaks with it, again and again: the others are innocent,
+ * and all of them are tried with nothing else on the connection before anyone is blamed. */
+static void who_breaks_the_connection_is_found_among_others(void **state)
+{
+    static const char *const texts[] = {
+        BACKEND_TEXT "max_attempts = 1\nretry_min = 10ms\n" ROUTE_TEXT,
+        BACKEND_TEXT "max_attempts = 2\nretry_min = 10ms\n" ROUTE_TEXT "batch = 16\n",
+    };
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        world_begin(seed);
+        world.strict = true;
+        world.backends[0].slow_ms = 20;
+        world_configure(texts[seed % 2], 0);
+        for (unsigned i = 0; i < 200; i++) {
+            struct world_message *message = world_add(0, world_chance(6), i < 150 ? 0 : 10 * i);
+            if (world_chance(10) == 0)
+                message->poison = world_chance(2) ? POISON_BREAKS : 400;
+        }
+        world_run(all_good_gone, 100 * WELL_MS);
+        world_end();
+    }
+}
+
+/* The other half of a batch that broke is alone on the connection as well, whatever became
+ * of the first half meanwhile. */
+static void both_halves_of_what_broke_are_alone(void **state)
+{
+    world_begin(1);
+    world.strict = true;
+    world.backends[0].slow_ms = 20;
+    world_configure(BACKEND_TEXT "max_attempts = 2\nretry_min = 10ms\nretry_max = 100ms\n" ROUTE_TEXT
+                                 "batch = 6\n[route r1]\ntopic = r1/+\n",
+                    0);
+    for (unsigned i = 0; i < 1500; i++) {
+        if (i % 100 < 94) {
+            world_add(1, i % 10, 2 * i);
+            continue;
+        }
+        struct world_message *message = world_add(0, i / 100, 200 * (i / 100 + 1));
+        message->poison = i % 100 == 94 ? POISON_BREAKS : i % 100 == 95 ? 500 : POISON_NONE;
+    }
+    world_run(all_good_gone, WELL_MS);
+    world_end();
+}
+
+/* Two linger when their backend is suspected: one of them is the probe, and the other
+ * goes on lingering, not for ever. */
+static void who_lingers_is_woken_after_a_suspicion(void **state)
+{
+    world_begin(1);
+    world.backends[0].slow_ms = 1;
+    world.backends[0].outages[0] = (struct outage){0, 1120, 1, .answer = {TRANSFER_OK, 500, 0}};
+    world.backends[0].outage_count = 1;
+    world_configure(BACKEND_TEXT "retry_min = 100ms\n" ROUTE_TEXT "batch = 10\nlinger = 500ms\n"
+                                 "[route r1]\ntopic = r1/+\n",
+                    0);
+    world_add(0, 0, 1000);
+    world_add(0, 1, 1000);
+    world_add(1, 0, 1110);
+    world_run(all_gone, WELL_MS);
+    assert_in_range(world.now_ms, 1500, 1510);
+    world_end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_lone_message_leaves_at_once),
+        cmocka_unit_test(a_backlog_leaves_in_full_batches),
+        cmocka_unit_test(with_linger_others_may_join_it),
+        cmocka_unit_test(a_rate_spreads_a_backlog),
+        cmocka_unit_test(fifty_bad_ones_among_two_thousand),
+        cmocka_unit_test(too_long_bodies_become_shorter_once),
+        cmocka_unit_test(a_route_is_held_until_something_passes),
+        cmocka_unit_test(who_breaks_the_connection_is_found_among_others),
+        cmocka_unit_test(both_halves_of_what_broke_are_alone),
+        cmocka_unit_test(who_lingers_is_woken_after_a_suspicion),
+        cmocka_unit_test(whatever_happens_the_rules_hold),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

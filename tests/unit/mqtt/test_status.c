@@ -1,0 +1,77 @@
+/* What the log is told of a broker that is away: each reason once, how it still is every
+ * ten minutes. The clock is the test's own, and so is the log. */
+#include "unit.h"
+
+#include "base/log.h"
+#include "mqtt/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { SECOND_MS = 1000, LINES_MOST = 64 };
+
+static int64_t now_ms = 1000 * SECOND_MS;
+static char lines[LINES_MOST][160];
+static unsigned line_count;
+
+int clock_gettime(clockid_t id, struct timespec *ret)
+{
+    int64_t ms = now_ms + (id == CLOCK_REALTIME ? INT64_C(1795368000000) : 0);
+    *ret = (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    return 0;
+}
+
+void log_warning(const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    vsnprintf(lines[line_count++], sizeof lines[0], format, list);
+    va_end(list);
+    assert_true(line_count < LINES_MOST);
+}
+
+#define UNHEARD(level)                                                                                       \
+    void log_##level(const char *format, ...)                                                                \
+    {                                                                                                        \
+    }
+UNHEARD(error)
+UNHEARD(notice)
+UNHEARD(info)
+UNHEARD(debug)
+
+void log_init(enum log_level most)
+{
+}
+
+bool log_enabled(enum log_level level)
+{
+    return false;
+}
+
+static void a_broker_that_is_away_is_told_of_every_ten_minutes(void **state)
+{
+    setenv("TZ", "UTC", 1);
+    tzset();
+    const struct config_broker broker = {.host = "pi", .port = 1883};
+    struct intake_mqtt mqtt = {.config = &broker};
+    for (int64_t end_ms = now_ms + 3600 * SECOND_MS; now_ms < end_ms; now_ms += 30 * SECOND_MS)
+        intake_mqtt_tell_away(&mqtt, "Connection refused", 30 * SECOND_MS);
+    assert_int_equal(line_count, 6);
+    for (unsigned i = 0; i < line_count; i++)
+        assert_string_equal(
+            lines[i], "broker pi:1883: away since 11-22 17:36:40 (Connection refused), next try in 30 s");
+    intake_mqtt_tell_away(&mqtt, "Network is unreachable", 30 * SECOND_MS);
+    assert_string_equal(
+        lines[6], "broker pi:1883: away since 11-22 17:36:40 (Network is unreachable), next try in 30 s");
+    assert_int_equal(line_count, 7);
+    free(mqtt.why);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_broker_that_is_away_is_told_of_every_ten_minutes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,51 @@
+/* How something is that does not work, in words. */
+#include "unit.h"
+
+#include "text/outage.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+static void expect(const struct outage *outage, const char *expected)
+{
+    cleanup_free char *words = words_outage(outage);
+    assert_string_equal(words, expected);
+}
+
+static void all_that_is_known_is_told(void **state)
+{
+    setenv("TZ", "UTC", 1);
+    tzset();
+    struct outage outage = {.state = "away",
+                            .since_ms = INT64_C(1795369000000),
+                            .why = "503: busy",
+                            .waiting = 1312,
+                            .probes = true,
+                            .wait_ms = 40999};
+    expect(&outage, "away since 11-22 17:36:40 (503: busy), 1,312 messages waiting, next probe in 40 s");
+    outage.waiting = 1;
+    outage.in_all = true;
+    outage.wait_ms = 250;
+    expect(&outage, "away since 11-22 17:36:40 (503: busy), 1 message waiting in all, next probe in 250 ms");
+    outage.trying = true;
+    expect(&outage, "away since 11-22 17:36:40 (503: busy), 1 message waiting in all, probing");
+    outage.probes = false;
+    outage.waiting = -1;
+    expect(&outage, "away since 11-22 17:36:40 (503: busy), trying");
+    outage.trying = false;
+    expect(&outage, "away since 11-22 17:36:40 (503: busy), next try in 250 ms");
+}
+
+static void what_is_not_known_is_left_out(void **state)
+{
+    expect(&(struct outage){.state = "connecting", .waiting = -1}, "connecting");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_that_is_known_is_told),
+        cmocka_unit_test(what_is_not_known_is_left_out),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
