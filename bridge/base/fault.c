@@ -9,7 +9,6 @@
 #ifdef SLUICE_FAULTS
 
 #include "base/base.h"
-#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +37,7 @@ struct armed {
 
 static void __attribute__((noreturn)) misspelt(const char *what)
 {
-    log_error("SLUICE_FAULT: '%s' is not NAME:N:kill|fail|stop[:TIMES]", what);
+    fprintf(stderr, "SLUICE_FAULT: '%s' is not NAME:N:kill|fail|stop[:TIMES]\n", what);
     abort();
 }
 

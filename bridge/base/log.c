@@ -1,9 +1,8 @@
-/* base/log.c - one line an event, to standard error; see base/log.h.
+/* base/log.c - one line per event, to the journal or to standard error; see base/log.h.
  *
- * A line is put together on the stack and written with one write(2), so lines
- * of several processes on one terminal do not mix. A message longer than
- * MESSAGE_BYTES is cut, and ends in "...". What cannot be written is lost: there
- * is nobody left to tell.
+ * A line is put together on the stack and written with one system call, so the lines of
+ * several processes on one terminal do not mix. A message longer than MESSAGE_BYTES is
+ * cut, and ends in "...". What cannot be written is lost: nobody is left to report it to.
  */
 #include "base/log.h"
 
@@ -14,7 +13,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+#ifdef HAVE_SYSTEMD
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include <systemd/sd-journal.h>
+#endif
 
 #define MESSAGE_BYTES 2048u
 #define PREFIX_BYTES  64u
@@ -28,18 +32,37 @@ static const struct {
     [LOG_LEVEL_DEBUG] = {"debug", 7},
 };
 
+static const char *const events[] = {
+#define EVENT_NAME(constant, name, meaning) [EVENT_##constant] = name,
+    LOG_EVENTS(EVENT_NAME)
+#undef EVENT_NAME
+};
+
 /* There is one standard error in a process, and so one of these. */
 static struct {
     enum log_level most;
-    bool journal;
-    bool all; /* whatever the configuration says */
+    bool journal; /* standard error is the journal */
+    bool native;  /* ... and it takes fields: no container without a journal of its own */
+    bool all;     /* whatever the configuration says */
 } state = {.most = LOG_LEVEL_INFO};
+
+/* JOURNAL_STREAM is "DEVICE:INODE" of the journal's socket. A child whose standard error
+ * goes elsewhere inherits the variable as well. */
+static bool is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long device, inode;
+    struct stat file;
+    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &file) == 0 &&
+           file.st_dev == device && file.st_ino == inode;
+}
 
 void log_init(enum log_level most)
 {
     state.most = most;
     state.all = most == LOG_LEVEL_DEBUG;
-    state.journal = getenv("JOURNAL_STREAM") != NULL;
+    state.journal = is_journal();
+    state.native = state.journal && access("/run/systemd/journal/socket", W_OK) == 0;
 }
 
 void log_limit(enum log_level most)
@@ -80,76 +103,60 @@ static size_t escape(char *line, const char *text, size_t bytes)
     return (size_t)(to - line);
 }
 
-static void PRINTF_LIKE(2, 0) log_line(enum log_level level, const char *format, va_list args)
+/* Cuts a message that vsnprintf() cut already, but not in the middle of a character. */
+static size_t end_with_dots(char message[static MESSAGE_BYTES])
+{
+    size_t bytes = MESSAGE_BYTES - sizeof("...");
+    while (bytes > 0 && ((unsigned char)message[bytes] & 0xc0) == 0x80)
+        bytes--;
+    memcpy(message + bytes, "...", sizeof("..."));
+    return bytes + 3;
+}
+
+/* False: the journal did not take it. sd_journal_send() is content where there is none. */
+static bool write_to_journal(enum log_level level, enum log_event event, const char *line)
+{
+#ifdef HAVE_SYSTEMD
+    return sd_journal_send("MESSAGE=%s: %s", events[event], line, "PRIORITY=%i", levels[level].priority,
+                           "SLUICE_EVENT=%s", events[event], "SYSLOG_IDENTIFIER=sluice", NULL) == 0;
+#else
+    (void)level, (void)event, (void)line;
+    return false;
+#endif
+}
+
+void log_write(enum log_level level, enum log_event event, const char *format, ...)
 {
     if (!log_enabled(level))
         return;
 
     char message[MESSAGE_BYTES];
+    va_list args;
+    va_start(args, format);
     int length = vsnprintf(message, sizeof(message), format, args);
+    va_end(args);
     assert(length >= 0);
-    size_t bytes = (size_t)length;
-    if (bytes >= sizeof(message)) {
-        bytes = sizeof(message) - sizeof("...");
-        while (bytes > 0 && ((unsigned char)message[bytes] & 0xc0) == 0x80)
-            bytes--; /* not in the middle of a character */
-        memcpy(message + bytes, "...", sizeof("..."));
-        bytes += 3;
-    }
+    size_t bytes = (size_t)length < sizeof(message) ? (size_t)length : end_with_dots(message);
 
     char line[PREFIX_BYTES + 4 * MESSAGE_BYTES + 1];
-    int prefix;
+    char *text = line + PREFIX_BYTES;
+    size_t text_bytes = escape(text, message, bytes);
+    text[text_bytes] = '\0';
+    if (state.native && write_to_journal(level, event, text))
+        return;
+
+    char prefix[PREFIX_BYTES + 1];
+    int prefix_bytes;
     if (state.journal) {
-        prefix = snprintf(line, PREFIX_BYTES, "<%d>", levels[level].priority);
+        prefix_bytes = snprintf(prefix, sizeof prefix, "<%d>%s: ", levels[level].priority, events[event]);
     } else {
         char now[CLOCK_RFC3339_BYTES];
         clock_format_rfc3339(clock_wall_ms(), now);
-        prefix = snprintf(line, PREFIX_BYTES, "%s %s ", now, levels[level].name);
+        prefix_bytes = snprintf(prefix, sizeof prefix, "%s %s %s: ", now, levels[level].name, events[event]);
     }
-    assert(prefix > 0 && (size_t)prefix < PREFIX_BYTES);
-    size_t line_bytes = (size_t)prefix;
-    line_bytes += escape(line + line_bytes, message, bytes);
-    line[line_bytes++] = '\n';
-    if (write(STDERR_FILENO, line, line_bytes) < 0)
+    assert(prefix_bytes > 0 && (size_t)prefix_bytes <= PREFIX_BYTES);
+    memcpy(text - prefix_bytes, prefix, (size_t)prefix_bytes);
+    text[text_bytes] = '\n';
+    if (write(STDERR_FILENO, text - prefix_bytes, (size_t)prefix_bytes + text_bytes + 1) < 0)
         return;
-}
-
-void log_error(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    log_line(LOG_LEVEL_ERROR, format, args);
-    va_end(args);
-}
-
-void log_warning(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    log_line(LOG_LEVEL_WARNING, format, args);
-    va_end(args);
-}
-
-void log_notice(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    log_line(LOG_LEVEL_NOTICE, format, args);
-    va_end(args);
-}
-
-void log_info(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    log_line(LOG_LEVEL_INFO, format, args);
-    va_end(args);
-}
-
-void log_debug(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    log_line(LOG_LEVEL_DEBUG, format, args);
-    va_end(args);
 }

@@ -1,9 +1,10 @@
-/* base/log.h - one line an event, to standard error.
+/* base/log.h - one line per event, to the journal or to standard error.
  *
- * Under systemd (JOURNAL_STREAM is set) a line starts with its priority,
- * "<4>", and the journal adds the time (sd-daemon(3)); elsewhere with the time
- * (UTC, milliseconds) and the level:
- *     2026-11-22T17:33:16.123Z warning backend garden: away since ...
+ * Each line starts with the event's name (base/event.h). Where standard error is the
+ * journal (JOURNAL_STREAM, sd-daemon(3)), the line goes there by the native protocol,
+ * with its priority, and with the name in the field SLUICE_EVENT. Elsewhere the time
+ * (UTC, milliseconds) and the level come first:
+ *     2026-11-22T17:33:16.123Z warning backend-away: backend garden: away since ...
  * Control characters in a message, which may quote the network, are written as
  * \xNN: no line can be forged. Secrets never come here: callers strike them out.
  */
@@ -11,6 +12,7 @@
 #define SLUICE_LOG_H
 
 #include "base/base.h"
+#include "base/event.h"
 #include <stdbool.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
@@ -23,10 +25,12 @@ void log_init(enum log_level most);
 void log_limit(enum log_level most);
 bool log_enabled(enum log_level level);
 
-void log_error(const char *format, ...) PRINTF_LIKE(1, 2);   /* someone must act */
-void log_warning(const char *format, ...) PRINTF_LIKE(1, 2); /* it works around it */
-void log_notice(const char *format, ...) PRINTF_LIKE(1, 2);  /* changes of state */
-void log_info(const char *format, ...) PRINTF_LIKE(1, 2);    /* details of normal work */
-void log_debug(const char *format, ...) PRINTF_LIKE(1, 2);
+/* One line. format: as printf(3). */
+void log_write(enum log_level level, enum log_event event, const char *format, ...) PRINTF_LIKE(3, 4);
+#define log_error(...)   log_write(LOG_LEVEL_ERROR, __VA_ARGS__)   /* a person must act */
+#define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__) /* sluice works around it */
+#define log_notice(...)  log_write(LOG_LEVEL_NOTICE, __VA_ARGS__)  /* changes of state */
+#define log_info(...)    log_write(LOG_LEVEL_INFO, __VA_ARGS__)    /* details of normal work */
+#define log_debug(...)   log_write(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
 #endif

@@ -33,7 +33,7 @@ int cmd_run(int argc, char **argv)
     struct config_errors errors = {0};
     struct config *config = config_file_load(path, &errors);
     for (size_t i = 0; i < errors.count; i++)
-        log_error("%s", errors.lines[i]);
+        log_error(EVENT_CONFIG_ERROR, "%s", errors.lines[i]);
     config_errors_done(&errors);
     if (!config)
         return CMD_EXIT_CONFIG;

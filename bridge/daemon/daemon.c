@@ -99,7 +99,8 @@ static void on_wear(uv_timer_t *timer)
     uint64_t stored = daemon->metrics.stored - daemon->last_stored;
     cleanup_free char *wear = describe_wear(&daemon->last_wear, stored);
     if (db_wear().bytes_written > daemon->last_wear.bytes_written)
-        log_info("in the last hour: %llu messages stored, %s", (unsigned long long)stored, wear);
+        log_info(EVENT_STORAGE_WRITES, "in the last hour: %llu messages stored, %s",
+                 (unsigned long long)stored, wear);
     daemon->last_wear = db_wear();
     daemon->last_stored = daemon->metrics.stored;
 }
@@ -152,6 +153,7 @@ static void log_stopped(const struct daemon *daemon)
     cleanup_free char *wear = describe_wear(&(struct db_wear){0}, m->stored);
     cleanup_free char *readings = describe_readings(m);
     log_notice(
+        EVENT_STOPPED,
         "stopped: received %llu, stored %llu, delivered %llu, set aside %llu; longest stall %lld ms, longest "
         "commit %lld ms; %s%s",
         (unsigned long long)m->received, (unsigned long long)m->stored, (unsigned long long)m->delivered,
@@ -194,7 +196,8 @@ static void finish(void *context)
 static void on_stop_deadline(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
-    log_info("stopping without waiting for requests under way; they are sent again at the next start");
+    log_info(EVENT_STOPPING,
+             "stopping without waiting for requests under way; they are sent again at the next start");
     finish(daemon);
 }
 
@@ -205,7 +208,7 @@ static void on_terminate(uv_signal_t *signal, int number)
     if (daemon->stopping)
         return;
     daemon->stopping = true;
-    log_notice("stopping (%s)", number == SIGINT ? "SIGINT" : "SIGTERM");
+    log_notice(EVENT_STOPPING, "stopping (%s)", number == SIGINT ? "SIGINT" : "SIGTERM");
     notify_stopping();
     uv_timer_stop(&daemon->mend);
     control_free(daemon->control); /* who asks now is told by the queue that it is over */
@@ -223,7 +226,7 @@ static void on_terminate(uv_signal_t *signal, int number)
 static void log_errors(const struct config_errors *errors)
 {
     for (size_t i = 0; i < errors->count; i++)
-        log_error("%s", errors->lines[i]);
+        log_error(EVENT_CONFIG_ERROR, "%s", errors->lines[i]);
 }
 
 static void reload(struct daemon *daemon);
@@ -246,8 +249,8 @@ static void swap_config(void *context)
     intake_http_reconfigure(daemon->http, daemon->config);
     if (old != daemon->first_config)
         config_free(old);
-    log_notice("configuration reloaded: %zu backends, %zu routes", daemon->config->backend_count,
-               daemon->config->route_count);
+    log_notice(EVENT_CONFIG_RELOADED, "configuration reloaded: %zu backends, %zu routes",
+               daemon->config->backend_count, daemon->config->route_count);
     notify_ready();
     if (daemon->reload_again) {
         daemon->reload_again = false;
@@ -273,14 +276,16 @@ static void reload(struct daemon *daemon)
     daemon->next_config = config_file_load(daemon->config_path, &errors);
     if (!daemon->next_config) {
         log_errors(&errors);
-        log_error("configuration not reloaded: %zu errors, going on with the old one", errors.count);
+        log_error(EVENT_CONFIG_REFUSED, "configuration not reloaded: %zu errors, going on with the old one",
+                  errors.count);
         config_errors_done(&errors);
         notify_ready();
         return;
     }
     config_errors_done(&errors);
     if (config_needs_restart(daemon->first_config, daemon->next_config))
-        log_warning("[broker], [queue] or socket changed: that takes effect at a restart only");
+        log_warning(EVENT_RESTART_NEEDED,
+                    "[broker], [queue] or socket changed: that takes effect at a restart only");
     uv_timer_start(&daemon->deadline, on_reload_deadline, RELOAD_MOST_MS, 0);
     deliver_pause(daemon->deliver, false, swap_config, daemon);
 }
@@ -416,7 +421,7 @@ static int open_queue(struct daemon *daemon)
         error = queue_open(daemon->config->queue.path, &daemon->queue, &why);
     }
     if (error != 0) {
-        log_error("queue: %s", why);
+        log_error(EVENT_QUEUE_UNUSABLE, "queue: %s", why);
         free(why);
     }
     return error;
@@ -425,7 +430,7 @@ static int open_queue(struct daemon *daemon)
 static void on_loop_runs(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
-    log_notice("ready: queue %s, %zu backends, %zu routes", daemon->config->queue.path,
+    log_notice(EVENT_READY, "ready: queue %s, %zu backends, %zu routes", daemon->config->queue.path,
                daemon->config->backend_count, daemon->config->route_count);
     notify_ready();
 }

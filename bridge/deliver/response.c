@@ -182,8 +182,11 @@ static void announce(const struct outcome *outcome, struct scope *scope, struct 
     cleanup_free char *outage = describe_outage(outcome, scope, in_all, wait_ms);
     free(told->words);
     told->words = xstrdup(outcome->words);
+    bool backend = strcmp(kind, "backend") == 0, away = scope->cause == VERDICT_AWAY;
+    enum log_event event = backend ? (away ? EVENT_BACKEND_AWAY : EVENT_BACKEND_MISCONFIGURED)
+                                   : (away ? EVENT_ROUTE_AWAY : EVENT_ROUTE_MISCONFIGURED);
     if (!due) {
-        log_debug("%s %s: %s", kind, name, outage);
+        log_debug(event, "%s %s: %s", kind, name, outage);
         return;
     }
     told->at_ms = outcome->now_ms;
@@ -191,9 +194,9 @@ static void announce(const struct outcome *outcome, struct scope *scope, struct 
     scope->announced_cause = scope->cause;
     scope->alarmed = scope->alarmed || alarm || scope->cause != VERDICT_AWAY;
     if (scope->alarmed && !(news && scope->cause == VERDICT_AWAY))
-        log_error("%s %s: %s", kind, name, outage);
+        log_error(event, "%s %s: %s", kind, name, outage);
     else
-        log_warning("%s %s: %s", kind, name, outage);
+        log_warning(event, "%s %s: %s", kind, name, outage);
 }
 
 /* suspected: until now; otherwise it may have been before the configuration was read
@@ -204,7 +207,8 @@ static void tell_acquitted(const struct scope *scope, struct told *told, bool su
     int64_t since_ms = suspected && scope->announced ? scope->since_ms : told->before_ms;
     told->before_ms = 0;
     if (since_ms != 0)
-        log_notice("%s %s: %s after %lld s", kind, name, verb, (long long)(now_ms - since_ms) / 1000);
+        log_notice(strcmp(kind, "backend") == 0 ? EVENT_BACKEND_BACK : EVENT_ROUTE_BACK,
+                   "%s %s: %s after %lld s", kind, name, verb, (long long)(now_ms - since_ms) / 1000);
 }
 
 static void suspect_backend(const struct outcome *outcome, bool by_routes)
@@ -317,7 +321,8 @@ static void tell_unfit(struct route_state *route, const char *reason)
     bool path = strcmp(reason, "path") == 0;
     if ((!path && strcmp(reason, "body") != 0) || ++route->unfit_in_row != ALARM_AFTER_UNFIT)
         return;
-    log_error("route %s: %u messages were set aside (%s) and none was delivered meanwhile: is its %s right "
+    log_error(EVENT_MESSAGES_UNFIT,
+              "route %s: %u messages were set aside (%s) and none was delivered meanwhile: is its %s right "
               "for these %s?",
               route->config->name, route->unfit_in_row, reason, path ? "path" : "body",
               path ? "topics" : "payloads");
@@ -330,7 +335,8 @@ static void tell_how_many_buried(struct route_state *route, int64_t now_ms)
     if (route->buried == 0 || now_ms - route->buried_since_ms < BURIED_TELL_MS)
         return;
     if (route->buried > BURIED_TOLD_MOST)
-        log_warning("route %s: %u more messages were set aside in a minute; sluice queue ls --state dead",
+        log_warning(EVENT_MESSAGE_DEAD,
+                    "route %s: %u more messages were set aside in a minute; sluice queue ls --state dead",
                     route->config->name, route->buried - BURIED_TOLD_MOST);
     route->buried = 0;
 }
@@ -368,8 +374,9 @@ int deliver_bury(struct deliver *deliver, struct lane *lane, int64_t id, unsigne
         deliver->metrics->dead++;
         tell_unfit(lane->route, reason);
         if (count_buried(lane->route))
-            log_warning("message %lld (route %s, topic %s): set aside (%s): %s", (long long)id,
-                        lane->route->config->name, topic, reason, error ? error : "no answer is known");
+            log_warning(EVENT_MESSAGE_DEAD, "message %lld (route %s, topic %s): set aside (%s): %s",
+                        (long long)id, lane->route->config->name, topic, reason,
+                        error ? error : "no answer is known");
     }
     deliver_lanes_remove(deliver, lane, id);
     return 0;
@@ -407,7 +414,8 @@ static void on_delivered(const struct outcome *outcome)
     const char *type = outcome->reply->content_type;
     if (type && strncasecmp(type, "text/html", strlen("text/html")) == 0 && !route->html_seen) {
         route->html_seen = true;
-        log_error("route %s: the backend answers %d with a web page (text/html): is its URL right?",
+        log_error(EVENT_RESPONSE_HTML,
+                  "route %s: the backend answers %d with a web page (text/html): is its URL right?",
                   route->config->name, outcome->reply->status);
     }
     deliver_settled(flight->deliver);
@@ -429,7 +437,8 @@ static void condemn(const struct outcome *outcome, unsigned attempts, const char
     struct route_state *route = lane->route;
     if (!route->held && too_many_in_row(route)) {
         route->held = true;
-        log_error("route %s: %u messages in a row were rejected, none delivered between: nothing more is set "
+        log_error(EVENT_ROUTE_HELD,
+                  "route %s: %u messages in a row were rejected, none delivered between: nothing more is set "
                   "aside until one passes; mend the route or the backend",
                   route->config->name, route->condemned_in_row);
     }
@@ -460,6 +469,7 @@ static void send_less(const struct outcome *outcome)
         return; /* said already, of a request that was under way as well */
     route->batch_bytes = half;
     log_notice(
+        EVENT_BATCH_SIZE_REDUCED,
         "route %s: the backend does not take %zu bytes at once (413); batches have at most %zu from now on",
         route->config->name, flight->body_bytes, half);
 }

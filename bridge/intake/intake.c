@@ -181,7 +181,8 @@ enum intake_fate intake_take(struct intake *intake, const struct intake_message 
         intake->retained++;
     else
         intake->unrouted++;
-    log_debug("topic %s: %s", message->topic, message->retained ? "retained, not forwarded" : "no route");
+    log_debug(EVENT_MESSAGE_UNROUTED, "topic %s: %s", message->topic,
+              message->retained ? "retained, not forwarded" : "no route");
     return INTAKE_UNROUTED;
 }
 

@@ -137,6 +137,7 @@ void intake_mqtt_storage_failed(struct intake_mqtt *mqtt, int error)
         mqtt->storage_told = true;
         mqtt->storage_told_ms = now_ms;
         log_error(
+            EVENT_QUEUE_WRITE_FAILED,
             "queue: a commit failed (%s): nothing is acknowledged, messages stay at the broker until the "
             "queue can be written again",
             error == -EBUSY     ? "another process has locked the database"
@@ -288,7 +289,7 @@ static bool storage_works(struct intake_mqtt *mqtt)
         return false;
     mqtt->storage_failed = false;
     if (mqtt->storage_told)
-        log_notice("queue: can be written again");
+        log_notice(EVENT_QUEUE_WRITABLE, "queue: can be written again");
     mqtt->storage_told = false;
     return true;
 }

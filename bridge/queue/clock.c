@@ -181,7 +181,8 @@ int queue_clock_set(struct queue *queue, const struct clock_epoch *now)
     queue->known_run.id = 0;
     queue->edition++;
     queue->limits.age_cursor = 0; /* ages may be known now */
-    log_notice(repairs
+    log_notice(repairs ? EVENT_CLOCK_SYNCHRONISED : EVENT_CLOCK_STEPPED,
+               repairs
                    ? "clock: synchronised; the times of what was received since boot are repaired, by %+.3f s"
                    : "clock: stepped by %+.3f s; what was received before keeps its time",
                seconds(now->ms - was.ms));

@@ -277,6 +277,7 @@ static void look_for_run(struct queue *queue, const char *token)
     cleanup_free char *sql = xasprintf("SELECT count(*) FROM run WHERE token = '%s'", token);
     if (token[0] != '\0' && query_number(queue, sql, &known) == 0 && known == 0)
         log_error(
+            EVENT_QUEUE_OUTDATED,
             "queue %s: it does not know the last run that used it: its write-ahead log (%s-wal) was lost, "
             "or this is an older copy; what was stored since is not in it",
             queue->path, queue->path);
@@ -347,7 +348,8 @@ static int open_sound(struct queue *queue, bool damaged, salvage_progress_fn *pr
                                                                   : DB_TRUSTED;
     error = open_database(queue, trust, token, ret_why);
     if (error == -ENOSPC && queue_reserve_remove(queue->storage.reserve)) {
-        log_warning("queue %s: the disk is full; the reserve was given up to open it", queue->path);
+        log_warning(EVENT_RESERVE_USED, "queue %s: the disk is full; the reserve was given up to open it",
+                    queue->path);
         close_database(queue);
         free(*ret_why);
         *ret_why = NULL;
@@ -359,7 +361,7 @@ static int open_sound(struct queue *queue, bool damaged, salvage_progress_fn *pr
     close_database(queue);
     free(*ret_why);
     *ret_why = NULL;
-    log_error("queue %s: %s: what can be read is salvaged into a new one", queue->path,
+    log_error(EVENT_QUEUE_DAMAGED, "queue %s: %s: what can be read is salvaged into a new one", queue->path,
               seen ? seen : "damaged, or not a database");
     error = queue_salvage(queue->path, progress, context, ret_why);
     return error != 0 ? error : open_database(queue, DB_TRUSTED, "", ret_why);
@@ -443,7 +445,8 @@ void queue_close(struct queue *queue)
     if (!queue)
         return;
     if (queue_transaction(queue, DB_LAZY, end_run, NULL) != 0)
-        log_info("queue: the last deletes are lost; those messages are sent again under the same keys");
+        log_info(EVENT_DELETES_LOST,
+                 "queue: the last deletes are lost; those messages are sent again under the same keys");
     close_database(queue);
     queue_free(queue);
 }

@@ -173,7 +173,8 @@ static int resume(const struct place *place)
     char *last;
     count_aside(place, &last);
     if (last) {
-        log_notice("queue %s: the salvage that was cut off is taken up again", place->path);
+        log_notice(EVENT_SALVAGE_RESUMED, "queue %s: the salvage that was cut off is taken up again",
+                   place->path);
         error = take_place(place, last);
     }
     free(last);
@@ -202,13 +203,16 @@ static void log_result(const char *path, const struct salvage_result *result, co
                         (unsigned long long)result->bad_pages, (unsigned long long)result->bad_rows,
                         (unsigned long long)(result->about_lost + result->bad_rows));
     log_error(
+        EVENT_SALVAGED,
         "queue %s: salvaged %llu messages and %llu dead letters; %s; the damaged database is kept as %s",
         path, (unsigned long long)result->messages, (unsigned long long)result->dead_letters, lost, aside);
     if (result->wal_ignored)
-        log_warning("queue %s: the write-ahead log beside it belonged to another database, and was not read",
+        log_warning(EVENT_SALVAGE_WAL_IGNORED,
+                    "queue %s: the write-ahead log beside it belonged to another database, and was not read",
                     path);
     if (result->rekeyed > 0)
-        log_warning("queue %s: %llu of them lost the first half of their keys, and have new ones: what the "
+        log_warning(EVENT_SALVAGE_KEYS_LOST,
+                    "queue %s: %llu of them lost the first half of their keys, and have new ones: what the "
                     "backend has of them already it will not recognise",
                     path, (unsigned long long)result->rekeyed);
 }
@@ -219,7 +223,8 @@ static void warn_of_many(const struct place *place)
     unsigned count = count_aside(place, &last);
     free(last);
     if (count > SET_ASIDE_MANY)
-        log_warning("queue %s: %u damaged databases lie beside it: the disk seems to fail; replace it, and "
+        log_warning(EVENT_DISK_FAILING,
+                    "queue %s: %u damaged databases lie beside it: the disk seems to fail; replace it, and "
                     "delete those that are not needed",
                     place->path, count);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Standard error becomes a datagram socket, so that one write(2) comes out as
@@ -51,57 +52,61 @@ static const char *next_text(void)
 
 static void a_line_has_time_level_and_text(void **state)
 {
-    log_warning("backend %s: away", "garden");
+    log_warning(EVENT_READY, "backend %s: away", "garden");
     const char *line = next_line();
-    assert_int_equal(strlen(line), strlen("2026-11-22T17:33:16.123Z warning backend garden: away\n"));
+    assert_int_equal(strlen(line), strlen("2026-11-22T17:33:16.123Z warning ready: backend garden: away\n"));
     assert_memory_equal(line, "20", 2);
     assert_memory_equal(line + 10, "T", 1);
-    assert_string_equal(line + 23, "Z warning backend garden: away\n");
+    assert_string_equal(line + 23, "Z warning ready: backend garden: away\n");
     assert_string_equal(next_line(), "");
 }
 
 static void every_level_has_its_name(void **state)
 {
     log_init(LOG_LEVEL_DEBUG);
-    log_error("x");
-    assert_string_equal(next_text(), "error x\n");
-    log_warning("x");
-    assert_string_equal(next_text(), "warning x\n");
-    log_notice("x");
-    assert_string_equal(next_text(), "notice x\n");
-    log_info("x");
-    assert_string_equal(next_text(), "info x\n");
-    log_debug("x");
-    assert_string_equal(next_text(), "debug x\n");
+    log_error(EVENT_READY, "x");
+    assert_string_equal(next_text(), "error ready: x\n");
+    log_warning(EVENT_READY, "x");
+    assert_string_equal(next_text(), "warning ready: x\n");
+    log_notice(EVENT_READY, "x");
+    assert_string_equal(next_text(), "notice ready: x\n");
+    log_info(EVENT_READY, "x");
+    assert_string_equal(next_text(), "info ready: x\n");
+    log_debug(EVENT_READY, "x");
+    assert_string_equal(next_text(), "debug ready: x\n");
 }
 
 static void the_journal_gets_priorities_and_no_time(void **state)
 {
-    setenv("JOURNAL_STREAM", "8:1234", 1);
+    struct stat file;
+    fstat(STDERR_FILENO, &file);
+    cleanup_free char *stream =
+        xasprintf("%llu:%llu", (unsigned long long)file.st_dev, (unsigned long long)file.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
     log_init(LOG_LEVEL_DEBUG);
-    log_error("x");
-    assert_string_equal(next_line(), "<3>x\n");
-    log_warning("x");
-    assert_string_equal(next_line(), "<4>x\n");
-    log_notice("x");
-    assert_string_equal(next_line(), "<5>x\n");
-    log_info("x");
-    assert_string_equal(next_line(), "<6>x\n");
-    log_debug("x");
-    assert_string_equal(next_line(), "<7>x\n");
+    log_error(EVENT_READY, "x");
+    assert_string_equal(next_line(), "<3>ready: x\n");
+    log_warning(EVENT_READY, "x");
+    assert_string_equal(next_line(), "<4>ready: x\n");
+    log_notice(EVENT_READY, "x");
+    assert_string_equal(next_line(), "<5>ready: x\n");
+    log_info(EVENT_READY, "x");
+    assert_string_equal(next_line(), "<6>ready: x\n");
+    log_debug(EVENT_READY, "x");
+    assert_string_equal(next_line(), "<7>ready: x\n");
 }
 
 static void less_important_lines_are_left_out(void **state)
 {
     assert_true(log_enabled(LOG_LEVEL_INFO));
     assert_false(log_enabled(LOG_LEVEL_DEBUG));
-    log_debug("x");
+    log_debug(EVENT_READY, "x");
     assert_string_equal(next_line(), "");
     log_init(LOG_LEVEL_ERROR);
-    log_warning("x");
+    log_warning(EVENT_READY, "x");
     assert_string_equal(next_line(), "");
-    log_error("x");
-    assert_string_equal(next_text(), "error x\n");
+    log_error(EVENT_READY, "x");
+    assert_string_equal(next_text(), "error ready: x\n");
 }
 
 static void no_line_can_be_forged(void **state)
@@ -118,8 +123,8 @@ static void no_line_can_be_forged(void **state)
         {"\xe2\x82\n", "\\xe2\\x82\\x0a"},                     /* cut off by a line feed */
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        cleanup_free char *expected = xasprintf("info %s\n", cases[i].written);
-        log_info("%s", cases[i].text);
+        cleanup_free char *expected = xasprintf("info ready: %s\n", cases[i].written);
+        log_info(EVENT_READY, "%s", cases[i].text);
         assert_string_equal(next_text(), expected);
         assert_string_equal(next_line(), "");
     }
@@ -132,7 +137,7 @@ static void a_long_message_is_cut_between_characters(void **state)
         memset(text, 'x', shift);
         for (size_t i = 0; i < 6000; i += 3)
             memcpy(text + shift + i, "\xe2\x82\xac", 3);
-        log_info("%s", text);
+        log_info(EVENT_READY, "%s", text);
         const char *line = next_text();
         size_t bytes = strlen(line);
         assert_in_range(bytes, 2000, 2100);
@@ -142,7 +147,7 @@ static void a_long_message_is_cut_between_characters(void **state)
     /* Also when every byte of it takes four. */
     cleanup_free char *controls = xcalloc(1, 6001);
     memset(controls, 1, 6000);
-    log_info("%s", controls);
+    log_info(EVENT_READY, "%s", controls);
     assert_in_range(strlen(next_text()), 8000, 8300);
     assert_string_equal(next_line(), "");
 }

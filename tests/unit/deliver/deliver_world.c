@@ -74,30 +74,20 @@ int fsync(int fd)
     return 0;
 }
 
-static void PRINTF_LIKE(2, 0) log_line(const char *level, const char *format, va_list list)
+void log_write(enum log_level level, enum log_event event, const char *format, ...)
 {
+    static const char *const levels[] = {"error", "warning", "notice", "info", "debug"};
     if (!world.heard && !getenv("MODEL_LOG"))
         return;
+    va_list list;
+    va_start(list, format);
     cleanup_free char *line = xvasprintf(format, list);
+    va_end(list);
     if (world.heard)
-        world.heard(level, line);
+        world.heard(levels[level], line);
     if (getenv("MODEL_LOG"))
-        fprintf(stderr, "%8lld %s %s\n", (long long)world.now_ms, level, line);
+        fprintf(stderr, "%8lld %s %s\n", (long long)world.now_ms, levels[level], line);
 }
-
-#define LOG(level)                                                                                           \
-    void log_##level(const char *format, ...)                                                                \
-    {                                                                                                        \
-        va_list list;                                                                                        \
-        va_start(list, format);                                                                              \
-        log_line(#level, format, list);                                                                      \
-        va_end(list);                                                                                        \
-    }
-LOG(error)
-LOG(warning)
-LOG(notice)
-LOG(info)
-LOG(debug)
 
 void log_init(enum log_level most)
 {
@@ -177,10 +167,10 @@ void transfer_start(struct transfer *transfer, const struct request *request, tr
     const struct outage *outage = outage_now(call);
     call->hung = outage && outage->hangs;
     call->due_ms = world.now_ms + (call->hung ? TIMEOUT_MS : 1 + world_chance((unsigned)backend->slow_ms));
-    log_debug("request %llu: %u from %u, backend %u, route %u", (unsigned long long)call->number, call->count,
-              call->members[0], call->backend, call->route);
+    log_debug(EVENT_READY, "request %llu: %u from %u, backend %u, route %u", (unsigned long long)call->number,
+              call->count, call->members[0], call->backend, call->route);
     for (unsigned i = 1; i < call->count; i++)
-        log_debug("... and %u", call->members[i]);
+        log_debug(EVENT_READY, "... and %u", call->members[i]);
     rules_start(call);
     world.largest = call->count > world.largest ? call->count : world.largest;
     TAILQ_INSERT_TAIL(&world.calls, call, others);
@@ -252,7 +242,8 @@ static void end_call(struct call *call, const struct answer *answer)
         .body = "",
         .error = answer->failure == TRANSFER_OK ? "" : "it failed",
     };
-    log_debug("answer %llu: %d, %d", (unsigned long long)call->number, answer->failure, answer->status);
+    log_debug(EVENT_READY, "answer %llu: %d, %d", (unsigned long long)call->number, answer->failure,
+              answer->status);
     rules_end(call, answer);
     call->done(call->context, &reply);
     rules_acted(call, answer);
@@ -352,7 +343,7 @@ static void return_one(void)
         " delete from dead_letter where id = %u; insert into returned values (1, %u); commit",
         at + 1, at + 1, at + 1);
     execute(world.eye, sql);
-    log_debug("message %u is back", at);
+    log_debug(EVENT_READY, "message %u is back", at);
     if (mended)
         world.messages[at].poison = POISON_NONE;
     rules_returned(&world.messages[at]);
@@ -461,7 +452,7 @@ void world_configure(const char *text, int64_t at_ms)
     assert_true(world.config_count < CONFIGS_MOST);
     world.restart_ms[world.config_count] = at_ms;
     world.configs[world.config_count++] = parsed(text);
-    log_debug("configuration from %lld on:\n%s", (long long)at_ms, text);
+    log_debug(EVENT_READY, "configuration from %lld on:\n%s", (long long)at_ms, text);
 }
 
 struct world_message *world_add(unsigned route, unsigned topic, int64_t at_ms)
