@@ -73,8 +73,8 @@ static struct lane *next_in_line(struct backend_state *backend, int64_t now_ms)
 {
     struct lane *lane;
     TAILQ_FOREACH(lane, &backend->line, line)
-    if (is_ready(lane, now_ms))
-        return lane;
+        if (is_ready(lane, now_ms))
+            return lane;
     return NULL;
 }
 

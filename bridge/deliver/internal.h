@@ -75,10 +75,9 @@ struct lane {
 
 /* What people were told of a scope that is suspected. */
 struct told {
-    char *words;   /* of the last failure; NULL: none */
-    int64_t at_ms; /* uptime of the last line in the log */
-    int64_t
-        before_ms; /* uptime since when it was suspected, before the configuration was read again; 0: no */
+    char *words;       /* of the last failure; NULL: none */
+    int64_t at_ms;     /* uptime of the last line in the log */
+    int64_t before_ms; /* uptime since when it was suspected before the last reload; 0: it was not */
 };
 
 struct route_state {

@@ -488,7 +488,7 @@ static void count_clients(void *context, const struct address *address, unsigned
         return;
     *ret_same = 0;
     LIST_FOREACH(client, &httpd->clients, list)
-    *ret_same += address_equal(&client->address, address);
+        *ret_same += address_equal(&client->address, address);
 }
 
 /* ---- life ---- */

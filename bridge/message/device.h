@@ -45,8 +45,7 @@ struct device {
     uint64_t stored;
     uint64_t lost;
     uint32_t speaker; /* the life of the last new reading */
-    uint16_t
-        steady; /* how many new ones in a row were of that life; with DEVICE_STEADY, returns is 0 again */
+    uint16_t steady;  /* new readings in a row of that life; with DEVICE_STEADY, returns is 0 again */
     uint16_t returns; /* how often an earlier life went on instead, or an unknown one in its midst */
 };
 

@@ -345,8 +345,8 @@ struct queue_claim *queue_find_claim(const struct queue *queue, int64_t id)
 {
     struct queue_claim *claim;
     LIST_FOREACH(claim, &queue->limits.claims, others)
-    if (holds(claim, id))
-        return claim;
+        if (holds(claim, id))
+            return claim;
     return NULL;
 }
 

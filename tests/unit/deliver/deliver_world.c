@@ -364,7 +364,7 @@ static int64_t next_event_ms(void)
     const struct call *call;
     int64_t next = INT64_MAX;
     TAILQ_FOREACH(call, &world.calls, others)
-    next = earlier(next, call->due_ms);
+        next = earlier(next, call->due_ms);
     if (world.arrived < world.message_count)
         next = earlier(next, world.messages[world.arrived].at_ms);
     if (world.config + 1 < world.config_count)
@@ -388,10 +388,10 @@ static void act(void)
     if (world.config + 1 < world.config_count && world.restart_ms[world.config + 1] <= world.now_ms)
         restart();
     TAILQ_FOREACH(call, &world.calls, others)
-    if (call->due_ms <= world.now_ms) {
-        end_due(call);
-        return;
-    }
+        if (call->due_ms <= world.now_ms) {
+            end_due(call);
+            return;
+        }
 }
 
 /* One round of the loop; when it has nothing to do at once, time goes on. False: nothing
