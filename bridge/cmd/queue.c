@@ -5,7 +5,7 @@
 #include "cmd/terminal.h"
 #include "message/topic.h"
 #include "text/nearest.h"
-#include "text/words.h"
+#include "text/units.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -158,7 +158,7 @@ static int set_reason(struct cmd_queue *queue, const struct cmd_args *args, cons
 
 static int set_age(const struct cmd_args *args, const char *name, const char *value, int64_t *age_ms)
 {
-    if (words_parse_duration(value, age_ms) == 0 && *age_ms > 0)
+    if (units_parse_duration(value, age_ms) == 0 && *age_ms > 0)
         return CMD_EXIT_OK;
     return cmd_args_wrong(args, "--%s %s: must be a whole number and its unit, such as 2h (s, m, h, d, w)",
                           name, value);

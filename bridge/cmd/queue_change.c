@@ -6,7 +6,7 @@
 #include "cmd/client.h"
 #include "cmd/queue.h"
 #include "cmd/terminal.h"
-#include "text/words.h"
+#include "text/units.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -62,8 +62,8 @@ static void tell_daemon(const struct cmd_queue *queue)
 
 static void print_changed(uint64_t changed, const char *what, const char *how)
 {
-    char number[WORDS_BYTES];
-    printf("%s %s%s %s\n", words_number((int64_t)changed, number), what, changed == 1 ? "" : "s", how);
+    char number[UNITS_BYTES];
+    printf("%s %s%s %s\n", units_count((int64_t)changed, number), what, changed == 1 ? "" : "s", how);
 }
 
 int cmd_queue_retry(struct cmd_queue *queue)
@@ -97,9 +97,9 @@ int cmd_queue_retry(struct cmd_queue *queue)
 
 static char *describe(const struct survey *survey)
 {
-    char pending[WORDS_BYTES], dead[WORDS_BYTES];
-    words_number((int64_t)survey->pending, pending);
-    words_number((int64_t)survey->dead, dead);
+    char pending[UNITS_BYTES], dead[UNITS_BYTES];
+    units_count((int64_t)survey->pending, pending);
+    units_count((int64_t)survey->dead, dead);
     const char *waiting = survey->pending == 1 ? "message that waits" : "messages that wait";
     const char *letters = survey->dead == 1 ? "dead letter" : "dead letters";
     if (survey->dead == 0)

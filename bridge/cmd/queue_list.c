@@ -5,7 +5,8 @@
  */
 #include "cmd/queue.h"
 #include "cmd/terminal.h"
-#include "text/words.h"
+#include "text/display.h"
+#include "text/units.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -44,7 +45,7 @@ static char *text_of(const struct message_row *row, size_t columns)
 {
     struct buf text cleanup_buf;
     buf_init(&text, SIZE_MAX / 4);
-    words_append_payload(&text, row->message.payload, row->message.payload_bytes, columns);
+    display_append_payload(&text, row->message.payload, row->message.payload_bytes, columns);
     return xstrdup(buf_text(&text));
 }
 
@@ -53,8 +54,8 @@ static char *name_of(const char *name, size_t columns)
     struct buf safe cleanup_buf, text cleanup_buf;
     buf_init(&safe, SIZE_MAX / 4);
     buf_init(&text, SIZE_MAX / 4);
-    words_append_safe(&safe, name, strlen(name));
-    words_append_payload(&text, buf_text(&safe), safe.bytes, columns);
+    display_append_safe(&safe, name, strlen(name));
+    display_append_payload(&text, buf_text(&safe), safe.bytes, columns);
     return xstrdup(buf_text(&text));
 }
 
@@ -67,8 +68,8 @@ static char *state_of(const struct message_row *row, bool brief)
 
 static char *time_of(const struct message *message, bool brief)
 {
-    char time[WORDS_BYTES];
-    return xasprintf("%s%s%s", words_time(message->received_ms, brief, time),
+    char time[UNITS_BYTES];
+    return xasprintf("%s%s%s", units_time(message->received_ms, brief, time),
                      message->clock_synchronised ? "" : " ?", message->late ? " late" : "");
 }
 
@@ -101,7 +102,7 @@ static void widen(struct listing *listing)
         if (strlen(titles[c]) > listing->widths[c])
             listing->widths[c] = strlen(titles[c]);
         for (size_t i = 0; i < listing->count; i++) {
-            size_t width = words_columns(listing->lines[i].columns[c]);
+            size_t width = display_columns(listing->lines[i].columns[c]);
             if (width > listing->widths[c])
                 listing->widths[c] = width;
         }
@@ -113,7 +114,7 @@ static void print_cell(const struct listing *listing, size_t column, const char 
 {
     if (is_left_out(listing, column))
         return;
-    int blanks = (int)(listing->widths[column] - words_columns(text));
+    int blanks = (int)(listing->widths[column] - display_columns(text));
     const char *end = *colour ? cmd_plain(&listing->terminal) : "";
     if (column == ID)
         printf("%*s%s%s%s  ", blanks, "", colour, text, end);
@@ -149,8 +150,8 @@ static void print_line(const struct listing *listing, const struct line *line)
         print_cell(listing, c, line->columns[c], c == STATE ? colour : "");
     struct buf text cleanup_buf;
     buf_init(&text, SIZE_MAX / 4);
-    words_append_payload(&text, line->columns[PAYLOAD], strlen(line->columns[PAYLOAD]),
-                         payload_room(listing));
+    display_append_payload(&text, line->columns[PAYLOAD], strlen(line->columns[PAYLOAD]),
+                           payload_room(listing));
     puts(buf_text(&text));
 }
 

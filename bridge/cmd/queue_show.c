@@ -13,7 +13,8 @@
 #include "message/history.h"
 #include "request/redact.h"
 #include "request/request.h"
-#include "text/words.h"
+#include "text/display.h"
+#include "text/units.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -39,7 +40,7 @@ static void print_text(const char *text, size_t bytes)
         const char *line_end = newline ? newline : end;
         struct buf safe cleanup_buf;
         buf_init(&safe, SIZE_MAX / 4);
-        words_append_safe(&safe, text, (size_t)(line_end - text));
+        display_append_safe(&safe, text, (size_t)(line_end - text));
         printf("    %s\n", buf_text(&safe));
         text = newline ? newline + 1 : end;
     }
@@ -236,28 +237,28 @@ static void print_fact(const char *name, const char *format, ...)
     va_end(arguments);
     struct buf safe cleanup_buf;
     buf_init(&safe, SIZE_MAX / 4);
-    words_append_safe(&safe, text, strlen(text));
+    display_append_safe(&safe, text, strlen(text));
     printf("  %-13s %s\n", name, buf_text(&safe));
 }
 
 static void print_times(const struct message_row *row)
 {
     const struct message *message = &row->message;
-    char time[WORDS_BYTES], since[WORDS_BYTES], ago[WORDS_BYTES];
+    char time[UNITS_BYTES], since[UNITS_BYTES], ago[UNITS_BYTES];
     int64_t age_ms = age_of(message);
-    words_time(message->received_ms, false, time);
+    units_time(message->received_ms, false, time);
     if (age_ms >= 0)
-        print_fact("received", "%s, %s ago%s", time, words_duration(age_ms, ago),
+        print_fact("received", "%s, %s ago%s", time, units_duration(age_ms, ago),
                    message->clock_synchronised ? "" : "; the clock was not right then");
     else
         print_fact("received", "%s by a clock that was not right; its age is not known", time);
     if (message->late && message->late_since_ms > 0)
         print_fact("late", "it waited at the broker, and was published after %s",
-                   words_time(message->late_since_ms, false, since));
+                   units_time(message->late_since_ms, false, since));
     else if (message->late)
         print_fact("late", "it waited at the broker; since when is not known");
     if (row->dead)
-        print_fact("set aside", "%s, for: %s", words_time(row->died_ms, false, time), row->reason);
+        print_fact("set aside", "%s, for: %s", units_time(row->died_ms, false, time), row->reason);
 }
 
 struct history {
@@ -268,7 +269,7 @@ struct history {
 static void print_event(void *context, const struct message_event *event)
 {
     struct history *history = context;
-    char time[WORDS_BYTES];
+    char time[UNITS_BYTES];
     bool retried = strcmp(event->event, MESSAGE_RETRIED) == 0;
     bool aside = !retried && strcmp(event->event, MESSAGE_FAILED) != 0;
     if (event->number > history->last + 1 && history->last > 0)
@@ -280,7 +281,7 @@ static void print_event(void *context, const struct message_event *event)
                                : retried            ? xstrdup("retried by hand")
                                : aside              ? xstrdup("")
                                                     : xstrdup("no answer");
-    print_fact(history->last == 0 ? "history" : "", "%s  %s%s%s%s%s", words_time(event->wall_ms, false, time),
+    print_fact(history->last == 0 ? "history" : "", "%s  %s%s%s%s%s", units_time(event->wall_ms, false, time),
                attempt, words, aside && *words ? "; " : "", aside ? "set aside, for: " : "",
                aside ? event->event : "");
     history->last = event->number;
@@ -322,7 +323,7 @@ static void print_payload(const struct message *message)
 {
     const char *payload = message->payload;
     bool json = strcmp(body_content_type(payload, message->payload_bytes), "application/json") == 0;
-    bool text = json || words_is_text(payload, message->payload_bytes);
+    bool text = json || display_is_text(payload, message->payload_bytes);
     if (message->payload_bytes == 0) {
         print_fact("payload", "empty");
         return;

@@ -59,7 +59,7 @@ static void add_problem(struct cmd_status *status, const char *format, ...)
 char *cmd_status_outage(const struct report *part, bool probes, int64_t waiting, bool in_all)
 {
     int64_t next_ms = cmd_status_time(part, "next_try"), wait_ms = next_ms - clock_wall_ms();
-    return words_outage(
+    return outage_text(
         &(struct outage){.state = report_text(part, "state"),
                          .since_ms = cmd_status_time(part, "since"),
                          .why = report_text(part, "why"),

@@ -3,7 +3,8 @@
 #include "base/clock.h"
 #include "cmd/status.h"
 #include "cmd/terminal.h"
-#include "text/words.h"
+#include "text/display.h"
+#include "text/units.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,27 +29,27 @@ static void print_line(const struct printing *printing, const char *label, const
     size_t columns = printing->terminal.columns;
     struct buf line cleanup_buf;
     buf_init(&line, SIZE_MAX / 4);
-    words_append_payload(&line, text, strlen(text), columns > 24 ? columns - 14 : 1000);
+    display_append_payload(&line, text, strlen(text), columns > 24 ? columns - 14 : 1000);
     printf("%s%-13s%s %s\n", cmd_bold(&printing->terminal), label, cmd_plain(&printing->terminal),
            buf_text(&line));
 }
 
-static const char *age(int64_t wall_ms, char text[static WORDS_BYTES])
+static const char *age(int64_t wall_ms, char text[static UNITS_BYTES])
 {
     int64_t age_ms = clock_wall_ms() - wall_ms;
-    return words_duration(age_ms >= 1000 ? age_ms / 1000 * 1000 : 1000, text);
+    return units_duration(age_ms >= 1000 ? age_ms / 1000 * 1000 : 1000, text);
 }
 
 static void print_head(const struct printing *printing)
 {
     const struct cmd_status *status = printing->status;
     const struct cmd_terminal *terminal = &printing->terminal;
-    char time[WORDS_BYTES], up[WORDS_BYTES];
+    char time[UNITS_BYTES], up[UNITS_BYTES];
     if (status->daemon) {
         int64_t since_ms = cmd_status_time(status->daemon, "since");
         printf("%ssluice %s%s is %s since %s, for %s, pid %d\n", cmd_green(terminal),
                report_text(status->daemon, "version"), cmd_plain(terminal),
-               report_text(status->daemon, "state"), words_time(since_ms, false, time), age(since_ms, up),
+               report_text(status->daemon, "state"), units_time(since_ms, false, time), age(since_ms, up),
                (int)status->pid);
     } else if (status->no_daemon && status->pid == 0) { /* who may not ask may not see who has the queue */
         printf("%swhether sluice runs cannot be told%s: %s\n", cmd_yellow(terminal), cmd_plain(terminal),
@@ -67,14 +68,14 @@ static void print_head(const struct printing *printing)
 static void print_broker(const struct printing *printing)
 {
     const struct report *broker = report_get(printing->status->daemon, "broker");
-    char time[WORDS_BYTES];
+    char time[UNITS_BYTES];
     if (!broker)
         return;
     const char *protocol = report_text(broker, "protocol");
     print_line(printing, "broker", "%s:%lld %s%s%s, since %s", report_text(broker, "host"),
                (long long)report_number(broker, "port", 0), report_text(broker, "state"),
                protocol ? ", MQTT " : "", protocol ? protocol : "",
-               words_time(cmd_status_time(broker, "since"), true, time));
+               units_time(cmd_status_time(broker, "since"), true, time));
 }
 
 /* "0.0.0.0:8118, [::]:8118 (not listening)" */
@@ -91,9 +92,9 @@ static char *addresses(const struct report *door)
     return text;
 }
 
-static const char *count(const struct report *from, const char *name, char text[static WORDS_BYTES])
+static const char *count(const struct report *from, const char *name, char text[static UNITS_BYTES])
 {
-    return words_number(report_number(from, name, 0), text);
+    return units_count(report_number(from, name, 0), text);
 }
 
 static void print_http(const struct printing *printing)
@@ -102,7 +103,7 @@ static void print_http(const struct printing *printing)
     for (const char *label = "http"; door; door = report_next(door), label = "") {
         const char *name = report_text(door, "name");
         cleanup_free char *listen = addresses(door);
-        char n[5][WORDS_BYTES];
+        char n[5][UNITS_BYTES];
         print_line(printing, label, "%s%s%s, %s of %s connections", name, *name ? " " : "", listen,
                    count(door, "connections", n[0]), count(door, "max_connections", n[1]));
         print_line(printing, "", "%s stored, %s repeated, %s passed on, %s refused, %s sent away (503)",
@@ -124,20 +125,20 @@ static void print_rates(const struct printing *printing)
     const struct report *minute = report_get(printing->status->daemon, "last_minute");
     const struct report *total = report_get(printing->status->daemon, "since_start");
     int64_t seconds = report_number(minute, "seconds", 0);
-    char in[WORDS_BYTES], out[WORDS_BYTES], all_in[WORDS_BYTES], all_out[WORDS_BYTES], time[WORDS_BYTES];
+    char in[UNITS_BYTES], out[UNITS_BYTES], all_in[UNITS_BYTES], all_out[UNITS_BYTES], time[UNITS_BYTES];
     cleanup_free char *lately =
         seconds == 0 ? NULL /* it has just been started */
                      : xasprintf("%s in and %s out in the last %s; ",
-                                 words_number(report_number(minute, "stored", 0), in),
-                                 words_number(report_number(minute, "delivered", 0), out),
-                                 seconds >= 59 ? "minute" : words_duration(seconds * 1000, time));
+                                 units_count(report_number(minute, "stored", 0), in),
+                                 units_count(report_number(minute, "delivered", 0), out),
+                                 seconds >= 59 ? "minute" : units_duration(seconds * 1000, time));
     print_line(printing, "messages", "%s%s in and %s out since the start", lately ? lately : "",
-               words_number(report_number(total, "stored", 0), all_in),
-               words_number(report_number(total, "delivered", 0), all_out));
+               units_count(report_number(total, "stored", 0), all_in),
+               units_count(report_number(total, "delivered", 0), all_out));
     int64_t unrouted = report_number(total, "unrouted", 0);
     if (unrouted > 0)
         print_line(printing, "", "%s more matched no route and were not forwarded",
-                   words_number(unrouted, in));
+                   units_count(unrouted, in));
 }
 
 /* Only where devices number theirs. */
@@ -147,11 +148,11 @@ static void print_readings(const struct printing *printing)
     int64_t answers = report_number(total, "acks", 0), again = report_number(total, "readings_again", 0);
     int64_t lost = report_number(total, "readings_lost", 0);
     int64_t malformed = report_number(total, "readings_malformed", 0);
-    char texts[4][WORDS_BYTES];
+    char texts[4][UNITS_BYTES];
     if (answers > 0 || again > 0 || lost > 0 || malformed > 0)
         print_line(printing, "readings", "since the start: %s answers, %s came again, %s lost, %s malformed",
-                   words_number(answers, texts[0]), words_number(again, texts[1]),
-                   words_number(lost, texts[2]), words_number(malformed, texts[3]));
+                   units_count(answers, texts[0]), units_count(again, texts[1]), units_count(lost, texts[2]),
+                   units_count(malformed, texts[3]));
 }
 
 /* ---- what is in the queue ---- */
@@ -171,19 +172,18 @@ static void print_route(const struct printing *printing, const char *label, cons
 {
     const struct report *queue = printing->status->queue;
     const struct report *facts = cmd_status_part(report_get(queue, "routes"), name);
-    char number[WORDS_BYTES], oldest[WORDS_BYTES], late[WORDS_BYTES], dead[WORDS_BYTES];
+    char number[UNITS_BYTES], oldest[UNITS_BYTES], late[UNITS_BYTES], dead[UNITS_BYTES];
     int64_t oldest_ms = cmd_status_time(facts, "oldest"), late_count = report_number(facts, "late", 0);
     int64_t dead_count = sum_of(report_get(queue, "dead_letters"), name);
     cleanup_free char *ages =
         oldest_ms > 0 ? xasprintf(", the oldest for %s", age(oldest_ms, oldest)) : xstrdup("");
     cleanup_free char *lates =
-        late_count > 0 ? xasprintf(", %s late", words_number(late_count, late)) : xstrdup("");
-    cleanup_free char *deads =
-        dead_count > 0
-            ? xasprintf(", %s dead letter%s", words_number(dead_count, dead), dead_count == 1 ? "" : "s")
-            : xstrdup("");
+        late_count > 0 ? xasprintf(", %s late", units_count(late_count, late)) : xstrdup("");
+    cleanup_free char *deads = dead_count > 0 ? xasprintf(", %s dead letter%s", units_count(dead_count, dead),
+                                                          dead_count == 1 ? "" : "s")
+                                              : xstrdup("");
     print_line(printing, label, "%s %s%s waiting%s%s%s", name, state,
-               words_number(report_number(facts, "waiting", 0), number), ages, lates, deads);
+               units_count(report_number(facts, "waiting", 0), number), ages, lates, deads);
 }
 
 /* Whether a dead letter's route was shown: it is the daemon's, has messages, or stood
@@ -227,14 +227,14 @@ static void print_routes(const struct printing *printing)
 /* "garden/a/ack acknowledged up to 1,417, 3 lost, 1 missing, last 40 s ago" */
 static void print_device(const struct printing *printing, const char *label, const struct report *device)
 {
-    char up_to[WORDS_BYTES], lost[WORDS_BYTES], gaps[WORDS_BYTES], last[WORDS_BYTES];
+    char up_to[UNITS_BYTES], lost[UNITS_BYTES], gaps[UNITS_BYTES], last[UNITS_BYTES];
     int64_t gap_count = report_number(device, "gaps", 0), last_ms = cmd_status_time(device, "last_seen");
     cleanup_free char *missing =
-        gap_count > 0 ? xasprintf(", %s missing", words_number(gap_count, gaps)) : xstrdup("");
+        gap_count > 0 ? xasprintf(", %s missing", units_count(gap_count, gaps)) : xstrdup("");
     cleanup_free char *ago = last_ms > 0 ? xasprintf(", last %s ago", age(last_ms, last)) : xstrdup("");
     print_line(printing, label, "%s acknowledged up to %s, %s lost%s%s", report_text(device, "device"),
-               words_number(report_number(device, "acknowledged", 0), up_to),
-               words_number(report_number(device, "lost", 0), lost), missing, ago);
+               units_count(report_number(device, "acknowledged", 0), up_to),
+               units_count(report_number(device, "lost", 0), lost), missing, ago);
 }
 
 /* A screen of them; programs get all. */
@@ -247,9 +247,9 @@ static void print_devices(const struct printing *printing)
     int64_t more = 0;
     for (; device; device = report_next(device))
         more++;
-    char number[WORDS_BYTES];
+    char number[UNITS_BYTES];
     if (more > 0)
-        print_line(printing, "", "and %s more: sluice status --json", words_number(more, number));
+        print_line(printing, "", "and %s more: sluice status --json", units_count(more, number));
 }
 
 /* "3 rejected, 1 path": by reason, over all routes. */
@@ -269,8 +269,8 @@ static char *by_reason(const struct report *list)
         }
         if (before)
             continue;
-        char number[WORDS_BYTES];
-        char *longer = xasprintf("%s%s%s %s", text, *text ? ", " : "", words_number(sum, number), reason);
+        char number[UNITS_BYTES];
+        char *longer = xasprintf("%s%s%s %s", text, *text ? ", " : "", units_count(sum, number), reason);
         free(text);
         text = longer;
     }
@@ -290,13 +290,13 @@ static void print_disk(const struct printing *printing)
 {
     const struct report *disk = report_get(printing->status->queue, "disk");
     const struct report *minute = report_get(printing->status->daemon, "last_minute");
-    char size[WORDS_BYTES], wal[WORDS_BYTES], left[WORDS_BYTES];
+    char size[UNITS_BYTES], wal[UNITS_BYTES], left[UNITS_BYTES];
     double fsync_ms = report_fraction(minute, "fsync_ms");
     cleanup_free char *fsync = fsync_ms >= 0 ? xasprintf("; fsync takes %.1f ms", fsync_ms) : xstrdup("");
     print_line(printing, "disk", "queue %s, its log %s, %s free%s",
-               words_size(report_number(disk, "database_bytes", 0), size),
-               words_size(report_number(disk, "write_ahead_log_bytes", 0), wal),
-               words_size(report_number(disk, "disk_free_bytes", 0), left), fsync);
+               units_size(report_number(disk, "database_bytes", 0), size),
+               units_size(report_number(disk, "write_ahead_log_bytes", 0), wal),
+               units_size(report_number(disk, "disk_free_bytes", 0), left), fsync);
 }
 
 static void print_clock(const struct printing *printing)
@@ -316,7 +316,7 @@ static void print_problems(const struct printing *printing)
     for (size_t i = 0; i < printing->status->problem_count; i++) {
         struct buf line cleanup_buf;
         buf_init(&line, SIZE_MAX / 4);
-        words_append_safe(&line, printing->status->problems[i], strlen(printing->status->problems[i]));
+        display_append_safe(&line, printing->status->problems[i], strlen(printing->status->problems[i]));
         printf("%s! %s%s\n", cmd_red(terminal), buf_text(&line), cmd_plain(terminal));
     }
 }

@@ -1,7 +1,7 @@
 /* cmd/terminal.c - a person, or a program; see cmd/terminal.h. */
 #include "cmd/terminal.h"
 #include "base/clock.h"
-#include "text/words.h"
+#include "text/units.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -83,12 +83,12 @@ void cmd_progress_show(struct cmd_progress *progress, uint64_t done)
     if (progress->quiet || now_ms < progress->next_ms || isatty(STDERR_FILENO) != 1)
         return;
     progress->next_ms = now_ms + PROGRESS_MS;
-    char number[WORDS_BYTES], all[WORDS_BYTES];
+    char number[UNITS_BYTES], all[UNITS_BYTES];
     if (progress->of > 0)
-        fprintf(stderr, "\r%s of %s messages %s\033[K", words_number((int64_t)done, number),
-                words_number((int64_t)progress->of, all), progress->doing);
+        fprintf(stderr, "\r%s of %s messages %s\033[K", units_count((int64_t)done, number),
+                units_count((int64_t)progress->of, all), progress->doing);
     else
-        fprintf(stderr, "\r%s messages %s\033[K", words_number((int64_t)done, number), progress->doing);
+        fprintf(stderr, "\r%s messages %s\033[K", units_count((int64_t)done, number), progress->doing);
 }
 
 void cmd_progress_end(const struct cmd_progress *progress)

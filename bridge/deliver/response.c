@@ -159,13 +159,13 @@ static bool is_certain(const struct outcome *outcome, const struct scope *scope)
 static char *describe_outage(const struct outcome *outcome, const struct scope *scope, bool in_all,
                              int64_t wait_ms)
 {
-    return words_outage(&(struct outage){.state = scope->cause == VERDICT_AWAY ? "away" : "misconfigured",
-                                         .since_ms = clock_wall_ms() - (outcome->now_ms - scope->since_ms),
-                                         .why = outcome->words,
-                                         .waiting = queue_waiting(outcome->flight->deliver->queue),
-                                         .in_all = in_all,
-                                         .probes = true,
-                                         .wait_ms = wait_ms});
+    return outage_text(&(struct outage){.state = scope->cause == VERDICT_AWAY ? "away" : "misconfigured",
+                                        .since_ms = clock_wall_ms() - (outcome->now_ms - scope->since_ms),
+                                        .why = outcome->words,
+                                        .waiting = queue_waiting(outcome->flight->deliver->queue),
+                                        .in_all = in_all,
+                                        .probes = true,
+                                        .wait_ms = wait_ms});
 }
 
 /* The first failure is told, or the second; then now and then how it still is, and

@@ -28,11 +28,11 @@ void intake_mqtt_tell_away(struct intake_mqtt *mqtt, const char *why, int64_t wa
         mqtt->why = xstrdup(why);
     }
     cleanup_free char *outage =
-        words_outage(&(struct outage){.state = "away",
-                                      .since_ms = clock_wall_ms() - (now_ms - mqtt->away_ms),
-                                      .why = why,
-                                      .waiting = -1,
-                                      .wait_ms = wait_ms});
+        outage_text(&(struct outage){.state = "away",
+                                     .since_ms = clock_wall_ms() - (now_ms - mqtt->away_ms),
+                                     .why = why,
+                                     .waiting = -1,
+                                     .wait_ms = wait_ms});
     if (!news && now_ms - mqtt->away_told_ms < AGAIN_MS) {
         log_debug(EVENT_BROKER_AWAY, "broker %s:%u: %s", broker->host, broker->port, outage);
         return;

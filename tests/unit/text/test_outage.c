@@ -1,4 +1,4 @@
-/* How something is that does not work, in words. */
+/* The text that describes an outage. */
 #include "unit.h"
 
 #include "text/outage.h"
@@ -8,11 +8,11 @@
 
 static void expect(const struct outage *outage, const char *expected)
 {
-    cleanup_free char *words = words_outage(outage);
-    assert_string_equal(words, expected);
+    cleanup_free char *text = outage_text(outage);
+    assert_string_equal(text, expected);
 }
 
-static void all_that_is_known_is_told(void **state)
+static void every_known_fact_is_in_the_text(void **state)
 {
     setenv("TZ", "UTC", 1);
     tzset();
@@ -36,7 +36,7 @@ static void all_that_is_known_is_told(void **state)
     expect(&outage, "away since 11-22 17:36:40 (503: busy), next try in 250 ms");
 }
 
-static void what_is_not_known_is_left_out(void **state)
+static void unknown_facts_are_left_out(void **state)
 {
     expect(&(struct outage){.state = "connecting", .waiting = -1}, "connecting");
 }
@@ -44,8 +44,8 @@ static void what_is_not_known_is_left_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_that_is_known_is_told),
-        cmocka_unit_test(what_is_not_known_is_left_out),
+        cmocka_unit_test(every_known_fact_is_in_the_text),
+        cmocka_unit_test(unknown_facts_are_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
