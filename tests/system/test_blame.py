@@ -76,7 +76,7 @@ def test_a_bad_message_is_set_aside(start, mosquitto, backend, status):
     assert words in line
     [row] = sluice.sql("select * from dead")
     assert (row["payload"], row["reason"]) == (POISON.decode(), "rejected") and words in row["last_error"]
-    assert sluice.stopped()["set_aside"] == 1
+    assert sluice.stopped()["dead"] == 1
 
 
 def arrived_once_in_order_but(backend, published, bad=POISON):

@@ -177,7 +177,7 @@ def test_what_is_no_object_is_a_dead_letter(start, mosquitto, backend):
     assert {request.body for request in backend.requests} == {b"{}"}
     sluice.wait_empty()
     assert sluice.stop() == 0
-    assert sluice.stopped()["set_aside"] == len(NOT_OBJECTS)
+    assert sluice.stopped()["dead"] == len(NOT_OBJECTS)
 
 
 @pytest.mark.parametrize("batch", [None, 100])

@@ -288,4 +288,4 @@ def test_stalls_and_numbers(mosquitto, sluice, backend):
     arrived_once_in_order(backend, published)
     stops_empty(sluice)
     said = sluice.stopped()
-    assert (said["received"], said["stored"], said["delivered"], said["set_aside"]) == (1000, 1000, 1000, 0)
+    assert (said["received"], said["stored"], said["delivered"], said["dead"]) == (1000, 1000, 1000, 0)

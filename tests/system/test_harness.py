@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from harness.backend import Reply
+from harness.events import Pattern, event_names, parse
 from harness.nginx import Nginx
 from harness.wait import wait_until
 
@@ -144,3 +145,32 @@ def test_resolver(resolver, make_backend, mode, status):
     )
     assert done.returncode == status, done.stderr
     assert resolver.queries > 0
+
+
+LINE = "2026-11-22T17:36:40.000Z error message-dead: message 12 (route sensor, topic a/b): 422: no"
+
+
+def test_a_log_line_is_level_event_and_text():
+    event = parse(LINE)
+    assert (event.level, event.name) == ("error", "message-dead") and event.text.startswith("message 12 ")
+    assert parse("==123==ERROR: AddressSanitizer: heap-use-after-free") is None
+    assert {"ready", "stopped", "message-dead"} <= event_names()
+
+
+@pytest.mark.parametrize("names, fields, level, found", [
+    ("message-dead", (), None, True),
+    ("message-dead", (12, "route sensor"), "error", True),
+    (["ready", "message-dead"], ("a/b",), ["error", "warning"], True),
+    ("message-dead", (1,), None, False),
+    ("message-dead", ("sens",), None, False),
+    ("message-dead", (), "warning", False),
+    ("ready", (), None, False),
+])  # fmt: skip
+def test_an_event_is_found_by_name_fields_and_level(names, fields, level, found):
+    assert Pattern(names, fields, level).matches(LINE) == found
+
+
+@pytest.mark.parametrize("names, level", [("message-died", None), (["ready", "red"], None), ("ready", "fatal")])
+def test_an_unknown_event_or_level_is_an_error(names, level):
+    with pytest.raises(AssertionError, match="neither an event"):
+        Pattern(names, level=level)

@@ -84,7 +84,7 @@ def test_k_bad_ones_cost_few_requests(make, mosquitto, backend, bad):
     # None of them stood alone in vain, or a second time.
     assert all([names(r) for r in backend.requests].count([one]) == 1 for one in poison)
     stops_empty(sluice)
-    assert sluice.stopped()["set_aside"] == len(bad)
+    assert sluice.stopped()["dead"] == len(bad)
 
 
 @pytest.mark.parametrize("order", ["topic", "route", "none"])

@@ -242,7 +242,7 @@ def test_an_invalid_configuration_changes_nothing(sluice, mosquitto, backend):
     good = sluice.config_text()
     before = len(sluice.log)
     sluice.reload(good + "\n[route sensor2]\ntopic = a/#/b\npath = x\nbackend = nobody\n",
-                  expect="configuration not reloaded")
+                  expect="config-refused")
     complaint = "\n".join(list(sluice.log)[before:])
     assert re.search(r"sluice\.conf:\d+: .*a/#/b", complaint)
     assert re.search(r"sluice\.conf:\d+: .*nobody", complaint)
@@ -250,7 +250,7 @@ def test_an_invalid_configuration_changes_nothing(sluice, mosquitto, backend):
     backend.wait_for(len(PUBLISHED))
     arrived_once_in_order(backend, PUBLISHED)
     sluice.config_file.unlink()
-    sluice.reload(expect="configuration not reloaded", config=None)
+    sluice.reload(expect="config-refused", config=None)
     mosquitto.publish("garden/x/sensor", b"still here")
     backend.wait_for(len(PUBLISHED) + 1)
     sluice.reload(good)

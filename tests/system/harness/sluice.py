@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+from .events import Pattern
 from .mosquitto import broker_at
 from .process import end, spawn
 from .wait import PATIENCE_S, wait_until
@@ -17,8 +18,7 @@ from .wait import PATIENCE_S, wait_until
 REPO = Path(__file__).resolve().parents[3]
 SANITISER = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error")
 STOPPED = re.compile(
-    r"stopped: received (\d+), stored (\d+), delivered (\d+), set aside (\d+); "
-    r"longest stall (\d+) ms, longest commit (\d+) ms"
+    r"received (\d+), stored (\d+), delivered (\d+), [\w -]+ (\d+); longest stall (\d+) ms, longest commit (\d+) ms"
 )
 SENSOR_ROUTE = {"topic": "garden/+/sensor", "path": "/collections/sensor"}
 FAST = {"retry_min": "20ms", "retry_max": "200ms"}
@@ -121,7 +121,7 @@ class Sluice:
         self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
         self._reader.start()
         if wait:
-            self.wait_log(r"ready: queue", after=before)
+            self.wait_event("ready", after=before)
         return self
 
     def _read(self, process):
@@ -163,41 +163,53 @@ class Sluice:
     def signal(self, sig):
         self.process.send_signal(sig)
 
-    def reload(self, config=None, expect=r"configuration reloaded", **parts):
-        """Writes a configuration (a text, or parts), sends SIGHUP, waits for the word."""
+    def reload(self, config=None, expect="config-reloaded", **parts):
+        """Writes a configuration (a text, or parts), sends SIGHUP, waits for an event."""
         if parts:
             config = self.config_text(**parts)
         if config is not None:
             self.write_config(config)
         before = len(self.log)
         self.signal(signal.SIGHUP)
-        return self.wait_log(expect, after=before)
+        return self.wait_event(expect, after=before)
 
-    # -- what it says
+    # -- its log
 
     def log_text(self):
         return "\n".join(list(self.log))
+
+    def find_events(self, names, *fields, level=None, after=0):
+        """The lines, from line number `after` on, of these events. See events.Pattern."""
+        pattern = Pattern(names, fields, level)
+        return [line for line in list(self.log)[after:] if pattern.matches(line)]
+
+    def wait_event(self, names, *fields, level=None, timeout=PATIENCE_S, after=0):
+        """Waits for the first of them, and returns its line."""
+        return self._wait_line(lambda: self.find_events(names, *fields, level=level, after=after),
+                               timeout, Pattern(names, fields, level))
 
     def find_log(self, regex, after=0):
         return [line for line in list(self.log)[after:] if re.search(regex, line)]
 
     def wait_log(self, regex, timeout=PATIENCE_S, after=0):
         """The first line, from line number `after` on, in which the regex is found."""
+        return self._wait_line(lambda: self.find_log(regex, after), timeout, repr(regex))
 
+    def _wait_line(self, find, timeout, what):
         def found():
-            lines = self.find_log(regex, after)
+            lines = find()
             if not lines and not self.running():
                 self._reader and self._reader.join(1)
-                lines = self.find_log(regex, after)
-                assert lines, f"sluice ended ({self.process and self.process.returncode}) without saying {regex!r}"
+                lines = find()
+                assert lines, f"sluice ended ({self.process and self.process.returncode}) without logging {what}"
             return lines
 
-        return wait_until(found, timeout, f"a log line {regex!r}")[0]
+        return wait_until(found, timeout, f"the log line {what}")[0]
 
     def wait_connected(self, timeout=PATIENCE_S, after=0, broker=None):
         """Waits until it is connected to the broker and has subscribed there: what is
         published from now on is for it. broker: where a Line lies between them."""
-        self.wait_log(r"broker .*: connected", timeout, after)
+        self.wait_event("broker-connected", timeout=timeout, after=after)
         broker = broker or broker_at(self.broker_port)
         if broker:
             text = self.config_file.read_text()
@@ -208,10 +220,10 @@ class Sluice:
 
     def stopped(self):
         """The numbers of the last line that it wrote when it was stopped."""
-        received, stored, delivered, aside, stall, commit = map(
-            int, STOPPED.search(self.find_log(r"stopped: ")[-1]).groups()
+        received, stored, delivered, dead, stall, commit = map(
+            int, STOPPED.search(self.find_events("stopped")[-1]).groups()
         )
-        return {"received": received, "stored": stored, "delivered": delivered, "set_aside": aside,
+        return {"received": received, "stored": stored, "delivered": delivered, "dead": dead,
                 "stall_ms": stall, "commit_ms": commit}
 
     # -- its commands
