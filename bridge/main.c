@@ -90,7 +90,7 @@ static int unknown_command(const char *name)
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         known[i] = commands[i].name;
     known[ARRAY_LEN(commands)] = "help";
-    size_t near = config_nearest(name, known, ARRAY_LEN(known));
+    size_t near = nearest_find(name, known, ARRAY_LEN(known));
     if (near != SIZE_MAX)
         fprintf(stderr, "sluice: unknown command '%s'; did you mean '%s'?\n", name, known[near]);
     else

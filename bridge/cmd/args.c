@@ -25,7 +25,7 @@ static int unknown(const struct cmd_args *args, const char *option)
     for (size_t i = 0; i < args->option_count && count < ARRAY_LEN(known); i++)
         if (args->options[i].name)
             known[count++] = args->options[i].name;
-    size_t near = strncmp(option, "--", 2) == 0 ? config_nearest(option + 2, known, count) : SIZE_MAX;
+    size_t near = strncmp(option, "--", 2) == 0 ? nearest_find(option + 2, known, count) : SIZE_MAX;
     if (near != SIZE_MAX)
         cmd_args_wrong(args, "unknown option '%s'; did you mean '--%s'?", option, known[near]);
     else

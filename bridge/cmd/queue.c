@@ -84,7 +84,7 @@ static int unknown_command(const char *name)
     const char *known[ARRAY_LEN(commands)];
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         known[i] = commands[i].name;
-    size_t near = config_nearest(name, known, ARRAY_LEN(known));
+    size_t near = nearest_find(name, known, ARRAY_LEN(known));
     if (near != SIZE_MAX)
         fprintf(stderr, "sluice queue: unknown command '%s'; did you mean '%s'?\n", name, known[near]);
     else
@@ -138,7 +138,7 @@ static int set_state(struct cmd_queue *queue, const struct cmd_args *args, const
     if (queue->filter.pending || queue->filter.dead)
         return CMD_EXIT_OK;
     static const char *const known[] = {"pending", "dead"};
-    size_t near = config_nearest(value, known, ARRAY_LEN(known));
+    size_t near = nearest_find(value, known, ARRAY_LEN(known));
     if (near == SIZE_MAX)
         return cmd_args_wrong(args, "--state %s: must be pending or dead", value);
     return cmd_args_wrong(args, "--state %s: must be pending or dead; did you mean '%s'?", value,
@@ -149,7 +149,7 @@ static int set_state(struct cmd_queue *queue, const struct cmd_args *args, const
 static int set_reason(struct cmd_queue *queue, const struct cmd_args *args, const char *value)
 {
     static const char *const known[] = {"rejected", "attempts", "path", "body"};
-    size_t near = config_nearest(value, known, ARRAY_LEN(known));
+    size_t near = nearest_find(value, known, ARRAY_LEN(known));
     queue->filter.reason = value;
     if (near == SIZE_MAX || strcmp(known[near], value) == 0)
         return CMD_EXIT_OK;
@@ -279,7 +279,7 @@ static int check_route(const struct cmd_queue *queue, const struct cmd_args *arg
     for (size_t i = 0; i < config->route_count; i++)
         names[i] = config->routes[i].name;
     int status = CMD_EXIT_OK;
-    size_t near = config_nearest(route, names, config->route_count);
+    size_t near = nearest_find(route, names, config->route_count);
     if (near != SIZE_MAX && strcmp(names[near], route) != 0 && !queue_has_route(queue))
         status = cmd_args_wrong(args, "--route %s: unknown; did you mean '%s'?", route, names[near]);
     free(names);

@@ -85,7 +85,7 @@ static int find_meaning(struct config_parser *parser, const struct config_key *k
                            "hold");
         return -1;
     }
-    size_t near = config_nearest(word, meanings, ARRAY_LEN(meanings));
+    size_t near = nearest_find(word, meanings, ARRAY_LEN(meanings));
     if (near != SIZE_MAX)
         config_value_error(parser, key, value, "unknown meaning '%s'; did you mean '%s'?", word,
                            meanings[near]);

@@ -234,7 +234,7 @@ static void unknown_section(struct config_parser *parser, const char *word)
 
     for (size_t i = 0; i < CONFIG_KIND_COUNT; i++)
         known[i] = config_keys[i].section;
-    size_t near = config_nearest(word, known, CONFIG_KIND_COUNT);
+    size_t near = nearest_find(word, known, CONFIG_KIND_COUNT);
     if (near != SIZE_MAX)
         config_parser_error(parser, parser->where, "unknown section [%s]; did you mean [%s%s]?", word,
                             known[near], config_keys[near].named ? " NAME" : "");
@@ -313,7 +313,7 @@ static void unknown_key(struct config_parser *parser, enum config_kind kind, con
 
     for (size_t i = 0; i < table->count; i++)
         known[i] = table->keys[i].name;
-    size_t near = config_nearest(name, known, table->count);
+    size_t near = nearest_find(name, known, table->count);
     if (near != SIZE_MAX) {
         config_parser_error(parser, parser->where, "unknown key '%s' in [%s]; did you mean '%s'?", name,
                             table->section, known[near]);

@@ -106,7 +106,7 @@ static void report_backend(struct config_parser *parser, const struct config_sec
 
     for (size_t i = 0; i < config->backend_count; i++)
         names[i] = config->backends[i].name;
-    size_t near = config_nearest(section->backend, names, config->backend_count);
+    size_t near = nearest_find(section->backend, names, config->backend_count);
     if (near != SIZE_MAX)
         config_parser_error(parser, where, "backend = %s: there is no [backend %s]; did you mean '%s'?",
                             section->backend, section->backend, names[near]);

@@ -120,7 +120,7 @@ static int refuse_reference(const char *word, char **ret_why)
     const char *known[ARRAY_LEN(references)];
     for (size_t i = 0; i < ARRAY_LEN(references); i++)
         known[i] = references[i].name;
-    size_t near = config_nearest(word, known, ARRAY_LEN(known));
+    size_t near = nearest_find(word, known, ARRAY_LEN(known));
     cleanup_free char *all = all_references();
     if (near != SIZE_MAX)
         return refuse(ret_why,

@@ -1,9 +1,9 @@
-/* text/nearest.c - the edit distance between short words. */
+/* text/nearest.c - finds the known word with the smallest edit distance. */
 #include "text/nearest.h"
 #include <ctype.h>
 #include <string.h>
 
-#define WORD_MAX 64 /* longer words have no neighbour: nothing that is known is that long */
+#define WORD_MAX 64 /* a longer word matches nothing, because no known word is that long */
 
 static size_t smallest(size_t a, size_t b, size_t c)
 {
@@ -16,12 +16,12 @@ static int lower(char c)
     return tolower((unsigned char)c);
 }
 
-/* Optimal string alignment: Levenshtein's distance, in which two neighbours that
- * changed places count once, because that is how people mistype. */
+/* Optimal string alignment: Levenshtein's distance, except that two swapped neighbours
+ * are one edit, because people often swap letters when they type. */
 static size_t distance(const char *a, const char *b)
 {
     size_t a_len = strlen(a), b_len = strlen(b);
-    size_t rows[3][WORD_MAX + 1]; /* of the matrix: the one before, the last, and this one */
+    size_t rows[3][WORD_MAX + 1]; /* the last three rows of the matrix, in turn */
 
     for (size_t j = 0; j <= b_len; j++)
         rows[0][j] = j;
@@ -41,7 +41,7 @@ static size_t distance(const char *a, const char *b)
     return rows[a_len % 3][b_len];
 }
 
-size_t config_nearest(const char *word, const char *const *known, size_t count)
+size_t nearest_find(const char *word, const char *const *known, size_t count)
 {
     size_t best = SIZE_MAX, best_distance = strlen(word) / 3 + 1;
 

@@ -2,8 +2,6 @@
  * tests/system/config_errors has the exact words of every error. */
 #include "config/config_text.h"
 
-#include "text/nearest.h"
-
 #include <stdio.h>
 #include <string.h>
 
@@ -477,29 +475,6 @@ static void long_lines(void **state)
     config_free(parsed(comment));
 }
 
-static void nearest_word(void **state)
-{
-    static const char *const known[] = {"host", "port", "keepalive", "username"};
-    static const struct {
-        const char *word;
-        size_t index;
-    } cases[] = {
-        {"hots", 0},
-        {"HOST", 0},
-        {"prot", 1},
-        {"keep_alive", 2},
-        {"keepalife", 2},
-        {"user", SIZE_MAX},
-        {"usrname", 3},
-        {"transform", SIZE_MAX},
-        {"xyzzy", SIZE_MAX},
-        {"a_word_that_is_longer_than_any_word_that_could_ever_have_been_meant_by_it", SIZE_MAX},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-        assert_true(config_nearest(cases[i].word, known, ARRAY_LEN(known)) == cases[i].index);
-    assert_true(config_nearest("x", known, 0) == SIZE_MAX);
-}
-
 static uint32_t random_next(uint32_t *seed)
 {
     *seed = *seed * UINT32_C(1664525) + UINT32_C(1013904223);
@@ -585,7 +560,6 @@ int main(void)
         cmocka_unit_test(layout),
         cmocka_unit_test(long_names),
         cmocka_unit_test(long_lines),
-        cmocka_unit_test(nearest_word),
         cmocka_unit_test(random_bytes),
         cmocka_unit_test(mutilated_configurations),
     };
