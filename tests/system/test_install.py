@@ -1,10 +1,10 @@
-"""scripts/run and scripts/install in a Debian system that has never seen sluice.
+"""scripts/run and scripts/install in a fresh Debian system, and `cmake --install`.
 
-A fresh tree is made with debootstrap, from the mirrors that this machine's apt uses;
-then everything happens inside it, as root, in namespaces of its own: what is started
-there ends with the command that started it, and its ports are not this machine's.
-There is no systemd running in the tree. The tests run in the order of the file, each
-on what the one before it left.
+debootstrap makes a fresh system in a directory (the tree), from the mirrors that apt of
+this machine uses. The tests run commands inside it as root, in new namespaces: each
+process ends with the command that started it, and the ports are not those of this
+machine. No systemd runs in the tree. The tests depend on their order in this file: each
+starts with the tree that the previous one left.
 """
 import os
 import re
@@ -15,12 +15,17 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("install")  # they share what is made once a module
+from harness.sluice import binary
+
+pytestmark = pytest.mark.xdist_group("install")  # the tests share the tree
 
 REPO = Path(__file__).resolve().parents[2]
 SOURCE = "root/sluice"
-HELP = ("usr/local/share/man/man8/sluice.8", "usr/local/share/man/man5/sluice.conf.5",
-        "usr/local/share/bash-completion/completions/sluice")  # fmt: skip
+PAGES = [f"share/man/man{page.suffix[1:]}/{page.name}" for page in (REPO / "config/man").iterdir()]
+FILES = {"bin/sluice", "lib/systemd/system/sluice.service", "lib/sysusers.d/sluice.conf", *PAGES,
+         "share/bash-completion/completions/sluice", "share/doc/sluice/LICENSE", "share/doc/sluice/README.md",
+         "share/sluice/sluice.conf", "share/sluice/limitless-garden.conf",
+         "share/sluice/mosquitto-sluice.acl", "share/sluice/mosquitto-sluice.conf"}  # fmt: skip
 LOOPBACK_UP = (
     "import fcntl, socket, struct\n"
     "fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh14x', b'lo', 0x41))\n"  # SIOCSIFFLAGS: up, running
@@ -34,8 +39,12 @@ def run(args, status=0, **more):
     return result.stdout
 
 
+def files_below(directory):
+    return {str(path.relative_to(directory)) for path in directory.rglob("*") if not path.is_dir()}
+
+
 class Tree:
-    """A system in a directory."""
+    """A Debian system in a directory."""
 
     def __init__(self, path):
         self.path = path
@@ -44,8 +53,8 @@ class Tree:
         return self.path / path
 
     def run(self, script, network=True, inside=True, status=0):
-        """A shell script, in the tree or (not inside) beside it, with $TREE its path.
-        Not network: with a loopback interface and nothing else."""
+        """Runs a shell script inside the tree, or outside it with $TREE as its path.
+        Without network, the script has only a loopback interface."""
         setup = 'mount -t proc proc "$TREE/proc"; '
         if not network:
             setup += f'/usr/bin/python3 -c "{LOOPBACK_UP}"; '
@@ -59,7 +68,7 @@ class Tree:
         return self.run(f"cd /{SOURCE} && ./scripts/install {arguments}")
 
     def facts(self, path):
-        """Permissions, owner and group by name, e.g. '750 root:sluice'."""
+        """Returns permissions, owner and group of a file, e.g. '750 root:sluice'."""
         return self.run(f"stat -c '%a %U:%G' {path}").strip()
 
 
@@ -87,31 +96,32 @@ def tree(tmp_path_factory):
     shutil.rmtree(path.parent, ignore_errors=True)
 
 
-def test_demo_installs_what_it_needs_and_starts_no_service(tree):
-    said = tree.run(
+def test_demo_installs_its_packages_and_starts_no_service(tree):
+    output = tree.run(
         f"""
         cd /{SOURCE}
         ./scripts/run --seconds 1
         cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | sed 's/^/left: /'
         """
     )
-    assert re.search(r"^installing gcc .* mosquitto", said, re.M)
-    assert re.search(r"(\d+) readings published, \1 arrived, 0 missing", said)
-    assert "mosquitto" not in re.search(r"^left: .*", said, re.M).group()
+    assert re.search(r"^installing gcc .* mosquitto", output, re.M)
+    assert re.search(r"(\d+) readings published, \1 arrived, 0 missing", output)
+    assert "mosquitto" not in re.search(r"^left: .*", output, re.M).group()
     assert not list((tree / "usr/sbin").glob("policy-rc.d*"))
     assert os.listdir(tree / "tmp") == []
 
 
 @pytest.fixture(scope="module")
 def installed(tree):
-    policy = tree / "usr/sbin/policy-rc.d"  # as in every chroot: packages start nothing
+    policy = tree / "usr/sbin/policy-rc.d"  # as usual in a chroot: packages start no service
     policy.write_text("#!/bin/sh\nexit 101\n")
     policy.chmod(0o755)
-    tree.said = tree.install()
+    tree.output = tree.install()
     return tree
 
 
 def test_files_modes_and_user(installed):
+    assert FILES <= files_below(installed / "usr/local")
     assert installed.run("sluice --version").strip() == "sluice 0.1.0"
     assert installed.facts("/usr/local/bin/sluice") == "755 root:root"
     assert installed.facts("/etc/sluice") == "750 root:sluice"
@@ -120,16 +130,17 @@ def test_files_modes_and_user(installed):
     assert installed.facts("/etc/sluice/device_password") == "600 root:root"
     assert installed.facts("/var/lib/sluice") == "2750 sluice:sluice"
     assert installed.facts("/etc/mosquitto/sluice.passwd") == "640 root:mosquitto"
-    assert (installed / "usr/local/lib/systemd/system/sluice.service").is_file()
-    assert "nologin" in installed.run("getent passwd sluice")
+    assert "/var/lib/sluice:/usr/sbin/nologin" in installed.run("getent passwd sluice")
+    for service in ("sluice", "mosquitto"):
+        assert installed.run(f"systemctl is-enabled {service}") == "enabled\n"
     assert (installed / "usr/sbin/policy-rc.d").read_text() == "#!/bin/sh\nexit 101\n"
 
 
-def test_it_says_what_is_left_to_do(installed):
-    assert "systemctl start sluice" in installed.said
+def test_it_prints_the_next_steps_without_passwords(installed):
+    assert "systemctl start sluice" in installed.output
     for name in ("broker_password", "device_password"):
         secret = (installed / "etc/sluice" / name).read_text()
-        assert len(secret) == 20 and secret not in installed.said
+        assert len(secret) == 20 and secret not in installed.output
 
 
 def test_first_configuration_is_valid_for_the_service_user(installed):
@@ -137,9 +148,9 @@ def test_first_configuration_is_valid_for_the_service_user(installed):
 
 
 def test_installed_parts_work_together(installed):
-    """Installed Mosquitto and sluice, as the units start them: a device's reading is
-    taken with its password, and a person of the group reads it in the queue."""
-    said = installed.run(
+    """Mosquitto and sluice run as their units start them: a device publishes a reading with
+    its password, and a member of the group reads it in the queue."""
+    output = installed.run(
         """
         chroot "$TREE" useradd --groups sluice reader
         chroot "$TREE" install -d -o mosquitto /var/log/mosquitto /run/mosquitto
@@ -163,22 +174,22 @@ def test_installed_parts_work_together(installed):
         """,
         network=False, inside=False,
     )  # fmt: skip
-    assert said.splitlines()[-2:] == ["1", "640 sluice:sluice"], said
+    assert output.splitlines()[-2:] == ["1", "640 sluice:sluice"], output
 
 
-def test_upgrade_keeps_queue_passwords_and_what_was_changed(installed):
+def test_upgrade_keeps_queue_passwords_and_changed_files(installed):
     changed = {}
     for path in ("etc/sluice/sluice.conf", "etc/mosquitto/conf.d/sluice.conf"):
         with (installed / path).open("a") as file:
-            file.write("\n# a word of the owner\n")
+            file.write("\n# a comment of the owner\n")
         changed[path] = (installed / path).read_bytes()
     for path in ("etc/sluice/broker_password", "etc/sluice/device_password", "etc/mosquitto/sluice.passwd"):
         changed[path] = (installed / path).read_bytes()
     (installed / "usr/local/bin/sluice").write_text("an older one")
-    said = installed.install()
+    output = installed.install()
     assert {path: (installed / path).read_bytes() for path in changed} == changed
-    assert "kept as it is: /etc/mosquitto/conf.d/sluice.conf" in said
-    assert "What is left to do" not in said
+    assert "kept: /etc/mosquitto/conf.d/sluice.conf (changed here" in output
+    assert "What is left to do" not in output
     assert installed.run("sluice --version").strip() == "sluice 0.1.0"
     assert installed.run("sqlite3 -readonly /var/lib/sluice/queue.db 'select count(*) from message'") == "1\n"
 
@@ -193,12 +204,12 @@ def test_an_unchanged_setting_is_upgraded(installed):
 
 
 def test_uninstall_keeps_queue_and_configuration(installed):
-    said = installed.install("--uninstall")
-    assert "kept: /etc/sluice, /var/lib/sluice" in said
-    assert "kept: /etc/mosquitto/conf.d/sluice.conf (changed here)" in said
-    for path in ("usr/local/bin/sluice", "usr/local/share/sluice", "usr/local/lib/systemd/system/sluice.service",
-                 *HELP):
-        assert not (installed / path).exists()
+    output = installed.install("--uninstall")
+    assert "kept: /etc/sluice, /var/lib/sluice" in output
+    assert "kept: /etc/mosquitto/conf.d/sluice.conf (changed here)" in output
+    assert FILES & files_below(installed / "usr/local") == set()
+    for directory in ("share/sluice", "share/doc/sluice"):
+        assert not (installed / "usr/local" / directory).exists()
     for path in ("etc/sluice/sluice.conf", "var/lib/sluice/queue.db", "etc/mosquitto/sluice.acl"):
         assert (installed / path).exists()
 
@@ -215,19 +226,29 @@ def test_purge_leaves_nothing(installed):
 def test_settings_of_a_broker_in_use_are_left_alone(installed):
     own = installed / "etc/mosquitto/conf.d/home.conf"
     own.write_text("listener 1883\npassword_file /etc/mosquitto/home.passwd\n")
-    said = installed.install()
-    assert "/etc/mosquitto/conf.d/home.conf:1:listener 1883" in said
+    output = installed.install()
+    assert "/etc/mosquitto/conf.d/home.conf:1:listener 1883" in output
     assert not (installed / "etc/mosquitto/conf.d/sluice.conf").exists()
     assert "\nusername" not in (installed / "etc/sluice/sluice.conf").read_text()
 
 
-def test_into_a_tree(tmp_path):
-    """--root: for those who make an image, or a package."""
+def test_root_option_installs_into_an_image(tmp_path):
     run([REPO / "scripts/install", "--root", "image"], cwd=tmp_path)
-    binary = tmp_path / "image/usr/local/bin/sluice"
-    assert stat.S_IMODE(binary.stat().st_mode) == 0o755
-    assert run([binary, "--version"]) == "sluice 0.1.0\n"
+    prefix = tmp_path / "image/usr/local"
+    assert stat.S_IMODE((prefix / "bin/sluice").stat().st_mode) == 0o755
+    assert run([prefix / "bin/sluice", "--version"]) == "sluice 0.1.0\n"
     assert (tmp_path / "image/etc/sluice/sluice.conf").is_file()
-    assert all((tmp_path / "image" / path).is_file() for path in HELP)
+    assert files_below(prefix) == FILES | {"share/sluice/installed-files"}
     run([REPO / "scripts/install", "--root", "image", "--uninstall", "--purge"], cwd=tmp_path)
-    assert [path for path in (tmp_path / "image").rglob("*") if path.is_file()] == []
+    assert files_below(tmp_path / "image") == set()
+
+
+def test_a_package_can_be_made_with_cmake_alone(tmp_path):
+    """Another prefix and DESTDIR: every file, and the unit names the program there."""
+    build, package = tmp_path / "build", tmp_path / "package"
+    run(["cmake", "-S", REPO, "-B", build, "-DCMAKE_INSTALL_PREFIX=/usr", "-DBUILD_TESTING=OFF"])
+    shutil.copy(binary(), build / "sluice")  # it is built already; --install does not build
+    run(["cmake", "--install", build], env={**os.environ, "DESTDIR": str(package)})
+    assert files_below(package) == {f"usr/{path}" for path in FILES}
+    unit = (package / "usr/lib/systemd/system/sluice.service").read_text()
+    assert "\nExecStart=/usr/bin/sluice run\n" in unit and "file:/usr/share/doc/sluice/README.md" in unit
