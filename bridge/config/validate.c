@@ -2,7 +2,7 @@
  * missing, what contradicts, which backend a route means. */
 #include "config/keys.h"
 #include "config/values.h"
-#include "message/body.h"
+#include "message/body_envelope.h"
 #include "text/nearest.h"
 #include <assert.h>
 #include <string.h>

@@ -1,9 +1,4 @@
-/* message/body.c - what a payload is; see message/body.h.
- *
- * This is on the way of every message, so the walk of text/json.h decides alone. That
- * it agrees with cJSON is tested, and cJSON is asked as well where a payload
- * becomes a part of something (message/body_json.c).
- */
+/* message/body.c - what kind of bytes a payload is; see message/body.h. */
 #include "message/body.h"
 
 #include "base/utf8.h"
@@ -11,7 +6,7 @@
 
 #include <string.h>
 
-/* Whether UTF-8 text has no control characters but tab, LF and CR. */
+/* Whether UTF-8 text has no control characters except tab, LF and CR. */
 static bool is_plain(const char *text, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++) {
@@ -42,7 +37,7 @@ static void note_age(void *context, const struct json_member *member)
         *ret_value = member->value;
 }
 
-/* The number behind "age", the last one where there are several; NULL: there is none. */
+/* The number of the member "age", the last one where there are several; NULL: there is none. */
 static const char *find_age(const char *payload, size_t bytes)
 {
     struct json_fault fault;
@@ -62,9 +57,4 @@ bool body_is_repeated(const void *payload, size_t bytes, const void *again, size
     const char *other_rest = json_number_end(other_age, other + again_bytes);
     size_t left = (size_t)(one + bytes - rest);
     return left == (size_t)(other + again_bytes - other_rest) && memcmp(rest, other_rest, left) == 0;
-}
-
-bool body_is_utf8(const void *payload, size_t bytes)
-{
-    return utf8_valid(payload, bytes);
 }

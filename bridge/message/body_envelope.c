@@ -1,5 +1,5 @@
-/* message/body_envelope.c - an object that tells everything of a message; see message/body.h. */
-#include "message/internal.h"
+/* message/body_envelope.c - an object with everything of a message; see message/body_envelope.h. */
+#include "message/body_envelope.h"
 
 #include "base/base64.h"
 #include "base/clock.h"
@@ -49,7 +49,7 @@ static void append_facts(struct buf *out, const struct message *message, const s
         append_time(out, ",\"late_since\":", message->late_since_ms);
 }
 
-/* The payload, and in *ret what the fields behind it have to know. */
+/* The payload, and in *ret what the fields after it need to know. */
 static void append_payload(struct buf *out, const struct message *message, const struct body_plan *plan,
                            struct body_object *ret)
 {

@@ -1,82 +1,15 @@
-/* message/body_json.c - objects that gain fields; see message/body.h.
+/* message/body_json.c - JSON objects that gain fields; see message/body_json.h.
  *
- * A payload is copied, never printed anew from a tree: what a number or a name
- * looks like, and where it stands, is the sender's affair. What goes in goes in
- * before the last brace.
- *
- * The walk of text/json.h says what is JSON, and where it is not. Where text is put into
- * text, a mistake in it would spoil a whole batch, so cJSON must agree: it is what
- * many backends' parsers are like, and nobody here wrote it. It builds a tree,
- * which is thrown away: most fit into an arena, and cost neither malloc() nor
- * free().
+ * A payload is copied, never printed anew from a tree: the spelling of a number or a name,
+ * and the order of members, are the sender's choice. Fields go in before the last brace.
  */
-#include "message/internal.h"
+#include "message/body_json.h"
 
 #include <assert.h>
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <string.h>
 
-/* -- cJSON's word -- */
-
-/* A tree takes 64 bytes a value and its strings. What is larger than this (it takes
- * 250,000 values) is given up, and the walk's word is enough. */
-#define ARENA_BYTES     4096
-#define TREE_MOST_BYTES ((size_t)16 << 20)
-
-/* cJSON's hooks have no argument to hand such a thing on, and sluice has one
- * thread. */
-static struct {
-    _Alignas(max_align_t) char memory[ARENA_BYTES];
-    size_t used, left;
-    bool spilt;    /* not everything fitted: the tree must be freed */
-    bool given_up; /* no memory was given: it says nothing about the text */
-} arena;
-
-static void *arena_allocate(size_t bytes)
-{
-    size_t whole = (bytes + _Alignof(max_align_t) - 1) / _Alignof(max_align_t) * _Alignof(max_align_t);
-    if (whole <= ARENA_BYTES - arena.used) {
-        void *memory = arena.memory + arena.used;
-        arena.used += whole;
-        return memory;
-    }
-    arena.spilt = true;
-    void *memory = whole <= arena.left ? malloc(bytes) : NULL;
-    if (memory)
-        arena.left -= whole;
-    else
-        arena.given_up = true;
-    return memory;
-}
-
-static void arena_release(void *memory)
-{
-    uintptr_t at = (uintptr_t)memory, start = (uintptr_t)arena.memory;
-    if (at < start || at >= start + ARENA_BYTES)
-        free(memory);
-}
-
-/* Whether cJSON reads it as one JSON text to its end; otherwise how far it came. */
-static bool cjson_agrees(const char *text, size_t bytes, size_t *ret_at)
-{
-    cJSON_Hooks hooks = {.malloc_fn = arena_allocate, .free_fn = arena_release};
-    const char *end = text;
-    arena.used = 0;
-    arena.left = TREE_MOST_BYTES;
-    arena.spilt = arena.given_up = false;
-    cJSON_InitHooks(&hooks);
-    cJSON *tree = cJSON_ParseWithLengthOpts(text, bytes, &end, false);
-    if (arena.spilt)
-        cJSON_Delete(tree);
-    cJSON_InitHooks(NULL);
-    while (tree && end < text + bytes && strchr("\t\n\r ", *end)) /* no NUL here: the walk saw to it */
-        end++;
-    *ret_at = (size_t)(end - text);
-    return tree ? end == text + bytes : arena.given_up;
-}
-
-/* -- what an object has -- */
+/* -- reading an object -- */
 
 /* Milliseconds, by digits alone and below 2^32, or 0. */
 static int64_t age_ms(const char *text, size_t bytes)
@@ -92,7 +25,7 @@ static int64_t age_ms(const char *text, size_t bytes)
     return ms;
 }
 
-/* Of members with one name, the last one counts, as it does for most readers. */
+/* Among members with the same name the last one counts, as it does for most readers. */
 static void note_member(void *context, const struct json_member *member)
 {
     struct body_object *object = context;
@@ -109,21 +42,13 @@ int body_read(const void *payload, size_t bytes, const struct fields *add, struc
 {
     static_assert(FIELDS_MOST <= 64, "a bit for each");
     struct body_object object = {.add = add};
-    struct json_fault fault;
-    int r = json_check(payload, bytes, note_member, &object, &fault);
-    if (r == 0 && !cjson_agrees(payload, bytes, &fault.at)) {
-        fault.what = "cJSON finds a mistake";
-        r = -EINVAL;
-    }
-    if (r < 0) {
-        *ret_fault = fault;
-        return r;
-    }
-    *ret = object;
-    return 0;
+    int r = json_check(payload, bytes, note_member, &object, ret_fault);
+    if (r == 0)
+        *ret = object;
+    return r;
 }
 
-/* -- what it becomes -- */
+/* -- making the body -- */
 
 void body_append_fields(struct buf *out, const struct body_object *object, bool comma,
                         const struct message *message, const struct body_plan *plan)
@@ -148,7 +73,7 @@ void body_join_lines(char *text, size_t bytes)
             *at = ' ';
 }
 
-/* What a JSON text is that is no object. */
+/* The kind of a JSON text that is no object; NULL: it is an object. */
 static const char *kind_of(const char *text)
 {
     while (strchr("\t\n\r ", *text))
@@ -199,7 +124,7 @@ int body_append_json(struct buf *out, const struct message *message, const struc
         return r;
 
     const char *payload = message->payload, *end = payload + message->payload_bytes;
-    const char *brace = memrchr(payload, '}', message->payload_bytes); /* behind it is only white space */
+    const char *brace = memrchr(payload, '}', message->payload_bytes); /* only white space follows */
     size_t before = out->bytes;
     bool overflowed = out->overflowed;
     out->overflowed = false;

@@ -1,4 +1,8 @@
-/* message/body_reading.c - see message/body_reading.h. */
+/* message/body_reading.c - see message/body_reading.h.
+ *
+ * By cJSON, which is more tolerant than text/json.h: a device whose JSON is sloppy must get
+ * its acknowledgement all the same, or it would send the reading for ever.
+ */
 #include "message/body_reading.h"
 
 #include <cjson/cJSON.h>

@@ -2,7 +2,7 @@
 #include "request/redact.h"
 #include "base/base64.h"
 #include "base/buf.h"
-#include "message/body.h"
+#include "base/utf8.h"
 
 #include <ctype.h>
 #include <stdbool.h>
@@ -253,7 +253,7 @@ static size_t whole_characters(const char *text, size_t bytes)
     size_t start = bytes;
     while (start > 0 && bytes - start < 4 && ((unsigned char)text[start - 1] & 0xc0) == 0x80)
         start--;
-    if (start > 0 && bytes - (start - 1) < 4 && !body_is_utf8(text + start - 1, bytes - (start - 1)))
+    if (start > 0 && bytes - (start - 1) < 4 && !utf8_valid(text + start - 1, bytes - (start - 1)))
         return start - 1;
     return bytes;
 }
@@ -297,7 +297,7 @@ char *redact_words_about(const struct config_backend *backend, const struct conf
         used--;
     used = whole_characters(line, used);
     line[used] = '\0';
-    if (!body_is_utf8(line, used))
+    if (!utf8_valid(line, used))
         for (size_t i = 0; i < used; i++)
             if ((unsigned char)line[i] >= 0x80)
                 line[i] = '?';

@@ -2,6 +2,8 @@
 #include "request/request.h"
 #include "base/clock.h"
 #include "message/body.h"
+#include "message/body_envelope.h"
+#include "message/body_json.h"
 #include "request/digest.h"
 #include "request/gzip.h"
 #include "request/redact.h"

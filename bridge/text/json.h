@@ -1,9 +1,9 @@
-/* text/json.h - JSON texts as RFC 8259 spells them: told from what nearly is one, and
- * read without being changed. Pure.
+/* text/json.h - JSON texts as RFC 8259 spells them: recognised strictly, and read without
+ * being changed. Pure.
  *
- * Two things that the grammar allows are refused, because cJSON, which is asked as
- * well before anything is spliced (message/body_json.c), refuses them: more than 1000 arrays
- * and objects in each other, and an escaped surrogate without its other half.
+ * Two things that the grammar allows are refused, because many parsers, cJSON among them,
+ * refuse them: more than 1000 arrays and objects in each other, and an escaped surrogate
+ * without its other half. That everything else agrees with cJSON is tested.
  */
 #ifndef SLUICE_JSON_H
 #define SLUICE_JSON_H

@@ -5,7 +5,9 @@
  */
 #include "fuzz.h"
 
+#include "base/utf8.h"
 #include "message/body.h"
+#include "message/body_envelope.h"
 #include "text/json_judge.h"
 
 #include <assert.h>
@@ -67,7 +69,7 @@ static void check_type(const struct message *message, bool json)
 {
     const char *type = body_content_type(message->payload, message->payload_bytes);
     assert((strcmp(type, "application/json") == 0) == json);
-    if (!body_is_utf8(message->payload, message->payload_bytes))
+    if (!utf8_valid(message->payload, message->payload_bytes))
         assert(strcmp(type, "application/octet-stream") == 0);
 }
 
@@ -150,7 +152,7 @@ static void check_envelope(const struct message *message, const struct body_plan
     const char *topic = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(tree, "topic"));
     const char *encoding = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(tree, "encoding"));
     const char *payload = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(tree, "payload"));
-    if (body_is_utf8(message->topic, strlen(message->topic)))
+    if (utf8_valid(message->topic, strlen(message->topic)))
         assert(strcmp(topic, message->topic) == 0);
     assert(json == !encoding);
     if (json)

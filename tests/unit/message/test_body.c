@@ -193,50 +193,7 @@ static void a_large_payload_is_read_to_its_end(void **state)
     assert_string_equal(type_of(text, 4 * ITEMS + 2), BINARY);
 }
 
-static void utf8_is_told_from_what_is_not(void **state)
-{
-    static const struct payload good[] = {
-        BYTES(""),
-        BYTES("a\0b"),
-        BYTES("\x7f"),
-        BYTES("\xc2\x80"),
-        BYTES("\xdf\xbf"),
-        BYTES("\xe0\xa0\x80"),
-        BYTES("\xed\x9f\xbf"),
-        BYTES("\xee\x80\x80"),
-        BYTES("\xef\xbf\xbf"),
-        BYTES("\xf0\x90\x80\x80"),
-        BYTES("\xf4\x8f\xbf\xbf"),
-    };
-    static const struct payload bad[] = {
-        BYTES("\x80"), /* continuation without a start */
-        BYTES("\xbf"),
-        BYTES("\xc0\x80"), /* overlong */
-        BYTES("\xc1\xbf"),
-        BYTES("\xe0\x9f\xbf"),
-        BYTES("\xf0\x8f\xbf\xbf"),
-        BYTES("\xed\xa0\x80"), /* surrogates */
-        BYTES("\xed\xbf\xbf"),
-        BYTES("\xf4\x90\x80\x80"), /* above U+10FFFF */
-        BYTES("\xf5\x80\x80\x80"),
-        BYTES("\xf8\x88\x80\x80\x80"),
-        BYTES("\xfe"),
-        BYTES("\xc2"), /* cut off */
-        BYTES("\xe2\x82"),
-        BYTES("\xf0\x9f\x8c"),
-        BYTES("\xc2"
-              "a"), /* interrupted */
-        BYTES("\xe2\x82"
-              "a"),
-        BYTES("abc\xff"),
-    };
-    for (size_t i = 0; i < ARRAY_LEN(good); i++)
-        assert_true(body_is_utf8(good[i].text, good[i].bytes));
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-        assert_false(body_is_utf8(bad[i].text, bad[i].bytes));
-}
-
-/* A device that tries again knows its reading to be older. */
+/* A device that tries again knows that its reading is older. */
 static void only_the_age_may_differ_in_a_repetition(void **state)
 {
     static const struct {
@@ -274,7 +231,6 @@ int main(void)
         cmocka_unit_test(the_rest_is_binary),
         cmocka_unit_test(deep_nesting_is_survived),
         cmocka_unit_test(a_large_payload_is_read_to_its_end),
-        cmocka_unit_test(utf8_is_told_from_what_is_not),
         cmocka_unit_test(only_the_age_may_differ_in_a_repetition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "message/body.h"
+#include "message/body_envelope.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,8 +1,7 @@
 #include "unit.h"
 
-#include "message/body.h"
+#include "message/body_json.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <string.h>
 
@@ -203,7 +202,7 @@ static void a_full_buffer_stays_as_it_was(void **state)
     fields_free(fields);
 }
 
-/* Deep, wide, and large: more than cJSON's arena takes, and more than its tree may. */
+/* Deep, wide, and large. */
 static void size_and_depth_are_survived(void **state)
 {
     enum { VALUES = 400000 };
@@ -239,23 +238,6 @@ static void size_and_depth_are_survived(void **state)
     fields_free(fields);
 }
 
-/* cJSON has other users, who free what they get as they always did. */
-static void cjson_is_left_as_it_was(void **state)
-{
-    cleanup_buf struct buf out;
-    char *why = NULL;
-    buf_init(&out, LIMIT);
-    assert_int_equal(append(&out, "{\"a\":[1,2]}", 11, NULL, false, &why), 0);
-    cJSON *tree = cJSON_Parse("{\"b\":[3,4]}");
-    char *text = cJSON_PrintUnformatted(tree);
-    buf_reset(&out);
-    assert_int_equal(append(&out, "{\"a\":[1,2]}", 11, NULL, false, &why), 0);
-    assert_string_equal(text, "{\"b\":[3,4]}");
-    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(tree, "b")), 2);
-    free(text);
-    cJSON_Delete(tree);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,7 +249,6 @@ int main(void)
         cmocka_unit_test(what_is_no_object_is_refused_with_a_reason),
         cmocka_unit_test(a_full_buffer_stays_as_it_was),
         cmocka_unit_test(size_and_depth_are_survived),
-        cmocka_unit_test(cjson_is_left_as_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
  */
 #include "text/json_judge.h"
 
-#include "message/body.h"
+#include "base/utf8.h"
 
 #include <cjson/cJSON.h>
 #include <string.h>
@@ -89,7 +89,7 @@ static bool tokens_are_strict(const char *at, const char *end)
 
 bool json_judge(const char *text, size_t bytes)
 {
-    if (bytes == 0 || (unsigned char)*text == 0xef || !body_is_utf8(text, bytes) ||
+    if (bytes == 0 || (unsigned char)*text == 0xef || !utf8_valid(text, bytes) ||
         !tokens_are_strict(text, text + bytes))
         return false;
     const char *end = NULL;
