@@ -4,7 +4,7 @@
  * journal (JOURNAL_STREAM, sd-daemon(3)), the line goes there by the native protocol,
  * with its priority, and with the name in the field SLUICE_EVENT. Elsewhere the time
  * (UTC, milliseconds) and the level come first:
- *     2026-11-22T17:33:16.123Z warning backend-away: backend garden: away since ...
+ *     2026-11-22T17:33:16.123Z warning backend-away: garden: away since ...
  * Control characters in a message, which may quote the network, are written as
  * \xNN: no line can be forged. Secrets never come here: callers strike them out.
  */

@@ -142,8 +142,8 @@ static int fetch_secret(void *context, const char *name, char **ret_value, char 
         return -EINVAL;
     }
     if (mode & S_IROTH)
-        log_warning(EVENT_SECRET_EXPOSED,
-                    "secret file %s: every user of this machine can read it; chmod o-r %s", path, path);
+        log_warning(EVENT_SECRET_EXPOSED, "%s: every user of this machine can read it; chmod o-r %s", path,
+                    path);
     *ret_value = value;
     return 0;
 }

@@ -295,12 +295,13 @@ struct control *control_new(uv_loop_t *loop, const char *path, struct intake *in
     int error = listen_at(control);
     control->listening = error == 0;
     if (error == -ENOENT || error == -EACCES)
-        log_notice(EVENT_SOCKET_UNAVAILABLE,
-                   "socket %s: there is no such directory, or none for us: sluice status and sluice send go "
-                   "without it ([daemon] socket names another place)",
-                   path);
+        log_notice(
+            EVENT_SOCKET_UNAVAILABLE,
+            "%s: there is no such directory, or sluice may not write there; sluice status and sluice send "
+            "work without the socket ([daemon] socket names another path)",
+            path);
     else if (error != 0)
-        log_warning(EVENT_SOCKET_UNAVAILABLE, "socket %s: %s: sluice status and sluice send go without it",
+        log_warning(EVENT_SOCKET_UNAVAILABLE, "%s: %s; sluice status and sluice send work without the socket",
                     path, strerror(-error));
     return control;
 }

@@ -69,7 +69,7 @@ static void watch_steps(struct clock_watch *watch, uv_loop_t *loop)
     if (error >= 0)
         error = uv_poll_init(loop, &watch->poll, watch->fd);
     if (error < 0) {
-        log_info(EVENT_CLOCK_STEPS_LATE, "clock: steps are noticed late (timerfd: %s)", strerror(-error));
+        log_info(EVENT_CLOCK_STEPS_LATE, "timerfd: %s", strerror(-error));
         if (watch->fd >= 0)
             close(watch->fd);
         watch->fd = -1;
@@ -105,23 +105,22 @@ static void tell_right(struct clock_watch *watch)
 {
     queue_trouble(watch->queue, "clock", NULL);
     if (clock_ask() == CLOCK_UNFLAGGED)
-        log_info(EVENT_CLOCK_UNFLAGGED,
-                 "clock: right, though the kernel's flag does not say so: chrony without rtcsync? That is "
-                 "enough for sluice");
+        log_info(EVENT_CLOCK_UNFLAGGED, "the clock is right, but the kernel's flag is not set (chrony "
+                                        "without rtcsync?); this is enough for "
+                                        "sluice");
 }
 
 static void tell_wrong(struct clock_watch *watch, enum stage stage, enum clock_word word)
 {
     if (stage == WAITING) {
-        log_notice(EVENT_CLOCK_UNSYNCHRONISED,
-                   "clock: not synchronised yet; until then, what is delivered is marked");
+        log_notice(EVENT_CLOCK_UNSYNCHRONISED, "not synchronised yet; deliveries are marked until then");
         queue_trouble(watch->queue, "clock",
                       "not synchronised yet: the times of what was received since boot "
                       "are not certain");
         return;
     }
     cleanup_free char *words = xasprintf("not synchronised: %s", advice(word));
-    log_warning(EVENT_CLOCK_UNSYNCHRONISED, "clock: %s; until then, what is delivered is marked", words);
+    log_warning(EVENT_CLOCK_UNSYNCHRONISED, "%s; deliveries are marked until then", words);
     queue_trouble(watch->queue, "clock", words);
 }
 

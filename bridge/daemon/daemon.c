@@ -154,7 +154,7 @@ static void log_stopped(const struct daemon *daemon)
     cleanup_free char *readings = describe_readings(m);
     log_notice(
         EVENT_STOPPED,
-        "stopped: received %llu, stored %llu, delivered %llu, set aside %llu; longest stall %lld ms, longest "
+        "received %llu, stored %llu, delivered %llu, dead-lettered %llu; longest stall %lld ms, longest "
         "commit %lld ms; %s%s",
         (unsigned long long)m->received, (unsigned long long)m->stored, (unsigned long long)m->delivered,
         (unsigned long long)m->dead, (long long)m->longest_stall_ms, (long long)m->longest_commit_ms, wear,
@@ -196,8 +196,7 @@ static void finish(void *context)
 static void on_stop_deadline(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
-    log_info(EVENT_STOPPING,
-             "stopping without waiting for requests under way; they are sent again at the next start");
+    log_info(EVENT_STOPPING, "requests in flight are abandoned; they are sent again at the next start");
     finish(daemon);
 }
 
@@ -208,7 +207,7 @@ static void on_terminate(uv_signal_t *signal, int number)
     if (daemon->stopping)
         return;
     daemon->stopping = true;
-    log_notice(EVENT_STOPPING, "stopping (%s)", number == SIGINT ? "SIGINT" : "SIGTERM");
+    log_notice(EVENT_STOPPING, "%s", number == SIGINT ? "SIGINT" : "SIGTERM");
     notify_stopping();
     uv_timer_stop(&daemon->mend);
     control_free(daemon->control); /* who asks now is told by the queue that it is over */
@@ -249,8 +248,8 @@ static void swap_config(void *context)
     intake_http_reconfigure(daemon->http, daemon->config);
     if (old != daemon->first_config)
         config_free(old);
-    log_notice(EVENT_CONFIG_RELOADED, "configuration reloaded: %zu backends, %zu routes",
-               daemon->config->backend_count, daemon->config->route_count);
+    log_notice(EVENT_CONFIG_RELOADED, "%zu backends, %zu routes", daemon->config->backend_count,
+               daemon->config->route_count);
     notify_ready();
     if (daemon->reload_again) {
         daemon->reload_again = false;
@@ -276,8 +275,7 @@ static void reload(struct daemon *daemon)
     daemon->next_config = config_file_load(daemon->config_path, &errors);
     if (!daemon->next_config) {
         log_errors(&errors);
-        log_error(EVENT_CONFIG_REFUSED, "configuration not reloaded: %zu errors, going on with the old one",
-                  errors.count);
+        log_error(EVENT_CONFIG_REFUSED, "%zu errors; the old configuration stays in force", errors.count);
         config_errors_done(&errors);
         notify_ready();
         return;
@@ -285,7 +283,7 @@ static void reload(struct daemon *daemon)
     config_errors_done(&errors);
     if (config_needs_restart(daemon->first_config, daemon->next_config))
         log_warning(EVENT_RESTART_NEEDED,
-                    "[broker], [queue] or socket changed: that takes effect at a restart only");
+                    "[broker], [queue] or socket was changed: restart sluice to apply it");
     uv_timer_start(&daemon->deadline, on_reload_deadline, RELOAD_MOST_MS, 0);
     deliver_pause(daemon->deliver, false, swap_config, daemon);
 }
@@ -421,7 +419,7 @@ static int open_queue(struct daemon *daemon)
         error = queue_open(daemon->config->queue.path, &daemon->queue, &why);
     }
     if (error != 0) {
-        log_error(EVENT_QUEUE_UNUSABLE, "queue: %s", why);
+        log_error(EVENT_QUEUE_UNUSABLE, "%s", why);
         free(why);
     }
     return error;
@@ -430,7 +428,7 @@ static int open_queue(struct daemon *daemon)
 static void on_loop_runs(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
-    log_notice(EVENT_READY, "ready: queue %s, %zu backends, %zu routes", daemon->config->queue.path,
+    log_notice(EVENT_READY, "queue %s, %zu backends, %zu routes", daemon->config->queue.path,
                daemon->config->backend_count, daemon->config->route_count);
     notify_ready();
 }

@@ -47,12 +47,11 @@ static void mend(void *context)
     daemon->mending = error != 0;
     if (error != 0) {
         uint64_t wait_ms = mend_wait_ms(daemon);
-        log_error(EVENT_QUEUE_UNUSABLE, "queue: %s; next try in %llu s", why,
-                  (unsigned long long)wait_ms / 1000);
+        log_error(EVENT_QUEUE_UNUSABLE, "%s; next try in %llu s", why, (unsigned long long)wait_ms / 1000);
         free(why);
         uv_timer_start(&daemon->mend, on_mend, wait_ms, 0);
     } else {
-        log_notice(EVENT_QUEUE_RECOVERED, "queue %s: in use again", daemon->first_config->queue.path);
+        log_notice(EVENT_QUEUE_RECOVERED, "%s is in use again", daemon->first_config->queue.path);
     }
     deliver_restart(daemon->deliver, daemon->config);
 }
@@ -81,9 +80,8 @@ void daemon_look_for_damage(struct daemon *daemon)
     if (clock_uptime_ms() - daemon->mended_ms > MENDED_MS)
         daemon->mends = 0;
     uint64_t wait_ms = mend_wait_ms(daemon);
-    log_error(EVENT_QUEUE_DAMAGED,
-              "queue %s: it is damaged: nothing more is stored or acknowledged until it is salvaged%s",
+    log_error(EVENT_QUEUE_DAMAGED, "%s: nothing is stored or acknowledged until it is salvaged%s",
               daemon->first_config->queue.path,
-              wait_ms > 0 ? ", which waits, for it was so a moment ago" : "");
+              wait_ms > 0 ? ", which waits because the last salvage was a moment ago" : "");
     uv_timer_start(&daemon->mend, on_mend, wait_ms, 0);
 }

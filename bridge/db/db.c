@@ -74,7 +74,7 @@ int db_result(struct db *db, int code, const char *doing)
     if (error == -EBADMSG)
         db->damaged = true;
     if (error != 0 && error != -EBUSY && is_news(db, code))
-        log_warning(EVENT_DATABASE_ERROR, "queue: cannot %s: %s", doing,
+        log_warning(EVENT_DATABASE_ERROR, "cannot %s: %s", doing,
                     code == sqlite3_errcode(db->handle) ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code));
     return error;
 }
@@ -167,8 +167,7 @@ static int rewrite_wal(struct db *db)
     if (code == SQLITE_OK && size > 0)
         code = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
     if (code != SQLITE_OK) {
-        log_warning(EVENT_DATABASE_ERROR, "queue: cannot write the write-ahead log again: %s",
-                    sqlite3_errstr(code));
+        log_warning(EVENT_DATABASE_ERROR, "cannot rewrite the write-ahead log: %s", sqlite3_errstr(code));
         return db_errno(NULL, code);
     }
     db->wal_unsure = false;
@@ -330,7 +329,7 @@ static int check_small(struct db *db)
     error = quick_check(db, &again);
     if (error != 0 || !again)
         return error;
-    log_warning(EVENT_DATABASE_CHECK_FAILED, "queue: the check says: %s", again);
+    log_warning(EVENT_DATABASE_CHECK_FAILED, "%s", again);
     return -EBADMSG;
 }
 
@@ -341,7 +340,7 @@ static int migrate(struct db *db, const char *path, int version)
         if (error != 0)
             return error;
         if (path)
-            log_info(EVENT_SCHEMA_APPLIED, "queue %s: schema/%s applied", path, schema_migrations[i].name);
+            log_info(EVENT_SCHEMA_APPLIED, "%s: schema/%s", path, schema_migrations[i].name);
     }
     return 0;
 }

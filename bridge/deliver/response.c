@@ -186,7 +186,7 @@ static void announce(const struct outcome *outcome, struct scope *scope, struct 
     enum log_event event = backend ? (away ? EVENT_BACKEND_AWAY : EVENT_BACKEND_MISCONFIGURED)
                                    : (away ? EVENT_ROUTE_AWAY : EVENT_ROUTE_MISCONFIGURED);
     if (!due) {
-        log_debug(event, "%s %s: %s", kind, name, outage);
+        log_debug(event, "%s: %s", name, outage);
         return;
     }
     told->at_ms = outcome->now_ms;
@@ -194,9 +194,9 @@ static void announce(const struct outcome *outcome, struct scope *scope, struct 
     scope->announced_cause = scope->cause;
     scope->alarmed = scope->alarmed || alarm || scope->cause != VERDICT_AWAY;
     if (scope->alarmed && !(news && scope->cause == VERDICT_AWAY))
-        log_error(event, "%s %s: %s", kind, name, outage);
+        log_error(event, "%s: %s", name, outage);
     else
-        log_warning(event, "%s %s: %s", kind, name, outage);
+        log_warning(event, "%s: %s", name, outage);
 }
 
 /* suspected: until now; otherwise it may have been before the configuration was read
@@ -208,7 +208,7 @@ static void tell_acquitted(const struct scope *scope, struct told *told, bool su
     told->before_ms = 0;
     if (since_ms != 0)
         log_notice(strcmp(kind, "backend") == 0 ? EVENT_BACKEND_BACK : EVENT_ROUTE_BACK,
-                   "%s %s: %s after %lld s", kind, name, verb, (long long)(now_ms - since_ms) / 1000);
+                   "%s: %s after %lld s", name, verb, (long long)(now_ms - since_ms) / 1000);
 }
 
 static void suspect_backend(const struct outcome *outcome, bool by_routes)
@@ -321,11 +321,12 @@ static void tell_unfit(struct route_state *route, const char *reason)
     bool path = strcmp(reason, "path") == 0;
     if ((!path && strcmp(reason, "body") != 0) || ++route->unfit_in_row != ALARM_AFTER_UNFIT)
         return;
-    log_error(EVENT_MESSAGES_UNFIT,
-              "route %s: %u messages were set aside (%s) and none was delivered meanwhile: is its %s right "
-              "for these %s?",
-              route->config->name, route->unfit_in_row, reason, path ? "path" : "body",
-              path ? "topics" : "payloads");
+    log_error(
+        EVENT_MESSAGES_UNFIT,
+        "route %s: %u messages were dead-lettered (%s), and none was delivered meanwhile: is its %s right "
+        "for these %s?",
+        route->config->name, route->unfit_in_row, reason, path ? "path" : "body",
+        path ? "topics" : "payloads");
 }
 
 enum { BURIED_TOLD_MOST = 20, BURIED_TELL_MS = 60 * 1000 }; /* so many each in a minute; then their number */
@@ -336,7 +337,7 @@ static void tell_how_many_buried(struct route_state *route, int64_t now_ms)
         return;
     if (route->buried > BURIED_TOLD_MOST)
         log_warning(EVENT_MESSAGE_DEAD,
-                    "route %s: %u more messages were set aside in a minute; sluice queue ls --state dead",
+                    "route %s: %u more messages within a minute; sluice queue ls --state dead lists them",
                     route->config->name, route->buried - BURIED_TOLD_MOST);
     route->buried = 0;
 }
@@ -374,9 +375,8 @@ int deliver_bury(struct deliver *deliver, struct lane *lane, int64_t id, unsigne
         deliver->metrics->dead++;
         tell_unfit(lane->route, reason);
         if (count_buried(lane->route))
-            log_warning(EVENT_MESSAGE_DEAD, "message %lld (route %s, topic %s): set aside (%s): %s",
-                        (long long)id, lane->route->config->name, topic, reason,
-                        error ? error : "no answer is known");
+            log_warning(EVENT_MESSAGE_DEAD, "message %lld (route %s, topic %s): %s: %s", (long long)id,
+                        lane->route->config->name, topic, reason, error ? error : "no response is known");
     }
     deliver_lanes_remove(deliver, lane, id);
     return 0;
@@ -415,7 +415,7 @@ static void on_delivered(const struct outcome *outcome)
     if (type && strncasecmp(type, "text/html", strlen("text/html")) == 0 && !route->html_seen) {
         route->html_seen = true;
         log_error(EVENT_RESPONSE_HTML,
-                  "route %s: the backend answers %d with a web page (text/html): is its URL right?",
+                  "route %s: the response %d is a web page (text/html): is the URL of the backend right?",
                   route->config->name, outcome->reply->status);
     }
     deliver_settled(flight->deliver);
@@ -438,8 +438,8 @@ static void condemn(const struct outcome *outcome, unsigned attempts, const char
     if (!route->held && too_many_in_row(route)) {
         route->held = true;
         log_error(EVENT_ROUTE_HELD,
-                  "route %s: %u messages in a row were rejected, none delivered between: nothing more is set "
-                  "aside until one passes; mend the route or the backend",
+                  "%s: %u messages in a row were rejected, and none was delivered: no more are dead-lettered "
+                  "until one is delivered; correct the route or the backend",
                   route->config->name, route->condemned_in_row);
     }
     if (route->held) {
@@ -468,10 +468,9 @@ static void send_less(const struct outcome *outcome)
     if (half >= route->batch_bytes)
         return; /* said already, of a request that was under way as well */
     route->batch_bytes = half;
-    log_notice(
-        EVENT_BATCH_SIZE_REDUCED,
-        "route %s: the backend does not take %zu bytes at once (413); batches have at most %zu from now on",
-        route->config->name, flight->body_bytes, half);
+    log_notice(EVENT_BATCH_SIZE_REDUCED,
+               "route %s: the backend refuses %zu bytes at once (413); batches have at most %zu from now on",
+               route->config->name, flight->body_bytes, half);
 }
 
 static void on_later(const struct outcome *outcome)

@@ -84,8 +84,8 @@ static void send_away(struct intake_http *http, struct httpd_request *request, c
     http->sent_away++;
     if (http->told_ms != 0 && now_ms - http->told_ms < TELL_MS)
         return;
-    log_warning(EVENT_HTTP_UNAVAILABLE, "http: %s: answering 503 (%llu requests since this was last told)",
-                words, (unsigned long long)http->sent_away);
+    log_warning(EVENT_HTTP_UNAVAILABLE, "%s: %llu requests got 503 since the last line", words,
+                (unsigned long long)http->sent_away);
     http->told_ms = now_ms;
     http->sent_away = 0;
 }
@@ -198,7 +198,8 @@ static void take(struct intake_http *http, const struct httpd_request *request, 
     ret->key[0] = '\0';
     ret->repeated = intake_take_request(http->intake, &message, ret->key) == -EEXIST;
     if (ret->repeated)
-        log_debug(EVENT_HTTP_REPEATED, "http: %s: the same request under the same key waits already", topic);
+        log_debug(EVENT_HTTP_REPEATED, "topic %s: a request with the same key is in the queue already",
+                  topic);
 }
 
 /* The key, which holds visible ASCII only, as JSON. */

@@ -74,8 +74,7 @@ static void turn_away(struct httpd_listen *listen, int fd, const struct address 
         return;
     char text[ADDRESS_TEXT_BYTES];
     address_format(client, text);
-    log_warning(EVENT_HTTP_CLIENT_REFUSED, "http: turned away %s: %s (%u since this was last told)", text,
-                why, times);
+    log_warning(EVENT_HTTP_CLIENT_REFUSED, "%s: %s (%u clients since the last line)", text, why, times);
 }
 
 static bool is_allowed(const struct config_http *config, const struct address *client)
@@ -102,8 +101,7 @@ static bool is_full(struct httpd_listen *listen)
     listen->calls->count(listen->context, NULL, &all, NULL);
     bool full = all >= listen->config->max_connections;
     if (full && !listen->full_told)
-        log_warning(EVENT_HTTP_CONNECTIONS_FULL,
-                    "http: there are %u connections (max_connections); others wait until one ends", all);
+        log_warning(EVENT_HTTP_CONNECTIONS_FULL, "%u connections; further clients wait until one ends", all);
     if (full)
         listen->full_told = true;
     else if (all < listen->config->max_connections / 2)
@@ -135,10 +133,8 @@ static void accept_failed(struct httpd_listen *listen, int error)
 {
     unsigned times = count(&listen->failures);
     if (times > 0)
-        log_error(
-            EVENT_HTTP_ACCEPT_FAILED,
-            "http: cannot accept connections: %s; trying again every second (%u since this was last told)",
-            strerror(error), times);
+        log_error(EVENT_HTTP_ACCEPT_FAILED, "%s; trying again every second (%u times since the last line)",
+                  strerror(error), times);
     pause_all(listen);
 }
 
@@ -198,7 +194,7 @@ static void open_socket(struct httpd_listen *listen, struct socket *socket)
     if (error >= 0) {
         socket->fd = fd;
         socket->error = 0;
-        log_notice(EVENT_HTTP_LISTENING, "http: listening on %s", socket->config->text);
+        log_notice(EVENT_HTTP_LISTENING, "%s", socket->config->text);
         return;
     }
     if (fd >= 0)
@@ -207,8 +203,8 @@ static void open_socket(struct httpd_listen *listen, struct socket *socket)
     int64_t now_ms = clock_uptime_ms();
     if (socket->told_ms == 0 || now_ms - socket->told_ms >= RETRY_TOLD_MS) {
         socket->told_ms = now_ms;
-        log_error(EVENT_HTTP_LISTEN_FAILED, "http: cannot listen on %s: %s; trying again every second",
-                  socket->config->text, strerror(-error));
+        log_error(EVENT_HTTP_LISTEN_FAILED, "%s: %s; trying again every second", socket->config->text,
+                  strerror(-error));
     }
 }
 

@@ -43,7 +43,7 @@ static void answer_failure(const struct passing *passing, const struct reply *re
     cleanup_free char *words =
         redact_words_about(passing->pass->backend, passing->pass->route, httpd_target(passing->request),
                            reply->error, strlen(reply->error));
-    log_debug(EVENT_HTTP_PASSTHROUGH_FAILED, "http: backend %s: %s", passing->pass->backend->name, words);
+    log_debug(EVENT_HTTP_PASSTHROUGH_FAILED, "backend %s: %s", passing->pass->backend->name, words);
     if (reply->timed_out)
         refuse(passing->request, 504, "the backend did not answer in time", 0);
     else if (reply->cut)

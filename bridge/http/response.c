@@ -8,7 +8,7 @@
 static void add_header(struct MHD_Response *response, const char *name, const char *value)
 {
     if (value && MHD_add_response_header(response, name, value) != MHD_YES)
-        log_debug(EVENT_HTTP_RESPONSE_FAILED, "http: no header %s in an answer", name);
+        log_debug(EVENT_HTTP_RESPONSE_FAILED, "the response lacks the header %s", name);
 }
 
 /* Never called: to a HEAD, no body is sent. */

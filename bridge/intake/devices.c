@@ -95,24 +95,26 @@ static void tell_of_device(struct intake_devices *devices, const struct seen *se
 {
     const struct device *device = &seen->device;
     if (seen->is_new && device->first > 1)
-        log_notice(EVENT_DEVICE_NEW,
-                   "device %s: seen first with reading %u: nothing is known of the %u before",
+        log_notice(EVENT_DEVICE_NEW, "%s: its first reading is %u; the %u before it are unknown",
                    seen->ack_topic, device->first, device->first - 1);
     if (device_is_shared(device) && !seen->was_shared && tell(&devices->shared_tale, 1) > 0)
-        log_warning(EVENT_DEVICE_SHARED,
-                    "device %s: several devices seem to use this name, for their boots alternate: what one "
-                    "sends again may be stored twice or count as lost; give each a name and topic of its own",
-                    seen->ack_topic);
+        log_warning(
+            EVENT_DEVICE_SHARED,
+            "%s: readings of different boots alternate, so several devices seem to use this name; readings "
+            "that are sent again may be stored twice or count as lost; give each device its own name and "
+            "topic",
+            seen->ack_topic);
     uint64_t lost = device->lost - seen->lost_before;
     if (device->lost <= seen->lost_before)
         return; /* some that were given up may have come after all */
     devices->metrics->readings_lost += lost;
     uint64_t count = tell(&devices->lost_tale, lost);
     if (count > 0)
-        log_warning(EVENT_READINGS_LOST,
-                    "device %s: %llu readings are lost: the device could not keep them any longer, or was "
-                    "restarted (of this device and others; the view `device` counts them)",
-                    seen->ack_topic, (unsigned long long)count);
+        log_warning(
+            EVENT_READINGS_LOST,
+            "device %s: %llu readings (of this device and others): the device could not keep them any "
+            "longer, or was restarted; the view `device` counts them",
+            seen->ack_topic, (unsigned long long)count);
 }
 
 static void note_malformed(struct intake_devices *devices, const char *topic, const char *why)
@@ -120,10 +122,10 @@ static void note_malformed(struct intake_devices *devices, const char *topic, co
     devices->malformed++;
     uint64_t count = tell(&devices->malformed_tale, 1);
     if (count > 0)
-        log_warning(EVENT_READING_MALFORMED,
-                    "topic %s: %s: stored as an ordinary message and not acknowledged (%llu such since the "
-                    "last word of it)",
-                    topic, why, (unsigned long long)count);
+        log_warning(
+            EVENT_READING_MALFORMED,
+            "topic %s: %s: stored as an ordinary message and not acknowledged (%llu since the last line)",
+            topic, why, (unsigned long long)count);
 }
 
 /* ---- a message ---- */

@@ -136,13 +136,11 @@ void intake_mqtt_storage_failed(struct intake_mqtt *mqtt, int error)
     if (mqtt->storage_told_ms == 0 || now_ms - mqtt->storage_told_ms >= TELL_MS) {
         mqtt->storage_told = true;
         mqtt->storage_told_ms = now_ms;
-        log_error(
-            EVENT_QUEUE_WRITE_FAILED,
-            "queue: a commit failed (%s): nothing is acknowledged, messages stay at the broker until the "
-            "queue can be written again",
-            error == -EBUSY     ? "another process has locked the database"
-            : error == -EBADMSG ? "the database is damaged"
-                                : strerror(-error));
+        log_error(EVENT_QUEUE_WRITE_FAILED,
+                  "%s: nothing is acknowledged; messages stay at the broker until a commit succeeds",
+                  error == -EBUSY     ? "another process has locked the database"
+                  : error == -EBADMSG ? "the database is damaged"
+                                      : strerror(-error));
     }
     retry_later(mqtt, NULL);
 }
@@ -289,7 +287,7 @@ static bool storage_works(struct intake_mqtt *mqtt)
         return false;
     mqtt->storage_failed = false;
     if (mqtt->storage_told)
-        log_notice(EVENT_QUEUE_WRITABLE, "queue: can be written again");
+        log_notice(EVENT_QUEUE_WRITABLE, "commits succeed again");
     mqtt->storage_told = false;
     return true;
 }

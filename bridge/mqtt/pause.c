@@ -36,9 +36,9 @@ static void tell_full(struct intake_mqtt *mqtt)
     mqtt->hold_told = mqtt->hold_told_ms == 0 || now_ms - mqtt->hold_told_ms >= TELL_MS;
     if (mqtt->hold_told) {
         mqtt->hold_told_ms = now_ms;
-        log_warning(EVENT_QUEUE_FULL, "queue full (%s): holding; messages wait at the broker", what);
+        log_warning(EVENT_QUEUE_FULL, "%s: messages wait at the broker", what);
     } else {
-        log_debug(EVENT_QUEUE_FULL, "queue full (%s) again: holding", what);
+        log_debug(EVENT_QUEUE_FULL, "%s, again", what);
     }
 }
 
@@ -47,9 +47,9 @@ static void tell_room(const struct intake_mqtt *mqtt)
     cleanup_free char *room = queue_room_text(mqtt->queue);
     long long held_s = (clock_uptime_ms() - mqtt->holding_ms) / 1000;
     if (mqtt->hold_told)
-        log_notice(EVENT_QUEUE_ROOM, "queue has room again: %s; held for %lld s", room, held_s);
+        log_notice(EVENT_QUEUE_ROOM, "%s; messages waited at the broker for %lld s", room, held_s);
     else
-        log_debug(EVENT_QUEUE_ROOM, "queue has room again: %s; held for %lld s", room, held_s);
+        log_debug(EVENT_QUEUE_ROOM, "%s; messages waited at the broker for %lld s", room, held_s);
 }
 
 /* ---- the broker's goodbye ---- */

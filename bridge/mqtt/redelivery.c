@@ -84,7 +84,7 @@ void intake_mqtt_replay_init(struct intake_mqtt *mqtt, size_t route_count)
     queue_confirm(mqtt->queue, queue_last_id(mqtt->queue) - rows);
     if (queue_packets(mqtt->queue, rows, remember, &last) != 0)
         log_warning(EVENT_REDELIVERY_UNKNOWN,
-                    "the newest messages cannot be read: what the broker sends again may be stored twice");
+                    "the newest messages cannot be read: redelivered messages may be stored twice");
     mqtt->confirmed_id = queue_confirmed_id(mqtt->queue);
     replay_confirmed(mqtt->replay, mqtt->confirmed_id);
 }
@@ -130,9 +130,7 @@ bool intake_mqtt_is_duplicate(struct intake_mqtt *mqtt, const struct mosquitto_m
     uint64_t digest = replay_digest(packet->topic, packet->payload, (size_t)packet->payloadlen);
     if (replay_expected(mqtt->replay)) {
         if (replay_is_duplicate(mqtt->replay, mqtt->dup, (uint16_t)packet->mid, digest)) {
-            log_debug(EVENT_MESSAGE_REDELIVERED,
-                      "packet %d, topic %s: sent again by the broker, it is stored already", packet->mid,
-                      packet->topic);
+            log_debug(EVENT_MESSAGE_REDELIVERED, "packet %d, topic %s", packet->mid, packet->topic);
             mqtt->first_due = false;
             return true;
         }

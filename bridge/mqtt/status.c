@@ -34,17 +34,17 @@ void intake_mqtt_tell_away(struct intake_mqtt *mqtt, const char *why, int64_t wa
                                      .waiting = -1,
                                      .wait_ms = wait_ms});
     if (!news && now_ms - mqtt->away_told_ms < AGAIN_MS) {
-        log_debug(EVENT_BROKER_AWAY, "broker %s:%u: %s", broker->host, broker->port, outage);
+        log_debug(EVENT_BROKER_AWAY, "%s:%u: %s", broker->host, broker->port, outage);
         return;
     }
     mqtt->away_told_ms = now_ms;
-    log_warning(EVENT_BROKER_AWAY, "broker %s:%u: %s", broker->host, broker->port, outage);
+    log_warning(EVENT_BROKER_AWAY, "%s:%u: %s", broker->host, broker->port, outage);
 }
 
 void intake_mqtt_tell_connected(struct intake_mqtt *mqtt)
 {
     const struct config_broker *broker = mqtt->config;
-    log_notice(EVENT_BROKER_CONNECTED, "broker %s:%u: connected (MQTT %s, %s)", broker->host, broker->port,
+    log_notice(EVENT_BROKER_CONNECTED, "%s:%u: MQTT %s, %s", broker->host, broker->port,
                mqtt->use_v311 ? "3.1.1" : "5", mqtt->session_present ? "session resumed" : "new session");
     free(mqtt->why);
     mqtt->why = NULL;

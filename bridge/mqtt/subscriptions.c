@@ -104,8 +104,7 @@ static void send_subscribe(struct intake_mqtt *mqtt, size_t filter)
     int result = mosquitto_subscribe_v5(mqtt->client, &f->packet_id, text, QOS, options, properties);
     mosquitto_property_free_all(&properties);
     if (result != MOSQ_ERR_SUCCESS)
-        log_error(EVENT_SUBSCRIBE_FAILED, "broker: cannot subscribe to %s: %s", text,
-                  mosquitto_strerror(result));
+        log_error(EVENT_SUBSCRIBE_FAILED, "%s: %s", text, mosquitto_strerror(result));
 }
 
 static void subscribe(struct intake_mqtt *mqtt)
@@ -118,8 +117,7 @@ static void subscribe(struct intake_mqtt *mqtt)
         if (vanished->unsubscribed)
             continue;
         mosquitto_unsubscribe(mqtt->client, &vanished->packet_id, vanished->filter);
-        log_info(EVENT_UNSUBSCRIBED, "broker: unsubscribing from %s, which no route names any more",
-                 vanished->filter);
+        log_info(EVENT_UNSUBSCRIBED, "%s: no route has this filter any more", vanished->filter);
     }
     mqtt->subscribe_due = false;
 }
@@ -163,13 +161,11 @@ static void granted_qos(struct intake_mqtt *mqtt, size_t filter, int qos)
     struct filter *f = &mqtt->filters[filter];
     bool granted = qos < FIRST_REFUSAL;
     if (!granted)
-        log_error(EVENT_SUBSCRIPTION_REFUSED,
-                  "broker: refuses the subscription to %s: %s; allow it in the broker's ACL", text,
+        log_error(EVENT_SUBSCRIPTION_REFUSED, "%s: %s; allow it in the broker's ACL", text,
                   mosquitto_reason_string(qos));
     else if (qos < QOS)
         log_error(EVENT_SUBSCRIPTION_DOWNGRADED,
-                  "broker: grants %s only at QoS %d: messages can be lost between the broker and sluice",
-                  text, qos);
+                  "%s: QoS %d only: messages can be lost between the broker and sluice", text, qos);
     if (granted != f->granted) {
         f->granted = granted;
         f->note_due = mqtt->note_due = true;

@@ -272,7 +272,7 @@ static int on_curl_socket(CURL *easy, curl_socket_t socket, int what, void *cont
         events |= UV_WRITABLE;
     int error = watch_want(transfer->watches, socket, events);
     if (error != 0)
-        log_error(EVENT_SOCKET_UNWATCHED, "cannot watch a socket: %s", uv_strerror(error));
+        log_error(EVENT_SOCKET_UNWATCHED, "%s", uv_strerror(error));
     return 0; /* the request ends with a time-out; -1 would end all of them, and those to come */
 }
 
@@ -287,7 +287,7 @@ static curl_socket_t on_open_socket(void *context, curlsocktype purpose, struct 
     int error = watch_keep(transfer->watches, fd);
     if (error == 0)
         return fd;
-    log_error(EVENT_SOCKET_UNWATCHED, "cannot watch a socket: %s", uv_strerror(error));
+    log_error(EVENT_SOCKET_UNWATCHED, "%s", uv_strerror(error));
     close(fd);
     return CURL_SOCKET_BAD;
 }

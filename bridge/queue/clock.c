@@ -182,9 +182,8 @@ int queue_clock_set(struct queue *queue, const struct clock_epoch *now)
     queue->edition++;
     queue->limits.age_cursor = 0; /* ages may be known now */
     log_notice(repairs ? EVENT_CLOCK_SYNCHRONISED : EVENT_CLOCK_STEPPED,
-               repairs
-                   ? "clock: synchronised; the times of what was received since boot are repaired, by %+.3f s"
-                   : "clock: stepped by %+.3f s; what was received before keeps its time",
+               repairs ? "the times of messages received since boot are corrected by %+.3f s"
+                       : "by %+.3f s; messages received before keep their times",
                seconds(now->ms - was.ms));
     return 0;
 }

@@ -305,14 +305,11 @@ static void tell_first(const struct queue *queue, enum queue_reason reason)
 {
     const char *limit = queue_limit_text(queue, reason);
     if (reason == REASON_AGE)
-        log_warning(
-            EVENT_MESSAGES_DROPPED,
-            "queue: messages are dropped, they are older than allowed (%s); the table `dropped` counts "
-            "them",
-            limit);
+        log_warning(EVENT_MESSAGES_DROPPED,
+                    "messages are older than allowed (%s); the table `dropped` counts them", limit);
     else
         log_warning(EVENT_MESSAGES_DROPPED,
-                    "queue full (%s): %s are dropped; the table `dropped` counts them", limit,
+                    "the queue is full (%s): %s are dropped; the table `dropped` counts them", limit,
                     queue->limits.tallies[reason].newest ? "new messages" : "the oldest messages");
 }
 
@@ -353,13 +350,12 @@ void queue_drop_tell(struct queue *queue)
         tally->told_ms = now_ms;
         tally->since_told = 0;
         if (since_told > 0) {
-            log_warning(EVENT_MESSAGES_DROPPED,
-                        "queue: %llu messages were dropped in the last minute (%s), %llu in %lld minutes",
+            log_warning(EVENT_MESSAGES_DROPPED, "%llu messages in the last minute (%s), %llu in %lld minutes",
                         since_told, queue_limit_text(queue, reason), in_all, minutes);
             continue;
         }
         log_notice(EVENT_DROPPING_ENDED,
-                   "queue: nothing was dropped in the last minute (%s); it were %llu messages before",
+                   "nothing was dropped in the last minute (%s); %llu messages were dropped before",
                    queue_limit_text(queue, reason), in_all);
         *tally = (struct tally){.in_all = 0};
     }

@@ -39,11 +39,9 @@ static void tell_by_hand(struct queue *queue)
 {
     int64_t dropped = queue->by_hand.changed ? count_by_hand(queue) : -1;
     if (queue->by_hand.returned)
-        log_notice(EVENT_DEAD_LETTERS_RETURNED,
-                   "queue: dead letters were brought back by hand (sluice queue retry)");
+        log_notice(EVENT_DEAD_LETTERS_RETURNED, "dead letters are pending again (sluice queue retry)");
     if (dropped > queue->by_hand.dropped && queue->by_hand.dropped >= 0)
-        log_notice(EVENT_MESSAGES_DROPPED_BY_HAND,
-                   "queue: %lld messages were dropped by hand (sluice queue drop)",
+        log_notice(EVENT_MESSAGES_DROPPED_BY_HAND, "%lld messages (sluice queue drop)",
                    (long long)(dropped - queue->by_hand.dropped));
     if (dropped >= 0)
         queue->by_hand.dropped = dropped;

@@ -278,8 +278,8 @@ static void look_for_run(struct queue *queue, const char *token)
     if (token[0] != '\0' && query_number(queue, sql, &known) == 0 && known == 0)
         log_error(
             EVENT_QUEUE_OUTDATED,
-            "queue %s: it does not know the last run that used it: its write-ahead log (%s-wal) was lost, "
-            "or this is an older copy; what was stored since is not in it",
+            "%s: the last run that used it is missing: its write-ahead log (%s-wal) was lost, or this is an "
+            "older copy; messages stored since then are not in it",
             queue->path, queue->path);
 }
 
@@ -348,8 +348,8 @@ static int open_sound(struct queue *queue, bool damaged, salvage_progress_fn *pr
                                                                   : DB_TRUSTED;
     error = open_database(queue, trust, token, ret_why);
     if (error == -ENOSPC && queue_reserve_remove(queue->storage.reserve)) {
-        log_warning(EVENT_RESERVE_USED, "queue %s: the disk is full; the reserve was given up to open it",
-                    queue->path);
+        log_warning(EVENT_RESERVE_USED,
+                    "%s: the disk is full; the reserve file was removed to open the queue", queue->path);
         close_database(queue);
         free(*ret_why);
         *ret_why = NULL;
@@ -361,7 +361,7 @@ static int open_sound(struct queue *queue, bool damaged, salvage_progress_fn *pr
     close_database(queue);
     free(*ret_why);
     *ret_why = NULL;
-    log_error(EVENT_QUEUE_DAMAGED, "queue %s: %s: what can be read is salvaged into a new one", queue->path,
+    log_error(EVENT_QUEUE_DAMAGED, "%s: %s; readable rows are salvaged into a new database", queue->path,
               seen ? seen : "damaged, or not a database");
     error = queue_salvage(queue->path, progress, context, ret_why);
     return error != 0 ? error : open_database(queue, DB_TRUSTED, "", ret_why);
@@ -446,7 +446,7 @@ void queue_close(struct queue *queue)
         return;
     if (queue_transaction(queue, DB_LAZY, end_run, NULL) != 0)
         log_info(EVENT_DELETES_LOST,
-                 "queue: the last deletes are lost; those messages are sent again under the same keys");
+                 "the last deletes are lost; these messages are sent again with the same keys");
     close_database(queue);
     queue_free(queue);
 }

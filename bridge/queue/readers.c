@@ -118,10 +118,9 @@ static void say_held(struct queue *queue, const char *who, int64_t bytes, int64_
     if (readers->said_ms != 0 && now_ms - readers->said_ms < SAY_EVERY_MS)
         return;
     readers->said_ms = now_ms;
-    log_warning(
-        EVENT_WAL_HELD,
-        "queue: the write-ahead log has grown to %.1f MB, for a query has been left open: %s; close it",
-        (double)bytes / 1e6, who);
+    log_warning(EVENT_WAL_HELD,
+                "the write-ahead log has grown to %.1f MB because a query is open: %s; close it",
+                (double)bytes / 1e6, who);
     cleanup_free char *words =
         xasprintf("a query that was left open lets the write-ahead log grow; close it: %s", who);
     queue_trouble(queue, "reader", words);
@@ -131,9 +130,7 @@ static void say_over(struct queue *queue, int64_t now_ms)
 {
     struct queue_readers *readers = &queue->readers;
     if (readers->said_ms != 0) {
-        log_notice(EVENT_WAL_RELEASED,
-                   "queue: the write-ahead log is held by no query any more, after %lld s",
-                   (long long)(now_ms - readers->since_ms) / 1000);
+        log_notice(EVENT_WAL_RELEASED, "after %lld s", (long long)(now_ms - readers->since_ms) / 1000);
         queue_trouble(queue, "reader", NULL);
     }
     *readers = (struct queue_readers){0};

@@ -34,10 +34,9 @@ static void run_out_of_space(struct queue *queue)
 {
     bool had = queue_reserve_remove(queue->storage.reserve);
     if (had)
-        log_warning(
-            EVENT_RESERVE_USED,
-            "queue: the disk is full; the reserve of %d MiB was given up, so that deliveries can go on",
-            QUEUE_RESERVE_BYTES >> 20);
+        log_warning(EVENT_RESERVE_USED,
+                    "the disk is full; the reserve of %d MiB was removed so that deliveries can go on",
+                    QUEUE_RESERVE_BYTES >> 20);
     queue->storage.out_of_space = true;
     queue->storage.try_again_ms = 0;
 }
@@ -102,12 +101,11 @@ static int make_reserve(struct queue *queue)
         return 0;
     int error = queue_reserve_step(storage->reserve);
     if (error != 0 && error != storage->reserve_error)
-        log_warning(EVENT_RESERVE_FAILED, "queue: the reserve %s-reserve cannot be written: %s", queue->path,
-                    strerror(-error));
+        log_warning(EVENT_RESERVE_FAILED, "%s-reserve: %s", queue->path, strerror(-error));
     storage->reserve_error = error;
     if (error == 0 && queue_reserve_is_made(storage->reserve) && storage->out_of_space) {
         storage->out_of_space = false;
-        log_notice(EVENT_DISK_HAS_SPACE, "queue: the disk has space again");
+        log_notice(EVENT_DISK_HAS_SPACE, "the reserve file is complete again");
     }
     return error;
 }

@@ -334,7 +334,7 @@ def start_once(rig, state):
     """Seconds until it is ready, and resident memory once that is steady."""
     begin = time.monotonic()
     sluice = rig.start_sluice("sluice", state)
-    while b"ready: queue" not in (rig.dir / "sluice.log").read_bytes():
+    while b" ready: queue" not in (rig.dir / "sluice.log").read_bytes():
         rig.alive(sluice)
         time.sleep(0.0005)
     took_s = time.monotonic() - begin

@@ -55,7 +55,7 @@ def start_door(rig, name):
                     f"ca_file = {rig.certificate}\nretry_min = 100ms\nretry_max = 1s\n"
                     f"[http]\nlisten = 127.0.0.1:{port}\n")
     sluice = rig.start(name, [rig.sluice, "run", "-c", conf])
-    wait_for("sluice", lambda: re.search("ready", rig.log(sluice)) and rig.answers(port, sluice))
+    wait_for("sluice", lambda: re.search(" ready: ", rig.log(sluice)) and rig.answers(port, sluice))
     return sluice, port, lambda: queued(state)
 
 

@@ -255,7 +255,7 @@ http {{
     def wait_connected(self, sluice):
         def connected():
             self.alive(sluice)
-            return re.search(r"broker \S+: connected \(MQTT 5", self.log(sluice))
+            return re.search(r" broker-connected: \S+: MQTT 5", self.log(sluice))
         wait_for("sluice's connection to the broker", connected)
 
 

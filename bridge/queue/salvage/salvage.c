@@ -173,8 +173,7 @@ static int resume(const struct place *place)
     char *last;
     count_aside(place, &last);
     if (last) {
-        log_notice(EVENT_SALVAGE_RESUMED, "queue %s: the salvage that was cut off is taken up again",
-                   place->path);
+        log_notice(EVENT_SALVAGE_RESUMED, "%s", place->path);
         error = take_place(place, last);
     }
     free(last);
@@ -202,19 +201,18 @@ static void log_result(const char *path, const struct salvage_result *result, co
             : xasprintf("%llu pages and %llu rows could not be read (about %llu messages)",
                         (unsigned long long)result->bad_pages, (unsigned long long)result->bad_rows,
                         (unsigned long long)(result->about_lost + result->bad_rows));
-    log_error(
-        EVENT_SALVAGED,
-        "queue %s: salvaged %llu messages and %llu dead letters; %s; the damaged database is kept as %s",
-        path, (unsigned long long)result->messages, (unsigned long long)result->dead_letters, lost, aside);
+    log_error(EVENT_SALVAGED,
+              "%s: %llu messages and %llu dead letters; %s; the damaged database is kept as %s", path,
+              (unsigned long long)result->messages, (unsigned long long)result->dead_letters, lost, aside);
     if (result->wal_ignored)
         log_warning(EVENT_SALVAGE_WAL_IGNORED,
-                    "queue %s: the write-ahead log beside it belonged to another database, and was not read",
-                    path);
+                    "%s: the write-ahead log beside it belongs to another database", path);
     if (result->rekeyed > 0)
-        log_warning(EVENT_SALVAGE_KEYS_LOST,
-                    "queue %s: %llu of them lost the first half of their keys, and have new ones: what the "
-                    "backend has of them already it will not recognise",
-                    path, (unsigned long long)result->rekeyed);
+        log_warning(
+            EVENT_SALVAGE_KEYS_LOST,
+            "%s: %llu messages lost the first half of their keys and have new ones: the backend does not "
+            "recognise those that it has already",
+            path, (unsigned long long)result->rekeyed);
 }
 
 static void warn_of_many(const struct place *place)
@@ -223,10 +221,11 @@ static void warn_of_many(const struct place *place)
     unsigned count = count_aside(place, &last);
     free(last);
     if (count > SET_ASIDE_MANY)
-        log_warning(EVENT_DISK_FAILING,
-                    "queue %s: %u damaged databases lie beside it: the disk seems to fail; replace it, and "
-                    "delete those that are not needed",
-                    place->path, count);
+        log_warning(
+            EVENT_DISK_FAILING,
+            "%s: there are %u damaged databases beside it: the disk seems to fail; replace it, and delete "
+            "the databases that you do not need",
+            place->path, count);
 }
 
 static int salvage_into(const struct place *place, salvage_progress_fn *progress, void *context,

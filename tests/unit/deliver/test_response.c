@@ -86,24 +86,24 @@ static void check_reminders(unsigned count, const char *who, int status, const c
 static void a_backend_that_is_away_is_told_of_every_ten_minutes(void **state)
 {
     unsigned count = outlast(503, -1, "", 150, 0);
-    check_reminders(count, "backend b0: away", 503, "", 6);
-    expect(count - 1, "^notice backend b0: back after 90[0-9]{2} s$");
+    check_reminders(count, "b0: away", 503, "", 6);
+    expect(count - 1, "^notice b0: back after 90[0-9]{2} s$");
 }
 
 static void so_is_a_route_that_is_misconfigured(void **state)
 {
     unsigned count = outlast(403, 0, "[route r1]\ntopic = r1/+\n", 150, 0);
-    check_reminders(count, "route r0: misconfigured", 403, " in all", 0);
-    expect(count - 1, "^notice route r0: passes again after 90[0-9]{2} s$");
+    check_reminders(count, "r0: misconfigured", 403, " in all", 0);
+    expect(count - 1, "^notice r0: passes again after 90[0-9]{2} s$");
 }
 
 /* A person mends the key, and has the configuration read again. */
 static void what_a_reload_mends_is_told(void **state)
 {
     assert_int_equal(outlast(403, 0, "", 25, 25), 4);
-    expect(3, "^notice route r0: passes again after 15[0-9]{2} s$");
+    expect(3, "^notice r0: passes again after 15[0-9]{2} s$");
     assert_int_equal(outlast(503, -1, "", 25, 25), 4);
-    expect(3, "^notice backend b0: back after 15[0-9]{2} s$");
+    expect(3, "^notice b0: back after 15[0-9]{2} s$");
 }
 
 /* Then it is told once more, and for how long it lasts. */
@@ -114,7 +114,7 @@ static void what_a_reload_does_not_mend_lasts(void **state)
     for (unsigned i = 1; i < 3; i++)
         assert_memory_equal(strstr(heard.lines[i].text, " since "), since, strlen(" since 11-22 14:02:11"));
     assert_in_range(heard.lines[1].at_ms, 5 * MINUTE_MS, 6 * MINUTE_MS);
-    expect(3, "^notice backend b0: back after 12[0-9]{2} s$");
+    expect(3, "^notice b0: back after 12[0-9]{2} s$");
 }
 
 int main(void)

@@ -52,11 +52,11 @@ static void a_broker_that_is_away_is_told_of_every_ten_minutes(void **state)
         intake_mqtt_tell_away(&mqtt, "Connection refused", 30 * SECOND_MS);
     assert_int_equal(line_count, 6);
     for (unsigned i = 0; i < line_count; i++)
-        assert_string_equal(
-            lines[i], "broker pi:1883: away since 11-22 17:36:40 (Connection refused), next try in 30 s");
+        assert_string_equal(lines[i],
+                            "pi:1883: away since 11-22 17:36:40 (Connection refused), next try in 30 s");
     intake_mqtt_tell_away(&mqtt, "Network is unreachable", 30 * SECOND_MS);
-    assert_string_equal(
-        lines[6], "broker pi:1883: away since 11-22 17:36:40 (Network is unreachable), next try in 30 s");
+    assert_string_equal(lines[6],
+                        "pi:1883: away since 11-22 17:36:40 (Network is unreachable), next try in 30 s");
     assert_int_equal(line_count, 7);
     free(mqtt.why);
 }
