@@ -8,48 +8,18 @@
 
 #include "base/clock.h"
 #include "base/utf8.h"
+#include "message/reference.h"
 #include "message/topic.h"
 #include "text/json.h"
-#include "text/nearest.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
 
-enum what {
-    TEXT,
-    LEVEL,
-    TOPIC,
-    KEY,
-    GATEWAY,
-    RECEIVED,
-    RECEIVED_S,
-    RECEIVED_MS,
-    MEASURED_S,
-    AGE_MS,
-    CLOCK,
-    LATE_SINCE,
-};
-
-static const struct {
-    const char *name;
-    enum what what;
-    bool number;
-} references[] = {
-    {"topic", TOPIC, false},          {"key", KEY, false},
-    {"gateway", GATEWAY, false},      {"received", RECEIVED, false},
-    {"received_s", RECEIVED_S, true}, {"received_ms", RECEIVED_MS, true},
-    {"measured_s", MEASURED_S, true}, {"age_ms", AGE_MS, true},
-    {"clock", CLOCK, false},          {"late_since", LATE_SINCE, false},
-};
-
-#define LEVEL_MOST 99u
-
 /* Literal text or a reference. */
 struct part {
-    enum what what;
-    unsigned level; /* LEVEL */
-    char *text;     /* TEXT: as it goes into JSON */
+    char *text; /* as it goes into JSON; NULL: a reference */
+    struct reference reference;
 };
 
 struct field {
@@ -97,53 +67,9 @@ static void add_text(struct field *field, struct buf *literal)
     struct buf escaped;
     buf_init(&escaped, 6 * literal->bytes); /* no escape is longer */
     if (literal->bytes > 0 && json_append_escaped(&escaped, literal->data, literal->bytes) == 0)
-        add_part(field, (struct part){.what = TEXT, .text = xstrdup(buf_text(&escaped))});
+        add_part(field, (struct part){.text = xstrdup(buf_text(&escaped))});
     buf_done(&escaped);
     buf_reset(literal);
-}
-
-/* All references, as an error's text tells them; the caller frees it. */
-static char *all_references(void)
-{
-    char *all = xasprintf("{1} to {%u}", LEVEL_MOST);
-    for (size_t i = 0; i < ARRAY_LEN(references); i++) {
-        char *longer =
-            xasprintf("%s%s{%s}", all, i + 1 < ARRAY_LEN(references) ? ", " : " and ", references[i].name);
-        free(all);
-        all = longer;
-    }
-    return all;
-}
-
-static int refuse_reference(const char *word, char **ret_why)
-{
-    const char *known[ARRAY_LEN(references)];
-    for (size_t i = 0; i < ARRAY_LEN(references); i++)
-        known[i] = references[i].name;
-    size_t near = nearest_find(word, known, ARRAY_LEN(known));
-    cleanup_free char *all = all_references();
-    if (near != SIZE_MAX)
-        return refuse(ret_why,
-                      xasprintf("{%s} is unknown; did you mean {%s}? There are %s", word, known[near], all));
-    return refuse(ret_why, xasprintf("{%s} is unknown; there are %s", word, all));
-}
-
-/* The part for what stands between two braces. */
-static int parse_reference(const char *text, size_t bytes, struct part *ret, char **ret_why)
-{
-    cleanup_free char *word = xstrndup(text, bytes);
-    for (size_t i = 0; i < ARRAY_LEN(references); i++) {
-        if (strcmp(word, references[i].name) == 0) {
-            *ret = (struct part){.what = references[i].what};
-            return 0;
-        }
-    }
-    if (*word == '\0' || word[strspn(word, "0123456789")])
-        return refuse_reference(word, ret_why);
-    if (*word == '0' || bytes > 2)
-        return refuse(ret_why, xasprintf("{%s} is no topic level: they are {1} to {%u}", word, LEVEL_MOST));
-    *ret = (struct part){.what = LEVEL, .level = (unsigned)strtoul(word, NULL, 10)};
-    return 0;
 }
 
 /* Cuts a template into parts. */
@@ -156,18 +82,16 @@ static int parse_parts(struct field *field, const char *at, const char *end, cha
             buf_append_char(&literal, *at);
             at += 2;
         } else if (*at == '{') {
-            const char *open = at + 1;
-            const char *close = memchr(open, '}', (size_t)(end - open));
-            struct part part;
-            if (!close)
+            if (!memchr(at, '}', (size_t)(end - at)))
                 return refuse(ret_why, xasprintf("'%s' has a '{' without its '}'; a '{' itself is written {{",
                                                  field->name));
             add_text(field, &literal);
-            int r = parse_reference(open, (size_t)(close - open), &part, ret_why);
-            if (r < 0)
-                return r;
+            struct part part = {.text = NULL};
+            const char *behind = reference_parse(at, end, &part.reference);
+            if (!behind)
+                return refuse(ret_why, reference_fault(at, end));
             add_part(field, part);
-            at = close + 1;
+            at = behind;
         } else if (*at == '}') {
             return refuse(ret_why, xasprintf("'%s' has a '}' without its '{'; a '}' itself is written }}",
                                              field->name));
@@ -179,21 +103,14 @@ static int parse_parts(struct field *field, const char *at, const char *end, cha
     return 0;
 }
 
-static bool is_number(const struct part *part)
+/* A number, true, false or null: it has no quotes around it. */
+static bool is_bare(const struct part *part)
 {
-    for (size_t i = 0; i < ARRAY_LEN(references); i++)
-        if (references[i].what == part->what)
-            return references[i].number;
-    if (part->what != TEXT)
-        return false;
+    if (!part->text)
+        return reference_is_number(part->reference.kind);
     const char *end = part->text + strlen(part->text);
-    return json_number_end(part->text, end) == end;
-}
-
-static bool is_word(const struct part *part)
-{
-    return part->what == TEXT && (strcmp(part->text, "true") == 0 || strcmp(part->text, "false") == 0 ||
-                                  strcmp(part->text, "null") == 0);
+    return json_number_end(part->text, end) == end || strcmp(part->text, "true") == 0 ||
+           strcmp(part->text, "false") == 0 || strcmp(part->text, "null") == 0;
 }
 
 /* Copies a quoted text whose opening quote is at *at, without quotes and
@@ -243,7 +160,7 @@ static int parse_template(struct field *field, const char **at, char **ret_why)
     if (memchr(text, '"', bytes))
         return refuse(ret_why, xasprintf("the quotes of '%s' must enclose all of its text", field->name));
     int r = parse_parts(field, text, text + bytes, ret_why);
-    field->bare = field->count == 1 && (is_number(&field->parts[0]) || is_word(&field->parts[0]));
+    field->bare = field->count == 1 && is_bare(&field->parts[0]);
     return r;
 }
 
@@ -347,8 +264,8 @@ unsigned fields_highest_level(const struct fields *fields)
     unsigned highest = 0;
     for (size_t i = 0; i < fields_count(fields); i++)
         for (size_t k = 0; k < fields->list[i].count; k++)
-            if (fields->list[i].parts[k].level > highest)
-                highest = fields->list[i].parts[k].level;
+            if (fields->list[i].parts[k].reference.level > highest)
+                highest = fields->list[i].parts[k].reference.level;
     return highest;
 }
 
@@ -366,57 +283,57 @@ bool fields_has_value(const struct fields *fields, size_t number, const struct m
     assert(number < fields_count(fields));
     const struct field *field = &fields->list[number];
     for (size_t i = 0; i < field->count; i++) {
-        const struct part *part = &field->parts[i];
+        const struct reference *reference = &field->parts[i].reference;
         const char *level;
         size_t bytes;
-        if ((part->what == LEVEL && !topic_level(message->topic, part->level, &level, &bytes)) ||
-            (part->what == GATEWAY && !facts->gateway) || (part->what == AGE_MS && facts->age_ms < 0) ||
-            (part->what == LATE_SINCE && !message->late))
+        if ((reference->kind == REFERENCE_LEVEL &&
+             !topic_level(message->topic, reference->level, &level, &bytes)) ||
+            (reference->kind == REFERENCE_GATEWAY && !facts->gateway) ||
+            (reference->kind == REFERENCE_AGE_MS && facts->age_ms < 0) ||
+            (reference->kind == REFERENCE_LATE_SINCE && !message->late))
             return false;
     }
     return true;
 }
 
-static int append_level(const struct message *message, unsigned level, struct buf *out)
+static int append_time(int64_t wall_ms, struct buf *out)
+{
+    char time[CLOCK_RFC3339_BYTES];
+    clock_format_rfc3339(wall_ms, time);
+    return buf_append_text(out, time);
+}
+
+static int append_reference(const struct reference *reference, const struct message *message,
+                            const struct fields_facts *facts, struct buf *out)
 {
     const char *text = NULL;
     size_t bytes = 0;
-    bool there = topic_level(message->topic, level, &text, &bytes);
-    assert(there);
-    return json_append_escaped(out, text, bytes);
-}
-
-static int append_part(const struct part *part, const struct message *message,
-                       const struct fields_facts *facts, struct buf *out)
-{
-    char time[CLOCK_RFC3339_BYTES];
-    switch (part->what) {
-    case TEXT:
-        return buf_append_text(out, part->text);
-    case LEVEL:
-        return append_level(message, part->level, out);
-    case TOPIC:
+    switch (reference->kind) {
+    case REFERENCE_NONE:
+        break;
+    case REFERENCE_LEVEL:
+        topic_level(message->topic, reference->level, &text, &bytes);
+        return json_append_escaped(out, text, bytes);
+    case REFERENCE_TOPIC:
         return json_append_escaped(out, message->topic, strlen(message->topic));
-    case KEY:
+    case REFERENCE_KEY:
         return json_append_escaped(out, message->key, strlen(message->key));
-    case GATEWAY:
+    case REFERENCE_GATEWAY:
         return json_append_escaped(out, facts->gateway, strlen(facts->gateway));
-    case RECEIVED:
-        clock_format_rfc3339(message->received_ms, time);
-        return buf_append_text(out, time);
-    case RECEIVED_S:
+    case REFERENCE_RECEIVED:
+        return append_time(message->received_ms, out);
+    case REFERENCE_RECEIVED_S:
         return buf_append_number(out, whole_seconds(message->received_ms));
-    case RECEIVED_MS:
+    case REFERENCE_RECEIVED_MS:
         return buf_append_number(out, message->received_ms);
-    case MEASURED_S:
+    case REFERENCE_MEASURED_S:
         return buf_append_number(out, whole_seconds(message->received_ms - facts->measured_ago_ms));
-    case AGE_MS:
+    case REFERENCE_AGE_MS:
         return buf_append_number(out, facts->age_ms);
-    case CLOCK:
+    case REFERENCE_CLOCK:
         return buf_append_text(out, message->clock_synchronised ? "synchronised" : "unsynchronised");
-    case LATE_SINCE:
-        clock_format_rfc3339(message->late_since_ms, time);
-        return buf_append_text(out, time);
+    case REFERENCE_LATE_SINCE:
+        return append_time(message->late_since_ms, out);
     }
     abort(); /* there is no other kind */
 }
@@ -429,7 +346,8 @@ int fields_append_value(const struct fields *fields, size_t number, const struct
     size_t before = out->bytes;
     int r = field->bare ? 0 : buf_append_char(out, '"');
     for (size_t i = 0; i < field->count && r == 0; i++)
-        r = append_part(&field->parts[i], message, facts, out);
+        r = field->parts[i].text ? buf_append_text(out, field->parts[i].text)
+                                 : append_reference(&field->parts[i].reference, message, facts, out);
     if (r == 0 && !field->bare)
         r = buf_append_char(out, '"');
     if (r < 0)

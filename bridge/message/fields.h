@@ -2,19 +2,7 @@
  *
  *     add = host={2}, timestamp={received_s}, label="bed {2}, {3}", version=3
  *
- * A template is text with references in braces:
- *
- *     {1} ... {99}                levels of the topic, text
- *     {topic} {key} {gateway}     text; gateway is this machine's host name
- *     {received}                  when sluice received it: RFC 3339, UTC, ms
- *     {received_s} {received_ms}  the same as a number, since 1970
- *     {measured_s}                when it was measured: {received_s}, less what the
- *                                 object's member "age" says in milliseconds
- *     {age_ms}                    how long ago it was received, a number
- *     {clock}                     whether {received} is to be relied on: synchronised,
- *                                 or unsynchronised
- *     {late_since}                RFC 3339; where it waited at the broker while sluice was
- *                                 away, it was published between then and {received}
+ * A template is text with references in braces, see message/reference.h.
  *
  * A template that is one reference to a number, or spells a JSON number, true,
  * false or null, gives that; every other one gives a string, as does what stands

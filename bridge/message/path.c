@@ -7,6 +7,7 @@
  */
 #include "message/path.h"
 
+#include "message/reference.h"
 #include "message/topic.h"
 
 #include <assert.h>
@@ -67,19 +68,6 @@ static int check_segment(const struct segment *segment, bool last, char **ret_wh
     return 0;
 }
 
-/* The number in "{N}" at text, or 0; its length with braces is 3 or 4. */
-static unsigned reference_level(const char *text, size_t *ret_bytes)
-{
-    unsigned level = 0;
-    size_t i = 1;
-    for (; i <= 2 && text[i] >= '0' && text[i] <= '9'; i++)
-        level = level * 10 + (unsigned)(text[i] - '0');
-    if (text[1] == '0' || text[i] != '}')
-        return 0;
-    *ret_bytes = i + 1;
-    return level;
-}
-
 static int check_escape(const char *at, char **ret_why)
 {
     static const char *const forbidden[] = {"2e", "2f", "5c", "00"};
@@ -102,7 +90,7 @@ static int refuse_char(char c, char **ret_why)
         return refuse(ret_why, xstrdup("'#' is not allowed: a request has no fragment"));
     case '{':
     case '}':
-        return refuse(ret_why, xstrdup("a reference is a topic level's number in braces, {1} to {99}"));
+        return refuse(ret_why, xstrdup(REFERENCE_LEVELS_ONLY));
     default:
         if (c > ' ' && c < 0x7f)
             return refuse(ret_why,
@@ -137,13 +125,15 @@ static int parse_parts(struct path_template *path, char **ret_why)
             r = check_segment(&segment, !*at, ret_why);
             segment = (struct segment){0};
         } else if (*at == '{') {
-            unsigned level = reference_level(at, &step);
+            const char *behind;
+            unsigned level = reference_parse_level(at, &behind);
             if (level == 0)
                 return refuse_char(*at, ret_why);
             if (at > literal)
                 add_part(path, (struct part){.text = literal, .bytes = (size_t)(at - literal)});
             add_part(path, (struct part){.level = level});
-            literal = at + step;
+            literal = behind;
+            step = (size_t)(behind - at);
             segment.references = true;
             segment.bytes += step;
         } else if (*at == '%') {

@@ -1,23 +1,11 @@
 /* message/topic_template.c - see message/topic_template.h. */
 #include "message/topic_template.h"
 
+#include "message/reference.h"
 #include "message/topic.h"
 
 #include <errno.h>
 #include <string.h>
-
-/* The level that "{N}" at text refers to, and where its text ends; 0: that is none. */
-static unsigned reference(const char *text, const char **ret_end)
-{
-    unsigned level = 0;
-    const char *at = text + 1;
-    for (; at <= text + 2 && *at >= '0' && *at <= '9'; at++)
-        level = level * 10 + (unsigned)(*at - '0');
-    if (*text != '{' || text[1] == '0' || at == text + 1 || *at != '}')
-        return 0;
-    *ret_end = at + 1;
-    return level;
-}
 
 bool topic_template_valid(const char *text, const char **ret_why)
 {
@@ -32,8 +20,8 @@ bool topic_template_valid(const char *text, const char **ret_why)
         return false;
     }
     for (const char *at = strpbrk(text, "{}"), *end; at; at = strpbrk(end, "{}")) {
-        if (reference(at, &end) == 0) {
-            *ret_why = "a reference is a topic level's number in braces, {1} to {99}";
+        if (reference_parse_level(at, &end) == 0) {
+            *ret_why = REFERENCE_LEVELS_ONLY;
             return false;
         }
     }
@@ -44,7 +32,7 @@ unsigned topic_template_highest_level(const char *text)
 {
     unsigned highest = 0;
     for (const char *at = strchr(text, '{'), *end; at; at = strchr(end, '{')) {
-        unsigned level = reference(at, &end);
+        unsigned level = reference_parse_level(at, &end);
         highest = level > highest ? level : highest;
     }
     return highest;
@@ -78,7 +66,7 @@ int topic_template_expand(const char *text, const char *topic, struct buf *out)
         if (!*at || error != 0)
             break;
         const char *level;
-        if (!topic_level(topic, reference(at, &at), &level, &bytes))
+        if (!topic_level(topic, reference_parse_level(at, &at), &level, &bytes))
             return -ENOENT;
         error = buf_append(out, level, bytes);
     }

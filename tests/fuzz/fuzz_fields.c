@@ -1,8 +1,9 @@
-/* fuzz_fields.c - any text as the value of the key `add`. */
+/* fuzz_fields.c - any text as a reference, and as the value of the key `add`. */
 #include "fuzz.h"
 
 #include "base/utf8.h"
 #include "message/fields.h"
+#include "message/reference.h"
 #include "text/json_judge.h"
 
 #include <assert.h>
@@ -41,11 +42,37 @@ static void check_field(const struct fields *fields, size_t i)
     assert(json_judge(out.data + 1, out.bytes - 1));
 }
 
+/* Wherever a reference is found, a field can be made of it. */
+static void check_references(const char *text)
+{
+    const char *end = text + strlen(text);
+    for (const char *at = text; (at = strchr(at, '{')); at++) {
+        struct reference reference = {.kind = REFERENCE_NONE};
+        const char *behind = reference_parse(at, end, &reference), *level_end = NULL;
+        assert(reference_parse_level(at, &level_end) == reference.level &&
+               level_end == (reference.level ? behind : NULL));
+        if (!behind) {
+            assert(reference.kind == REFERENCE_NONE);
+            cleanup_free char *why = strchr(at, '}') ? reference_fault(at, end) : NULL;
+            assert(!why || *why);
+            continue;
+        }
+        assert(behind > at + 2 && behind <= end && behind[-1] == '}' &&
+               !memchr(at, '}', (size_t)(behind - 1 - at)));
+        assert((reference.kind == REFERENCE_LEVEL) == (reference.level > 0) && reference.level <= 99);
+        cleanup_free char *add = xasprintf("a=%.*s", (int)(behind - at), at), *why = NULL;
+        struct fields *fields = NULL;
+        assert(fields_parse(add, &fields, &why) == 0 && fields_highest_level(fields) == reference.level);
+        fields_free(fields);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     cleanup_free char *text = xstrndup((const char *)data, bytes);
     cleanup_free char *why = NULL;
     struct fields *fields = NULL;
+    check_references(text);
     int r = fields_parse(text, &fields, &why);
     assert(r == 0 ? fields && !why : r == -EINVAL && !fields && why && *why);
     if (r < 0)
