@@ -1,11 +1,10 @@
 #!/usr/bin/python3
-"""A small HTTPS backend to try sluice with: takes POSTs below /api and prints them.
+"""A small HTTPS backend for trying sluice: accepts POSTs below /api and prints them.
 
-One line a reading, and no more than that: it keeps nothing in a database, speaks
-HTTP/1.1 only, and is for one machine. It does what a good backend does with an
-Idempotency-Key: a key that it has seen is answered like the first time, and not
-counted again. --record FILE keeps what arrived (key, tab, body), also over a
-restart.
+It prints one line for each request. It has no database, speaks only HTTP/1.1, and listens
+only on this machine. It treats an Idempotency-Key as a good backend does: it sends the
+same response to a known key again, and does not count the request twice. --record FILE
+keeps what arrived (key, tab, body), and remembers it after a restart.
 """
 import argparse
 import json
@@ -21,8 +20,8 @@ BODY_LIMIT = 1 << 20
 
 
 class Arrivals:
-    """What arrived, by idempotency key; in a file, so that a restart remembers.
-    Connections have a thread each."""
+    """The idempotency keys that arrived. Each connection has its own thread, so a lock
+    protects them."""
 
     def __init__(self, record):
         self._lock = threading.Lock()
@@ -33,7 +32,7 @@ class Arrivals:
             self._keys = {line.split("\t", 1)[0] for line in self._file}
 
     def add(self, key, path, text, about):
-        """Notes a reading and prints it, in one step, so that the numbers are in order."""
+        """Records and prints a request under one lock, so that the numbers are in order."""
         with self._lock:
             count = "again"
             if key not in self._keys:
@@ -50,8 +49,8 @@ class Handler(BaseHTTPRequestHandler):
     timeout = 60  # an idle connection
 
     def setup(self):
-        # Here, in the connection's own thread: a client that is slow to shake
-        # hands does not keep the others waiting.
+        # The handshake runs in the thread of the connection, so that a slow client does
+        # not delay the others.
         self.request.settimeout(10)
         self.request.do_handshake()
         super().setup()
@@ -60,24 +59,24 @@ class Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not length.isdigit() or int(length) > BODY_LIMIT:
             self.close_connection = True
-            self.answer(413 if length.isdigit() else 411, {"error": "a body of known, modest length, please"})
+            self.respond(413 if length.isdigit() else 411, {"error": "the body needs a Content-Length of at most 1 MiB"})
             return
         body = self.rfile.read(int(length))
-        path = urlsplit(self.path).path  # the query may hold a key, which nobody is to see
+        path = urlsplit(self.path).path  # without the query, which may have a secret key
         if path != "/api" and not path.startswith("/api/"):
-            self.answer(404, {"error": "only /api is here"})
+            self.respond(404, {"error": "the only path is /api"})
             return
         text = json.dumps(body.decode("utf-8", "backslashreplace"))[1:-1].replace('\\"', '"')
         key = self.headers.get("Idempotency-Key") or f"none-{time.monotonic_ns()}"
         topic = unquote(self.headers.get("Sluice-Topic", "-"))
         self.server.arrivals.add(key, path, text, f"{topic!r}, {self.headers.get('Sluice-Age', '?')} ms old")
-        self.answer(200, {"ok": True})
+        self.respond(200, {"ok": True})
 
     def do_GET(self):
-        self.answer(404, {"error": "this backend only takes readings"})
+        self.respond(404, {"error": "this backend only accepts POST"})
 
-    def answer(self, status, what):
-        body = json.dumps(what).encode()
+    def respond(self, status, content):
+        body = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -85,14 +84,14 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_):
-        """The readings are the log."""
+        """add() prints the requests."""
 
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request, client_address):
-        """A client that hangs up, or a handshake that fails, is no news."""
+        """Ignores clients that close the connection and handshakes that fail."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             super().handle_error(request, client_address)
@@ -103,7 +102,7 @@ def main():
     parser.add_argument("--port", type=int, default=8443, help="on 127.0.0.1 (default %(default)s)")
     parser.add_argument("--cert", required=True, help="certificate, PEM")
     parser.add_argument("--key", required=True, help="its private key, PEM")
-    parser.add_argument("--record", metavar="FILE", help="where to note what arrived")
+    parser.add_argument("--record", metavar="FILE", help="record what arrived in this file")
     args = parser.parse_args()
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

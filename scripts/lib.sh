@@ -1,16 +1,16 @@
 # shellcheck shell=bash
-# What the scripts beside this file share: packages, and the release build.
-# Sourced by them, from anywhere; afterwards $top is the top of the source tree and
-# the current directory.
+# Shared by the scripts in this directory: messages, packages, and the release build.
+# A script sources this file. Then $top is the top of the source tree, and the current
+# directory; $from is the directory where the user called the script.
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 from=$PWD
 cd "$top" || exit 1
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
-# Debian's names. ca-certificates: what sluice trusts unless ca_file says otherwise.
-# Recommended packages are never installed, so libc6-dev has to be named.
-# shellcheck disable=SC2034  # the sourcing scripts use them
+# Names of Debian packages. apt_install does not install recommended packages, so libc6-dev
+# is in the list. sluice trusts ca-certificates unless ca_file is set.
+# shellcheck disable=SC2034  # the scripts use them
 {
     packages_build=(gcc libc6-dev cmake ninja-build pkg-config libmosquitto-dev libcurl4-openssl-dev
         libssl-dev zlib1g-dev libsqlite3-dev libcjson-dev libuv1-dev libinih-dev libmicrohttpd-dev libsystemd-dev)
@@ -35,7 +35,7 @@ usage_error() {
     exit 2
 }
 
-# absolute PATH: as the person who typed it meant it.
+# absolute PATH: resolves a path that the user typed.
 absolute() {
     (cd "$from" && realpath -m -- "$1")
 }
@@ -52,11 +52,12 @@ is_installed() {
     dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
 }
 
-# quietly WHAT COMMAND...: runs it, and shows what it printed only when it fails.
+# quietly MESSAGE COMMAND...: prints the message and runs the command, whose output is
+# printed only if it fails.
 quietly() {
-    local what=$1 output
+    local output
+    say "$1"
     shift
-    say "$what"
     output=$(mktemp)
     if ! "$@" >"$output" 2>&1 </dev/null; then
         cat "$output" >&2
@@ -66,13 +67,13 @@ quietly() {
     rm -f "$output"
 }
 
-# Debian starts a service as soon as its package is installed. For a demo and for
-# tests none may be started; policy-rc.d is Debian's way to say so. One that was
-# there before is put aside and comes back.
+# Debian starts a service when it installs the package, which the demo and the tests must
+# not do. Debian's way to prevent it is the file policy-rc.d. These functions keep a file
+# that exists already, and restore it.
 policy=/usr/sbin/policy-rc.d
-policy_mark="# put here by sluice's scripts for the time of one installation"
+policy_mark="# made by the scripts of sluice for the duration of one installation"
 
-hold_services() {
+forbid_services() {
     if [ -e "$policy" ] && ! grep -qxF "$policy_mark" "$policy"; then
         mv "$policy" "$policy.before-sluice"
     fi
@@ -80,7 +81,7 @@ hold_services() {
     chmod 755 "$policy"
 }
 
-release_services() {
+allow_services() {
     rm -f "$policy"
     if [ -e "$policy.before-sluice" ]; then
         mv "$policy.before-sluice" "$policy"
@@ -93,16 +94,16 @@ apt_install() {
         apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "$@"
 }
 
-# In a subshell's trap, so that an interrupted installation releases them as well.
+# The subshell has its own traps, so that an interrupted installation restores the file too.
 apt_install_without_services() (
-    trap release_services EXIT
+    trap allow_services EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
-    hold_services
+    forbid_services
     apt_install "$@"
 )
 
-# need_packages COMMAND PACKAGE...: has COMMAND install those that are missing.
+# need_packages COMMAND PACKAGE...: runs COMMAND to install the missing packages.
 need_packages() {
     local install=$1 package missing=()
     shift
@@ -112,12 +113,12 @@ need_packages() {
     if [ ${#missing[@]} = 0 ]; then
         return
     fi
-    is_root || die "packages are missing, and only root can install them: apt-get install ${missing[*]}"
+    is_root || die "packages are missing; as root, run: apt-get install ${missing[*]}"
     quietly "installing ${missing[*]}" "$install" "${missing[@]}"
 }
 
-# For demo and tests. A broker or web server that comes with them is not started now
-# and not at the next boot either; one that was there before stays as it is.
+# For the demo and the tests. If this installs a broker or a web server, the service starts
+# neither now nor at the next boot. A service that was installed before is not changed.
 need_packages_without_services() {
     local service new=()
     for service in mosquitto nginx; do
@@ -131,8 +132,8 @@ need_packages_without_services() {
     done
 }
 
-# Builds build/release/sluice. The lock: ninja does not keep two of its own kind
-# out of one directory.
+# Builds build/release/sluice. The lock is needed because two ninjas in one directory
+# disturb each other.
 build_release() {
     mkdir -p build
     quietly "building sluice (a few minutes on the oldest Pi)" run_release_build

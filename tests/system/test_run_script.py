@@ -1,4 +1,4 @@
-"""scripts/run, as a newcomer types it."""
+"""scripts/run: the demo, as a new user starts it."""
 import os
 import pty
 import re
@@ -18,7 +18,7 @@ SCRIPT = str(REPO / "scripts" / "run")
 
 
 class Demo:
-    """The script with its output being read; its state below a directory of ours."""
+    """A running scripts/run. Reads its output; its TMPDIR is a directory of the test."""
 
     def __init__(self, tmp, *args, environment=None):
         self.tmp = tmp
@@ -51,7 +51,7 @@ class Demo:
 
 
 def assert_nothing_is_left(tmp):
-    """No file below its TMPDIR, no process that names it."""
+    """Asserts that its TMPDIR is empty, and that no process names it."""
     assert os.listdir(tmp) == []
     left = []
     for cmdline in Path("/proc").glob("[0-9]*/cmdline"):
@@ -79,7 +79,7 @@ def demo(tmp_path):
             one.process.wait(30)
 
 
-def test_without_a_terminal_it_shows_readings_and_ends(demo):
+def test_without_a_terminal_it_ends_after_ten_readings(demo):
     run = demo()
     run.wait_end(0)
     assert re.search(r"backend +#10 +POST /api/collections/sensor +\{.*\"host\":\"wino-.*'garden/wino-\w+/sensor'", run.text)
@@ -88,19 +88,19 @@ def test_without_a_terminal_it_shows_readings_and_ends(demo):
     assert_nothing_is_left(run.tmp)
 
 
-def test_outage_fills_the_queue_and_drains_it(demo):
+def test_outage_fills_the_queue_and_then_drains_it(demo):
     run = demo("--outage")
     run.wait_end(0)
     waited = [int(n) for n in re.findall(r"queue +(\d+) readings wait", run.text)]
     assert len(waited) == 5 and waited == sorted(waited) and waited[-1] >= 20
-    assert re.search(r"sluice +warning +backend demo: away", run.text)
-    assert re.search(r"sluice +notice +backend demo: back", run.text)
+    assert re.search(r"sluice +warning backend-away: ", run.text)
+    assert re.search(r"sluice +notice backend-back: ", run.text)
     assert re.search(r"(\d+) readings published, \1 arrived, 0 missing", run.text)
     assert_nothing_is_left(run.tmp)
 
 
 @pytest.mark.parametrize("sig, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_everything(demo, sig, status):
+def test_a_signal_ends_every_part(demo, sig, status):
     run = demo("--seconds", "600")
     run.wait_line(r"^backend +#3 ")
     run.process.send_signal(sig)
@@ -108,8 +108,7 @@ def test_a_signal_ends_everything(demo, sig, status):
     assert_nothing_is_left(run.tmp)
 
 
-def test_ctrl_c_on_a_terminal(tmp_path):
-    """There it goes on past the readings that are enough elsewhere."""
+def test_on_a_terminal_it_runs_until_ctrl_c(tmp_path):
     pid, terminal = pty.fork()
     if pid == 0:
         os.environ["TMPDIR"] = str(tmp_path)
@@ -130,7 +129,7 @@ def test_ctrl_c_on_a_terminal(tmp_path):
     assert_nothing_is_left(tmp_path)
 
 
-def test_a_real_backend(demo, make_backend, ca, tmp_path_factory):
+def test_backend_option_delivers_there_and_hides_the_key(demo, make_backend, ca, tmp_path_factory):
     backend = make_backend()
     files = tmp_path_factory.mktemp("files")
     (files / "key").write_text("s3cret\n")
@@ -149,12 +148,12 @@ def test_a_real_backend(demo, make_backend, ca, tmp_path_factory):
     ["--user-key-file", "/etc/hostname"], ["--outage", "--seconds", "3"],
     ["--backend", "https://example.org/api", "--ca-file", "/does/not/exist"],
 ])  # fmt: skip
-def test_wrong_command_lines(args):
+def test_a_wrong_command_line_is_refused(args):
     result = subprocess.run([SCRIPT, *args], capture_output=True, text=True, timeout=20)
     assert result.returncode == 2 and "--help" in result.stderr
 
 
-def test_help():
+def test_help_names_every_option():
     result = subprocess.run([SCRIPT, "--help"], capture_output=True, text=True, timeout=20)
     assert result.returncode == 0
     for option in ("--outage", "--seconds", "--backend", "--user-key-file", "--topic", "--ca-file"):
