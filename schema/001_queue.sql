@@ -2,100 +2,184 @@
 --
 -- The life of a message:
 --
---    device ── MQTT ──► sluice
---                         │  INSERT, COMMIT, and only then the acknowledgement
---                         ▼
---                    ┌─────────┐   2xx from the backend: DELETE
---                    │ message │ ──────────────────────────────► delivered
---                    └─────────┘
---                      ▲     │  the backend refuses this one message (and not
---         retry, under │     │  its neighbours), or it cannot be sent at all
---         the same key │     ▼
---                  ┌─────────────┐
---                  │ dead_letter │   kept until a person retries or drops it
---                  └─────────────┘
+--    device ── MQTT or HTTP ──► sluice
+--                                 │  INSERT, COMMIT, and only then the acknowledgement
+--                                 ▼
+--                            ┌─────────┐   2xx from the backend: DELETE
+--                            │ message │ ──────────────────────────────► delivered
+--                            └─────────┘
+--                              ▲     │  the backend rejects this message (and accepts
+--          sluice queue retry, │     │  others), or no request can be made from it
+--           under the same key │     ▼
+--                          ┌─────────────┐
+--                          │ dead_letter │   stays until a person retries or drops it
+--                          └─────────────┘
 --
--- Which of the two tables a message is in is its state; it is never in both. A
--- backend that is away changes no row: a message waits as it was stored.
+-- The table that has a message shows its state; a message is never in both tables. An
+-- outage of the backend changes no row: the message waits as it was stored. A limit
+-- (when_full, max_age) or a person may delete a row of either table; the table `dropped`
+-- counts these.
 --
--- Look at it with:  sqlite3 /var/lib/sluice/queue.db 'select * from pending'
---                   ... 'select * from dead'    ... 'select * from summary'
--- The tables themselves hold what the daemon needs; the views are for people.
+-- Read it with:  sqlite3 /var/lib/sluice/queue.db 'select * from pending'
+--                ... 'select * from dead'    ... 'select * from summary'    ... 'select * from device'
+-- The views are for people. The tables hold what the daemon needs.
+--
+-- A column that ends in _ms holds milliseconds: since 1970 (wall clock), or since the
+-- machine booted where its comment says "uptime" (CLOCK_BOOTTIME).
 
--- One row per opening of the queue for writing.
+-- One row for each time that the queue was opened for writing. (A step of the clock
+-- also starts a new run, see queue/clock.c.)
 CREATE TABLE run (
-    id           INTEGER PRIMARY KEY,
-    token        TEXT    NOT NULL UNIQUE, -- 16 hex digits, random: makes idempotency keys unique, even on cloned SD cards
-    boot_id      TEXT    NOT NULL,        -- the kernel's id of the boot in which it ran
-    epoch_ms     INTEGER NOT NULL,        -- wall clock (ms since 1970) when the uptime was 0: a message's time is epoch_ms + uptime_ms
-    synchronised INTEGER NOT NULL,        -- 1: the wall clock was synchronised (NTP) when epoch_ms was taken
-    confirmed_id INTEGER NOT NULL DEFAULT 0 -- at its end: up to this message.id the broker knew of our acknowledgements, and will not send again
+    id            INTEGER PRIMARY KEY,
+    token         TEXT    NOT NULL UNIQUE,    -- 16 random hex digits: idempotency keys stay unique, even on cloned SD cards
+    boot_id       TEXT    NOT NULL,           -- the kernel's id of the boot during which it ran
+    epoch_ms      INTEGER NOT NULL,           -- wall clock at uptime 0: a message was received at epoch_ms + uptime_ms
+    synchronised  INTEGER NOT NULL,           -- 1: the wall clock was synchronised (NTP) when epoch_ms was taken
+    confirmed_id  INTEGER NOT NULL DEFAULT 0, -- the broker has read our acknowledgements of all messages up to this id, as last saved
+    drained_ms    INTEGER,                    -- uptime when the broker last had nothing left for us, as last saved; NULL: not in this boot
+    away_since_ms INTEGER                     -- the same of an earlier boot, as wall clock; NULL: not known
 ) STRICT;
 
--- What waits for its backend. Small columns first: the queue is scanned without
--- touching payloads.
+-- The messages that wait for their backend. The payload is the last column: a scan of
+-- the queue does not read it.
 CREATE TABLE message (
-    id            INTEGER PRIMARY KEY,    -- order of arrival; never used twice within a run
-    run           INTEGER NOT NULL,       -- run.id; idempotency key = run.token || '-' || id
-    route         TEXT    NOT NULL,       -- name of the route that it takes
-    topic         TEXT    NOT NULL,       -- MQTT topic, or the path of the HTTP request
-    uptime_ms     INTEGER NOT NULL,       -- when it was received: ms since boot (CLOCK_BOOTTIME)
-    source        TEXT    NOT NULL DEFAULT 'mqtt', -- 'mqtt', 'http', or 'send' (sluice send)
-    method        TEXT,                   -- http: the request's method
-    target        TEXT,                   -- http: the request's raw path and query
-    content_type  TEXT,                   -- what the sender said; NULL: derived from the payload
-    packet_id     INTEGER,                -- mqtt: the PUBLISH packet's identifier, to recognise a redelivery
-    late_since_ms INTEGER,                -- it waited at the broker: wall clock of the disconnect, a lower bound of its time
-    attempts      INTEGER NOT NULL DEFAULT 0, -- failures that were this message's own fault
-    last_status   INTEGER,                -- HTTP status of the last of them, NULL when there was no response
-    last_error    TEXT,                   -- and what it said
-    payload       BLOB    NOT NULL        -- byte for byte what was published
+    id                   INTEGER PRIMARY KEY,            -- order of arrival; never used twice within a run
+    run                  INTEGER NOT NULL,               -- run.id
+    route                TEXT    NOT NULL,               -- name of its [route NAME]; by HTTP: of its [http NAME], or 'http'
+    topic                TEXT    NOT NULL,               -- MQTT topic; by HTTP: client address and path, '192.168.1.20/api/collections/sensor'
+    uptime_ms            INTEGER NOT NULL,               -- uptime when it was received
+    source               TEXT    NOT NULL DEFAULT 'mqtt',-- 'mqtt', 'http', or 'send' (sluice send)
+    method               TEXT,                           -- HTTP: the request's method
+    target               TEXT,                           -- HTTP: the request's path and query, as the client sent them
+    content_type         TEXT,                           -- as the sender named it; NULL: derived from the payload
+    idempotency_key      TEXT,                           -- HTTP: the client's own; NULL: the key is run.token || '-' || id
+    packet_id            INTEGER,                        -- MQTT: packet identifier of the PUBLISH, which identifies a redelivery
+    late_since_uptime_ms INTEGER,                        -- it waited at the broker while sluice was away, and is not older than this
+                                                         -- uptime; 0: than run.away_since_ms; NULL: it did not wait
+    attempts             INTEGER NOT NULL DEFAULT 0,     -- failures that were this message's own fault
+    last_status          INTEGER,                        -- HTTP status of the last of these; NULL: there was no response
+    last_error           TEXT,                           -- the message of that response, or what went wrong
+    history              TEXT,                           -- those failures as JSON, an event a line (message/history.h); NULL: none
+    payload              BLOB    NOT NULL                -- as it was published, byte for byte
 ) STRICT;
 
--- What was set aside: the same columns, and why.
+-- A client that repeats an HTTP request is recognised by its key; other messages are not in
+-- the index. The index has the route because the salvage of a damaged database knows tables
+-- and indexes by the types of their columns: the key alone looks like the index of run.token.
+CREATE INDEX message_idempotency_key ON message (idempotency_key, route) WHERE idempotency_key IS NOT NULL;
+
+-- The messages that were rejected: the same columns, then when and why.
 CREATE TABLE dead_letter (
-    id            INTEGER PRIMARY KEY,    -- the message's id: a retry brings it back under the same key
-    run           INTEGER NOT NULL,
-    route         TEXT    NOT NULL,
-    topic         TEXT    NOT NULL,
-    uptime_ms     INTEGER NOT NULL,
-    source        TEXT    NOT NULL,
-    method        TEXT,
-    target        TEXT,
-    content_type  TEXT,
-    packet_id     INTEGER,
-    late_since_ms INTEGER,
-    attempts      INTEGER NOT NULL,
-    last_status   INTEGER,                -- HTTP status of the answer that condemned it
-    last_error    TEXT,                   -- what the backend said, or what is wrong (bounded, secrets struck out)
-    died_ms       INTEGER NOT NULL,       -- wall clock when it was set aside
-    reason        TEXT    NOT NULL,       -- 'rejected', 'attempts', 'path' ...: why, in a word
-    payload       BLOB    NOT NULL
+    id                   INTEGER PRIMARY KEY, -- that of the message: a retry uses the same idempotency key
+    run                  INTEGER NOT NULL,
+    route                TEXT    NOT NULL,
+    topic                TEXT    NOT NULL,
+    uptime_ms            INTEGER NOT NULL,
+    source               TEXT    NOT NULL,
+    method               TEXT,
+    target               TEXT,
+    content_type         TEXT,
+    idempotency_key      TEXT,
+    packet_id            INTEGER,
+    late_since_uptime_ms INTEGER,
+    attempts             INTEGER NOT NULL,
+    last_status          INTEGER,             -- HTTP status of the response that rejected it
+    last_error           TEXT,                -- the backend's message, or what is wrong (bounded, without secrets)
+    history              TEXT,
+    died_ms              INTEGER NOT NULL,    -- when it was rejected
+    reason               TEXT    NOT NULL,    -- why, in one word: 'rejected', 'attempts', 'path' ...
+    payload              BLOB    NOT NULL
 ) STRICT;
 
--- The topic filters subscribed to at the broker, which outlive a restart: those
--- that vanish from the configuration must be unsubscribed. Identifiers grow, and
--- none is ever given twice: copies of messages that still wait at the broker
--- under one are told apart by it. A filter that vanished keeps its row for them.
+-- Fingerprints of delivered messages that the broker may send again.
+--
+-- A delivered message keeps its row until the broker has read our acknowledgement: the row
+-- identifies a redelivery. A full queue cannot wait for that. It deletes the row, keeps this
+-- fingerprint, and deletes that once the broker has read the acknowledgement (queue/confirm.h).
+CREATE TABLE fingerprint (
+    id        INTEGER PRIMARY KEY, -- of the message
+    packet_id INTEGER NOT NULL,    -- of its PUBLISH
+    digest    INTEGER NOT NULL     -- of its topic and payload (message/replay.h)
+) STRICT;
+
+-- The topic filters that the broker has for us. They outlive a restart: a filter that is no
+-- longer in the configuration must be unsubscribed. Identifiers grow and are never used
+-- again, because messages that still wait at the broker carry them. For the same reason a
+-- removed filter keeps its row.
 CREATE TABLE subscription (
     filter       TEXT    PRIMARY KEY,
     identifier   INTEGER NOT NULL UNIQUE,    -- MQTT 5 Subscription Identifier
     granted      INTEGER NOT NULL DEFAULT 0, -- 1: the broker accepted it
-    covered_to   INTEGER,                    -- set when it vanished: the highest identifier until then; those filters saw the same messages
-    unsubscribed INTEGER NOT NULL DEFAULT 0  -- 1: it vanished, and the broker confirmed that
+    covered_to   INTEGER,                    -- NULL: in the configuration. When it was removed: the highest identifier
+                                             -- at that moment; the filters up to it received the same messages
+    unsubscribed INTEGER NOT NULL DEFAULT 0  -- 1: it was removed, and the broker confirmed that
 ) STRICT, WITHOUT ROWID;
 
--- Views for people. Times are local, with a '?' where the clock was not set; a
--- query in an http target is hidden, for it may carry a key. Payloads are shown
--- as text, 200 characters at most, or in hexadecimal where they hold control
--- characters (tab and newline aside) or are no UTF-8 (which reads as U+FFFD, or
--- as U+00A0 to U+00BF without the byte C2 that belongs before those): what a
--- device sent must not drive the reader's terminal.
+-- How many messages were dropped: by limits, which drop only where the configuration says
+-- so (when_full, max_age), and by people.
+CREATE TABLE dropped (
+    reason   TEXT    NOT NULL, -- the limit: 'max_size', 'max_messages', 'min_free', 'max_age'; or 'by-hand' (sluice queue drop)
+    route    TEXT    NOT NULL,
+    messages INTEGER NOT NULL,
+    bytes    INTEGER NOT NULL, -- of their payloads
+    since_ms INTEGER NOT NULL, -- when the first was dropped
+    last_ms  INTEGER NOT NULL, -- when the last was dropped
+    PRIMARY KEY (reason, route)
+) STRICT, WITHOUT ROWID;
+
+-- The problems of now. (While the disk fails, a new problem cannot be written here.)
+CREATE TABLE problem (
+    name        TEXT    PRIMARY KEY, -- 'storage', 'full', 'reader' or 'clock'
+    since_ms    INTEGER NOT NULL,
+    description TEXT    NOT NULL     -- what is wrong, and what to do
+) STRICT, WITHOUT ROWID;
+
+-- Where the daemon must read the queue again: at most one row.
+--
+-- The daemon reads each message once, in the order of ids. `sluice queue retry` makes messages
+-- whose ids the daemon has passed already, so in the same transaction it writes here the lowest
+-- of them. The daemon sees that another process changed the database, deletes the row, and reads
+-- from there.
+CREATE TABLE rescan (
+    one     INTEGER PRIMARY KEY CHECK (one = 1),
+    from_id INTEGER NOT NULL -- message.id
+) STRICT;
+
+-- Devices that number their readings, and get an acknowledgement of what is stored (a route's
+-- ack_topic). The commit that stores readings also writes this row. The row stays after they
+-- are delivered: it identifies a reading that is sent again. A device chooses a boot number
+-- when it starts; each start begins a life of it.
+CREATE TABLE device_state (
+    ack_topic TEXT    PRIMARY KEY, -- where its acknowledgements are published: the name of the device
+    route     TEXT    NOT NULL,    -- of its last reading
+    boot      INTEGER NOT NULL,    -- boot number of its latest life
+    up_to     INTEGER NOT NULL,    -- each reading of that life up to this number is stored, or counted as lost
+    ahead     INTEGER NOT NULL,    -- 64 bits: bit i is set when reading up_to + 1 + i is stored already
+    gaps      INTEGER NOT NULL,    -- how many readings are missing before those
+    earlier   BLOB    NOT NULL,    -- its lives before, latest first: boot (4 bytes), up_to (4), ahead (8) of each, big-endian
+    lives     INTEGER NOT NULL,    -- how many lives it had in all
+    first     INTEGER NOT NULL,    -- number of the oldest reading that it had when it was first seen
+    stored    INTEGER NOT NULL,    -- readings stored, of all lives
+    lost      INTEGER NOT NULL,    -- readings that never came: the device's memory was full, or it restarted
+    since_ms  INTEGER NOT NULL,    -- when its first reading came
+    last_ms   INTEGER NOT NULL,    -- when its last reading came, new or sent again; written at most once a minute
+    speaker   INTEGER NOT NULL,    -- boot number of the last new reading: where several devices use one name, these
+    steady    INTEGER NOT NULL,    -- alternate (message/device.h). How many new readings in a row had that number
+    returns   INTEGER NOT NULL     -- how often an earlier life went on, which is no restart
+) STRICT, WITHOUT ROWID;
+
+-- The views. Times are local; ' ?' follows a time when the clock was not synchronised,
+-- ' (late)' when the message waited at the broker and is older than that. The query of an
+-- HTTP target is hidden, because it may have a key. A payload is shown as text, its first 200
+-- characters; in hexadecimal where it has control characters (except tab and newline) or is not
+-- UTF-8 (which reads as U+FFFD, or as U+00A0 to U+00BF without the byte C2 before them):
+-- a device must not control the reader's terminal.
 
 CREATE VIEW pending AS
 SELECT m.id,
        strftime('%Y-%m-%d %H:%M:%S', (r.epoch_ms + m.uptime_ms) / 1000, 'unixepoch', 'localtime')
-           || CASE r.synchronised WHEN 1 THEN '' ELSE ' ?' END AS received,
+           || CASE r.synchronised WHEN 1 THEN '' ELSE ' ?' END
+           || CASE WHEN m.late_since_uptime_ms IS NULL THEN '' ELSE ' (late)' END AS received,
        m.route,
        m.topic,
        CASE WHEN instr(m.payload, x'00') = 0
@@ -111,14 +195,15 @@ SELECT m.id,
        m.last_error,
        CASE WHEN instr(m.target, '?') > 0 THEN substr(m.target, 1, instr(m.target, '?')) || '***'
             ELSE m.target END AS target,
-       r.token || '-' || m.id AS idempotency_key
+       coalesce(m.idempotency_key, r.token || '-' || m.id) AS idempotency_key
 FROM message AS m LEFT JOIN run AS r ON r.id = m.run
 ORDER BY m.id;
 
 CREATE VIEW dead AS
 SELECT d.id,
        strftime('%Y-%m-%d %H:%M:%S', (r.epoch_ms + d.uptime_ms) / 1000, 'unixepoch', 'localtime')
-           || CASE r.synchronised WHEN 1 THEN '' ELSE ' ?' END AS received,
+           || CASE r.synchronised WHEN 1 THEN '' ELSE ' ?' END
+           || CASE WHEN d.late_since_uptime_ms IS NULL THEN '' ELSE ' (late)' END AS received,
        strftime('%Y-%m-%d %H:%M:%S', d.died_ms / 1000, 'unixepoch', 'localtime') AS died,
        d.route,
        d.topic,
@@ -136,18 +221,46 @@ SELECT d.id,
        length(d.payload) AS bytes,
        CASE WHEN instr(d.target, '?') > 0 THEN substr(d.target, 1, instr(d.target, '?')) || '***'
             ELSE d.target END AS target,
-       r.token || '-' || d.id AS idempotency_key
+       coalesce(d.idempotency_key, r.token || '-' || d.id) AS idempotency_key
 FROM dead_letter AS d LEFT JOIN run AS r ON r.id = d.run
 ORDER BY d.id;
 
+-- A row for each route: how many messages wait, are dead letters, and were dropped. Then a
+-- row for each problem of now.
 CREATE VIEW summary AS
 SELECT route,
        sum(waiting) AS waiting,
        strftime('%Y-%m-%d %H:%M:%S', min(oldest_ms) / 1000, 'unixepoch', 'localtime') AS oldest_waiting,
-       sum(dead) AS dead
-FROM (SELECT m.route, 1 AS waiting, r.epoch_ms + m.uptime_ms AS oldest_ms, 0 AS dead
+       sum(dead) AS dead,
+       sum(dropped) AS dropped,
+       NULL AS problem
+FROM (SELECT m.route, 1 AS waiting, r.epoch_ms + m.uptime_ms AS oldest_ms, 0 AS dead, 0 AS dropped
         FROM message AS m LEFT JOIN run AS r ON r.id = m.run
       UNION ALL
-      SELECT route, 0, NULL, 1 FROM dead_letter)
+      SELECT route, 0, NULL, 1, 0 FROM dead_letter
+      UNION ALL
+      SELECT route, 0, NULL, 0, messages FROM dropped)
 GROUP BY route
-ORDER BY route;
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, NULL,
+       name || ', since ' || strftime('%Y-%m-%d %H:%M:%S', since_ms / 1000, 'unixepoch', 'localtime') || ': ' || description
+FROM problem
+ORDER BY problem, route;
+
+-- A row for each device. gaps: readings that are missing before stored ones, and are expected
+-- to come. shared: 'yes' when several devices seem to use this name.
+CREATE VIEW device AS
+SELECT ack_topic AS device,
+       route,
+       strftime('%Y-%m-%d %H:%M:%S', last_ms / 1000, 'unixepoch', 'localtime') AS last_seen,
+       boot,
+       up_to AS acknowledged,
+       gaps,
+       stored,
+       lost,
+       lives - 1 AS restarts,
+       CASE WHEN returns >= 4 THEN 'yes' ELSE '' END AS shared,
+       strftime('%Y-%m-%d %H:%M:%S', since_ms / 1000, 'unixepoch', 'localtime') AS since,
+       first - 1 AS unknown_before
+FROM device_state
+ORDER BY ack_topic;

@@ -103,7 +103,7 @@ static const char *advice(enum clock_word word)
 
 static void tell_right(struct clock_watch *watch)
 {
-    queue_trouble(watch->queue, "clock", NULL);
+    queue_problem_set(watch->queue, "clock", NULL);
     if (clock_ask() == CLOCK_UNFLAGGED)
         log_info(EVENT_CLOCK_UNFLAGGED, "the clock is right, but the kernel's flag is not set (chrony "
                                         "without rtcsync?); this is enough for "
@@ -114,14 +114,14 @@ static void tell_wrong(struct clock_watch *watch, enum stage stage, enum clock_w
 {
     if (stage == WAITING) {
         log_notice(EVENT_CLOCK_UNSYNCHRONISED, "not synchronised yet; deliveries are marked until then");
-        queue_trouble(watch->queue, "clock",
-                      "not synchronised yet: the times of what was received since boot "
-                      "are not certain");
+        queue_problem_set(watch->queue, "clock",
+                          "not synchronised yet: the times of what was received since boot "
+                          "are not certain");
         return;
     }
     cleanup_free char *words = xasprintf("not synchronised: %s", advice(word));
     log_warning(EVENT_CLOCK_UNSYNCHRONISED, "%s; deliveries are marked until then", words);
-    queue_trouble(watch->queue, "clock", words);
+    queue_problem_set(watch->queue, "clock", words);
 }
 
 /* ---- looking ---- */

@@ -20,7 +20,6 @@
 
 enum {
     CHECK_MOST_BYTES = 16 << 20, /* a second or two on the slowest Pi */
-    VERSION_MOST = 1000,         /* of a schema; more is no number of ours */
 };
 
 enum { TELL_MS = 60 * 1000 };
@@ -124,9 +123,21 @@ int db_run(struct db *db, sqlite3_stmt *statement, const char *doing)
     return error;
 }
 
-static int exec(struct db *db, const char *sql, const char *doing)
+int db_exec(struct db *db, const char *sql, const char *doing)
 {
     return db_result(db, sqlite3_exec(db->handle, sql, NULL, NULL, NULL), doing);
+}
+
+int db_number(struct db *db, const char *sql, int *ret)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(db->handle, sql, -1, &statement, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        *ret = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    return code == SQLITE_ROW ? 0 : db_result(db, code, "read the schema");
 }
 
 /* The pragma cannot change inside a transaction, so it is set before one. */
@@ -134,8 +145,8 @@ static int set_sync(struct db *db, enum db_sync sync)
 {
     if (db->sync == sync)
         return 0;
-    int error = exec(db, sync == DB_SYNC ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
-                     "set synchronous");
+    int error = db_exec(db, sync == DB_SYNC ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
+                        "set synchronous");
     if (error == 0)
         db->sync = sync;
     return error;
@@ -209,7 +220,7 @@ int db_begin(struct db *db, enum db_sync sync)
         return -EBADMSG;
     int error = set_sync(db, sync);
     if (error == 0)
-        error = exec(db, "BEGIN IMMEDIATE", "begin a transaction");
+        error = db_exec(db, "BEGIN IMMEDIATE", "begin a transaction");
     if (error != 0)
         return error;
     error = rewrite_wal(db);
@@ -220,7 +231,7 @@ int db_begin(struct db *db, enum db_sync sync)
 
 int db_commit(struct db *db)
 {
-    int error = exec(db, "COMMIT", "commit");
+    int error = db_exec(db, "COMMIT", "commit");
     if (error != 0 && error != -EBUSY)
         db->wal_unsure = true;
     if (error != 0)
@@ -232,70 +243,7 @@ void db_rollback(struct db *db)
 {
     /* Some errors roll back by themselves. */
     if (!sqlite3_get_autocommit(db->handle))
-        exec(db, "ROLLBACK", "roll back");
-}
-
-static int ask_number(struct db *db, const char *sql, int *ret)
-{
-    sqlite3_stmt *statement = NULL;
-    int code = sqlite3_prepare_v2(db->handle, sql, -1, &statement, NULL);
-    if (code == SQLITE_OK)
-        code = sqlite3_step(statement);
-    if (code == SQLITE_ROW)
-        *ret = sqlite3_column_int(statement, 0);
-    sqlite3_finalize(statement);
-    return code == SQLITE_ROW ? 0 : db_result(db, code, "read the schema");
-}
-
-static int migrate_one(struct db *db, const struct schema_migration *migration)
-{
-    int error = db_begin(db, DB_SYNC);
-    if (error != 0)
-        return error;
-    error = exec(db, migration->sql, "apply a migration");
-    if (error == 0) {
-        cleanup_free char *pragma = xasprintf("PRAGMA user_version=%d", migration->number);
-        error = exec(db, pragma, "note the schema's version");
-    }
-    if (error != 0) {
-        if (sqlite3_errcode(db->handle) == SQLITE_ERROR)
-            db->damaged = true; /* our SQL is right: it is the schema */
-        db_rollback(db);
-        return error;
-    }
-    return db_commit(db);
-}
-
-/* Whose it is, before anything is changed. The version alone does not tell: other
- * programs count theirs in the same place, and it may be what is damaged. */
-static int identify(struct db *db, const char *path, int *ret_version, char **ret_why)
-{
-    int version = 0, objects = 0, ours = 0;
-    int error = ask_number(db, "PRAGMA user_version", &version);
-    if (error == 0)
-        error = ask_number(db, "SELECT count(*) FROM sqlite_schema", &objects);
-    if (error == 0)
-        error = ask_number(db,
-                           "SELECT count(*) FROM sqlite_schema WHERE type = 'table'"
-                           " AND name IN ('run', 'message', 'dead_letter', 'subscription')",
-                           &ours);
-    if (error != 0)
-        return error;
-    if (objects > 0 && ours < 2) {
-        *ret_why =
-            xasprintf("%s: this is a database of another program; name another file in [queue] path", path);
-        return -EEXIST;
-    }
-    if (version < 0 || version > VERSION_MOST || (version == 0) != (objects == 0))
-        return -EBADMSG;
-    if (version > schema_migration_count) {
-        *ret_why = xasprintf("%s: made by a newer sluice (schema %d, this one knows up to %d): install that "
-                             "version again, or move the file away to start an empty queue",
-                             path, version, schema_migration_count);
-        return -EPROTONOSUPPORT;
-    }
-    *ret_version = version;
-    return 0;
+        db_exec(db, "ROLLBACK", "roll back");
 }
 
 /* Structure and types, not what indices hold; stops at the first fault. A page that
@@ -317,9 +265,9 @@ static int quick_check(struct db *db, char **ret_fault)
 static int check_small(struct db *db)
 {
     int pages = 0, page_bytes = 0;
-    int error = ask_number(db, "PRAGMA page_count", &pages);
+    int error = db_number(db, "PRAGMA page_count", &pages);
     if (error == 0)
-        error = ask_number(db, "PRAGMA page_size", &page_bytes);
+        error = db_number(db, "PRAGMA page_size", &page_bytes);
     if (error != 0 || (int64_t)pages * page_bytes > CHECK_MOST_BYTES)
         return error;
     cleanup_free char *fault = NULL, *again = NULL;
@@ -333,18 +281,6 @@ static int check_small(struct db *db)
     return -EBADMSG;
 }
 
-static int migrate(struct db *db, const char *path, int version)
-{
-    for (int i = version; i < schema_migration_count; i++) {
-        int error = migrate_one(db, &schema_migrations[i]);
-        if (error != 0)
-            return error;
-        if (path)
-            log_info(EVENT_SCHEMA_APPLIED, "%s: schema/%s", path, schema_migrations[i].name);
-    }
-    return 0;
-}
-
 /* auto_vacuum must be chosen before the first table; it allows to give space
  * back in small steps. The cache is small: SQLite reads a row once and writes it
  * once, and memory is scarce on a Pi. Debian's SQLite overwrites what is deleted
@@ -352,16 +288,16 @@ static int migrate(struct db *db, const char *path, int version)
  * secrets to those who may read the file, and cards wear out. */
 static int configure(struct db *db)
 {
-    return exec(db,
-                "PRAGMA auto_vacuum=INCREMENTAL;"
-                "PRAGMA journal_mode=WAL;"
-                "PRAGMA synchronous=FULL;"
-                "PRAGMA wal_autocheckpoint=0;"
-                "PRAGMA journal_size_limit=4194304;"
-                "PRAGMA cache_size=-1024;"
-                "PRAGMA secure_delete=OFF;"
-                "PRAGMA temp_store=MEMORY",
-                "set up the database");
+    return db_exec(db,
+                   "PRAGMA auto_vacuum=INCREMENTAL;"
+                   "PRAGMA journal_mode=WAL;"
+                   "PRAGMA synchronous=FULL;"
+                   "PRAGMA wal_autocheckpoint=0;"
+                   "PRAGMA journal_size_limit=4194304;"
+                   "PRAGMA cache_size=-1024;"
+                   "PRAGMA secure_delete=OFF;"
+                   "PRAGMA temp_store=MEMORY",
+                   "set up the database");
 }
 
 /* Creates the file readable by the group and by nobody else; SQLite gives the
@@ -424,8 +360,7 @@ static int open_handle(const char *path, struct db *db)
 
 static int bring_up(struct db *db, const char *path, enum db_trust trust, char **ret_why)
 {
-    int version = 0;
-    int error = identify(db, path, &version, ret_why);
+    int error = schema_identify(db, path, ret_why);
     if (error == 0 && trust == DB_DAMAGED)
         error = -EBADMSG;
     if (error == 0 && trust == DB_DOUBTED)
@@ -433,7 +368,7 @@ static int bring_up(struct db *db, const char *path, enum db_trust trust, char *
     if (error == 0)
         error = configure(db);
     if (error == 0)
-        error = migrate(db, path, version);
+        error = schema_migrate(db, path, schema_migrations, schema_migration_count);
     return db->damaged ? -EBADMSG : error;
 }
 
@@ -463,7 +398,7 @@ int db_open_stand_in(struct db *ret)
     struct db db = {.sync = DB_SYNC};
     int error = open_handle(":memory:", &db);
     if (error == 0)
-        error = migrate(&db, NULL, 0);
+        error = schema_migrate(&db, NULL, schema_migrations, schema_migration_count);
     if (error != 0) {
         sqlite3_close(db.handle);
         return error;
@@ -480,12 +415,12 @@ int db_create(const char *path, struct db *ret)
     if (error == 0)
         error = open_handle(path, &db);
     if (error == 0)
-        error = exec(&db,
-                     "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
-                     "PRAGMA cache_size=-1024; PRAGMA temp_store=MEMORY; PRAGMA locking_mode=EXCLUSIVE",
-                     "set up the new database");
+        error = db_exec(&db,
+                        "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
+                        "PRAGMA cache_size=-1024; PRAGMA temp_store=MEMORY; PRAGMA locking_mode=EXCLUSIVE",
+                        "set up the new database");
     if (error == 0)
-        error = migrate(&db, NULL, 0);
+        error = schema_migrate(&db, NULL, schema_migrations, schema_migration_count);
     if (error == 0)
         error = db_begin(&db, DB_SYNC);
     if (error != 0) {
@@ -498,7 +433,7 @@ int db_create(const char *path, struct db *ret)
 
 int db_create_done(struct db *db, bool keep)
 {
-    int error = keep ? exec(db, "COMMIT", "commit") : 0;
+    int error = keep ? db_exec(db, "COMMIT", "commit") : 0;
     sqlite3_close(db->handle);
     db->handle = NULL;
     return error;

@@ -75,6 +75,11 @@ int db_result(struct db *db, int code, const char *doing);
  * it is damaged: SQLITE_CORRUPT, and no pointer may be taken from it. */
 int db_step(sqlite3_stmt *statement, const char *types);
 
+/* Runs SQL that returns no rows. */
+int db_exec(struct db *db, const char *sql, const char *doing);
+/* The first column of the first row; a query without a row is an error. */
+int db_number(struct db *db, const char *sql, int *ret);
+
 /* Prepares a statement that lives as long as the database; NULL after logging
  * when that fails. */
 sqlite3_stmt *db_prepare(struct db *db, const char *sql);

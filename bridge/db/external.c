@@ -62,20 +62,6 @@ static char *explain(const char *path, int error)
     }
 }
 
-static int check_version(const char *path, int version, char **ret_why)
-{
-    if (version == schema_migration_count)
-        return 0;
-    *ret_why = version == 0 ? xasprintf("%s: this is no queue of sluice", path)
-               : version < schema_migration_count
-                   ? xasprintf("%s: an older sluice made it (schema %d, this one has %d): start sluice once, "
-                               "which brings it up to date",
-                               path, version, schema_migration_count)
-                   : xasprintf("%s: a newer sluice made it (schema %d, this one has %d): use that one", path,
-                               version, schema_migration_count);
-    return -EPROTONOSUPPORT;
-}
-
 int db_open_beside(const char *path, bool write, struct db *ret, char **ret_why)
 {
     struct db db = {.sync = DB_LAZY};
@@ -97,7 +83,7 @@ int db_open_beside(const char *path, bool write, struct db *ret, char **ret_why)
     }
     char *why = NULL;
     if (error == 0)
-        error = check_version(path, version, &why);
+        error = schema_check(path, version, schema_migration_count, &why);
     if (error != 0) {
         *ret_why = why ? why : explain(path, error);
         sqlite3_close(db.handle);

@@ -32,7 +32,7 @@
  * kernel has taken its word back meanwhile.
  *
  * Here is also until when a run had everything that the broker had for it
- * (`drained`, see schema/002_storage.sql). That is noted in transactions that
+ * (`drained`, see schema/001_queue.sql). That is noted in transactions that
  * are made anyway, and seldom, for it costs a page: after a crash, the bound of
  * what is late is up to NOTE_EVERY_MS too low.
  */

@@ -40,9 +40,9 @@ enum queue_statement {
     Q_DELETE_DEAD,
     Q_AGES,
     Q_DROPPED,
-    Q_TROUBLE,
-    Q_TROUBLE_OVER,
-    Q_NO_TROUBLE,
+    Q_PROBLEM,
+    Q_PROBLEM_OVER,
+    Q_NO_PROBLEMS,
     Q_RETURNED,
     Q_RETURNED_OVER,
     Q_BY_HAND,
@@ -52,7 +52,7 @@ enum queue_statement {
     Q_STATEMENTS
 };
 
-enum { QUEUE_TROUBLES = 8 };
+enum { QUEUE_PROBLEMS = 8 };
 
 struct ids {
     int64_t *ids;
@@ -143,10 +143,11 @@ struct storage {
     struct queue_reserve *reserve;
 };
 
-struct trouble {
-    char what[16];
-    char *words;   /* NULL: it is over */
-    char *written; /* the words in the table; NULL: none */
+/* A row of the table `problem` (queue/problems.c). */
+struct problem {
+    char name[16];
+    char *description; /* NULL: it is over */
+    char *written;     /* the description in the table; NULL: none */
     int64_t since_ms;
 };
 
@@ -184,7 +185,7 @@ struct queue {
     struct count count;
     struct limits limits;
     struct storage storage;
-    struct trouble troubles[QUEUE_TROUBLES];
+    struct problem problems[QUEUE_PROBLEMS];
     sqlite3_stmt *statements[Q_STATEMENTS];
 };
 
@@ -242,7 +243,7 @@ int64_t queue_row_bytes(size_t bytes);
 /* Or NULL. */
 struct queue_claim *queue_find_claim(const struct queue *queue, int64_t id);
 /* Says for `summary` what is full, and what follows from it. */
-void queue_limit_trouble(struct queue *queue);
+void queue_limit_problem_set(struct queue *queue);
 /* "max_size 1G", as configured. The text is valid until the next call. */
 const char *queue_limit_text(const struct queue *queue, enum queue_reason reason);
 
@@ -262,8 +263,8 @@ void queue_storage_ended(struct queue *queue, enum db_sync sync, bool committed,
 
 /* ---- queue/problems.c ---- */
 /* Writes what is not written yet. */
-int queue_trouble_write(struct queue *queue);
-void queue_trouble_free(struct queue *queue);
+int queue_problems_write(struct queue *queue);
+void queue_problems_free(struct queue *queue);
 
 /* ---- queue/clock.c ---- */
 /* Inside a transaction: starts a run; the caller takes it over once that is

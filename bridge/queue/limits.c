@@ -301,7 +301,7 @@ char *queue_room_text(struct queue *queue)
                : xasprintf("%s of %s, %s left on the disk", used, most, left);
 }
 
-void queue_limit_trouble(struct queue *queue)
+void queue_limit_problem_set(struct queue *queue)
 {
     const struct limits *limits = &queue->limits;
     cleanup_free char *words = NULL;
@@ -314,7 +314,7 @@ void queue_limit_trouble(struct queue *queue)
     }
     if (limits->given && reason < REASON_AGE)
         words = xasprintf("%s: %s", queue_limit_text(queue, reason), consequence[limits->when_full]);
-    queue_trouble(queue, "full", words);
+    queue_problem_set(queue, "full", words);
 }
 
 /* ---- what is under way ---- */

@@ -1,8 +1,8 @@
 /* queue/problems.c - what is wrong now, for the view `summary`.
  *
- * The table is written when the words change, and as soon as that is possible: a
- * storage that fails cannot take the news of it. A run starts and ends with an
- * empty table; whatever is still wrong is told again.
+ * A row is written when its description changes, as soon as that is possible: a disk
+ * that fails cannot store that it fails. A run starts and ends with an empty table; what
+ * is still wrong is reported again.
  */
 #include "base/clock.h"
 #include "queue/internal.h"
@@ -18,65 +18,65 @@ static bool is_same(const char *a, const char *b)
 }
 
 /* Its place, old or new. */
-static struct trouble *find(struct queue *queue, const char *what)
+static struct problem *find(struct queue *queue, const char *name)
 {
-    struct trouble *empty = NULL;
-    for (size_t i = 0; i < QUEUE_TROUBLES; i++) {
-        struct trouble *trouble = &queue->troubles[i];
-        if (strcmp(trouble->what, what) == 0)
-            return trouble;
-        if (!empty && trouble->what[0] == '\0')
-            empty = trouble;
+    struct problem *empty = NULL;
+    for (size_t i = 0; i < QUEUE_PROBLEMS; i++) {
+        struct problem *problem = &queue->problems[i];
+        if (strcmp(problem->name, name) == 0)
+            return problem;
+        if (!empty && problem->name[0] == '\0')
+            empty = problem;
     }
-    assert(empty); /* there are but a few words */
-    snprintf(empty->what, sizeof empty->what, "%s", what);
+    assert(empty); /* there are only a few names */
+    snprintf(empty->name, sizeof empty->name, "%s", name);
     return empty;
 }
 
-void queue_trouble(struct queue *queue, const char *what, const char *words)
+void queue_problem_set(struct queue *queue, const char *name, const char *description)
 {
-    struct trouble *trouble = find(queue, what);
-    if (is_same(trouble->words, words))
+    struct problem *problem = find(queue, name);
+    if (is_same(problem->description, description))
         return;
-    if (!trouble->words)
-        trouble->since_ms = clock_wall_ms();
-    free(trouble->words);
-    trouble->words = words ? xstrdup(words) : NULL;
+    if (!problem->description)
+        problem->since_ms = clock_wall_ms();
+    free(problem->description);
+    problem->description = description ? xstrdup(description) : NULL;
 }
 
 static int write_one(struct queue *queue, void *context)
 {
-    const struct trouble *trouble = context;
-    sqlite3_stmt *statement = queue->statements[trouble->words ? Q_TROUBLE : Q_TROUBLE_OVER];
-    queue_bind_text(statement, 1, trouble->what);
-    if (trouble->words) {
-        sqlite3_bind_int64(statement, 2, trouble->since_ms);
-        queue_bind_text(statement, 3, trouble->words);
+    const struct problem *problem = context;
+    sqlite3_stmt *statement = queue->statements[problem->description ? Q_PROBLEM : Q_PROBLEM_OVER];
+    queue_bind_text(statement, 1, problem->name);
+    if (problem->description) {
+        sqlite3_bind_int64(statement, 2, problem->since_ms);
+        queue_bind_text(statement, 3, problem->description);
     }
     int error = db_run(&queue->db, statement, "note what is wrong");
     sqlite3_clear_bindings(statement);
     return error;
 }
 
-int queue_trouble_write(struct queue *queue)
+int queue_problems_write(struct queue *queue)
 {
-    for (size_t i = 0; i < QUEUE_TROUBLES; i++) {
-        struct trouble *trouble = &queue->troubles[i];
-        if (is_same(trouble->words, trouble->written))
+    for (size_t i = 0; i < QUEUE_PROBLEMS; i++) {
+        struct problem *problem = &queue->problems[i];
+        if (is_same(problem->description, problem->written))
             continue;
-        int error = queue_transaction(queue, DB_LAZY, write_one, trouble);
+        int error = queue_transaction(queue, DB_LAZY, write_one, problem);
         if (error != 0)
             return error;
-        free(trouble->written);
-        trouble->written = trouble->words ? xstrdup(trouble->words) : NULL;
+        free(problem->written);
+        problem->written = problem->description ? xstrdup(problem->description) : NULL;
     }
     return 0;
 }
 
-void queue_trouble_free(struct queue *queue)
+void queue_problems_free(struct queue *queue)
 {
-    for (size_t i = 0; i < QUEUE_TROUBLES; i++) {
-        free(queue->troubles[i].words);
-        free(queue->troubles[i].written);
+    for (size_t i = 0; i < QUEUE_PROBLEMS; i++) {
+        free(queue->problems[i].description);
+        free(queue->problems[i].written);
     }
 }

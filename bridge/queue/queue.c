@@ -14,14 +14,14 @@
 
 /* In the order of queue/read.c. */
 #define ROW_COLUMNS                                                                                          \
-    "id, run, route, topic, source, method, target, content_type, uptime_ms, late_since_ms, packet_id,"      \
-    " attempts, idempotency_key"
+    "id, run, route, topic, source, method, target, content_type, uptime_ms, late_since_uptime_ms,"          \
+    " packet_id, attempts, idempotency_key"
 
 /* clang-format off */
 const char *const queue_statement_sql[Q_STATEMENTS] = {
     [Q_APPEND] =
         "INSERT INTO message (id, run, route, topic, uptime_ms, source, method, target, content_type,"
-        " packet_id, late_since_ms, payload, idempotency_key)"
+        " packet_id, late_since_uptime_ms, payload, idempotency_key)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     [Q_FIND_REPEATED] =
         /* Among the latest few: a client that gives all its requests one key must not make each of
@@ -47,22 +47,22 @@ const char *const queue_statement_sql[Q_STATEMENTS] = {
         " WHERE id > ?1 AND packet_id IS NOT NULL"
         " UNION ALL SELECT id, packet_id, packet_digest(topic, payload) FROM dead_letter"
         " WHERE id > ?1 AND packet_id IS NOT NULL"
-        " UNION ALL SELECT id, packet_id, digest FROM delivered WHERE id > ?1"
+        " UNION ALL SELECT id, packet_id, digest FROM fingerprint WHERE id > ?1"
         " ORDER BY id",
     [Q_LEAVE_MARK] =
-        "INSERT OR REPLACE INTO delivered (id, packet_id, digest)"
+        "INSERT OR REPLACE INTO fingerprint (id, packet_id, digest)"
         " SELECT id, packet_id, packet_digest(topic, payload) FROM message"
         " WHERE id BETWEEN ?1 AND ?2 AND packet_id IS NOT NULL",
     [Q_DELETE_MARKS] =
-        "DELETE FROM delivered WHERE id <= ?1",
+        "DELETE FROM fingerprint WHERE id <= ?1",
     [Q_BLAME] =
         "UPDATE message SET attempts = ?2, last_status = ?3, last_error = ?4,"
         " history = history_add(history, ?5, ?6, ?2, ?3, ?4) WHERE id = ?1",
     [Q_BURY] =
         "INSERT INTO dead_letter (id, run, route, topic, uptime_ms, source, method, target, content_type,"
-        " packet_id, late_since_ms, attempts, last_status, last_error, died_ms, reason, payload, idempotency_key,"
+        " packet_id, late_since_uptime_ms, attempts, last_status, last_error, died_ms, reason, payload, idempotency_key,"
         " history) SELECT id, run, route, topic, uptime_ms, source, method, target, content_type,"
-        " packet_id, late_since_ms, ?2, ?3, ?4, ?5, ?6, payload, idempotency_key,"
+        " packet_id, late_since_uptime_ms, ?2, ?3, ?4, ?5, ?6, payload, idempotency_key,"
         " history_add(history, ?5, ?6, ?2, ?3, ?4) FROM message WHERE id = ?1",
     [Q_TOUCH_RUN] =
         "UPDATE run SET token = token WHERE id = ?1",
@@ -92,17 +92,17 @@ const char *const queue_statement_sql[Q_STATEMENTS] = {
     [Q_DROPPED] =
         "INSERT INTO dropped (reason, route, messages, bytes, since_ms, last_ms) VALUES (?1, ?2, 1, ?3, ?4, ?4)"
         " ON CONFLICT (reason, route) DO UPDATE SET messages = messages + 1, bytes = bytes + ?3, last_ms = ?4",
-    [Q_TROUBLE] =
-        "INSERT INTO trouble (what, since_ms, words) VALUES (?1, ?2, ?3)"
-        " ON CONFLICT (what) DO UPDATE SET since_ms = ?2, words = ?3",
-    [Q_TROUBLE_OVER] =
-        "DELETE FROM trouble WHERE what = ?1",
-    [Q_NO_TROUBLE] =
-        "DELETE FROM trouble",
+    [Q_PROBLEM] =
+        "INSERT INTO problem (name, since_ms, description) VALUES (?1, ?2, ?3)"
+        " ON CONFLICT (name) DO UPDATE SET since_ms = ?2, description = ?3",
+    [Q_PROBLEM_OVER] =
+        "DELETE FROM problem WHERE name = ?1",
+    [Q_NO_PROBLEMS] =
+        "DELETE FROM problem",
     [Q_RETURNED] =
-        "SELECT lowest FROM returned WHERE one = 1",
+        "SELECT from_id FROM rescan WHERE one = 1",
     [Q_RETURNED_OVER] =
-        "DELETE FROM returned WHERE one = 1",
+        "DELETE FROM rescan WHERE one = 1",
     [Q_BY_HAND] =
         "SELECT coalesce(sum(messages), 0) FROM dropped WHERE reason = 'by-hand'",
     [Q_DEVICE] =
@@ -218,7 +218,7 @@ static int start_run(struct queue *queue, void *unused)
         error = query_number(queue,
                              "SELECT max(coalesce((SELECT max(id) FROM message), 0),"
                              " coalesce((SELECT max(id) FROM dead_letter), 0),"
-                             " coalesce((SELECT max(id) FROM delivered), 0))",
+                             " coalesce((SELECT max(id) FROM fingerprint), 0))",
                              &highest);
     if (error != 0)
         return error;
@@ -233,7 +233,7 @@ static int start_run(struct queue *queue, void *unused)
         error = prune_runs(queue);
     if (error == 0) /* everything is looked at now */
         error = db_run(&queue->db, queue->statements[Q_RETURNED_OVER], "forget what came back");
-    return error != 0 ? error : db_run(&queue->db, queue->statements[Q_NO_TROUBLE], "forget what was wrong");
+    return error != 0 ? error : db_run(&queue->db, queue->statements[Q_NO_PROBLEMS], "forget what was wrong");
 }
 
 static int prepare_all(struct queue *queue)
@@ -263,7 +263,7 @@ static void queue_free(struct queue *queue)
     if (queue->lock_fd >= 0)
         close(queue->lock_fd);
     queue_reserve_free(queue->storage.reserve);
-    queue_trouble_free(queue);
+    queue_problems_free(queue);
     free(queue->settled.ids);
     free(queue->unconfirmed.ids);
     free(queue->path);
@@ -297,7 +297,7 @@ static int read_ids(struct queue *queue)
     int64_t highest = 0, highest_dead = 0;
     int error = query_number(queue, "SELECT max(id) FROM message", &highest);
     if (error == 0)
-        error = query_number(queue, "SELECT max(id) FROM delivered", &queue->marked);
+        error = query_number(queue, "SELECT max(id) FROM fingerprint", &queue->marked);
     if (error == 0)
         error = query_number(queue, "SELECT max(id) FROM dead_letter", &highest_dead);
     if (error != 0)
@@ -403,9 +403,9 @@ static void forget_rows(struct queue *queue)
     queue->readers = (struct queue_readers){.since_ms = 0};
     queue->limits.measured_ms = queue->limits.page_bytes = 0;
     queue->limits.drop_cursor = queue->limits.age_cursor = 0;
-    for (size_t i = 0; i < QUEUE_TROUBLES; i++) {
-        free(queue->troubles[i].written);
-        queue->troubles[i].written = NULL;
+    for (size_t i = 0; i < QUEUE_PROBLEMS; i++) {
+        free(queue->problems[i].written);
+        queue->problems[i].written = NULL;
     }
 }
 
@@ -436,7 +436,7 @@ static int end_run(struct queue *queue, void *unused)
     if (error == 0)
         error = queue_note_drained(queue, true);
     if (error == 0)
-        error = db_run(&queue->db, queue->statements[Q_NO_TROUBLE], "forget what was wrong");
+        error = db_run(&queue->db, queue->statements[Q_NO_PROBLEMS], "forget what was wrong");
     return error != 0 ? error : queue_delete_settled(queue, unused);
 }
 

@@ -122,10 +122,10 @@ bool queue_is_damaged(const struct queue *queue);
  * large; progress (may be NULL) is called every now and then. On failure an empty
  * database stands in, in which nothing can be stored, until a later try. */
 int queue_reopen(struct queue *queue, salvage_progress_fn *progress, void *context, char **ret_why);
-/* What goes wrong now, for the view `summary`: what is one word ("storage",
- * "full", "reader", "clock"), words say what is wrong and what to do; NULL: it is over. Written as
- * soon as that is possible; the same words again write nothing. */
-void queue_trouble(struct queue *queue, const char *what, const char *words);
+/* Reports a problem for the view `summary`: name is one word ("storage", "full", "reader",
+ * "clock"), description is what is wrong and what to do; NULL: it is over. It is written
+ * as soon as that is possible; the same description again writes nothing. */
+void queue_problem_set(struct queue *queue, const char *name, const char *description);
 
 /* ---- clock (queue/clock.c) ---- */
 

@@ -64,7 +64,7 @@ static int complete(struct queue *queue, int64_t run_id, struct message *message
     message->this_boot = run->this_boot;
     message->clock_synchronised = run->synchronised;
     message->received_ms = run->epoch_ms + message->uptime_ms;
-    if (message->late) /* schema/002_storage.sql; nothing known: 1970 is true as well */
+    if (message->late) /* schema/001_queue.sql; when nothing is known, 1970 is true as well */
         message->late_since_ms =
             message->late_since_ms > 0 ? run->epoch_ms + message->late_since_ms : run->away_since_ms;
     if (message->idempotency_key)

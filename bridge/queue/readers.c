@@ -123,7 +123,7 @@ static void say_held(struct queue *queue, const char *who, int64_t bytes, int64_
                 (double)bytes / 1e6, who);
     cleanup_free char *words =
         xasprintf("a query that was left open lets the write-ahead log grow; close it: %s", who);
-    queue_trouble(queue, "reader", words);
+    queue_problem_set(queue, "reader", words);
 }
 
 static void say_over(struct queue *queue, int64_t now_ms)
@@ -131,7 +131,7 @@ static void say_over(struct queue *queue, int64_t now_ms)
     struct queue_readers *readers = &queue->readers;
     if (readers->said_ms != 0) {
         log_notice(EVENT_WAL_RELEASED, "after %lld s", (long long)(now_ms - readers->since_ms) / 1000);
-        queue_trouble(queue, "reader", NULL);
+        queue_problem_set(queue, "reader", NULL);
     }
     *readers = (struct queue_readers){0};
 }

@@ -68,7 +68,7 @@ bool queue_fails(const struct queue *queue)
     return queue->storage.failing;
 }
 
-static void tell_trouble(struct queue *queue)
+static void storage_problem_set(struct queue *queue)
 {
     struct storage *storage = &queue->storage;
     cleanup_free char *words = NULL;
@@ -85,8 +85,8 @@ static void tell_trouble(struct queue *queue)
         words = xasprintf("%s cannot be written (%s): what is stored is safe in the write-ahead log, which "
                           "grows; look at the disk",
                           queue->path, strerror(-queue->db.checkpoint_error));
-    queue_trouble(queue, "storage", words);
-    queue_limit_trouble(queue);
+    queue_problem_set(queue, "storage", words);
+    queue_limit_problem_set(queue);
 }
 
 /* ---- the reserve ---- */
@@ -187,7 +187,7 @@ void queue_upkeep(struct queue *queue, bool quiet)
     queue_readers_step(queue);
     queue_count_step(queue);
     queue_drop_tell(queue);
-    tell_trouble(queue);
+    storage_problem_set(queue);
     int64_t now_ms = clock_uptime_ms();
     if (now_ms < storage->try_again_ms)
         return;
@@ -195,7 +195,7 @@ void queue_upkeep(struct queue *queue, bool quiet)
     if (error == 0)
         error = queue_drop_step(queue);
     if (error == 0)
-        error = queue_trouble_write(queue);
+        error = queue_problems_write(queue);
     if (error == 0)
         error = make_reserve(queue);
     if (error == 0)

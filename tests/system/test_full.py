@@ -101,9 +101,9 @@ def test_hold_leaves_messages_at_the_broker(make_sluice, mosquitto, away, protoc
     wait_until(lambda: any(line.endswith("Client sluice disconnected.") for line in mosquitto.log),
                what="a clean disconnect")
     assert sluice.pending() == 10
-    wait_until(lambda: sluice.sql("select trouble from summary where trouble not like 'clock%'"), what="a word of it")
-    [row] = sluice.sql("select trouble from summary where trouble not like 'clock%'")
-    assert re.fullmatch(r"full, since \S+ \S+: max_messages 10: messages wait at the broker .*", row["trouble"])
+    wait_until(lambda: sluice.sql("select problem from summary where problem not like 'clock%'"), what="a word of it")
+    [row] = sluice.sql("select problem from summary where problem not like 'clock%'")
+    assert re.fullmatch(r"full, since \S+ \S+: max_messages 10: messages wait at the broker .*", row["problem"])
     connected = len(sluice.find_log("connected"))
     is_calm(sluice)
     assert len(sluice.find_log("connected")) == connected
@@ -120,7 +120,7 @@ def test_hold_leaves_messages_at_the_broker(make_sluice, mosquitto, away, protoc
     assert sluice.find_log(ROOM + r"\d of 10 messages, \S+ of 1G, \S+ left on the disk; held for \d+ s")
     # Full again and again, told once a minute.
     assert len(sluice.find_log(FULL)) == 1
-    wait_until(lambda: not sluice.sql("select * from trouble where what <> 'clock'"), what="the trouble to be over")
+    wait_until(lambda: not sluice.sql("select * from problem where name <> 'clock'"), what="the problem to be over")
     assert dropped(sluice) == {}
     stops_empty(sluice)
 
@@ -252,10 +252,10 @@ def test_drop_oldest(make_sluice, mosquitto, away):
     sluice.start().wait_connected()
     mosquitto.publish_many(readings(0, 100))
     wait_until(lambda: dropped(sluice) == {"max_messages": 90}, what="90 to be dropped")
-    [row] = sluice.sql("select route, waiting, dropped from summary where trouble is null")
+    [row] = sluice.sql("select route, waiting, dropped from summary where problem is null")
     assert row == {"route": "sensor", "waiting": 10, "dropped": 90}
     assert len(sluice.find_log("dropped")) == 1
-    wait_until(lambda: sluice.sql("select * from trouble where what = 'full'"), what="a word of it")
+    wait_until(lambda: sluice.sql("select * from problem where name = 'full'"), what="a word of it")
     sluice.kill()
     assert dropped(sluice) == {"max_messages": 90}  # it was as durable as the messages
     lines = len(sluice.log)
@@ -365,14 +365,14 @@ def test_a_full_disk(make_sluice, mosquitto, away, disk):
     sluice.wait_empty(30)
     wait_until(lambda: queue_bytes(sluice) < MIB, what="the queue's space to be given back")
     assert numbers(away) == list(range(stored))
-    said = "select trouble from summary where trouble like 'storage,%the disk is full%'"
+    said = "select problem from summary where problem like 'storage,%the disk is full%'"
     wait_until(lambda: sluice.sql(said), what="the word of it, which is written as soon as that is possible")
     is_calm(sluice)
     disk.empty()
     sluice.wait_log(r"the disk has space again")
     all_arrived(away, 120)
     assert reserve.stat().st_size == 8 * MIB
-    wait_until(lambda: not sluice.sql("select * from trouble where what <> 'clock'"), what="the trouble to be over")
+    wait_until(lambda: not sluice.sql("select * from problem where name <> 'clock'"), what="the problem to be over")
     said = [line for line in sluice.log if re.search("queue|disk|commit", line)]
     assert len(said) < 20, "\n".join(said)
     stops_empty(sluice)

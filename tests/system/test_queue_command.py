@@ -31,7 +31,7 @@ PENDING = [
     {"topic": "garden/basil/sensor", "payload": LONG, "attempts": 3, "last_status": 500, "last_error": "500: oops"},
     {"topic": "garden/lemon/sensor", "payload": "grün\n\tBlätter \N{BUG}".encode()},
     {"topic": "garden/lemon/heartbeat", "payload": bytes(range(40)), "route": "heartbeat"},
-    {"topic": "garden/esc\x1b[31m/sensor", "payload": b"\x1b[2Jboo", "late_since_ms": 0},
+    {"topic": "garden/esc\x1b[31m/sensor", "payload": b"\x1b[2Jboo", "late_since_uptime_ms": 0},
 ]
 DEAD = [{"topic": "garden/lime/sensor", "payload": b"not JSON"}, {"topic": "garden/lime/sensor", "reason": "path"}]
 
@@ -335,10 +335,10 @@ def test_what_it_says_where_there_is_nothing(sluice, tmp_path):
 
 def test_a_queue_of_another_version(stocked):
     database = sqlite3.connect(stocked.db)
-    database.execute("pragma user_version = 1")
+    database.execute("pragma user_version = 2")
     database.close()
     stocked.command("queue", "ls", expect=1)
-    assert "an older sluice made it" in stocked.said and "start sluice once" in stocked.said
+    assert "a newer sluice made it" in stocked.said and "use that one" in stocked.said
 
 
 @pytest.mark.parametrize("words, doing, said", [

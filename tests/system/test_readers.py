@@ -65,15 +65,15 @@ def test_a_query_left_open_is_named_and_nothing_breaks(sluice, mosquitto, backen
         wait_until(lambda: log_bytes(sluice) > 8 * MIB, what="the log to grow")
         line = sluice.wait_log(r"write-ahead log has grown")
         assert re.search(rf"pid {reader.pid} \(python3\)", line), line
-        wait_until(lambda: sluice.sql("select words from trouble where what = 'reader'"), what="the trouble")
-        [trouble] = sluice.sql("select words from trouble where what = 'reader'")
-        assert f"pid {reader.pid} " in trouble["words"]
+        wait_until(lambda: sluice.sql("select description from problem where name = 'reader'"), what="the problem")
+        [problem] = sluice.sql("select description from problem where name = 'reader'")
+        assert f"pid {reader.pid} " in problem["description"]
         assert len(sluice.find_log(r"write-ahead log has grown")) == 1
     finally:
         close_query(reader)
     sluice.wait_log(r"held by no query any more")
     wait_until(lambda: log_bytes(sluice) <= 4 * MIB, what="the log to shrink by itself")
-    wait_until(lambda: not sluice.sql("select 1 from trouble where what = 'reader'"), what="the trouble to end")
+    wait_until(lambda: not sluice.sql("select 1 from problem where name = 'reader'"), what="the problem to end")
     sluice.wait_empty()
     assert sluice.stop() == 0
     assert len(backend.delivered()) == 99

@@ -26,7 +26,7 @@ disk          queue SIZE, its log SIZE, SIZE free
 
 
 def test_of_a_stopped_sluice(sluice):
-    stock(sluice, [{}, {}, {"route": "heartbeat", "late_since_ms": 0}],
+    stock(sluice, [{}, {}, {"route": "heartbeat", "late_since_uptime_ms": 0}],
           [{}, {}, {"route": "old", "reason": "attempts"}])
     with sqlite3.connect(sluice.db) as database:
         database.executemany("insert into dropped values (?, ?, ?, 100, ?, ?)",

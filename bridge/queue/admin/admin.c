@@ -298,8 +298,9 @@ int queue_admin_glance(struct queue_admin *admin, const struct queue_filter *fil
 /* ---- whole rows ---- */
 
 #define ROW_COLUMNS                                                                                          \
-    "m.id, m.route, m.topic, m.source, m.method, m.target, m.content_type, m.uptime_ms, m.late_since_ms,"    \
-    " m.attempts, m.last_status, m.last_error, r.token, r.boot_id, r.epoch_ms, r.synchronised,"              \
+    "m.id, m.route, m.topic, m.source, m.method, m.target, m.content_type, m.uptime_ms,"                     \
+    " m.late_since_uptime_ms, m.attempts, m.last_status, m.last_error, r.token, r.boot_id, r.epoch_ms, "     \
+    "r.synchronised,"                                                                                        \
     " r.away_since_ms, m.payload, "
 
 static const char *const row_sql[2] = {

@@ -179,8 +179,8 @@ static int prepare(struct change *change)
          " VALUES ('by-hand', ?1, 1, ?2, ?3, ?3) ON CONFLICT (reason, route)"
          " DO UPDATE SET messages = messages + 1, bytes = bytes + ?2, last_ms = ?3",
          &change->count},
-        {"INSERT INTO returned (one, lowest) VALUES (1, ?1)"
-         " ON CONFLICT (one) DO UPDATE SET lowest = min(lowest, ?1)",
+        {"INSERT INTO rescan (one, from_id) VALUES (1, ?1)"
+         " ON CONFLICT (one) DO UPDATE SET from_id = min(from_id, ?1)",
          &change->note},
     };
     int error = 0;

@@ -87,7 +87,8 @@ static const struct {
     row_fn *visit;
 } lists[] = {
     {"routes",
-     "SELECT m.route, count(*), min(r.epoch_ms + m.uptime_ms), count(m.late_since_ms), sum(m.attempts > 0)"
+     "SELECT m.route, count(*), min(r.epoch_ms + m.uptime_ms), count(m.late_since_uptime_ms), sum(m.attempts "
+     "> 0)"
      " FROM message AS m LEFT JOIN run AS r ON r.id = m.run GROUP BY m.route ORDER BY m.route",
      add_route},
     {"dead_letters",
@@ -100,7 +101,7 @@ static const struct {
      " returns"
      " FROM device_state ORDER BY last_ms DESC, ack_topic",
      add_device},
-    {"troubles", "SELECT what, since_ms, words FROM trouble ORDER BY since_ms, what", add_trouble},
+    {"troubles", "SELECT name, since_ms, description FROM problem ORDER BY since_ms, name", add_trouble},
 };
 
 static int64_t number(struct queue_admin *admin, const char *sql)

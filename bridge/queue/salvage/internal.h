@@ -169,7 +169,7 @@ int salvage_copy(struct pages *pages, const char *to, salvage_progress_fn *progr
 
 enum { TOKEN_BYTES = 16 }; /* of a run, in hexadecimal */
 
-enum { MESSAGE, DEAD_LETTER, RUN, SUBSCRIPTION, DROPPED, TROUBLE, DEVICE, TABLES };
+enum { MESSAGE, DEAD_LETTER, RUN, SUBSCRIPTION, DROPPED, PROBLEM, DEVICE, TABLES };
 
 /* A table as its records have it: columns in the order in which they are stored. */
 struct shape {

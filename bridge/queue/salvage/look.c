@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 
 /* As records of the first schema begin. */
-static const char run_types[] = "kttiii", message_types[] = "kittitTTTIIiITb";
+static const char run_types[] = "kttiiiII", message_types[] = "kittitTTTTIIiITTb";
 
 static bool begins_as(const struct record *record, const char *types)
 {

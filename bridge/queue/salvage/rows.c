@@ -26,13 +26,13 @@ static const struct {
     uint32_t least; /* columns in the first schema; ALTER TABLE adds others behind them */
     bool attempts;  /* of two rows with one id, that of the later state counts */
 } tables[TABLES] = {
-    [MESSAGE] = {"message", true, 15, true},
-    [DEAD_LETTER] = {"dead_letter", true, 17, true},
-    [RUN] = {"run", true, 6, false},
+    [MESSAGE] = {"message", true, 17, true},
+    [DEAD_LETTER] = {"dead_letter", true, 19, true},
+    [RUN] = {"run", true, 8, false},
     [SUBSCRIPTION] = {"subscription", false, 5, false},
     [DROPPED] = {"dropped", false, 6, false},
-    [TROUBLE] = {"trouble", false, 3, false},
-    [DEVICE] = {"device_state", false, 13, false},
+    [PROBLEM] = {"problem", false, 3, false},
+    [DEVICE] = {"device_state", false, 16, false},
 };
 
 /* ---- shapes ---- */

@@ -83,11 +83,11 @@ static int remove_clock(void **state)
     return remove_place(state);
 }
 
-static const char *trouble(void)
+static const char *problem(void)
 {
-    for (size_t i = 0; i < QUEUE_TROUBLES; i++)
-        if (strcmp(queue->troubles[i].what, "clock") == 0)
-            return queue->troubles[i].words;
+    for (size_t i = 0; i < QUEUE_PROBLEMS; i++)
+        if (strcmp(queue->problems[i].name, "clock") == 0)
+            return queue->problems[i].description;
     return NULL;
 }
 
@@ -100,11 +100,11 @@ static void a_step_repairs_at_once(void **state)
     queue_release(queue);
     assert_false(message.clock_synchronised);
     assert_true(message.received_ms < clock_wall_ms() + 1000);
-    assert_non_null(trouble());
+    assert_non_null(problem());
     set_clock("0 synchronised");
     uv_run(&loop, UV_RUN_ONCE);
     assert_true(queue_clock_is_right(queue));
-    assert_null(trouble());
+    assert_null(problem());
     assert_int_equal(queue_fetch(queue, id, &message), 0);
     queue_release(queue);
     assert_true(message.clock_synchronised);
@@ -117,9 +117,9 @@ static void patience_ends_with_advice(void **state)
     start();
     int64_t now_ms = clock_uptime_ms();
     clock_watch_look(watch, now_ms + 9 * 60 * 1000);
-    assert_null(strstr(trouble(), "clock = trust"));
+    assert_null(strstr(problem(), "clock = trust"));
     clock_watch_look(watch, now_ms + 11 * 60 * 1000);
-    assert_non_null(strstr(trouble(), "clock = trust"));
+    assert_non_null(strstr(problem(), "clock = trust"));
     stop();
 }
 
@@ -127,12 +127,12 @@ static void what_may_not_be_asked_needs_no_patience(void **state)
 {
     set_clock("0 denied");
     start();
-    assert_non_null(strstr(trouble(), "adjtimex"));
-    assert_non_null(strstr(trouble(), "clock = trust"));
+    assert_non_null(strstr(problem(), "adjtimex"));
+    assert_non_null(strstr(problem(), "clock = trust"));
     set_clock("0 unflagged"); /* chrony without rtcsync */
     clock_watch_look(watch, clock_uptime_ms());
     assert_true(queue_clock_is_right(queue));
-    assert_null(trouble());
+    assert_null(problem());
     stop();
 }
 

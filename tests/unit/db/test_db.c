@@ -44,39 +44,6 @@ static void a_database_without_tables_is_migrated(void **state)
     assert_answer("SELECT count(*) FROM pending", "0");
 }
 
-/* Whatever sluice made it: what it holds is delivered, and set aside, as any other. */
-static void an_older_database_is_brought_up_to_date(void **state)
-{
-    for (int version = 1; version < schema_migration_count; version++) {
-        sqlite3 *handle = look(SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
-        for (int i = 0; i < version; i++)
-            execute(handle, schema_migrations[i].sql);
-        cleanup_free char *number = xasprintf("PRAGMA user_version=%d", version);
-        execute(handle, number);
-        execute(
-            handle,
-            "INSERT INTO run (id, token, boot_id, epoch_ms, synchronised) VALUES (1, 'abc', 'x', 1000, 1);"
-            "INSERT INTO message (id, run, route, topic, uptime_ms, payload) VALUES (1, 1, 'r', 'a', 5, "
-            "x'31');"
-            "INSERT INTO dead_letter (id, run, route, topic, uptime_ms, source, attempts, died_ms, reason,"
-            " payload) VALUES (2, 1, 'r', 'b', 5, 'mqtt', 3, 9, 'rejected', x'32')");
-        sqlite3_close(handle);
-        struct queue *queue = open_queue();
-        struct message message;
-        assert_int_equal(queue_fetch(queue, 1, &message), 0);
-        assert_string_equal(message.key, "abc-1");
-        queue_release(queue);
-        assert_answer("SELECT history FROM message UNION ALL SELECT history FROM dead_letter", "-\n-");
-        assert_int_equal(queue_blame(queue, 1, 1, 409, "x", 0), 0);
-        assert_int_equal(queue_bury(queue, 1, 2, 409, "attempts", "x", 0), 0);
-        assert_answer("SELECT id, history IS NULL FROM dead_letter", "1|0\n2|1");
-        assert_int_equal(store_text(queue, "c", "3"), 3);
-        queue_close(queue);
-        assert_answer("PRAGMA integrity_check", "ok");
-        unlink(place.path);
-    }
-}
-
 static void a_newer_database_is_refused_and_left_alone(void **state)
 {
     struct queue *queue = open_queue();
@@ -289,7 +256,6 @@ int main(void)
         in_place(a_new_database_has_the_newest_schema),
         in_place(an_empty_file_becomes_a_database),
         in_place(a_database_without_tables_is_migrated),
-        in_place(an_older_database_is_brought_up_to_date),
         in_place(a_newer_database_is_refused_and_left_alone),
         in_place(a_file_that_is_no_database_is_set_aside),
         in_place(a_directory_in_the_way_is_an_error),

@@ -1,5 +1,7 @@
-/* The views of the schema, which are for people. */
+/* The views of the schema, which are for people, and migrations to newer schemas. */
 #include "queue/queue_place.h"
+
+#include "db/schema.h"
 
 #include <time.h>
 
@@ -13,7 +15,7 @@ static void the_columns_of_the_views(void **state)
                   "id received died route topic reason last_status last_error attempts payload bytes target "
                   "idempotency_key");
     assert_answer("SELECT group_concat(name, ' ') FROM pragma_table_info('summary')",
-                  "route waiting oldest_waiting dead dropped trouble");
+                  "route waiting oldest_waiting dead dropped problem");
 }
 
 /* What payload the view shows; `shown` must be good UTF-8 without controls. */
@@ -117,7 +119,7 @@ static void the_summary_counts_by_route(void **state)
     queue_close(queue);
 }
 
-static void the_summary_tells_what_was_dropped_and_what_is_wrong(void **state)
+static void the_summary_shows_drops_and_problems(void **state)
 {
     struct queue *queue = open_queue();
     store_text(queue, "a", "1");
@@ -126,17 +128,79 @@ static void the_summary_tells_what_was_dropped_and_what_is_wrong(void **state)
     assert_int_equal(queue_count_dropped(queue, "max_size", "old", 20), 0);
     assert_int_equal(queue_count_dropped(queue, "max_size", "sensor", 5), 0);
     assert_int_equal(queue_commit(queue), 0);
-    queue_trouble(queue, "reader", "sqlite3 (4711) keeps the log growing: end it");
+    queue_problem_set(queue, "reader", "sqlite3 (4711) keeps the log growing: end it");
     queue_upkeep(queue, true);
-    assert_answer("SELECT route, waiting, dead, dropped, trouble FROM summary WHERE trouble IS NULL",
+    assert_answer("SELECT route, waiting, dead, dropped, problem FROM summary WHERE problem IS NULL",
                   "old|0|0|2|-\nsensor|1|0|1|-");
-    assert_answer("SELECT route, trouble LIKE 'reader, since ____-__-__ __:__:__: sqlite3 (4711) keeps%'"
-                  " FROM summary WHERE trouble IS NOT NULL",
+    assert_answer("SELECT route, problem LIKE 'reader, since ____-__-__ __:__:__: sqlite3 (4711) keeps%'"
+                  " FROM summary WHERE problem IS NOT NULL",
                   "-|1");
-    queue_trouble(queue, "reader", NULL);
+    queue_problem_set(queue, "reader", NULL);
     queue_upkeep(queue, true);
-    assert_answer("SELECT count(*) FROM summary WHERE trouble IS NOT NULL", "0");
+    assert_answer("SELECT count(*) FROM summary WHERE problem IS NOT NULL", "0");
     queue_close(queue);
+}
+
+/* ---- migrations ---- */
+
+/* A queue with one message, as an older sluice leaves it. */
+static struct db open_older(void)
+{
+    struct queue *queue = open_queue();
+    store_text(queue, "a", "1");
+    queue_close(queue);
+    struct db db;
+    char *why = NULL;
+    assert_int_equal(db_open(place.path, DB_TRUSTED, &db, &why), 0);
+    return db;
+}
+
+static void a_migration_brings_an_older_database_up_to_date(void **state)
+{
+    const struct schema_migration newer[] = {
+        schema_migrations[0],
+        {2, "002", "ALTER TABLE message ADD COLUMN extra TEXT; UPDATE message SET extra = 'x'"},
+        {3, "003", "CREATE TABLE later (n INTEGER) STRICT"},
+    };
+    struct db db = open_older();
+    for (int times = 0; times < 2; times++) /* the second time does nothing */
+        assert_int_equal(schema_migrate(&db, NULL, newer, ARRAY_LEN(newer)), 0);
+    db_close(&db);
+    assert_answer("PRAGMA user_version", "3");
+    assert_answer("SELECT topic, extra FROM message", "a|x");
+    assert_answer("SELECT count(*) FROM later", "0");
+    assert_answer("PRAGMA integrity_check", "ok");
+}
+
+static void a_migration_that_fails_changes_nothing(void **state)
+{
+    const struct schema_migration newer[] = {
+        schema_migrations[0],
+        {2, "002", "CREATE TABLE later (n INTEGER) STRICT"},
+        {3, "003", "CREATE TABLE never (n INTEGER) STRICT; UPDATE missing SET n = 1"},
+    };
+    struct db db = open_older();
+    assert_int_not_equal(schema_migrate(&db, NULL, newer, ARRAY_LEN(newer)), 0);
+    db_close(&db);
+    assert_answer("PRAGMA user_version", "2");
+    assert_answer("SELECT name FROM sqlite_schema WHERE name IN ('later', 'never')", "later");
+    assert_answer("SELECT topic FROM message", "a");
+}
+
+static void assert_other_version(int version, int newest, const char *text)
+{
+    char *why = NULL;
+    assert_int_equal(schema_check("queue.db", version, newest, &why), -EPROTONOSUPPORT);
+    assert_non_null(strstr(why, text));
+    free(why);
+}
+
+static void a_command_works_with_its_own_version_only(void **state)
+{
+    assert_int_equal(schema_check("queue.db", 2, 2, NULL), 0);
+    assert_other_version(1, 2, "an older sluice made it (schema 1, this one has 2): start sluice once");
+    assert_other_version(3, 2, "a newer sluice made it (schema 3, this one has 2)");
+    assert_other_version(0, 2, "no queue of sluice");
 }
 
 int main(void)
@@ -149,7 +213,10 @@ int main(void)
         in_place(a_time_that_is_not_certain_is_marked),
         in_place(queries_in_targets_are_masked),
         in_place(the_summary_counts_by_route),
-        in_place(the_summary_tells_what_was_dropped_and_what_is_wrong),
+        in_place(the_summary_shows_drops_and_problems),
+        in_place(a_migration_brings_an_older_database_up_to_date),
+        in_place(a_migration_that_fails_changes_nothing),
+        cmocka_unit_test(a_command_works_with_its_own_version_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -340,7 +340,7 @@ static void return_one(void)
     cleanup_free char *sql = xasprintf(
         "begin; insert into message (id, run, route, topic, uptime_ms, source, packet_id, payload)"
         " select id, run, route, topic, uptime_ms, source, packet_id, payload from dead_letter where id = %u;"
-        " delete from dead_letter where id = %u; insert into returned values (1, %u); commit",
+        " delete from dead_letter where id = %u; insert into rescan values (1, %u); commit",
         at + 1, at + 1, at + 1);
     execute(world.eye, sql);
     log_debug(EVENT_READY, "message %u is back", at);

@@ -703,12 +703,12 @@ static void a_lock_is_no_failure(void **state)
     assert_int_equal(queue_begin(queue), -EBUSY);
     assert_false(queue_fails(queue));
     assert_full(queue, NULL);
-    queue_trouble(queue, "clock", "wrong");
+    queue_problem_set(queue, "clock", "wrong");
     upkeep(queue, 1);
     execute(other, "ROLLBACK");
     sqlite3_close(other);
     upkeep(queue, 1);
-    assert_answer("SELECT what, words FROM trouble", "clock|wrong");
+    assert_answer("SELECT name, description FROM problem", "clock|wrong");
     queue_close(queue);
 }
 
@@ -716,30 +716,30 @@ static void trouble_is_written_when_it_changes(void **state)
 {
     struct queue *queue = open_limited(no_limits);
     upkeep(queue, 20);
-    queue_trouble(queue, "reader", "one");
-    queue_trouble(queue, "clock", "two");
+    queue_problem_set(queue, "reader", "one");
+    queue_problem_set(queue, "clock", "two");
     upkeep(queue, 1);
-    assert_answer("SELECT what, words, abs(since_ms / 1000 - unixepoch()) < 5 FROM trouble",
+    assert_answer("SELECT name, description, abs(since_ms / 1000 - unixepoch()) < 5 FROM problem",
                   "clock|two|1\nreader|one|1");
     uint64_t bytes = db_wear().bytes_written;
-    queue_trouble(queue, "reader", "one");
+    queue_problem_set(queue, "reader", "one");
     upkeep(queue, 3);
     assert_int_equal(db_wear().bytes_written, bytes);
-    queue_trouble(queue, "reader", "three");
-    queue_trouble(queue, "clock", NULL);
+    queue_problem_set(queue, "reader", "three");
+    queue_problem_set(queue, "clock", NULL);
     upkeep(queue, 1);
-    assert_answer("SELECT what, words FROM trouble", "reader|three");
+    assert_answer("SELECT name, description FROM problem", "reader|three");
     queue_close(queue);
-    assert_answer("SELECT count(*) FROM trouble", "0");
+    assert_answer("SELECT count(*) FROM problem", "0");
 }
 
 static void a_crash_leaves_no_old_trouble(void **state)
 {
     struct queue *queue = open_queue();
     queue_close(queue);
-    by_hand("INSERT INTO trouble VALUES ('reader', 1, 'long ago')");
+    by_hand("INSERT INTO problem VALUES ('reader', 1, 'long ago')");
     queue = open_queue();
-    assert_answer("SELECT count(*) FROM trouble", "0");
+    assert_answer("SELECT count(*) FROM problem", "0");
     queue_close(queue);
 }
 
@@ -748,11 +748,11 @@ static void a_full_queue_is_a_trouble(void **state)
     struct queue *queue = open_limited((struct config_queue){.max_messages = 2});
     store_many(queue, 2, 1);
     upkeep(queue, 1);
-    assert_answer("SELECT what, words FROM trouble",
+    assert_answer("SELECT name, description FROM problem",
                   "full|max_messages 2: messages wait at the broker (when_full = hold)");
     deliver(queue, 1, 2);
     upkeep(queue, 1);
-    assert_answer("SELECT count(*) FROM trouble", "0");
+    assert_answer("SELECT count(*) FROM problem", "0");
     queue_close(queue);
 }
 

@@ -21,7 +21,7 @@ static const struct {
     {"SCAN run", "a row for each start since the oldest message; when the clock was repaired"},
     {"SCAN device_state", "a row for each device, of which there is a limit; when a new one comes"},
     {"SCAN dropped", "a row for each reason and route"},
-    {"SCAN trouble", "a row for each kind of trouble"},
+    {"SCAN problem", "a row for each kind of problem"},
     {"SCAN CONSTANT ROW", "no table"},
     {"SCAN sqlite_master", "the list of tables"},
     {"SCAN sqlite_schema", "the same"},
@@ -157,8 +157,7 @@ static void fill(bool with_packet_ids)
     execute(handle, sql);
     execute(handle,
             "INSERT INTO dead_letter SELECT id - 1, run, route, topic, uptime_ms, source, method, target,"
-            " content_type, packet_id, late_since_ms, 1, 400, 'bad', 0, 'rejected', payload, NULL, NULL FROM "
-            "message;"
+            " content_type, NULL, packet_id, NULL, 1, 400, 'bad', NULL, 0, 'rejected', payload FROM message;"
             "INSERT OR IGNORE INTO run (id, token, boot_id, epoch_ms, synchronised)"
             " SELECT DISTINCT run, 'run' || run, 'boot', 0, 1 FROM message");
     sqlite3_close(handle);
@@ -200,8 +199,8 @@ static void live(struct queue *queue)
     assert_int_equal(queue_subscriptions(queue, see_subscription, NULL), 0);
     queue_drained(queue, clock_uptime_ms());
     assert_int_equal(queue_clock_changed(queue), 0);
-    queue_trouble(queue, "full", "so it is");
-    queue_trouble(queue, "full", NULL);
+    queue_problem_set(queue, "full", "so it is");
+    queue_problem_set(queue, "full", NULL);
     for (int i = 0; i < 10; i++)
         queue_upkeep(queue, true);
 }

@@ -59,7 +59,7 @@ static void what_is_absent_stays_absent(void **state)
     queue_release(queue);
     assert_int_equal(queue_fetch(queue, id + 1, &out), -ENOENT);
     queue_close(queue);
-    assert_answer("SELECT typeof(payload), length(payload), packet_id, late_since_ms FROM message",
+    assert_answer("SELECT typeof(payload), length(payload), packet_id, late_since_uptime_ms FROM message",
                   "blob|0|-|-");
 }
 
@@ -509,7 +509,7 @@ static void what_was_let_go_is_known_until_it_is_confirmed(void **state)
     assert_int_equal(packets_of(queue).count, 3);
     queue_confirm(queue, waits);
     queue_upkeep(queue, true); /* also where no row waits that is confirmed */
-    assert_answer("SELECT count(*) FROM delivered", "0");
+    assert_answer("SELECT count(*) FROM fingerprint", "0");
     assert_int_equal(packets_of(queue).count, 1);
     queue_close(queue);
 }
@@ -574,12 +574,12 @@ static void the_buried_lie_among_the_dead_whole(void **state)
     int64_t id = store(queue, &in);
     cleanup_free char *was =
         ask("SELECT id, run, route, topic, uptime_ms, source, method, target, content_type, "
-            "packet_id, late_since_ms, hex(payload) FROM message");
+            "packet_id, late_since_uptime_ms, hex(payload) FROM message");
     int64_t now = clock_wall_ms();
     assert_int_equal(queue_bury(queue, id, 5, 400, "rejected", "bad field", now), 0);
     assert_answer("SELECT count(*) FROM message", "0");
     assert_answer("SELECT id, run, route, topic, uptime_ms, source, method, target, content_type, "
-                  "packet_id, late_since_ms, hex(payload) FROM dead_letter",
+                  "packet_id, late_since_uptime_ms, hex(payload) FROM dead_letter",
                   was);
     assert_answer("SELECT attempts, last_status, last_error, reason FROM dead_letter",
                   "5|400|bad field|rejected");

@@ -139,7 +139,7 @@ static void what_is_retried_comes_back_as_it_was(void **state)
         "|\"event\":\"retried\"}");
     assert_int_equal(queue_returned(queue), 5);
     assert_int_equal(queue_returned(queue), 0);
-    assert_answer("select count(*) from returned", "0");
+    assert_answer("select count(*) from rescan", "0");
     free(before);
     queue_close(queue);
 }
@@ -147,7 +147,7 @@ static void what_is_retried_comes_back_as_it_was(void **state)
 static int deny_returned(void *context, int action, const char *table, const char *column,
                          const char *database, const char *trigger)
 {
-    return action == SQLITE_READ && strcmp(table, "returned") == 0 ? SQLITE_DENY : SQLITE_OK;
+    return action == SQLITE_READ && strcmp(table, "rescan") == 0 ? SQLITE_DENY : SQLITE_OK;
 }
 
 /* A disk that cannot be read for a moment is no reason to forget them. */
