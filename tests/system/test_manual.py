@@ -1,5 +1,6 @@
 """The man pages and the completion: they know every key, command and option."""
 import re
+import runpy
 import subprocess
 from pathlib import Path
 
@@ -78,3 +79,8 @@ def test_help_fits_a_screen(command):
 def test_exit_statuses_are_in_the_page():
     statuses = set(re.findall(r"= (\d+),", (REPO / "bridge/cmd/cmd.h").read_text()))
     assert set(re.findall(r"^\.It (\d+)$", PAGES[0].read_text(), re.M)) == statuses
+
+
+def test_the_table_of_rooms_is_the_one_that_check_style_enforces():
+    rows = re.findall(r"^\| (`.*?) \|", (REPO / "bridge/README.md").read_text(), re.M)
+    assert [row.replace("`", "") for row in rows] == runpy.run_path(str(REPO / "scripts/check-style"))["ROOMS"]
