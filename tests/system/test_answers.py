@@ -8,13 +8,13 @@ import pytest
 from harness.batches import ROUTE, arrived_in_order, names, names_of, queue_up, wait_members
 from harness.certs import CA
 from harness.check import arrived_once_in_order, messages, per_topic, publish_all, stops_empty
+from harness.events import AWAY, BACK, MISCONFIGURED
 from harness.gate import Gate
 from harness.sluice import SENSOR_ROUTE, backend_section
 from harness.wait import wait_until
 
 PUBLISHED = messages(topics=4, each=5)
 BAD = b'{"host":"host1","n":2}'
-HELD = r" error .*(backend garden|route sensor): misconfigured since "
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_dead(start, mosquitto, backend, status, where):
     assert "gone for good" in dead["last_error"]
     assert len([r for r in backend.requests if r.body == BAD]) == 1
     arrived_once_in_order(backend, [one for one in PUBLISHED if one[1] != BAD])
-    assert not sluice.find_log("away|misconfigured")
+    assert not sluice.find_events(AWAY + MISCONFIGURED)
     stops_empty(sluice)
 
 
@@ -69,10 +69,10 @@ def test_retry(start, mosquitto, backend, status):
     backend.answer = lambda request: status
     sluice = start({"on_status": f"{status}:retry"})
     publish_all(mosquitto, PUBLISHED)
-    assert str(status) in sluice.wait_log(r"warning backend garden: away since ")
+    sluice.wait_event("backend-away", "garden", status, level="warning")
     backend.wait_requests(8)
     assert sluice.dead() == [] and sluice.pending() == len(PUBLISHED)
-    assert not sluice.find_log("misconfigured")
+    assert not sluice.find_events(MISCONFIGURED)
     backend.answer = None
     backend.wait_for(len(PUBLISHED))
     arrived_once_in_order(backend, PUBLISHED)
@@ -84,8 +84,7 @@ def test_hold(start, mosquitto, backend, status):
     backend.answer = lambda request: (status, {}, b"read the manual")
     sluice = start({"on_status": f"{status}:hold"})
     publish_all(mosquitto, PUBLISHED)
-    line = sluice.wait_log(HELD)
-    assert str(status) in line and "read the manual" in line
+    sluice.wait_event(MISCONFIGURED, status, "read the manual", level="error")
     backend.wait_requests(8)
     assert sluice.dead() == [] and sluice.pending() == len(PUBLISHED)
     backend.answer = lambda request: 201
@@ -146,7 +145,7 @@ def test_mended_by_a_reload_of_meanings(start, mosquitto, backend):
     backend.answer = lambda request: 404 if request.body == BAD else 200
     sluice = start()
     mosquitto.publish("garden/host1/sensor", BAD)
-    sluice.wait_log(HELD)
+    sluice.wait_event(MISCONFIGURED, level="error")
     route = {**SENSOR_ROUTE, "on_status": "404:dead"}
     sluice.reload(routes={"sensor": route})
     assert [row["payload"] for row in sluice.wait_dead(1)] == [BAD]
@@ -164,7 +163,7 @@ def test_expect_body(start, mosquitto, backend, where, batch):
     expect = {"expect_body": '"ok":true'}
     sluice = start(expect, route) if where == "settings" else start({}, {**route, **expect})
     publish_all(mosquitto, PUBLISHED)
-    line = sluice.wait_log(HELD)
+    line = sluice.wait_event(MISCONFIGURED, level="error")
     assert '"ok":true' in line and '"note":"ok"' in line
     backend.wait_requests(8)
     assert sluice.dead() == [] and sluice.pending() == len(PUBLISHED)
@@ -174,7 +173,7 @@ def test_expect_body(start, mosquitto, backend, where, batch):
     assert sluice.dead() == []
     got = [name for r in backend.requests[seen - 1 :] if b'{"n":1' not in r.body for name in names(r)]
     assert set(got) == set(names_of(PUBLISHED))
-    sluice.wait_log(r"(backend|route) \S+: (passes again|back) after")
+    sluice.wait_event(BACK)
     stops_empty(sluice)
 
 
@@ -235,7 +234,7 @@ def test_a_key_under_a_passphrase_is_refused(make_sluice, mosquitto, make_backen
     sluice = make_sluice(backends={"garden": settings})
     sluice.start(prefix=["/usr/bin/python3", "-c", AT_A_TERMINAL]).wait_connected()
     publish_all(mosquitto, PUBLISHED)
-    assert "private key" in sluice.wait_log("error backend garden: misconfigured since ")
+    sluice.wait_event("backend-misconfigured", "garden", "private key", level="error")
     assert sluice.dead() == [] and sluice.pending() == len(PUBLISHED)
 
 
@@ -276,8 +275,8 @@ def test_without_its_client_certificate(make_sluice, mosquitto, make_backend, ma
         settings = {"cert_file": cert, "key_file": key}
     sluice = make_sluice(backends={"garden": backend_section(gate, **settings)}).start().wait_connected()
     publish_all(mosquitto, PUBLISHED)
-    line = sluice.wait_log(r"(away|misconfigured) since ")
-    assert " error backend garden: misconfigured since " in line and "alert" in line
+    sluice.wait_event("backend-misconfigured", "garden", "alert", level="error")
+    assert not sluice.find_events(AWAY)
     wait_until(lambda: gate.refused >= 4, what="some more tries")
     assert sluice.dead() == [] and sluice.pending() == len(PUBLISHED) and gate.let_in == 0
     backend = make_backend(client_ca=ca, tls=tls)
@@ -293,7 +292,7 @@ def test_old_tls_is_refused(make_sluice, mosquitto, make_gate, tls):
     gate = make_gate(server_context(tls))
     sluice = make_sluice(backends={"garden": gate}).start().wait_connected()
     publish_all(mosquitto, PUBLISHED)
-    sluice.wait_log(r" error backend garden: misconfigured since ")
+    sluice.wait_event("backend-misconfigured", "garden", level="error")
     wait_until(lambda: gate.refused >= 2, what="some more tries")
     assert gate.let_in == 0
     assert sluice.dead() == [] and sluice.pending() == len(PUBLISHED)

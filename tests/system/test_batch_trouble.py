@@ -50,7 +50,7 @@ def test_an_outage_costs_nothing(make, mosquitto, backend, trouble, order):
     if trouble == "refused":
         backend.wait_requests(4)
         backend.stop()
-        sluice.wait_log("backend garden: away")
+        sluice.wait_event("backend-away", "garden")
         backend.start()
     else:
         backend.wait_requests(4 + (2 if trouble == "stall" else 5))

@@ -12,12 +12,12 @@ import pytest
 
 from harness.backend import Reply
 from harness.check import arrived_once_in_order, messages, per_topic, publish_all, stops_empty, under_one_key_each
+from harness.events import AWAY, BACK, MISCONFIGURED
 from harness.sluice import backend_section
 from harness.wait import PATIENCE_S, wait_until
 
 PUBLISHED = messages(topics=6, each=4)
 POISON = b'{"poison":true}'
-ALARM = r" error .*(backend|route) \S+: misconfigured since "
 
 
 def settings_of(backend, **more):
@@ -41,15 +41,15 @@ def test_redirects_are_not_followed(start, mosquitto, backend, make_backend, ca,
     backend.answer = lambda request: (status, {"Location": target.url + "/collections/sensor"}, b"moved")
     sluice = start()
     publish_all(mosquitto, PUBLISHED)
-    sluice.wait_log(ALARM)
+    sluice.wait_event(MISCONFIGURED, level="error")
     backend.wait_requests(6)
     assert (target.requests, target.connections) == ([], 0)
     assert sluice.pending() == len(PUBLISHED) and sluice.dead() == []
     backend.answer = None
     backend.wait_for(len(PUBLISHED))
     arrived_once_in_order(backend, PUBLISHED)
-    assert len(sluice.find_log(ALARM)) <= 2
-    sluice.wait_log(r"(backend|route) \S+: (passes again|back) after \d+ s")
+    assert len(sluice.find_events(MISCONFIGURED, level="error")) <= 2
+    sluice.wait_event(BACK)
 
 
 @pytest.mark.parametrize("status", [400, 410, 413, 422])
@@ -72,7 +72,7 @@ def test_a_bad_message_is_set_aside(start, mosquitto, backend, status):
     )
     assert words in dead["last_error"]
     assert len([r for r in backend.requests if r.body == POISON]) == 1
-    [line] = sluice.find_log(rf"message {dead['id']} \(route sensor, topic {topic}\): set aside \(rejected\): ")
+    [line] = sluice.wait_events(1, "message-dead", dead["id"], "sensor", topic, "rejected")
     assert words in line
     [row] = sluice.sql("select * from dead")
     assert (row["payload"], row["reason"]) == (POISON.decode(), "rejected") and words in row["last_error"]
@@ -92,7 +92,7 @@ def test_refused_for_all_is_held(start, mosquitto, backend, status):
     backend.answer = lambda request: (status, {}, b"go away")
     sluice = start(retry_max="40ms")
     publish_all(mosquitto, PUBLISHED)
-    assert str(status) in sluice.wait_log(ALARM)
+    sluice.wait_event(MISCONFIGURED, status, level="error")
     backend.wait_requests(20)
     assert sluice.pending() == len(PUBLISHED) and sluice.dead() == []
     # It was probed with more than one message, one at a time.
@@ -100,8 +100,8 @@ def test_refused_for_all_is_held(start, mosquitto, backend, status):
     backend.answer = None
     backend.wait_for(len(PUBLISHED))
     arrived_once_in_order(backend, PUBLISHED)
-    assert sluice.dead() == [] and len(sluice.find_log(ALARM)) <= 2
-    sluice.wait_log(r"(backend|route) \S+: (passes again|back) after \d+ s")
+    assert sluice.dead() == [] and len(sluice.find_events(MISCONFIGURED, level="error")) <= 2
+    sluice.wait_event(BACK)
     stops_empty(sluice)
 
 
@@ -111,7 +111,7 @@ def test_refused_with_one_topic_is_held(start, mosquitto, backend, status, each)
     sluice = start(retry_max="40ms")
     published = messages(topics=1, each=each)
     publish_all(mosquitto, published)
-    sluice.wait_log(ALARM)
+    sluice.wait_event(MISCONFIGURED, level="error")
     backend.wait_requests(20)
     assert sluice.pending() == len(published) and sluice.dead() == []
     backend.answer = None
@@ -124,7 +124,7 @@ def test_mended_by_a_new_path(start, mosquitto, backend):
     backend.answer = lambda request: 200 if request.path == "/api/collections/right" else 404
     sluice = start()
     publish_all(mosquitto, PUBLISHED)
-    sluice.wait_log(ALARM)
+    sluice.wait_event(MISCONFIGURED, level="error")
     backend.wait_requests(8)
     sluice.reload(routes={"sensor": {"topic": "garden/+/sensor", "path": "/collections/right"}})
     backend.wait_for(len(PUBLISHED))
@@ -141,7 +141,7 @@ def test_mended_by_a_new_key(start, mosquitto, backend, tmp_path):
     backend.answer = lambda request: 200 if request.path.endswith("?user_key=new") else 403
     sluice = start(query=f"user_key=@{key}")
     publish_all(mosquitto, PUBLISHED)
-    sluice.wait_log(ALARM)
+    sluice.wait_event(MISCONFIGURED, level="error")
     backend.wait_requests(8)
     key.write_text("new\n")
     sluice.reload()
@@ -161,8 +161,8 @@ def test_one_route_of_two_is_refused(make_sluice, mosquitto, backend):
     sluice.start().wait_connected()
     publish_all(mosquitto, PUBLISHED)
     backend.wait_for(len(PUBLISHED))
-    line = sluice.wait_log(ALARM)
-    assert "route bad: misconfigured since " in line
+    sluice.wait_event("route-misconfigured", "bad", level="error")
+    assert not sluice.find_events("backend-misconfigured")
     for n in range(10):
         mosquitto.publish("garden/host0/sensor", str(n))
         backend.wait_for(len(PUBLISHED) + n + 1)
@@ -186,7 +186,7 @@ def test_all_routes_are_refused(make_sluice, mosquitto, backend):
     sluice = make_sluice(backends={"garden": settings_of(backend, retry_max="40ms")}, routes=routes)
     sluice.start().wait_connected()
     publish_all(mosquitto, PUBLISHED)
-    sluice.wait_log(ALARM)
+    sluice.wait_event(MISCONFIGURED, level="error")
     backend.wait_requests(30)
     assert sluice.pending() == 2 * len(PUBLISHED) and sluice.dead() == []
     backend.answer = None
@@ -194,7 +194,7 @@ def test_all_routes_are_refused(make_sluice, mosquitto, backend):
     for path in ("/api/one", "/api/two"):
         got = per_topic((r.topic, r.body) for r in backend.delivered() if r.path == path)
         assert got == per_topic(PUBLISHED)
-    assert len(sluice.find_log(ALARM)) <= 3
+    assert len(sluice.find_events(MISCONFIGURED, level="error")) <= 3
     stops_empty(sluice)
 
 
@@ -230,7 +230,7 @@ def test_one_poisonous_message(start, mosquitto, backend, status):
     assert (dead["reason"], dead["last_status"], dead["payload"]) == ("attempts", status, POISON)
     assert "broken soil" in dead["last_error"]
     assert len([r for r in backend.requests if r.body == POISON]) >= 3
-    sluice.wait_log(rf"message {dead['id']} \(.*\): set aside \(attempts\): ")
+    sluice.wait_event("message-dead", dead["id"], "attempts")
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])
@@ -346,7 +346,7 @@ def test_ten_rejected_in_a_row_hold_the_route(start, mosquitto, backend, topics)
     sluice = start(retry_max="40ms")
     published = messages(topics=topics, each=40 // topics)
     publish_all(mosquitto, published)
-    sluice.wait_log(r" error .*route sensor: misconfigured since ")
+    sluice.wait_event("route-misconfigured", "sensor", level="error")
     backend.wait_requests(30)
     buried = len(sluice.dead())
     assert 10 <= buried <= 12
@@ -369,7 +369,7 @@ def test_rejections_with_deliveries_between_hold_nothing(start, mosquitto, backe
     publish_all(mosquitto, published)
     assert len(sluice.wait_dead(15)) == 15
     backend.wait_for(15)
-    assert not sluice.find_log("misconfigured")
+    assert not sluice.find_events(MISCONFIGURED)
 
 
 def test_html_is_delivered_with_an_alarm(start, mosquitto, backend):
@@ -381,7 +381,7 @@ def test_html_is_delivered_with_an_alarm(start, mosquitto, backend):
     arrived_once_in_order(backend, PUBLISHED)
     stops_empty(sluice)
     assert sluice.dead() == []
-    assert len(sluice.find_log(r" error .*text/html")) == 1
+    sluice.wait_events(1, "response-html", level="error")
 
 
 def test_many_bad_ones_do_not_fill_the_log(start, mosquitto, backend):
@@ -392,12 +392,11 @@ def test_many_bad_ones_do_not_fill_the_log(start, mosquitto, backend):
         mosquitto.publish_many([("garden/a/sensor", POISON, 1), ("garden/a/sensor", b"%d" % n, 1)])
         backend.wait_for(n + 1)
     sluice.wait_dead(50)
-    told = sluice.find_log(r"set aside \(rejected\)")
-    assert len(told) == 20
-    sluice.wait_log("route sensor: 30 more messages were set aside in a minute", timeout=2 * PATIENCE_S)
+    sluice.wait_events(20, "message-dead", "rejected")
+    sluice.wait_event("message-dead", "sensor", 30, timeout=2 * PATIENCE_S)
     mosquitto.publish("garden/a/sensor", POISON)
     sluice.wait_dead(51)
-    wait_until(lambda: len(sluice.find_log(r"set aside \(rejected\)")) == 21, what="a line of the next one")
+    wait_until(lambda: len(sluice.find_events("message-dead", "rejected")) == 21, what="a line of the next one")
 
 
 def test_words_of_the_backend_are_bounded_and_on_one_line(start, mosquitto, backend):
@@ -406,7 +405,7 @@ def test_words_of_the_backend_are_bounded_and_on_one_line(start, mosquitto, back
     sluice = start()
     mosquitto.publish("garden/a/sensor", POISON)
     [dead] = sluice.wait_dead(1)
-    line = sluice.wait_log(r"set aside \(rejected\)")
+    line = sluice.wait_event("message-dead", "rejected")
     assert len(dead["last_error"]) < 1000 and len(line) < 1500
     assert "forged" in line and "\x1b" not in line
     assert "\x1b" not in dead["last_error"] and "\n" not in dead["last_error"]
@@ -583,8 +582,9 @@ def test_secrets_are_never_seen(make_sluice, mosquitto, make_backend, tmp_path, 
     if status in (400, 409):
         sluice.wait_dead(6)
     else:
-        for name in ("bearer", "basic"):
-            sluice.wait_log(rf"(backend {name}|route {'one' if name == 'bearer' else 'two'}): (away|misconfigured)")
+        for name, route in (("bearer", "one"), ("basic", "two")):
+            wait_until(lambda: sluice.find_events(AWAY + MISCONFIGURED, name)
+                       or sluice.find_events(AWAY + MISCONFIGURED, route), what=f"trouble with {name}")
     if status != "refused":
         bearer.wait_requests(3)
         assert "Bearer b3arer-s3cret" == bearer.requests[0].headers["authorization"]

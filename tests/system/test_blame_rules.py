@@ -95,7 +95,7 @@ def test_conflicts_for_all_hold_the_route(start, mosquitto, backend):
     backend.answer = lambda request: 409
     sluice = start(retry_max="30ms")
     publish_all(mosquitto, messages(topics=4, each=10))
-    sluice.wait_log(r" error route sensor: \d+ messages in a row were rejected")
+    sluice.wait_event("route-held", "sensor", level="error")
     assert "route sensor: too many messages in a row were rejected: nothing more is set aside" in sluice.status()["problems"]
     count = len(sluice.dead())
     seen = len(backend.requests)
@@ -111,7 +111,7 @@ def test_topics_that_fit_no_path_raise_an_alarm(make_sluice, mosquitto, backend)
     sluice.start().wait_connected()
     publish_all(mosquitto, [(f"garden/{n}", b"x") for n in range(12)])
     sluice.wait_dead(12)
-    assert sluice.find_log(r" error route sensor: 10 messages were set aside \(path")
+    sluice.wait_event("messages-unfit", "sensor", 10, "path", level="error")
     assert backend.requests == []
 
 

@@ -173,7 +173,7 @@ def test_what_is_no_object_is_a_dead_letter(start, mosquitto, backend):
         assert error and "\n" not in error
         if position is not None:
             assert error.endswith(f" at byte {position}"), (payload, error)
-        assert error in sluice.wait_log(rf"message {row['id']} \(.*set aside \(body\)")
+        sluice.wait_event("message-dead", row["id"], "body", error)
     assert {request.body for request in backend.requests} == {b"{}"}
     sluice.wait_empty()
     assert sluice.stop() == 0

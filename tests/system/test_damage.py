@@ -88,8 +88,8 @@ def set_aside(sluice):
 
 
 def salvaged(sluice, after=0):
-    line = sluice.wait_log(r"salvaged \d+ messages and \d+ dead letters", after=after)
-    return int(re.search(r"salvaged (\d+) messages", line).group(1))
+    line = sluice.wait_event("salvaged", after=after)
+    return int(re.search(r"(\d+) messages", line).group(1))
 
 
 def assert_delivered_once(sluice, backend, least):
@@ -171,10 +171,10 @@ def test_damaged_at_start(backlog, backend, mosquitto, spoil):
     delivered = assert_delivered_once(backlog, backend, MESSAGES - lost)
     assert delivered == salvaged(backlog)
     if lost:
-        assert re.search(r"[1-9]\d* pages and \d+ rows could not be read", backlog.log_text())
+        assert re.search(r"[1-9]\d* pages", backlog.wait_event("salvaged"))
     [aside] = set_aside(backlog)
     assert Path(aside).read_bytes() == before
-    assert aside in backlog.log_text()
+    backlog.wait_event("salvaged", aside)
     publish(mosquitto, [9999])
     wait_until(lambda: body(9999) in backend.bodies(), what="a new message to be delivered")
     backlog.stop()
@@ -187,9 +187,9 @@ def test_a_large_database_that_was_stopped_in_order_is_not_read_through(backlog,
     number, rows = leaves(backlog.db)[5]
     overwrite(backlog.db, number, b"\0" * PAGE)
     backlog.start()
-    backlog.wait_log(r"it is damaged")
+    backlog.wait_event("queue-damaged")
     assert salvaged(backlog) >= 0
-    backlog.wait_log(r"in use again")
+    backlog.wait_event("queue-recovered")
     assert_delivered_once(backlog, backend, MESSAGES - rows)
 
 
@@ -210,7 +210,7 @@ def test_damage_in_the_write_ahead_log(make_sluice, mosquitto, backend):
         file.write(b"damage")
     backend.start()
     sluice.start()
-    sluice.wait_log(r"write-ahead log is damaged")
+    sluice.wait_event("queue-damaged", "write-ahead log")
     assert assert_delivered_once(sluice, backend, 20) == 20
     [aside] = set_aside(sluice)
     assert os.path.exists(aside + "-wal")
@@ -227,7 +227,7 @@ def test_a_lost_write_ahead_log_is_told(make_sluice, mosquitto, backend):
     sluice.kill()
     os.unlink(sluice.db + "-wal")
     sluice.start().wait_connected()
-    assert sluice.find_log(r"does not know the last run .* write-ahead log .* was lost")
+    sluice.wait_event("queue-outdated")
     assert set_aside(sluice) == []
 
 
@@ -258,7 +258,7 @@ def test_an_empty_file_is_a_new_queue(sluice, mosquitto, backend):
     sluice.start().wait_connected()
     publish(mosquitto, [1])
     backend.wait_for(1)
-    assert set_aside(sluice) == [] and not sluice.find_log(r"damaged")
+    assert set_aside(sluice) == [] and not sluice.find_events(["queue-damaged", "salvaged"])
 
 
 def test_another_programs_database_is_left_alone(sluice):
@@ -268,7 +268,7 @@ def test_another_programs_database_is_left_alone(sluice):
     before = Path(sluice.db).read_bytes()
     sluice.start(wait=False)
     assert sluice.wait_exit() == 1
-    assert sluice.find_log(r"another program; name another file")
+    sluice.wait_event("queue-unusable", "another program")
     assert Path(sluice.db).read_bytes() == before and set_aside(sluice) == []
 
 
@@ -276,7 +276,7 @@ def test_a_directory_in_the_way(sluice):
     os.mkdir(sluice.db)
     sluice.start(wait=False)
     assert sluice.wait_exit() == 1
-    assert sluice.find_log(r"a directory is in the way: move it away")
+    sluice.wait_event("queue-unusable", "directory")
 
 
 # ---- crashes and want of space
@@ -300,7 +300,7 @@ def test_no_room_for_a_copy(backlog, backend):
     before = Path(backlog.db).read_bytes()
     backlog.start(wait=False, env={"SLUICE_FAULT": "salvage.room:1:fail"})
     assert backlog.wait_exit() == 1
-    assert backlog.find_log(r"no room for a second copy .* make room")
+    backlog.wait_event("queue-unusable", "no room")
     assert Path(backlog.db).read_bytes() == before and set_aside(backlog) == []
     backlog.start()
     assert assert_delivered_once(backlog, backend, MESSAGES) == MESSAGES
@@ -320,9 +320,9 @@ def test_damaged_under_the_running_daemon(large_backlog, backend, mosquitto):
         overwrite(sluice.db, number, os.urandom(PAGE))
     lost = sum(rows for _, rows in hit)
     backend.start()
-    sluice.wait_log(r"it is damaged: nothing more is stored or acknowledged")
+    sluice.wait_event("queue-damaged")
     publish(mosquitto, range(1000, 1050))
-    sluice.wait_log(r"in use again")
+    sluice.wait_event("queue-recovered")
     wait_until(lambda: {body(n) for n in range(1000, 1050)} <= set(backend.bodies()),
                what="what came meanwhile to be delivered")
     sluice.wait_empty()
@@ -332,7 +332,7 @@ def test_damaged_under_the_running_daemon(large_backlog, backend, mosquitto):
     new = [request.body for request in backend.delivered() if request.key not in sluice.backlog]
     assert sorted(new) == sorted(body(n) for n in range(1000, 1050))
     assert sluice.process.pid == pid and sluice.running()
-    assert len(sluice.find_log(r"it is damaged")) == 1
+    sluice.wait_events(1, "salvaged")
     assert len(set_aside(sluice)) == 1
     assert sluice.stop() == 0
 
@@ -345,11 +345,11 @@ def test_damage_that_cannot_be_mended_yet_ends_nothing(large_backlog, backend, m
     number, rows = leaves(sluice.db)[MIDDLE]
     overwrite(sluice.db, number, os.urandom(PAGE))
     backend.start()
-    sluice.wait_log(r"no room for a second copy .*next try in \d+ s")
+    sluice.wait_event("queue-unusable", "no room")
     publish(mosquitto, [5000])
     time.sleep(0.5)
-    assert not sluice.find_log(r"in use again")
-    sluice.wait_log(r"in use again")
+    assert not sluice.find_events("queue-recovered")
+    sluice.wait_event("queue-recovered")
     wait_until(lambda: body(5000) in backend.bodies(), what="the message that came meanwhile")
     sluice.wait_empty()
     keys = [request.key for request in backend.delivered()]
@@ -364,11 +364,11 @@ def test_stopped_while_damaged(large_backlog, backend):
     number, rows = leaves(sluice.db)[MIDDLE]
     overwrite(sluice.db, number, os.urandom(PAGE))
     backend.start()
-    sluice.wait_log(r"no room")
+    sluice.wait_event("queue-unusable", "no room")
     assert sluice.stop() == 0
     after = len(sluice.log)
     sluice.start()
-    sluice.wait_log(r"salvaged \d+ messages", after=after)
+    sluice.wait_event("salvaged", after=after)
     sluice.wait_empty()
     keys = [request.key for request in backend.delivered()]
     assert LARGE - rows <= len(set(keys))

@@ -9,6 +9,7 @@ import pytest
 
 from harness.backend import Reply
 from harness.check import arrived_once_in_order, messages, publish_all, stops_empty
+from harness.events import AWAY
 from harness.sluice import backend_section
 
 BODIES = [
@@ -220,7 +221,7 @@ def test_http2_respects_the_servers_limit(mosquitto, make_sluice, make_backend):
     publish_all(mosquitto, published)
     backend.wait_for(len(published))
     arrived_once_in_order(backend, published)
-    assert not sluice.find_log("away")
+    assert not sluice.find_events(AWAY)
 
 
 def test_protocol_http1_on_request(mosquitto, make_sluice, backend):

@@ -67,7 +67,7 @@ def numbers(backend):
 
 def start_again(sluice):
     lines = len(sluice.log)
-    sluice.start().wait_log(r"broker .*: connected", after=lines)
+    sluice.start().wait_event("broker-connected", after=lines)
     return lines
 
 
@@ -138,7 +138,7 @@ def test_what_the_device_dropped_is_counted(sluice, device, backend):
     device.publish(reading(5, oldest=5))
     device.wait_told("7 6")
     assert (row(sluice)["lost"], row(sluice)["gaps"], row(sluice)["stored"]) == (3, 0, 3)
-    sluice.wait_log(rf"warning .*device {ACK}: 3 readings are lost")
+    sluice.wait_event("readings-lost", ACK, 3, level="warning")
 
 
 def test_only_ordinary_messages_have_no_answer(sluice, device, backend):
@@ -152,8 +152,8 @@ def test_only_ordinary_messages_have_no_answer(sluice, device, backend):
     backend.wait_for(len(odd) + 1)
     assert [request.body.decode() for request in backend.delivered()] == [*odd, reading(1)]
     assert device.told == ["7 1"]
-    [warning] = sluice.find_log(r"warning .*stored as an ordinary message and not acknowledged")
-    assert f"topic {SENSOR}: " in warning
+    [warning] = sluice.wait_events(1, "reading-malformed", level="warning")
+    assert SENSOR in warning
 
 
 def test_a_device_that_restarted_begins_anew(sluice, device, backend):
@@ -204,7 +204,7 @@ def test_status_knows_the_devices(sluice, device):
     assert re.search(line, text), text
     assert re.search(r"readings      since the start: \d+ answers, 1 came again, 5 lost, 1 malformed\n", text), text
     assert sluice.stop() == 0
-    assert sluice.find_log(r"stopped: .*; readings: \d+ answers, 1 came again, 5 lost$") and sluice.stopped()
+    assert re.search(r"readings: \d+ \w+, 1 [\w ]+, 5 lost$", sluice.find_events("stopped")[-1]) and sluice.stopped()
     text = sluice.command("status", expect=3)
     assert re.search(line, text) and "readings  " not in text
 
@@ -230,7 +230,7 @@ def test_two_devices_under_one_name(sluice, device):
     device.wait_told("8 7")
     device.wait_told("7 7")
     words = f"device {ACK}: several devices seem to use this name"
-    assert len(sluice.find_log(f"warning {words}")) == 1
+    sluice.wait_events(1, "device-shared", ACK, level="warning")
     assert row(sluice)["shared"] == "yes"
     [known] = sluice.status(expect=4)["queue"]["devices"]
     assert known["shared"] is True
@@ -332,7 +332,7 @@ def test_nothing_is_told_before_it_is_stored(make_sluice, device, mosquitto, bac
 def test_storage_that_fails_is_no_acknowledgement(sluice, device, backend):
     sluice.start(env={"SLUICE_FAULT": "queue.commit:1:fail:2"}).wait_connected()
     device.publish(reading(1))
-    sluice.wait_log("storage failed|cannot store|storage fails|fails")
+    sluice.wait_event("queue-write-failed")
     device.wait_told("7 1")
     assert device.told == ["7 1"]
     sluice.wait_empty()
@@ -368,7 +368,7 @@ def test_a_salvaged_queue_remembers(sluice, device, backend):
         file.seek(100)
         file.write(os.urandom(1000))
     lines = start_again(sluice)
-    assert sluice.find_log("salvaged", lines)
+    sluice.wait_event("salvaged", after=lines)
     device.publish(reading(2), reading(3))
     device.wait_told("7 3")
     backend.wait_for(3)
@@ -385,4 +385,4 @@ def test_a_reload_takes_up_ack_topic(make_sluice, device, mosquitto, backend):
     device.wait_told("7 2")
     assert device.told == ["7 2"]
     assert row(sluice)["unknown_before"] == 1
-    sluice.wait_log(rf"device {ACK}: seen first with reading 2")
+    sluice.wait_event("device-new", ACK, 2)

@@ -16,8 +16,6 @@ from harness.line import Line
 from harness.wait import wait_until
 
 TOPIC = "garden/wino-1/sensor"
-FULL = r"queue full \("
-ROOM = r"queue has room again: "
 MIB = 1 << 20
 
 
@@ -95,8 +93,7 @@ def test_hold_leaves_messages_at_the_broker(make_sluice, mosquitto, away, protoc
     sluice = make_sluice(backends={"garden": away}, broker={"protocol": protocol}, queue={"max_messages": 10})
     sluice.start().wait_connected()
     mosquitto.publish_many(readings(0, 60))
-    line = sluice.wait_log(FULL)
-    assert line.endswith("warning queue full (max_messages 10): holding; messages wait at the broker")
+    sluice.wait_event("queue-full", "max_messages 10", level="warning")
     # Exactly, although the broker had more on its way; and it left in good order.
     wait_until(lambda: any(line.endswith("Client sluice disconnected.") for line in mosquitto.log),
                what="a clean disconnect")
@@ -104,9 +101,9 @@ def test_hold_leaves_messages_at_the_broker(make_sluice, mosquitto, away, protoc
     wait_until(lambda: sluice.sql("select problem from summary where problem not like 'clock%'"), what="a word of it")
     [row] = sluice.sql("select problem from summary where problem not like 'clock%'")
     assert re.fullmatch(r"full, since \S+ \S+: max_messages 10: messages wait at the broker .*", row["problem"])
-    connected = len(sluice.find_log("connected"))
+    connected = len(sluice.find_events("broker-connected"))
     is_calm(sluice)
-    assert len(sluice.find_log("connected")) == connected
+    sluice.wait_events(connected, "broker-connected")
     most = []
 
     def count(request):
@@ -117,9 +114,9 @@ def test_hold_leaves_messages_at_the_broker(make_sluice, mosquitto, away, protoc
     away.start()
     all_arrived(away, 60)
     assert max(most) <= 10
-    assert sluice.find_log(ROOM + r"\d of 10 messages, \S+ of 1G, \S+ left on the disk; held for \d+ s")
+    assert re.search(r"\d of 10 messages, \S+ of 1G, ", sluice.wait_event("queue-room"))
     # Full again and again, told once a minute.
-    assert len(sluice.find_log(FULL)) == 1
+    sluice.wait_events(1, "queue-full")
     wait_until(lambda: not sluice.sql("select * from problem where name <> 'clock'"), what="the problem to be over")
     assert dropped(sluice) == {}
     stops_empty(sluice)
@@ -129,7 +126,7 @@ def test_hold_by_size(make_sluice, mosquitto, away):
     sluice = make_sluice(backends={"garden": away}, queue={"max_size": "16M"})
     sluice.start().wait_connected()
     mosquitto.publish_many(readings(0, 400, 50_000))
-    sluice.wait_log(r"queue full \(max_size 16M\): holding")
+    sluice.wait_event("queue-full", "max_size 16M")
     assert 10 * MIB < queue_bytes(sluice) <= 16 * MIB
     assert 150 < sluice.pending() < 400
     away.start()
@@ -152,7 +149,7 @@ def test_a_broker_that_dies_meanwhile_ends_no_hold(make_sluice, make_mosquitto, 
     sluice = make_sluice(broker_port=broker.port, backends={"garden": away}, queue={"max_messages": 5})
     sluice.start().wait_connected()
     broker.publish_many(readings(0, 20))
-    sluice.wait_log(FULL)
+    sluice.wait_event("queue-full")
     broker.restart()
     is_calm(sluice, 1.5)
     away.start()
@@ -167,7 +164,7 @@ def test_killed_after_a_hold_in_which_it_deleted_what_the_broker_sends_again(mak
     sluice.start().wait_connected(broker=mosquitto)
     line.mute()
     mosquitto.publish_many(readings(0, 20))
-    sluice.wait_log(FULL)
+    sluice.wait_event("queue-full")
     mosquitto.process.send_signal(signal.SIGSTOP)  # it takes connections, and says nothing
     line.cut()
     away.start()
@@ -185,12 +182,12 @@ def test_killed_while_it_holds(make_sluice, mosquitto, away):
     sluice = make_sluice(backends={"garden": away}, queue={"max_messages": 5})
     sluice.start().wait_connected()
     mosquitto.publish_many(readings(0, 20))
-    sluice.wait_log(FULL)
+    sluice.wait_event("queue-full")
     sluice.kill()
     connections = len([line for line in mosquitto.log if " as sluice " in line])
     lines = len(sluice.log)
     sluice.start()
-    sluice.wait_log(FULL, after=lines)  # it does not even connect
+    sluice.wait_event("queue-full", after=lines)  # it does not even connect
     assert len([line for line in mosquitto.log if " as sluice " in line]) == connections
     assert sluice.pending() == 5
     assert sluice.stop() == 0
@@ -203,11 +200,11 @@ def test_a_reload_changes_limits(make_sluice, mosquitto, away):
     sluice = make_sluice(backends={"garden": away}, queue={"max_messages": 5})
     sluice.start().wait_connected()
     mosquitto.publish_many(readings(0, 20))
-    sluice.wait_log(FULL)
+    sluice.wait_event("queue-full")
     sluice.reload(queue={"path": sluice.db, "max_messages": 1000})
-    sluice.wait_log(ROOM)
+    sluice.wait_event("queue-room")
     sluice.wait_pending(20)
-    assert not sluice.find_log("takes effect at a restart")
+    assert not sluice.find_events("restart-needed")
 
 
 def test_min_free(make_sluice, mosquitto, backend, tmp_path):
@@ -215,7 +212,7 @@ def test_min_free(make_sluice, mosquitto, backend, tmp_path):
     more_than_free = (disk.f_bavail * disk.f_frsize >> 30) + 5
     sluice = make_sluice(backends={"garden": backend}, queue={"min_free": f"{more_than_free}G"})
     sluice.start()
-    sluice.wait_log(rf"queue full \(min_free {more_than_free}G\): holding")
+    sluice.wait_event("queue-full", f"min_free {more_than_free}G")
     mosquitto.publish_many(readings(0, 5))
     sluice.reload(queue={"path": sluice.db, "min_free": "0"})
     sluice.wait_connected()
@@ -254,7 +251,7 @@ def test_drop_oldest(make_sluice, mosquitto, away):
     wait_until(lambda: dropped(sluice) == {"max_messages": 90}, what="90 to be dropped")
     [row] = sluice.sql("select route, waiting, dropped from summary where problem is null")
     assert row == {"route": "sensor", "waiting": 10, "dropped": 90}
-    assert len(sluice.find_log("dropped")) == 1
+    sluice.wait_events(1, "messages-dropped")
     wait_until(lambda: sluice.sql("select * from problem where name = 'full'"), what="a word of it")
     sluice.kill()
     assert dropped(sluice) == {"max_messages": 90}  # it was as durable as the messages
@@ -315,7 +312,7 @@ def test_max_age(make_sluice, mosquitto, away):
     write(sluice, "update message set uptime_ms = uptime_ms - 3600 * 1000 where id <= 5")
     sluice.wait_pending(3)
     assert dropped(sluice) == {"max_age": 5}
-    sluice.wait_log(r"warning queue: messages are dropped, they are older than allowed \(max_age 1h\)")
+    sluice.wait_event("messages-dropped", "max_age 1h", level="warning")
     away.start()
     away.wait_for(3)
     assert numbers(away) == [5, 6, 7]
@@ -353,7 +350,7 @@ def test_a_full_disk(make_sluice, mosquitto, away, disk):
     sluice.wait_pending(20)
     disk.fill(leave=300_000)
     mosquitto.publish_many(readings(20, 100, 50_000))
-    sluice.wait_log(r"the disk is full; the reserve of 8 MiB was given up")
+    sluice.wait_event("reserve-used", "8 MiB")
     assert not reserve.exists()
     stored = sluice.pending()
     disk.fill()  # what the reserve took, others take
@@ -369,11 +366,11 @@ def test_a_full_disk(make_sluice, mosquitto, away, disk):
     wait_until(lambda: sluice.sql(said), what="the word of it, which is written as soon as that is possible")
     is_calm(sluice)
     disk.empty()
-    sluice.wait_log(r"the disk has space again")
+    sluice.wait_event("disk-has-space")
     all_arrived(away, 120)
     assert reserve.stat().st_size == 8 * MIB
     wait_until(lambda: not sluice.sql("select * from problem where name <> 'clock'"), what="the problem to be over")
-    said = [line for line in sluice.log if re.search("queue|disk|commit", line)]
+    said = [line for line in sluice.log if re.search("queue|disk|reserve|database", line)]
     assert len(said) < 20, "\n".join(said)
     stops_empty(sluice)
 
@@ -400,8 +397,8 @@ def test_commits_that_fail_are_told_once(make_sluice, mosquitto, backend):
     sluice.start(env={"SLUICE_FAULT": "queue.commit:1:fail:3"}).wait_connected()
     mosquitto.publish_many(readings(0, 10))
     all_arrived(backend, 10)
-    assert len(sluice.find_log("a commit failed")) == 1
-    assert len(sluice.find_log("queue: can be written again")) == 1
+    sluice.wait_events(1, "queue-write-failed")
+    sluice.wait_events(1, "queue-writable")
     stops_empty(sluice)
 
 
@@ -413,11 +410,11 @@ def test_a_lock_that_lasts(make_sluice, mosquitto, backend):
     other = sqlite3.connect(sluice.db, isolation_level=None)
     other.execute("begin immediate")
     mosquitto.publish_many(readings(0, 10))
-    sluice.wait_log(r"error queue: a commit failed \(another process has locked the database\)")
+    sluice.wait_event("queue-write-failed", "locked", level="error")
     is_calm(sluice)
     other.execute("rollback")
     other.close()
-    sluice.wait_log("queue: can be written again")
+    sluice.wait_event("queue-writable")
     all_arrived(backend, 10)
     stops_empty(sluice)
 
@@ -449,7 +446,7 @@ def test_stopped_while_the_disk_is_full(make_sluice, mosquitto, away, disk):
     sluice.wait_pending(10)
     disk.fill()
     mosquitto.publish_many(readings(10, 200, 50_000))
-    sluice.wait_log("the disk is full|a commit failed|cannot")
+    sluice.wait_event(["reserve-used", "queue-write-failed", "database-error"])
     assert sluice.stop(signal.SIGTERM) == 0
     disk.empty()
     away.start()

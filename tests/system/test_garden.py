@@ -9,6 +9,7 @@ import re
 import pytest
 
 from harness.check import per_topic
+from harness.events import MISCONFIGURED
 from harness.sluice import REPO
 from harness.wait import wait_until
 
@@ -151,7 +152,7 @@ def test_a_bad_key_holds_and_resumes(sluice, mosquitto, backend, garden, key_fil
     sluice.start().wait_connected()
     published = readings(each=10)
     publish(mosquitto, published)
-    line = sluice.wait_log(r" error (backend garden|route sensor): misconfigured since \S+ \S+ \(403: .*bad key")
+    line = sluice.wait_event(MISCONFIGURED, 403, "bad key", level="error")
     assert KEY not in line
     backend.wait_requests(8)
     assert sluice.dead() == [] and sluice.pending() == len(published) and garden.count("sensor") == 0
@@ -226,7 +227,7 @@ def test_an_outage_in_the_middle(sluice, mosquitto, backend, garden, trouble):
         backend.answer = lambda request: trouble
     publish(mosquitto, published[100:])
     sluice.wait_pending(200)
-    sluice.wait_log(r"backend garden: away")
+    sluice.wait_event("backend-away", "garden")
     backend.answer = well
     backend.start()
     objects = garden.wait("sensor", len(published))

@@ -158,7 +158,7 @@ def test_installed_parts_work_together(installed):
         chroot "$TREE" mosquitto -c /etc/mosquitto/mosquitto.conf & mosquitto=$!
         wait_for() { for i in $(seq 200); do ! "$@" || return 0; sleep 0.1; done
                      cat "$TREE/sluice.log" "$TREE/var/log/mosquitto/mosquitto.log"; exit 1; }
-        wait_for grep -q 'broker .*: connected (MQTT 5, new session)' "$TREE/sluice.log"
+        wait_for grep -q ' broker-connected: .*MQTT 5, new session' "$TREE/sluice.log"
         mosquitto_pub -h 127.0.0.1 -u device -P "$(cat "$TREE/etc/sluice/device_password")" \\
                       -t garden/wino-1/sensor -m '{"soil": 512}'
         queue() { chroot "$TREE" runuser -u reader -- sqlite3 -readonly /var/lib/sluice/queue.db "$@"; }

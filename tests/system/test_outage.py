@@ -10,13 +10,12 @@ import pytest
 from harness.backend import Reply
 from harness.certs import CA
 from harness.check import arrived_in_order, arrived_once_in_order, messages, per_topic, publish_all, stops_empty
+from harness.events import AWAY, MISCONFIGURED
 from harness.sluice import backend_section
 from harness.wait import wait_until
 
 PUBLISHED = messages(topics=6, each=4)
 HURRY = {"timeout": "500ms", "connect_timeout": "300ms"}
-AWAY = r"backend garden: away since "
-MISCONFIGURED = r"(backend|route) \S+: misconfigured since "
 
 
 @pytest.fixture(params=["h2", "http1"])
@@ -24,12 +23,12 @@ def server(request, make_backend):
     return make_backend(alpn=("h2", "http/1.1") if request.param == "h2" else ("http/1.1",), start=False)
 
 
-def outlast(sluice, mosquitto, backend, mend, said=AWAY, **start):
+def outlast(sluice, mosquitto, backend, mend, event="backend-away", **start):
     """Publishes into the outage, waits until sluice knows of it and has tried again,
     mends it, and looks at everything afterwards."""
     sluice.start(**start).wait_connected()
     publish_all(mosquitto, PUBLISHED)
-    sluice.wait_log(said)
+    sluice.wait_event(event)
     sluice.wait_pending(len(PUBLISHED))
     time.sleep(0.5)  # the outage lasts for some more attempts
     assert backend.delivered() == []
@@ -39,15 +38,15 @@ def outlast(sluice, mosquitto, backend, mend, said=AWAY, **start):
     backend.wait_for(len(PUBLISHED))
     arrived_once_in_order(backend, PUBLISHED)
     assert sluice.dead() == []
-    # It said so once, not with every attempt.
-    assert len(sluice.find_log(said)) <= 2
+    # Logged once, not with every attempt.
+    assert len(sluice.find_events(event)) <= 2
     stops_empty(sluice)
 
 
 def test_refused(make_sluice, mosquitto, server):
     sluice = make_sluice(backends={"garden": server})
     outlast(sluice, mosquitto, server, server.start)
-    assert sluice.find_log(r"backend garden: back after \d+ s")
+    sluice.wait_event("backend-back", "garden")
 
 
 @pytest.mark.parametrize("handshake", [False, True], ids=["full-backlog", "never-accepts"])
@@ -85,7 +84,7 @@ def test_wrong_ca(make_sluice, mosquitto, server, tmp_path):
         assert server.requests == []
         sluice.reload(backends={"garden": server})
 
-    outlast(sluice, mosquitto, server, mend, said=MISCONFIGURED)
+    outlast(sluice, mosquitto, server, mend, event=MISCONFIGURED)
 
 
 def test_wrong_host_name(make_sluice, mosquitto, server, ca):
@@ -96,7 +95,7 @@ def test_wrong_host_name(make_sluice, mosquitto, server, ca):
         assert server.requests == []
         server.use_cert(ca.issue("localhost"))
 
-    outlast(make_sluice(backends={"garden": server}), mosquitto, server, mend, said=MISCONFIGURED)
+    outlast(make_sluice(backends={"garden": server}), mosquitto, server, mend, event=MISCONFIGURED)
 
 
 def test_expired_certificate(make_sluice, mosquitto, server, ca):
@@ -108,7 +107,7 @@ def test_expired_certificate(make_sluice, mosquitto, server, ca):
         assert server.requests == []
         server.use_cert(ca.issue("localhost"))
 
-    outlast(make_sluice(backends={"garden": server}), mosquitto, server, mend, said=f"{AWAY}|{MISCONFIGURED}")
+    outlast(make_sluice(backends={"garden": server}), mosquitto, server, mend, event=("backend-away", *MISCONFIGURED))
 
 
 @pytest.mark.parametrize("answer", [429, 500, 503, "cut", "close", "reset", "stall"])
@@ -259,7 +258,7 @@ def test_backend_comes_and_goes(make_sluice, mosquitto, server):
         publish_all(mosquitto, published[start : start + 30])
         server.stop()
         publish_all(mosquitto, published[start + 30 : start + 60])
-        sluice.wait_log(AWAY, after=before)
+        sluice.wait_event("backend-away", "garden", after=before)
         server.start()
         server.wait_for(start + 60)
     # A connection that breaks may take answers along: those come again.
@@ -317,7 +316,7 @@ def test_idle_connections_that_are_closed(make_sluice, mosquitto, server):
         server.drop_connections()
         wait_until(lambda: server.open_connections == 0, what="the end of the connection")
     assert len(server.requests) == 5 and server.connections == 5
-    assert not sluice.find_log("away")
+    assert not sluice.find_events(AWAY)
 
 
 def test_a_backend_that_speaks_another_protocol_when_it_is_back(make_sluice, mosquitto, make_backend):
@@ -330,7 +329,7 @@ def test_a_backend_that_speaks_another_protocol_when_it_is_back(make_sluice, mos
     first.wait_for(60)
     first.stop()
     publish_all(mosquitto, published[60:])
-    sluice.wait_log(AWAY)
+    sluice.wait_event("backend-away", "garden")
     second = make_backend(alpn=("http/1.1",), port=first.port)
     second.answer = first.answer
     second.wait_for(60)

@@ -2,6 +2,7 @@
 import json
 import math
 import random
+import re
 
 import pytest
 
@@ -11,6 +12,7 @@ from harness.batches import (
     wait_members,
 )  # fmt: skip
 from harness.check import messages, publish_all, stops_empty
+from harness.events import MISCONFIGURED
 from harness.sluice import backend_section
 from harness.wait import PATIENCE_S, wait_until
 
@@ -102,7 +104,7 @@ def test_fifty_among_two_thousand(make, mosquitto, backend, order):
         arrived_in_order(backend, published, but=poison)
     assert sorted(all_names(backend.delivered())) == sorted(set(names_of(published)) - poison)
     assert len(backend.requests) <= 2 * 50 * math.log2(100) + 40
-    assert not sluice.find_log("misconfigured|were rejected")
+    assert not sluice.find_events([*MISCONFIGURED, "route-held"])
     stops_empty(sluice)
 
 
@@ -159,7 +161,7 @@ def test_413_is_nobodys_fault_and_remembered(make, mosquitto, backend):
     refused = [r for r in backend.requests if r.status == 413]
     assert 1 <= len(refused) <= 2 * 4  # 6 KB, 3, 1.5, once in each lane
     assert max(sizes(backend.delivered())) >= 10  # and as large as it goes, about
-    sluice.wait_log(r"route sensor: the backend does not take \d+ bytes at once \(413\)")
+    sluice.wait_event("batch-size-reduced", "sensor", 413)
     # Later ones are small at once.
     later = [(HOST, b'{"host":"host0","n":%d}' % n) for n in range(1000, 1300)]
     before = len(backend.requests)
@@ -272,7 +274,7 @@ def test_ten_in_a_row_hold_the_route(make, mosquitto, backend, topics, status):
     sluice = make(settings={"retry_max": "40ms"})
     queue_up(sluice, mosquitto, backend, published)
     sluice.start().wait_connected()
-    sluice.wait_log(r" error route sensor: 1\d messages in a row were rejected")
+    assert re.search(r"\b1\d messages", sluice.wait_event("route-held", "sensor", level="error"))
     seen = len(backend.requests)
     backend.wait_requests(seen + 20)
     buried = dead_names(sluice)
@@ -296,7 +298,7 @@ def test_nine_in_a_row_hold_nothing(make, mosquitto, backend):
     wait_members(backend, 6)
     sluice.wait_dead(54)
     assert dead_names(sluice) == sorted(poison)
-    assert not sluice.find_log("misconfigured|in a row")
+    assert not sluice.find_events([*MISCONFIGURED, "route-held"])
     arrived_in_order(backend, published, but=poison)
 
 

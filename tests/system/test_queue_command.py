@@ -19,6 +19,7 @@ import pytest
 
 from harness.check import messages, per_topic, stops_empty, under_one_key_each
 from harness.process import end
+from harness.events import parse
 from harness.sluice import backend_section, binary
 from harness.stock import stock, stock_many
 from harness.wait import wait_until
@@ -402,7 +403,7 @@ def test_show_tells_what_was_tried(make_sluice, mosquitto, backend):
     assert times == sorted(times) and times[0].endswith("Z")
     backend.answer = 503
     sluice.command("queue", "retry", "--all")
-    sluice.wait_log("backend garden: away since ")
+    sluice.wait_event("backend-away", "garden")
     waits = (r"\n +\S+ \S+  retried by hand\n"
              r"  waits for     backend garden: away since \S+ \S+ \(503.*\), 1 message waiting, probing\n")  # fmt: skip
     wait_until(lambda: re.search(waits, sluice.command("queue", "show", dead["id"])), what="what it waits for")
@@ -485,13 +486,13 @@ def test_what_is_dropped_is_not_delivered(sluice, mosquitto, backend):
     delivered = per_topic((r.topic, r.body) for r in backend.delivered())
     assert delivered["garden/b/sensor"] == [b"%d" % n for n in range(300)]
     assert delivered.get("garden/a/sensor", []) in ([], [b"0"]), "only what was under way may still arrive"
-    assert not sluice.find_log(r"error|cannot")
+    assert not [line for line in sluice.log if parse(line).level == "error"]
     stops_empty(sluice)
 
 
 def told_by_hand(sluice):
-    return [int(re.search(r"notice queue: (\d+) messages were dropped by hand", line).group(1))
-            for line in sluice.find_log("dropped by hand")]  # fmt: skip
+    return [int(re.search(r"(\d+) messages", line).group(1))
+            for line in sluice.find_events("messages-dropped-by-hand", level="notice")]  # fmt: skip
 
 
 def test_two_writers_at_once(make_sluice, mosquitto, make_backend):
@@ -521,7 +522,7 @@ def test_two_writers_at_once(make_sluice, mosquitto, make_backend):
     assert sluice.dead() == []
     assert sum(row["messages"] for row in sluice.sql("select messages from dropped")) == sum(counts["drop"])
     wait_until(lambda: sum(told_by_hand(sluice)) == sum(counts["drop"]) - 1, what="the log to tell of it")
-    assert bool(counts["retry"][0]) == bool(sluice.find_log("dead letters were brought back by hand"))
+    assert bool(counts["retry"][0]) == bool(sluice.find_events("dead-letters-returned"))
     under_one_key_each(backend.requests)
     stops_empty(sluice)
 

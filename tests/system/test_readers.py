@@ -63,15 +63,15 @@ def test_a_query_left_open_is_named_and_nothing_breaks(sluice, mosquitto, backen
         mosquitto.publish_many([("garden/a/sensor", b"%06d" % n + bytes(MIB // 8), 1) for n in range(96)])
         backend.wait_for(99)
         wait_until(lambda: log_bytes(sluice) > 8 * MIB, what="the log to grow")
-        line = sluice.wait_log(r"write-ahead log has grown")
+        line = sluice.wait_event("wal-held")
         assert re.search(rf"pid {reader.pid} \(python3\)", line), line
         wait_until(lambda: sluice.sql("select description from problem where name = 'reader'"), what="the problem")
         [problem] = sluice.sql("select description from problem where name = 'reader'")
         assert f"pid {reader.pid} " in problem["description"]
-        assert len(sluice.find_log(r"write-ahead log has grown")) == 1
+        sluice.wait_events(1, "wal-held")
     finally:
         close_query(reader)
-    sluice.wait_log(r"held by no query any more")
+    sluice.wait_event("wal-released")
     wait_until(lambda: log_bytes(sluice) <= 4 * MIB, what="the log to shrink by itself")
     wait_until(lambda: not sluice.sql("select 1 from problem where name = 'reader'"), what="the problem to end")
     sluice.wait_empty()
@@ -165,11 +165,11 @@ def test_the_group_may_look_while_it_writes(house, mosquitto):
         assert json.loads(reader.stdout.readline())[3] == "garden/a/sensor"
         mosquitto.publish_many([("garden/a/sensor", bytes(MIB // 8), 1)] * 96)
         house.wait_pending(99)
-        line = house.wait_log(r"write-ahead log has grown")
+        line = house.wait_event("wal-held")
         assert f"pid {reader.pid} " in line, line
     finally:
         close_query(reader)
-    house.wait_log(r"held by no query any more")
+    house.wait_event("wal-released")
 
 
 def test_the_locks_are_listed_where_processes_are_hidden(house):

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from harness.ports import free_port
+from harness.events import parse
 from harness.sluice import binary
 from harness.stock import RECEIVED_MS, stock
 from harness.wait import wait_until
@@ -77,7 +78,7 @@ def test_what_is_wrong_and_until_when(make_sluice, mosquitto, make_backend):
     stock(sluice, [{"route": "gone"}])
     sluice.start().wait_connected()
     mosquitto.publish("garden/a/sensor", b"1")
-    sluice.wait_log(r"two: misconfigured")
+    sluice.wait_event("route-misconfigured", "two")
     wait_until(lambda: len(sluice.status(expect=4)["problems"]) >= 3, what="three problems")
     problems = sluice.status(expect=4)["problems"]
     assert any(re.fullmatch(r"backend away: away since [\d-]+ [\d:]+ \(503: .*\), 1 message waiting, (next probe in \d+ s|probing)", p)
@@ -94,7 +95,7 @@ def test_of_a_broker_that_is_away(make_sluice, backend):
     port = free_port()
     sluice = make_sluice(broker_port=port, backends={"garden": backend}, queue={"clock": "trust"})
     sluice.start()
-    sluice.wait_log("next try in")
+    sluice.wait_event("broker-away")
     [problem] = sluice.status(expect=4)["problems"]
     assert re.match(rf"broker 127.0.0.1:{port}: away since .* \(Connection refused\)", problem)
 
@@ -104,7 +105,7 @@ def test_of_a_queue_that_is_full(make_sluice, mosquitto, backend):
     sluice = make_sluice(backends={"garden": backend}, queue={"max_messages": 3, "clock": "trust"})
     sluice.start().wait_connected()
     mosquitto.publish_many([("garden/a/sensor", b"%d" % n, 1) for n in range(5)])
-    sluice.wait_log(r"queue full")
+    sluice.wait_event("queue-full")
     wait_until(lambda: any("holding" in p and "max_messages 3" in p for p in sluice.status()["problems"]),
                what="the problem")
     assert sluice.status()["daemon"]["queue"]["full"] == "max_messages 3"
@@ -138,7 +139,7 @@ def test_of_the_http_door(make_sluice, backend):
             text = sluice.command("status", expect=4)
     assert HTTP.format(free=port, taken=taken) in text
     assert "! http: requests are answered 503 (max_messages 20)\n" in text
-    sluice.wait_log(rf"http: listening on 127.0.0.1:{taken}")
+    sluice.wait_event("http-listening", f"127.0.0.1:{taken}")
     backend.start()
     sluice.wait_empty()
     wait_until(lambda: not any("http" in p for p in sluice.status()["problems"]), what="no problem with HTTP")
@@ -172,7 +173,7 @@ def test_no_socket_is_no_reason_not_to_run(make_sluice, mosquitto, backend, tmp_
         sluice = make_sluice(backends={"garden": backend})
         sluice.write_config(f"[daemon]\nsocket = {path}\n" + sluice.config_text())
         sluice.start()
-        assert words in sluice.wait_log(r"socket .*go without it")
+        sluice.wait_event("socket-unavailable", words)
         assert sluice.stop() == 0
     taken.close()
     assert (tmp_path / "taken").exists()
@@ -193,7 +194,7 @@ def test_log_level(make_sluice, mosquitto, backend):
     mosquitto.publish("garden/a/sensor", b"2")
     backend.wait_for(2)
     assert sluice.stop() == 0
-    assert not sluice.find_log(" (notice|info|debug) ", after=before + 1), sluice.log[before:]
+    assert not [line for line in sluice.log[before + 1:] if parse(line).level in ("notice", "info", "debug")], sluice.log[before:]
 
 
 @pytest.mark.parametrize("words", [["status"], ["status", "--json"], ["queue", "ls"], ["queue", "count"], ["queue", "export"]])

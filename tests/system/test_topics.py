@@ -74,7 +74,7 @@ def test_topics_of_every_kind(make_sluice, mosquitto, make_backend, http):
     for row in dead:
         assert (row["reason"], row["last_status"]) == ("path", None)
         assert re.search(r"level [123]", row["last_error"]), row["last_error"]
-    assert len(sluice.find_log(r"message \d+ .*set aside \(path\)")) == len(UNUSABLE)
+    sluice.wait_events(len(UNUSABLE), "message-dead", "path")
 
 
 def test_what_cannot_be_sent_stops_nobody_of_its_route(make_sluice, mosquitto, backend):
@@ -169,7 +169,7 @@ def test_topics_that_mqtt_forbids(make_sluice, scripted, backend, what):
     bad = scripted.publish(topic, b"bad")
     scripted.wait(lambda: bad in scripted.acked() or len(scripted.attempts) > 1, what="a reaction")
     if bad not in scripted.acked():
-        line = sluice.wait_log(r"(warning|error) broker .*, next try in")
+        line = sluice.wait_event("broker-away")
         assert re.search(r"(?i)malformed|protocol|invalid|packet|topic", line), line
         scripted.wait_subscribed(["t/#"])
         scripted.forget_unacked()

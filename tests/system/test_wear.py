@@ -51,7 +51,7 @@ def run_steadily(sluice, scripted, backend, count, every_s):
         time.sleep(every_s)  # the load itself, not a wait for something
     wait_until(lambda: len(backend.delivered()) == before + count, what="the deliveries")
     assert sluice.stop() == 0
-    return wear(sluice.find_log(r"stopped: ")[-1])
+    return wear(sluice.find_events("stopped")[-1])
 
 
 def test_a_delay_saves_fsyncs_under_a_steady_load(make_sluice, scripted, backend):

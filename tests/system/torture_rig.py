@@ -147,7 +147,7 @@ class Rig:
             self.events["kills of sluice"] += 1
 
     def is_connected(self):
-        connected = self.sluice.find_log(r"broker \S+: connected", after=self._log_mark)
+        connected = self.sluice.find_events("broker-connected", after=self._log_mark)
         return connected and self.line.connections() > 0
 
     def stop_sluice(self):
@@ -176,7 +176,7 @@ class Rig:
         return lately and not self._was_ready()
 
     def _was_ready(self):
-        return self.sluice.find_log("ready: queue", after=self._log_mark)
+        return self.sluice.find_events("ready", after=self._log_mark)
 
     def watch(self):
         """To be called all the time: starts sluice again when it ended."""
@@ -208,10 +208,10 @@ class Rig:
             time.sleep(0.005)
         return True
 
-    def wait_log(self, regex, timeout, after=None):
-        """Whether sluice said so in time, from now on, or from that line of its log on."""
+    def wait_event(self, names, timeout, after=None):
+        """Whether sluice logs one of these events in time, from now on, or from that line on."""
         mark = len(self.sluice.log) if after is None else after
-        return self.wait(lambda: self.sluice.find_log(regex, after=mark), timeout)
+        return self.wait(lambda: self.sluice.find_events(names, after=mark), timeout)
 
     # -- the end of it
 

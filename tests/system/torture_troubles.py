@@ -13,7 +13,7 @@ from harness.publisher import Message
 
 from torture_rig import EQUAL
 
-COMPLAINS = r"(?i)nothing is acknowledged|full|no space"  # sluice, of its disk
+DISK_FULL = ("queue-full", "queue-write-failed", "reserve-used", "database-error")
 
 
 # -- kills of sluice
@@ -183,7 +183,7 @@ class LoseAllAcks:
             rig.wait(rig.idle, 5)
             rig.wait(lambda: False, 0.05)
             rig.line.cut()
-            rig.wait_log(r"broker \S+: connected", 5, after=mark)
+            rig.wait_event("broker-connected", 5, after=mark)
 
 
 # -- the backend
@@ -242,7 +242,7 @@ class RestartBroker:
 
     def end(self, rig):
         if self.patient:
-            rig.wait_log(r"broker \S+: connected", 3, after=self.mark)
+            rig.wait_event("broker-connected", 3, after=self.mark)
 
 
 # -- the disk
@@ -259,7 +259,7 @@ class FillDisk:
         rig.events["times the disk was full"] += 1
         rig.disk.fill(self.leave)
         rig.publish(40)
-        rig.wait_log(COMPLAINS, 1.5)
+        rig.wait_event(DISK_FULL, 1.5)
         rig.wait(lambda: False, self.hold_s)
 
     def end(self, rig):
@@ -278,7 +278,7 @@ class OutgrowDisk:
         rig.backend.stop()
         rig.disk.fill(self.leave)
         rig.publish(2 * self.leave // self.pad, self.pad)
-        rig.wait_log(COMPLAINS, 2)
+        rig.wait_event(DISK_FULL, 2)
 
     def end(self, rig):
         rig.backend.start()
@@ -368,7 +368,7 @@ class CrashQuietBroker:
         rig.broker.start()
         self._publish(rig)
         if self.and_then == "full":
-            rig.wait_log(COMPLAINS, 3)
+            rig.wait_event(DISK_FULL, 3)
             rig.empty_disk()
         rig.backend.start()
         rig.settle()

@@ -10,6 +10,12 @@ LEVELS = ("error", "warning", "notice", "info", "debug")
 _LINE = re.compile(rf"(\S+) ({'|'.join(LEVELS)}) ([a-z0-9-]+): (.*)", re.S)
 
 
+# A backend or a route: its requests fail, a person must correct something, it works again.
+AWAY = ("backend-away", "route-away")
+MISCONFIGURED = ("backend-misconfigured", "route-misconfigured")
+BACK = ("backend-back", "route-back")
+
+
 @cache
 def event_names():
     return frozenset(re.findall(r'^\s*EVENT\(\w+, "([^"]+)",', TABLE.read_text(), re.M))

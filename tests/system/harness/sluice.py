@@ -186,16 +186,17 @@ class Sluice:
     def wait_event(self, names, *fields, level=None, timeout=PATIENCE_S, after=0):
         """Waits for the first of them, and returns its line."""
         return self._wait_line(lambda: self.find_events(names, *fields, level=level, after=after),
-                               timeout, Pattern(names, fields, level))
+                               Pattern(names, fields, level), timeout)[0]
 
-    def find_log(self, regex, after=0):
-        return [line for line in list(self.log)[after:] if re.search(regex, line)]
+    def wait_events(self, count, names, *fields, level=None, after=0):
+        """Waits for this number of them, and returns their lines. More are an error."""
+        pattern = Pattern(names, fields, level)
+        self._wait_line(lambda: len(self.find_events(names, *fields, level=level, after=after)) >= count, pattern)
+        lines = self.find_events(names, *fields, level=level, after=after)
+        assert len(lines) == count, f"{len(lines)} times {pattern}, not {count}"
+        return lines
 
-    def wait_log(self, regex, timeout=PATIENCE_S, after=0):
-        """The first line, from line number `after` on, in which the regex is found."""
-        return self._wait_line(lambda: self.find_log(regex, after), timeout, repr(regex))
-
-    def _wait_line(self, find, timeout, what):
+    def _wait_line(self, find, what, timeout=PATIENCE_S):
         def found():
             lines = find()
             if not lines and not self.running():
@@ -204,7 +205,7 @@ class Sluice:
                 assert lines, f"sluice ended ({self.process and self.process.returncode}) without logging {what}"
             return lines
 
-        return wait_until(found, timeout, f"the log line {what}")[0]
+        return wait_until(found, timeout, f"the log line {what}")
 
     def wait_connected(self, timeout=PATIENCE_S, after=0, broker=None):
         """Waits until it is connected to the broker and has subscribed there: what is
