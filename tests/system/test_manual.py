@@ -9,7 +9,7 @@ import pytest
 from harness.sluice import binary
 
 REPO = Path(__file__).resolve().parents[2]
-PAGES = [REPO / "config/man/sluice.8", REPO / "config/man/sluice.conf.5"]
+COMMANDS_PAGE, CONFIGURATION_PAGE = REPO / "config/man/sluice.8", REPO / "config/man/sluice.conf.5"
 COMMANDS = ["run", "status", "queue", "send", "check"]
 OF_QUEUE = ["ls", "show", "retry", "drop", "export", "count"]
 
@@ -27,7 +27,7 @@ def rendered(page):
     return run("mandoc", "-T", "ascii", "-O", "width=78", str(page))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", sorted((REPO / "config/man").iterdir()), ids=lambda page: page.name)
 def test_pages_are_well_formed(page):
     assert run("mandoc", "-T", "lint", "-W", "warning", str(page)) == ""
 
@@ -35,7 +35,7 @@ def test_pages_are_well_formed(page):
 def test_every_key_is_in_the_page():
     """Those of config/sluice.conf, which a test holds against the program."""
     sections = dict(re.findall(r"^\[(\w+).*\]\n((?:(?!\[).*\n)*)", (REPO / "config/sluice.conf").read_text(), re.M))
-    page = dict(re.findall(r"^\.Ss \[(\w+).*\]\n((?:(?!\.S[sh]).*\n)*)", PAGES[1].read_text(), re.M))
+    page = dict(re.findall(r"^\.Ss \[(\w+).*\]\n((?:(?!\.S[sh]).*\n)*)", CONFIGURATION_PAGE.read_text(), re.M))
     assert set(page) == set(sections)
     for name, text in sections.items():
         keys = set(re.findall(r"^;?(\w+) = ", text, re.M))
@@ -49,7 +49,7 @@ def options_of(text):
 
 @pytest.mark.parametrize("words", [[c] for c in COMMANDS] + [["queue", c] for c in OF_QUEUE], ids=" ".join)
 def test_every_option_is_in_the_page_and_completed(words):
-    page = re.sub(r".\x08", "", rendered(PAGES[0]))
+    page = re.sub(r".\x08", "", rendered(COMMANDS_PAGE))
     said = options_of(help_of(*words))
     assert said - options_of(page) == set()
     script = (f"source {REPO}/config/sluice.bash-completion; COMP_WORDS=(sluice {' '.join(words)} -);"
@@ -78,9 +78,16 @@ def test_help_fits_a_screen(command):
 
 def test_exit_statuses_are_in_the_page():
     statuses = set(re.findall(r"= (\d+),", (REPO / "bridge/cmd/cmd.h").read_text()))
-    assert set(re.findall(r"^\.It (\d+)$", PAGES[0].read_text(), re.M)) == statuses
+    assert set(re.findall(r"^\.It (\d+)$", COMMANDS_PAGE.read_text(), re.M)) == statuses
 
 
 def test_the_table_of_rooms_is_the_one_that_check_style_enforces():
     rows = re.findall(r"^\| (`.*?) \|", (REPO / "bridge/README.md").read_text(), re.M)
     assert [row.replace("`", "") for row in rows] == runpy.run_path(str(REPO / "scripts/check-style"))["ROOMS"]
+
+
+def test_the_views_are_in_the_page():
+    views = re.findall(r"^CREATE VIEW (\w+)", (REPO / "schema/001_queue.sql").read_text(), re.M)
+    page = (REPO / "config/man/sluice-queue.7").read_text()
+    section = re.search(r"^\.Sh VIEWS\n((?:(?!\.Sh).*\n)*)", page, re.M).group(1)
+    assert set(re.findall(r"^\.It Li (\w+)$", section, re.M)) == set(views)
