@@ -6,6 +6,7 @@
 #include "base/base.h"
 #include "cmd/cmd.h"
 #include "text/nearest.h"
+#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -114,8 +115,14 @@ static int help(const char *name)
     return CMD_EXIT_OK;
 }
 
+static void *allocate(size_t bytes)
+{
+    return xrealloc(NULL, bytes);
+}
+
 int main(int argc, char **argv)
 {
+    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = allocate, .free_fn = free}); /* nothing is left out */
     if (argc < 2) {
         print_help(stderr);
         return CMD_EXIT_USAGE;

@@ -2,6 +2,7 @@
 #include "cmd/client.h"
 #include "base/buf.h"
 
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -9,9 +10,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 5000, ANSWER_MOST_BYTES = 16 * 1024 * 1024 };
+enum { WAIT_MS = 5000, RESPONSE_MOST_BYTES = 16 * 1024 * 1024 };
 
-int cmd_control_connect(const char *path)
+int client_connect(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof address.sun_path)
@@ -27,8 +28,8 @@ int cmd_control_connect(const char *path)
     return error;
 }
 
-/* All that it says until it hangs up. */
-static int read_answer(int fd, struct buf *answer)
+/* Reads until sluice closes the connection. */
+static int read_response(int fd, struct buf *response)
 {
     for (;;) {
         struct pollfd ready = {.fd = fd, .events = POLLIN};
@@ -43,41 +44,43 @@ static int read_answer(int fd, struct buf *answer)
             return -errno;
         if (got == 0)
             return 0;
-        if (buf_append(answer, piece, (size_t)got) != 0)
+        if (buf_append(response, piece, (size_t)got) != 0)
             return -EBADMSG;
     }
 }
 
-static int ask(const char *path, const char *question, struct buf *answer)
+static int ask(const char *path, const char *request, struct buf *response)
 {
-    int fd = cmd_control_connect(path);
+    int fd = client_connect(path);
     if (fd < 0)
         return fd;
-    size_t bytes = strlen(question);
-    int error = send(fd, question, bytes, MSG_NOSIGNAL) == (ssize_t)bytes ? 0 : -EIO;
+    size_t bytes = strlen(request);
+    int error = send(fd, request, bytes, MSG_NOSIGNAL) == (ssize_t)bytes ? 0 : -EIO;
     if (error == 0)
-        error = read_answer(fd, answer);
+        error = read_response(fd, response);
     close(fd);
     return error;
 }
 
-int cmd_control_status(const char *path, struct report **ret)
+int client_status(const char *path, cJSON **ret)
 {
-    struct buf answer cleanup_buf;
-    buf_init(&answer, ANSWER_MOST_BYTES);
-    int error = ask(path, "status\n", &answer);
+    struct buf response cleanup_buf;
+    buf_init(&response, RESPONSE_MOST_BYTES);
+    int error = ask(path, "status\n", &response);
     if (error != 0)
         return error;
-    struct report *report = report_parse(buf_text(&answer), answer.bytes);
-    if (!report)
-        return -EBADMSG;
-    *ret = report;
-    return 0;
+    cJSON *json = cJSON_ParseWithLength(buf_text(&response), response.bytes);
+    if (cJSON_IsObject(json)) {
+        *ret = json;
+        return 0;
+    }
+    cJSON_Delete(json);
+    return -EBADMSG;
 }
 
-void cmd_control_poke(const char *path)
+void client_look(const char *path)
 {
-    struct buf answer cleanup_buf;
-    buf_init(&answer, ANSWER_MOST_BYTES);
-    ask(path, "look\n", &answer);
+    struct buf response cleanup_buf;
+    buf_init(&response, RESPONSE_MOST_BYTES);
+    ask(path, "look\n", &response);
 }

@@ -1,17 +1,18 @@
-/* cmd/client.h - asks a running sluice, at its socket (control/control.h). */
-#ifndef SLUICE_CMD_CONTROL_H
-#define SLUICE_CMD_CONTROL_H
+/* cmd/client.h - asks a running sluice at its socket (control/control.h). */
+#ifndef SLUICE_CMD_CLIENT_H
+#define SLUICE_CMD_CLIENT_H
 
-#include "text/report.h"
+struct cJSON;
 
-/* A connected socket, or -Exxx: -ENOENT and -ECONNREFUSED: nobody is there, -EACCES:
- * it may not be asked by us. */
-int cmd_control_connect(const char *path);
+/* A connected socket, or -Exxx: -ENOENT and -ECONNREFUSED: no sluice listens there;
+ * -EACCES: this user may not connect. */
+int client_connect(const char *path);
 
-/* What it says of itself. 0; -Exxx as above, -ETIMEDOUT, -EBADMSG. */
-int cmd_control_status(const char *path, struct report **ret);
+/* STATUS_DAEMON (text/status_fields.h), which the caller frees. 0; -Exxx as above,
+ * -ETIMEDOUT, -EBADMSG. */
+int client_status(const char *path, struct cJSON **ret);
 
-/* Has it look into the queue now; whether it hears it does not matter. */
-void cmd_control_poke(const char *path);
+/* Makes sluice look into the queue now, not at the end of the second. Errors do not matter. */
+void client_look(const char *path);
 
 #endif

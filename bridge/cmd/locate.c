@@ -19,11 +19,11 @@ static bool become_owner(const char *path)
     struct stat status;
     if (geteuid() != 0 || owner_of(path, &status) != 0 || status.st_uid == 0)
         return true;
-    umask(027); /* as the daemon's */
+    umask(027); /* as the daemon has it */
     return setgroups(1, &status.st_gid) == 0 && setgid(status.st_gid) == 0 && setuid(status.st_uid) == 0;
 }
 
-int cmd_place_find(const char *command, const char *config_path, struct config_place *ret)
+int locate_queue(const char *command, const char *config_path, struct config_place *ret)
 {
     cleanup_free char *why = NULL;
     if (config_file_place(config_path, ret, &why) != 0) {

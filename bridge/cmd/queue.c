@@ -306,7 +306,7 @@ static int run(size_t which, int argc, char **argv)
         status = cmd_args_wrong(&args, "say which: %s", commands[which].which);
     if (status == CMD_EXIT_OK) {
         sort_ids(&queue);
-        status = cmd_place_find(name, queue.config_path, &queue.place);
+        status = locate_queue(name, queue.config_path, &queue.place);
     }
     if (status == CMD_EXIT_OK)
         status = check_route(&queue, &args);

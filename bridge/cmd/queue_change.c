@@ -57,7 +57,7 @@ static int missing(const struct cmd_queue *queue, uint64_t found, const char *wh
 /* The daemon looks once a second anyway; this is faster. */
 static void tell_daemon(const struct cmd_queue *queue)
 {
-    cmd_control_poke(queue->place.socket);
+    client_look(queue->place.socket);
 }
 
 static void print_changed(uint64_t changed, const char *what, const char *how)

@@ -8,6 +8,7 @@
 #include "text/display.h"
 #include "text/units.h"
 
+#include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -203,6 +204,15 @@ int cmd_queue_print(struct queue_admin *admin, const struct queue_filter *filter
 
 /* ---- the commands ---- */
 
+/* One line; freed by the caller. */
+static char *json_of(const struct message_row *row)
+{
+    cJSON *json = message_row_json(row);
+    char *text = cJSON_PrintUnformatted(json);
+    cJSON_Delete(json);
+    return text;
+}
+
 struct exporting {
     struct cmd_progress progress;
     uint64_t count;
@@ -211,9 +221,7 @@ struct exporting {
 static bool export_row(void *context, const struct message_row *row)
 {
     struct exporting *export = context;
-    struct report *report = message_row_report(row);
-    cleanup_free char *text = report_print(report, false);
-    report_free(report);
+    cleanup_free char *text = json_of(row);
     puts(text);
     if (++export->count % QUEUE_ADMIN_ROWS == 0)
         cmd_progress_show(&export->progress, export->count);
@@ -232,9 +240,7 @@ static bool keep_row(void *context, const struct message_row *row)
     if (newest->count == newest->most)
         return false;
     newest->lines = xrealloc(newest->lines, (newest->count + 1) * sizeof *newest->lines);
-    struct report *report = message_row_report(row);
-    newest->lines[newest->count++] = report_print(report, false);
-    report_free(report);
+    newest->lines[newest->count++] = json_of(row);
     return true;
 }
 

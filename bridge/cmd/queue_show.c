@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "cmd/client.h"
 #include "cmd/queue.h"
-#include "cmd/status.h"
+#include "cmd/status_facts.h"
 #include "cmd/terminal.h"
 #include "message/body.h"
 #include "message/history.h"
@@ -16,6 +16,7 @@
 #include "text/display.h"
 #include "text/units.h"
 
+#include <cjson/cJSON.h>
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,8 +26,8 @@ struct showing {
     struct cmd_queue *queue;
     struct config *config; /* NULL: it is not to be had, */
     char *no_config;       /* for this reason */
-    struct report *daemon; /* what sluice says of itself; NULL: it cannot be asked, */
-    bool stopped;          /* or it does not run */
+    cJSON *daemon;         /* STATUS_DAEMON; NULL: sluice does not answer, */
+    bool stopped;          /* or is stopped */
     struct cmd_terminal terminal;
     size_t shown;
 };
@@ -149,7 +150,7 @@ static void print_header(void *unused, const char *name, const char *value)
 
 static void add_header(void *context, const char *name, const char *value)
 {
-    report_add_text(context, name, value);
+    cJSON_AddStringToObject(context, name, value);
 }
 
 static void print_request(const struct showing *showing, const struct message *message)
@@ -173,22 +174,22 @@ static void print_request(const struct showing *showing, const struct message *m
     request_done(&request);
 }
 
-static void add_request(const struct showing *showing, const struct message *message, struct report *to)
+static void add_request(const struct showing *showing, const struct message *message, cJSON *to)
 {
     cleanup_free char *why = NULL;
     struct request request = {.messages = 0};
     const struct config_backend *backend = make_request(showing, message, &request, &why);
     if (backend) {
-        struct report *made = report_add_object(to, "request");
-        report_add_text(made, "backend", backend->name);
+        cJSON *made = cJSON_AddObjectToObject(to, "request");
+        cJSON_AddStringToObject(made, "backend", backend->name);
         cleanup_free char *url = url_of(&request, message);
-        report_add_text(made, "method", method_of(&request));
-        report_add_text(made, "url", url);
-        each_header(&request, add_header, report_add_object(made, "headers"));
+        cJSON_AddStringToObject(made, "method", method_of(&request));
+        cJSON_AddStringToObject(made, "url", url);
+        each_header(&request, add_header, cJSON_AddObjectToObject(made, "headers"));
         if (has_own_body(&request))
-            report_add_text(made, "body", buf_text(&request.made));
+            cJSON_AddStringToObject(made, "body", buf_text(&request.made));
     } else {
-        report_add_text(to, "no_request", why);
+        cJSON_AddStringToObject(to, "no_request", why);
     }
     request_done(&request);
 }
@@ -203,17 +204,17 @@ static char *what_it_waits_for(const struct showing *showing, const struct messa
         return NULL;
     if (showing->stopped)
         return xstrdup("sluice, which is stopped");
-    const struct report *backends = report_get(showing->daemon, "backends");
-    const struct report *routes = report_get(showing->daemon, "routes");
-    const struct report *route = cmd_status_part(routes, row->message.route);
-    const char *name = report_text(route, "backend");
-    const struct report *backend = name ? cmd_status_part(backends, name) : NULL;
-    bool by_backend = backend && !cmd_status_is_well(backend);
-    if (!by_backend && (!route || cmd_status_is_well(route)))
+    const cJSON *route = status_find(showing->daemon, STATUS_ROUTES, STATUS_ROUTE_NAME, row->message.route);
+    const char *name = status_text(route, STATUS_ROUTE_BACKEND);
+    const cJSON *backend =
+        name ? status_find(showing->daemon, STATUS_BACKENDS, STATUS_BACKEND_NAME, name) : NULL;
+    bool by_backend = backend && !status_part_works(backend);
+    if (!by_backend && (!route || status_part_works(route)))
         return NULL;
-    int64_t waiting = report_number(report_get(showing->daemon, "queue"), "waiting", -1);
-    bool in_all = report_next(report_first(by_backend ? backends : routes)) != NULL;
-    cleanup_free char *outage = cmd_status_outage(by_backend ? backend : route, true, waiting, in_all);
+    int64_t waiting =
+        status_number(status_get(showing->daemon, STATUS_DAEMON_QUEUE), STATUS_DAEMON_QUEUE_WAITING, -1);
+    bool in_all = status_first(showing->daemon, by_backend ? STATUS_BACKENDS : STATUS_ROUTES)->next != NULL;
+    cleanup_free char *outage = status_part_outage(by_backend ? backend : route, true, waiting, in_all);
     return xasprintf("%s %s: %s", by_backend ? "backend" : "route", by_backend ? name : row->message.route,
                      outage);
 }
@@ -221,7 +222,7 @@ static char *what_it_waits_for(const struct showing *showing, const struct messa
 static void ask_daemon(struct showing *showing)
 {
     const struct config_place *place = &showing->queue->place;
-    if (cmd_control_status(place->socket, &showing->daemon) != 0)
+    if (client_status(place->socket, &showing->daemon) != 0)
         showing->stopped = queue_admin_holder(place->queue) == 0;
 }
 
@@ -366,13 +367,13 @@ static bool show_row(void *context, const struct message_row *row)
 {
     struct showing *showing = context;
     if (showing->queue->json) {
-        struct report *report = message_row_report(row);
+        cJSON *json = message_row_json(row);
         cleanup_free char *waits_for = what_it_waits_for(showing, row);
         if (waits_for)
-            report_add_text(report, "waits_for", waits_for);
-        add_request(showing, &row->message, report);
-        cleanup_free char *text = report_print(report, false);
-        report_free(report);
+            cJSON_AddStringToObject(json, "waits_for", waits_for);
+        add_request(showing, &row->message, json);
+        cleanup_free char *text = cJSON_PrintUnformatted(json);
+        cJSON_Delete(json);
         puts(text);
     } else {
         print_row(showing, row);
@@ -401,7 +402,7 @@ int cmd_queue_show(struct cmd_queue *queue)
     ask_daemon(&showing);
     int error = queue_admin_rows(admin, &queue->filter, false, show_row, &showing);
     config_free(showing.config);
-    report_free(showing.daemon);
+    cJSON_Delete(showing.daemon);
     free(showing.no_config);
     status = cmd_queue_close(queue, admin, error);
     if (status != CMD_EXIT_OK || showing.shown == queue->filter.id_count)

@@ -253,7 +253,7 @@ int cmd_send(int argc, char **argv)
         fprintf(stderr, "sluice send: '%s' is no topic: %s\n", sending.topic, why);
         return CMD_EXIT_DATA;
     }
-    status = cmd_place_find("sluice send", sending.config_path, &sending.place);
+    status = locate_queue("sluice send", sending.config_path, &sending.place);
     if (status != CMD_EXIT_OK)
         return status;
     sending.store = (struct cmd_send_store){

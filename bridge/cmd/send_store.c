@@ -273,7 +273,7 @@ static int connect_to_daemon(struct cmd_send_store *store)
 {
     if (store->fd >= 0)
         return 0;
-    int fd = cmd_control_connect(store->place->socket);
+    int fd = client_connect(store->place->socket);
     if (fd < 0)
         return fd;
     struct timeval most = {.tv_sec = ANSWER_WAIT_S};

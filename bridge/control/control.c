@@ -114,9 +114,7 @@ void control_answer(struct client *client, const char *text, size_t bytes, bool 
 static void answer_status(struct client *client)
 {
     const struct control_calls *calls = &client->control->calls;
-    struct report *report = calls->status(calls->context);
-    cleanup_free char *text = report_print(report, false);
-    report_free(report);
+    cleanup_free char *text = calls->status(calls->context);
     control_answer(client, text, strlen(text), true);
 }
 

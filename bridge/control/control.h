@@ -26,14 +26,13 @@
 
 #include "intake/intake.h"
 #include "queue/queue.h"
-#include "text/report.h"
 #include <uv.h>
 
 struct control;
 
 /* What the daemon does for a client. */
 struct control_calls {
-    struct report *(*status)(void *context); /* to be freed */
+    char *(*status)(void *context); /* JSON; control frees it */
     void (*look)(void *context);
     void *context;
 };

@@ -141,7 +141,7 @@ static void start_mqtt(struct daemon *daemon)
 static char *describe_readings(const struct metrics *m)
 {
     return m->acks > 0 || m->readings_lost > 0
-               ? xasprintf("; readings: %llu answers, %llu came again, %llu lost",
+               ? xasprintf("; readings: %llu acknowledgements, %llu came again, %llu lost",
                            (unsigned long long)m->acks, (unsigned long long)m->readings_again,
                            (unsigned long long)m->readings_lost)
                : xstrdup("");
@@ -304,19 +304,19 @@ static void look_what_came_back(struct daemon *daemon)
         deliver_look_again(daemon->deliver, lowest);
 }
 
-static struct report *on_status_asked(void *context)
+static char *on_status_asked(void *context)
 {
     struct daemon *daemon = context;
-    return daemon_status_report(&(struct daemon_status){.config_path = daemon->config_path,
-                                                        .config = daemon->config,
-                                                        .queue = daemon->queue,
-                                                        .mqtt = daemon->mqtt,
-                                                        .http = daemon->http,
-                                                        .deliver = daemon->deliver,
-                                                        .metrics = &daemon->metrics,
-                                                        .minute = &daemon->minute,
-                                                        .started_ms = daemon->started_ms,
-                                                        .stopping = daemon->stopping});
+    return daemon_status_json(&(struct daemon_status){.config_path = daemon->config_path,
+                                                      .config = daemon->config,
+                                                      .queue = daemon->queue,
+                                                      .mqtt = daemon->mqtt,
+                                                      .http = daemon->http,
+                                                      .deliver = daemon->deliver,
+                                                      .metrics = &daemon->metrics,
+                                                      .minute = &daemon->minute,
+                                                      .started_ms = daemon->started_ms,
+                                                      .stopping = daemon->stopping});
 }
 
 static void on_look_asked(void *context)
@@ -369,7 +369,7 @@ static void on_status(uv_timer_t *timer)
     clock_watch_look(daemon->clock, clock_uptime_ms());
     const struct metrics *m = &daemon->metrics;
     struct db_wear wear = db_wear();
-    notify_status("stored %llu, delivered %llu, set aside %llu; %llu fsyncs, %.1f KB written",
+    notify_status("stored %llu, delivered %llu, dead-lettered %llu; %llu fsyncs, %.1f KB written",
                   (unsigned long long)m->stored, (unsigned long long)m->delivered,
                   (unsigned long long)m->dead, (unsigned long long)wear.syncs,
                   (double)wear.bytes_written / 1000);

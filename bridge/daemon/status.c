@@ -3,7 +3,9 @@
 #include "daemon/status.h"
 #include "base/clock.h"
 #include "db/vfs.h"
+#include "text/status.h"
 
+#include <cjson/cJSON.h>
 #include <unistd.h>
 
 static struct metrics_sample sample(const struct metrics *metrics)
@@ -22,84 +24,86 @@ void daemon_status_sample(struct metrics_minute *minute, const struct metrics *m
     metrics_minute_note(minute, &now);
 }
 
-static void add_rates(const struct daemon_status *status, struct report *to)
+static void add_rates(const struct daemon_status *status, cJSON *to)
 {
     struct metrics_sample now = sample(status->metrics);
     struct metrics_sample since = metrics_minute_since(status->minute, &now);
-    report_add_number(to, "seconds", since.at_ms / 1000);
-    report_add_number(to, "stored", (int64_t)since.stored);
-    report_add_number(to, "delivered", (int64_t)since.delivered);
-    report_add_number(to, "fsyncs", (int64_t)since.syncs);
+    status_add_number(to, STATUS_MINUTE_SECONDS, since.at_ms / 1000);
+    status_add_number(to, STATUS_MINUTE_STORED, (int64_t)since.stored);
+    status_add_number(to, STATUS_MINUTE_DELIVERED, (int64_t)since.delivered);
+    status_add_number(to, STATUS_MINUTE_FSYNCS, (int64_t)since.syncs);
     if (since.syncs > 0)
-        report_add_fraction(to, "fsync_ms", (double)(since.sync_us / since.syncs) / 1000);
+        status_add_fraction(to, STATUS_MINUTE_FSYNC_MS, (double)(since.sync_us / since.syncs) / 1000);
 }
 
-static void add_totals(const struct daemon_status *status, struct report *to)
+static void add_totals(const struct daemon_status *status, cJSON *to)
 {
     const struct metrics *metrics = status->metrics;
     struct db_wear wear = db_wear();
-    report_add_number(to, "received", (int64_t)metrics->received);
-    report_add_number(to, "stored", (int64_t)metrics->stored);
-    report_add_number(to, "delivered", (int64_t)metrics->delivered);
-    report_add_number(to, "set_aside", (int64_t)metrics->dead);
-    report_add_number(to, "dropped", (int64_t)queue_dropped(status->queue) + (int64_t)metrics->dropped);
-    report_add_number(to, "unrouted", (int64_t)metrics->unrouted);
-    report_add_number(to, "retained", (int64_t)metrics->retained);
-    report_add_number(to, "readings_again", (int64_t)metrics->readings_again);
-    report_add_number(to, "readings_lost", (int64_t)metrics->readings_lost);
-    report_add_number(to, "readings_malformed", (int64_t)metrics->readings_malformed);
-    report_add_number(to, "acks", (int64_t)metrics->acks);
-    report_add_number(to, "requests", (int64_t)metrics->requests);
-    report_add_number(to, "fsyncs", (int64_t)wear.syncs);
-    report_add_number(to, "bytes_written", (int64_t)wear.bytes_written);
-    report_add_fraction(to, "longest_fsync_ms", (double)wear.longest_sync_us / 1000);
-    report_add_number(to, "longest_commit_ms", metrics->longest_commit_ms);
-    report_add_number(to, "longest_stall_ms", metrics->longest_stall_ms);
-    report_add_number(to, "longest_lock_ms", metrics->longest_lock_ms);
+    status_add_number(to, STATUS_RECEIVED, (int64_t)metrics->received);
+    status_add_number(to, STATUS_STORED, (int64_t)metrics->stored);
+    status_add_number(to, STATUS_DELIVERED, (int64_t)metrics->delivered);
+    status_add_number(to, STATUS_DEAD_LETTERED, (int64_t)metrics->dead);
+    status_add_number(to, STATUS_DROPPED, (int64_t)queue_dropped(status->queue) + (int64_t)metrics->dropped);
+    status_add_number(to, STATUS_UNROUTED, (int64_t)metrics->unrouted);
+    status_add_number(to, STATUS_RETAINED, (int64_t)metrics->retained);
+    status_add_number(to, STATUS_READINGS_AGAIN, (int64_t)metrics->readings_again);
+    status_add_number(to, STATUS_READINGS_LOST, (int64_t)metrics->readings_lost);
+    status_add_number(to, STATUS_READINGS_MALFORMED, (int64_t)metrics->readings_malformed);
+    status_add_number(to, STATUS_ACKS, (int64_t)metrics->acks);
+    status_add_number(to, STATUS_REQUESTS, (int64_t)metrics->requests);
+    status_add_number(to, STATUS_FSYNCS, (int64_t)wear.syncs);
+    status_add_number(to, STATUS_BYTES_WRITTEN, (int64_t)wear.bytes_written);
+    status_add_fraction(to, STATUS_LONGEST_FSYNC_MS, (double)wear.longest_sync_us / 1000);
+    status_add_number(to, STATUS_LONGEST_COMMIT_MS, metrics->longest_commit_ms);
+    status_add_number(to, STATUS_LONGEST_STALL_MS, metrics->longest_stall_ms);
+    status_add_number(to, STATUS_LONGEST_LOCK_MS, metrics->longest_lock_ms);
 }
 
-static void add_queue(const struct daemon_status *status, struct report *to)
+static void add_queue(const struct daemon_status *status, cJSON *to)
 {
     const char *full = queue_full(status->queue);
     cleanup_free char *words = full ? queue_full_text(status->queue) : NULL;
     cleanup_free char *room = queue_room_text(status->queue);
     int64_t waiting = queue_waiting(status->queue);
-    report_add_text(to, "path", status->config->queue.path);
+    status_add_text(to, STATUS_DAEMON_QUEUE_PATH, status->config->queue.path);
     if (waiting >= 0)
-        report_add_number(to, "waiting", waiting);
-    report_add_text(to, "full", words);
-    report_add_text(to, "room", room);
+        status_add_number(to, STATUS_DAEMON_QUEUE_WAITING, waiting);
+    status_add_text(to, STATUS_DAEMON_QUEUE_FULL, words);
+    status_add_text(to, STATUS_DAEMON_QUEUE_ROOM, room);
 }
 
-static void add_clock(const struct daemon_status *status, struct report *to)
+static void add_clock(const struct daemon_status *status, cJSON *to)
 {
     static const char *const words[] = {[CLOCK_SYNCHRONISED] = "synchronised",
                                         [CLOCK_UNFLAGGED] = "synchronised",
                                         [CLOCK_UNSYNCHRONISED] = "unsynchronised",
                                         [CLOCK_DENIED] = "cannot be asked"};
-    report_add_truth(to, "right", queue_clock_is_right(status->queue));
-    report_add_text(to, "kernel", words[clock_ask()]);
-    report_add_truth(to, "trusted", status->config->queue.trust_clock);
+    status_add_bool(to, STATUS_CLOCK_RIGHT, queue_clock_is_right(status->queue));
+    status_add_text(to, STATUS_CLOCK_KERNEL, words[clock_ask()]);
+    status_add_bool(to, STATUS_CLOCK_TRUSTED, status->config->queue.trust_clock);
 }
 
-struct report *daemon_status_report(const struct daemon_status *status)
+char *daemon_status_json(const struct daemon_status *status)
 {
-    struct report *report = report_new();
+    cJSON *json = cJSON_CreateObject();
     int64_t up_ms = clock_uptime_ms() - status->started_ms;
-    report_add_text(report, "version", SLUICE_VERSION);
-    report_add_number(report, "pid", getpid());
-    report_add_text(report, "state", status->stopping ? "stopping" : "running");
-    report_add_time(report, "since", clock_wall_ms() - up_ms);
-    report_add_number(report, "seconds", up_ms / 1000);
-    report_add_text(report, "configuration", status->config_path);
+    status_add_text(json, STATUS_VERSION, SLUICE_VERSION);
+    status_add_number(json, STATUS_PID, getpid());
+    status_add_text(json, STATUS_DAEMON_STATE, status->stopping ? "stopping" : "running");
+    status_add_time(json, STATUS_DAEMON_SINCE, clock_wall_ms() - up_ms);
+    status_add_number(json, STATUS_DAEMON_SECONDS, up_ms / 1000);
+    status_add_text(json, STATUS_CONFIGURATION, status->config_path);
     if (status->mqtt)
-        intake_mqtt_describe(status->mqtt, report_add_object(report, "broker"));
-    intake_http_describe(status->http, report_add_array(report, "http"));
-    deliver_describe(status->deliver, report_add_array(report, "backends"),
-                     report_add_array(report, "routes"));
-    add_queue(status, report_add_object(report, "queue"));
-    add_rates(status, report_add_object(report, "last_minute"));
-    add_totals(status, report_add_object(report, "since_start"));
-    add_clock(status, report_add_object(report, "clock"));
-    return report;
+        intake_mqtt_describe(status->mqtt, status_add_object(json, STATUS_BROKER));
+    intake_http_describe(status->http, status_add_list(json, STATUS_HTTP));
+    deliver_describe(status->deliver, status_add_list(json, STATUS_BACKENDS),
+                     status_add_list(json, STATUS_ROUTES));
+    add_queue(status, status_add_object(json, STATUS_DAEMON_QUEUE));
+    add_rates(status, status_add_object(json, STATUS_LAST_MINUTE));
+    add_totals(status, status_add_object(json, STATUS_SINCE_START));
+    add_clock(status, status_add_object(json, STATUS_CLOCK));
+    char *text = cJSON_PrintUnformatted(json);
+    cJSON_Delete(json);
+    return text;
 }

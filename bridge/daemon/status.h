@@ -1,4 +1,4 @@
-/* daemon/status.h - what a running daemon says of itself, as one report. */
+/* daemon/status.h - the status of a running daemon, as JSON. */
 #ifndef SLUICE_DAEMON_STATUS_H
 #define SLUICE_DAEMON_STATUS_H
 
@@ -7,7 +7,6 @@
 #include "http/edge.h"
 #include "mqtt/edge.h"
 #include "queue/queue.h"
-#include "text/report.h"
 
 /* The parts that are asked. */
 struct daemon_status {
@@ -23,8 +22,9 @@ struct daemon_status {
     bool stopping;
 };
 
-/* To be freed. Costs little: no row is looked at. */
-struct report *daemon_status_report(const struct daemon_status *status);
+/* The object "daemon" (text/status_fields.h) as text; the caller frees it. It reads no row of
+ * the database. */
+char *daemon_status_json(const struct daemon_status *status);
 
 /* For daemon.minute, about once a second. */
 void daemon_status_sample(struct metrics_minute *minute, const struct metrics *metrics);

@@ -12,7 +12,7 @@
 #include "base/metrics.h"
 #include "config/config.h"
 #include "queue/queue.h"
-#include "text/report.h"
+#include "text/status.h"
 #include <uv.h>
 
 struct deliver;
@@ -43,7 +43,7 @@ void deliver_restart(struct deliver *deliver, const struct config *config);
 void deliver_tell(struct deliver *deliver);
 /* Each backend's and each route's state, since when, why, until when; appended to two
  * arrays (deliver/status.c). */
-void deliver_describe(const struct deliver *deliver, struct report *backends, struct report *routes);
+void deliver_describe(const struct deliver *deliver, struct cJSON *backends, struct cJSON *routes);
 
 /* Takes NULL. Memory is let go when the loop has run once more. */
 void deliver_free(struct deliver *deliver);

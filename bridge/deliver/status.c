@@ -8,45 +8,45 @@ static int64_t wall_ms(int64_t uptime_ms)
 }
 
 static void describe_scope(const struct scope *scope, const struct told *told, const char *trusted,
-                           struct report *to)
+                           struct cJSON *to)
 {
     const char *suspected = scope->cause == VERDICT_AWAY ? "away" : "misconfigured";
-    report_add_text(to, "state", scope->suspected ? suspected : trusted);
+    status_add_text(to, STATUS_SCOPE_STATE, scope->suspected ? suspected : trusted);
     if (!scope->suspected)
         return;
-    report_add_time(to, "since", wall_ms(scope->since_ms));
-    report_add_text(to, "why", told->words);
-    report_add_truth(to, "probing", scope->probing != 0);
-    report_add_time(to, "next_try", scope->probing != 0 ? 0 : wall_ms(scope->retry_at_ms));
-    report_add_number(to, "failures", scope->failures);
+    status_add_time(to, STATUS_SCOPE_SINCE, wall_ms(scope->since_ms));
+    status_add_text(to, STATUS_SCOPE_WHY, told->words);
+    status_add_bool(to, STATUS_SCOPE_PROBING, scope->probing != 0);
+    status_add_time(to, STATUS_SCOPE_NEXT_TRY, scope->probing != 0 ? 0 : wall_ms(scope->retry_at_ms));
+    status_add_number(to, STATUS_SCOPE_FAILURES, scope->failures);
 }
 
-static void describe_backend(const struct backend_state *backend, struct report *to)
+static void describe_backend(const struct backend_state *backend, struct cJSON *to)
 {
     const struct destination *destination = &backend->destination;
-    report_add_text(to, "name", backend->config->name);
-    report_add_text(to, "url", backend->config->url);
+    status_add_text(to, STATUS_BACKEND_NAME, backend->config->name);
+    status_add_text(to, STATUS_BACKEND_URL, backend->config->url);
     /* Nothing was sent yet: nothing is known of it. */
     describe_scope(&destination->scope, &backend->told, destination->http_version == 0 ? "untried" : "ok",
                    to);
-    report_add_number(to, "in_flight", destination->in_flight);
-    report_add_number(to, "budget", destination_budget(destination));
+    status_add_number(to, STATUS_BACKEND_IN_FLIGHT, destination->in_flight);
+    status_add_number(to, STATUS_BACKEND_BUDGET, destination_budget(destination));
 }
 
-static void describe_route(const struct route_state *route, struct report *to)
+static void describe_route(const struct route_state *route, struct cJSON *to)
 {
-    report_add_text(to, "name", route->config->name);
-    report_add_text(to, "backend", route->backend->config->name);
+    status_add_text(to, STATUS_ROUTE_NAME, route->config->name);
+    status_add_text(to, STATUS_ROUTE_BACKEND, route->backend->config->name);
     describe_scope(&route->scope, &route->told, "ok", to);
-    report_add_truth(to, "held", route->held);
+    status_add_bool(to, STATUS_ROUTE_HELD, route->held);
     if (route->config->batch > 1)
-        report_add_number(to, "batch_bytes", (int64_t)route->batch_bytes);
+        status_add_number(to, STATUS_ROUTE_BATCH_BYTES, (int64_t)route->batch_bytes);
 }
 
-void deliver_describe(const struct deliver *deliver, struct report *backends, struct report *routes)
+void deliver_describe(const struct deliver *deliver, struct cJSON *backends, struct cJSON *routes)
 {
     for (size_t i = 0; i < deliver->config->backend_count; i++)
-        describe_backend(&deliver->backends[i], report_append_object(backends));
+        describe_backend(&deliver->backends[i], status_append(backends));
     for (size_t i = 0; i < deliver->config->route_count; i++)
-        describe_route(&deliver->routes[i], report_append_object(routes));
+        describe_route(&deliver->routes[i], status_append(routes));
 }

@@ -455,17 +455,17 @@ static void open_doors(struct intake_http *http)
     http->door_count = count;
 }
 
-void intake_http_describe(const struct intake_http *http, struct report *array)
+void intake_http_describe(const struct intake_http *http, struct cJSON *array)
 {
     const char *full = queue_full(http->queue);
     bool newest = http->config->queue.when_full == CONFIG_FULL_DROP_NEWEST;
     bool holding = queue_hold(http->queue) || (full && newest);
     cleanup_free char *why = holding ? queue_full_text(http->queue) : NULL;
     for (size_t i = 0; i < http->door_count; i++) {
-        struct report *to = report_append_object(array);
-        report_add_text(to, "name", http->doors[i]->name);
-        report_add_text(to, "state", holding ? "holding" : "ok");
-        report_add_text(to, "why", why);
+        struct cJSON *to = status_append(array);
+        status_add_text(to, STATUS_HTTP_NAME, http->doors[i]->name);
+        status_add_text(to, STATUS_HTTP_STATE, holding ? "holding" : "ok");
+        status_add_text(to, STATUS_HTTP_WHY, why);
         httpd_describe(http->doors[i]->httpd, to);
     }
 }

@@ -5,7 +5,7 @@
 #include "config/config.h"
 #include "intake/intake.h"
 #include "queue/queue.h"
-#include "text/report.h"
+#include "text/status.h"
 #include <uv.h>
 
 struct intake_http;
@@ -21,7 +21,7 @@ void intake_http_reconfigure(struct intake_http *http, const struct config *conf
 
 /* Appends an object for each [http]: its name, its state (ok, or holding: requests are
  * answered 503, and why), and what httpd_describe says. */
-void intake_http_describe(const struct intake_http *http, struct report *array);
+void intake_http_describe(const struct intake_http *http, struct cJSON *array);
 
 /* It is about to stop: no more clients, and commits wait for nothing. */
 void intake_http_hurry(struct intake_http *http);

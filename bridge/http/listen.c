@@ -228,14 +228,14 @@ void httpd_listen_look(struct httpd_listen *listen)
     }
 }
 
-void httpd_listen_describe(const struct httpd_listen *listen, struct report *array)
+void httpd_listen_describe(const struct httpd_listen *listen, struct cJSON *array)
 {
     for (size_t i = 0; listen && i < listen->socket_count; i++) {
         const struct socket *socket = &listen->sockets[i];
-        struct report *to = report_append_object(array);
-        report_add_text(to, "address", socket->config->text);
-        report_add_truth(to, "listening", socket->fd >= 0);
-        report_add_text(to, "why", socket->fd >= 0 ? NULL : strerror(-socket->error));
+        struct cJSON *to = status_append(array);
+        status_add_text(to, STATUS_LISTEN_ADDRESS, socket->config->text);
+        status_add_bool(to, STATUS_LISTEN_LISTENING, socket->fd >= 0);
+        status_add_text(to, STATUS_LISTEN_WHY, socket->fd >= 0 ? NULL : strerror(-socket->error));
     }
 }
 

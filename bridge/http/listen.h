@@ -8,7 +8,7 @@
 #define SLUICE_HTTPD_LISTEN_H
 
 #include "config/config.h"
-#include "text/report.h"
+#include "text/status.h"
 #include <uv.h>
 
 struct httpd_listen;
@@ -27,7 +27,7 @@ struct httpd_listen *httpd_listen_new(uv_loop_t *loop, const struct config_http 
 void httpd_listen_reconfigure(struct httpd_listen *listen, const struct config_http *config);
 /* Appends an object for each address: whether it is listened on, and why not. listen may
  * be NULL: there are none. */
-void httpd_listen_describe(const struct httpd_listen *listen, struct report *array);
+void httpd_listen_describe(const struct httpd_listen *listen, struct cJSON *array);
 /* Once a second, and when a connection ended. */
 void httpd_listen_look(struct httpd_listen *listen);
 /* Closes its sockets; lets go of the memory when the loop has run once more. Takes NULL. */

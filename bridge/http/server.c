@@ -538,17 +538,17 @@ void httpd_reconfigure(struct httpd *httpd, const struct config_http *config)
         httpd_listen_reconfigure(httpd->listen, config);
 }
 
-void httpd_describe(const struct httpd *httpd, struct report *to)
+void httpd_describe(const struct httpd *httpd, struct cJSON *to)
 {
     const struct counts *counts = &httpd->counts;
-    httpd_listen_describe(httpd->listen, report_add_array(to, "listen"));
-    report_add_number(to, "connections", httpd->client_count);
-    report_add_number(to, "max_connections", httpd->config->max_connections);
-    report_add_number(to, "stored", (int64_t)counts->stored);
-    report_add_number(to, "repeated", (int64_t)counts->repeated);
-    report_add_number(to, "passed_on", (int64_t)counts->passed_on);
-    report_add_number(to, "refused", (int64_t)counts->refused);
-    report_add_number(to, "sent_away", (int64_t)counts->sent_away);
+    httpd_listen_describe(httpd->listen, status_add_list(to, STATUS_HTTP_LISTEN));
+    status_add_number(to, STATUS_HTTP_CONNECTIONS, httpd->client_count);
+    status_add_number(to, STATUS_HTTP_MAX_CONNECTIONS, httpd->config->max_connections);
+    status_add_number(to, STATUS_HTTP_STORED, (int64_t)counts->stored);
+    status_add_number(to, STATUS_HTTP_REPEATED, (int64_t)counts->repeated);
+    status_add_number(to, STATUS_HTTP_PASSED_ON, (int64_t)counts->passed_on);
+    status_add_number(to, STATUS_HTTP_REFUSED, (int64_t)counts->refused);
+    status_add_number(to, STATUS_HTTP_SENT_AWAY, (int64_t)counts->sent_away);
 }
 
 void httpd_close(struct httpd *httpd)

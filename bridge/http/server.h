@@ -18,7 +18,7 @@
 #define SLUICE_HTTPD_H
 
 #include "config/config.h"
-#include "text/report.h"
+#include "text/status.h"
 #include <uv.h>
 
 struct httpd;
@@ -53,7 +53,7 @@ struct httpd *httpd_new(uv_loop_t *loop, const struct config_http *config, const
 void httpd_reconfigure(struct httpd *httpd, const struct config_http *config);
 /* Adds to an object: the addresses, how many connections there are and may be, and how
  * many requests were stored, repeated, passed_on, refused (4xx, or late) and sent_away (503). */
-void httpd_describe(const struct httpd *httpd, struct report *to);
+void httpd_describe(const struct httpd *httpd, struct cJSON *to);
 /* Takes no more clients; those that are there may go on. */
 void httpd_close(struct httpd *httpd);
 /* Sends answers that were given outside of the callbacks. */

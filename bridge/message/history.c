@@ -2,26 +2,43 @@
 #include "message/history.h"
 
 #include "base/buf.h"
-#include "text/report.h"
 
+#include <cjson/cJSON.h>
 #include <string.h>
 
-/* The report that the event's texts lie in, to be freed by the caller; NULL: it is none. */
-static struct report *read_line(const char *line, size_t bytes, struct message_event *ret)
+#define cleanup_json __attribute__((cleanup(free_json)))
+static void free_json(cJSON **json)
 {
-    struct report *report = report_parse(line, bytes);
-    const char *event = report ? report_text(report, "event") : NULL;
+    cJSON_Delete(*json);
+}
+
+static double number_of(const cJSON *json, const char *name)
+{
+    const cJSON *found = cJSON_GetObjectItemCaseSensitive(json, name);
+    return cJSON_IsNumber(found) ? found->valuedouble : 0;
+}
+
+static const char *text_of(const cJSON *json, const char *name)
+{
+    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, name));
+}
+
+/* The object that holds the texts of the event; the caller frees it. NULL: the line has no event. */
+static cJSON *read_line(const char *line, size_t bytes, struct message_event *ret)
+{
+    cJSON *json = cJSON_ParseWithLength(line, bytes);
+    const char *event = text_of(json, "event");
     if (!event) {
-        report_free(report);
+        cJSON_Delete(json);
         return NULL;
     }
-    *ret = (struct message_event){.number = report_number(report, "number", 0),
-                                  .wall_ms = report_number(report, "time", 0),
+    *ret = (struct message_event){.number = (int64_t)number_of(json, "number"),
+                                  .wall_ms = (int64_t)number_of(json, "time"),
                                   .event = event,
-                                  .attempt = (unsigned)report_number(report, "attempt", 0),
-                                  .status = (int)report_number(report, "status", 0),
-                                  .words = report_text(report, "words")};
-    return report;
+                                  .attempt = (unsigned)number_of(json, "attempt"),
+                                  .status = (int)number_of(json, "status"),
+                                  .words = text_of(json, "words")};
+    return json;
 }
 
 void message_history_each(const char *history, message_event_fn *visit, void *context)
@@ -30,8 +47,8 @@ void message_history_each(const char *history, message_event_fn *visit, void *co
         size_t bytes = strcspn(line, "\n");
         next = line + bytes + (line[bytes] == '\n');
         struct message_event event;
-        cleanup_report struct report *report = read_line(line, bytes, &event);
-        if (report)
+        cleanup_json cJSON *json = read_line(line, bytes, &event);
+        if (json)
             visit(context, &event);
     }
 }
@@ -44,18 +61,18 @@ static bool is_same_answer(const struct message_event *a, const struct message_e
 
 static char *print_line(const struct message_event *event, const struct message_event *before)
 {
-    cleanup_report struct report *report = report_new();
+    cleanup_json cJSON *json = cJSON_CreateObject();
     bool said = strcmp(before->event, MESSAGE_FAILED) == 0 && is_same_answer(event, before);
-    report_add_number(report, "number", before->number + 1);
-    report_add_number(report, "time", event->wall_ms);
-    report_add_text(report, "event", event->event);
+    cJSON_AddNumberToObject(json, "number", (double)(before->number + 1));
+    cJSON_AddNumberToObject(json, "time", (double)(event->wall_ms));
+    cJSON_AddStringToObject(json, "event", event->event);
     if (event->attempt > 0)
-        report_add_number(report, "attempt", event->attempt);
+        cJSON_AddNumberToObject(json, "attempt", event->attempt);
     if (event->status != 0 && !said)
-        report_add_number(report, "status", event->status);
+        cJSON_AddNumberToObject(json, "status", event->status);
     if (event->words && !said)
-        report_add_text(report, "words", event->words);
-    return report_print(report, false);
+        cJSON_AddStringToObject(json, "words", event->words);
+    return cJSON_PrintUnformatted(json);
 }
 
 char *message_history_add(const char *history, const struct message_event *event)
@@ -63,8 +80,8 @@ char *message_history_add(const char *history, const struct message_event *event
     const char *old = history ? history : "", *last = strrchr(old, '\n');
     last = last ? last + 1 : old;
     struct message_event before, nothing = {.event = ""};
-    cleanup_report struct report *report = read_line(last, strlen(last), &before);
-    cleanup_free char *line = print_line(event, report ? &before : &nothing);
+    cleanup_json cJSON *json = read_line(last, strlen(last), &before);
+    cleanup_free char *line = print_line(event, json ? &before : &nothing);
     if (*old == '\0')
         return xstrdup(line);
     size_t first_bytes = strcspn(old, "\n"), events = 1;

@@ -4,7 +4,8 @@
 #define SLUICE_MESSAGE_ROW_H
 
 #include "message/message.h"
-#include "text/report.h"
+
+struct cJSON;
 
 struct message_row {
     struct message message;
@@ -23,8 +24,8 @@ const char *message_row_state(const struct message_row *row);
  * NULL where there is none. Freed by the caller. */
 char *message_row_target(const struct message_row *row);
 
-/* One object with everything of it; payload as text where it is UTF-8, otherwise in
- * base64, beside "encoding". */
-struct report *message_row_report(const struct message_row *row);
+/* One object with everything that is known of it; the payload is text if it is UTF-8, and
+ * base64 with "encoding" beside it otherwise. The caller frees it (cJSON_Delete). */
+struct cJSON *message_row_json(const struct message_row *row);
 
 #endif

@@ -5,7 +5,7 @@
 #include "config/config.h"
 #include "intake/intake.h"
 #include "queue/queue.h"
-#include "text/report.h"
+#include "text/status.h"
 #include <uv.h>
 
 struct intake_mqtt;
@@ -24,7 +24,7 @@ void intake_mqtt_resubscribe(struct intake_mqtt *mqtt);
 void intake_mqtt_hurry(struct intake_mqtt *mqtt);
 
 /* Which broker, in which state, since when, why, until when. */
-void intake_mqtt_describe(const struct intake_mqtt *mqtt, struct report *to);
+void intake_mqtt_describe(const struct intake_mqtt *mqtt, struct cJSON *to);
 
 /* Whether the broker may still confirm what was acknowledged to it. */
 bool intake_mqtt_is_up(const struct intake_mqtt *mqtt);

@@ -70,21 +70,21 @@ static int64_t wall_ms(int64_t uptime_ms)
     return uptime_ms == 0 ? 0 : clock_wall_ms() - (clock_uptime_ms() - uptime_ms);
 }
 
-void intake_mqtt_describe(const struct intake_mqtt *mqtt, struct report *to)
+void intake_mqtt_describe(const struct intake_mqtt *mqtt, struct cJSON *to)
 {
     bool holding = mqtt->link == LINK_DOWN && mqtt->holding_ms != 0;
-    report_add_text(to, "host", mqtt->config->host);
-    report_add_number(to, "port", mqtt->config->port);
-    report_add_text(to, "state", state_of(mqtt));
-    report_add_time(to, "since",
+    status_add_text(to, STATUS_BROKER_HOST, mqtt->config->host);
+    status_add_number(to, STATUS_BROKER_PORT, mqtt->config->port);
+    status_add_text(to, STATUS_BROKER_STATE, state_of(mqtt));
+    status_add_time(to, STATUS_BROKER_SINCE,
                     wall_ms(holding              ? mqtt->holding_ms
                             : mqtt->away_ms != 0 ? mqtt->away_ms
                                                  : mqtt->since_ms));
     if (mqtt->link == LINK_UP) {
-        report_add_text(to, "protocol", mqtt->use_v311 ? "3.1.1" : "5");
+        status_add_text(to, STATUS_BROKER_PROTOCOL, mqtt->use_v311 ? "3.1.1" : "5");
         return;
     }
     cleanup_free char *full = holding ? queue_full_text(mqtt->queue) : NULL;
-    report_add_text(to, "why", full ? full : mqtt->why);
-    report_add_time(to, "next_try", holding ? 0 : wall_ms(mqtt->retry_at_ms));
+    status_add_text(to, STATUS_BROKER_WHY, full ? full : mqtt->why);
+    status_add_time(to, STATUS_BROKER_NEXT_TRY, holding ? 0 : wall_ms(mqtt->retry_at_ms));
 }

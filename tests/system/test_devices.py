@@ -202,7 +202,7 @@ def test_status_knows_the_devices(sluice, device):
     line = rf"devices       {ACK} acknowledged up to 1,206, 5 lost, 1 missing, last \d+ m?s ago\n"
     text = sluice.command("status")
     assert re.search(line, text), text
-    assert re.search(r"readings      since the start: \d+ answers, 1 came again, 5 lost, 1 malformed\n", text), text
+    assert re.search(r"readings      since the start: \d+ acknowledgements, 1 came again, 5 lost, 1 malformed\n", text), text
     assert sluice.stop() == 0
     assert re.search(r"readings: \d+ \w+, 1 [\w ]+, 5 lost$", sluice.find_events("stopped")[-1]) and sluice.stopped()
     text = sluice.command("status", expect=3)
@@ -234,7 +234,7 @@ def test_two_devices_under_one_name(sluice, device):
     assert row(sluice)["shared"] == "yes"
     [known] = sluice.status(expect=4)["queue"]["devices"]
     assert known["shared"] is True
-    assert re.search(rf"^! {words}: give each a name and a topic of its own$", sluice.command("status", expect=4), re.M)
+    assert re.search(rf"^! {words}: give each device its own name and topic$", sluice.command("status", expect=4), re.M)
     device.publish(*[reading(n, boot=8) for n in range(8, 28)])
     device.wait_told("8 27")
     assert words not in sluice.command("status") and row(sluice)["shared"] == ""

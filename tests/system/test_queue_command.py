@@ -590,7 +590,7 @@ def test_a_group_member_may_look(make_sluice, house):
     readable = sluice.dir.parent / "sluice.conf"
     readable.write_text(sluice.config_file.read_text())
     stranger = run("status", "-c", str(readable), groups=())
-    assert stranger.returncode == 1 and stranger.stdout.startswith("whether sluice runs cannot be told: ")
+    assert stranger.returncode == 1 and stranger.stdout.startswith("whether sluice runs is unknown: ")
     stranger = run("queue", "ls", *config, groups=())
     assert stranger.returncode == 78 and "members of the group sluice may" in stranger.stderr
     refused = run("send", *config, "garden/a/sensor", "1")

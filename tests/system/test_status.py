@@ -16,7 +16,7 @@ from harness.wait import wait_until
 from harness.web import Web, ask, post
 
 STOPPED = """\
-sluice is stopped; what follows is what the queue tells
+sluice is stopped; the queue has:
 routes        heartbeat 1 waiting, the oldest for AGE, 1 late
               sensor 2 waiting, the oldest for AGE, 2 dead letters
               old 0 waiting, 1 dead letter
@@ -128,7 +128,7 @@ def test_of_the_http_door(make_sluice, backend):
                              http={"listen": [f"127.0.0.1:{port}", f"127.0.0.1:{taken}"], "max_connections": 9})
         sluice.start()
         text = sluice.command("status", expect=4)
-        assert f"! http 127.0.0.1:{taken}: cannot be listened on: Address already in use" in text
+        assert f"! http 127.0.0.1:{taken}: sluice cannot listen there: Address already in use" in text
         with Web(port) as web:
             keyed = post("/api/c", headers=["Idempotency-Key: k"])
             for data, status in [(keyed, 202), (keyed, 202), *[(post("/api/c"), 202)] * 19, (post("/api/c"), 503),
@@ -138,7 +138,7 @@ def test_of_the_http_door(make_sluice, backend):
             wait_until(lambda: sluice.status()["daemon"]["http"][0]["connections"] == 1, what="the other to be gone")
             text = sluice.command("status", expect=4)
     assert HTTP.format(free=port, taken=taken) in text
-    assert "! http: requests are answered 503 (max_messages 20)\n" in text
+    assert "! http: clients get 503 (max_messages 20)\n" in text
     sluice.wait_event("http-listening", f"127.0.0.1:{taken}")
     backend.start()
     sluice.wait_empty()
@@ -155,7 +155,7 @@ def test_that_cannot_be_told(make_sluice, tmp_path, backend):
     sluice.start()
     os.unlink(sluice.db + "-socket")
     text = sluice.command("status", expect=1)
-    assert re.match(r"sluice runs \(pid \d+\), but cannot be asked: it does not listen at", text)
+    assert re.match(r"sluice runs \(pid \d+\), but does not answer: it does not listen at", text)
 
 
 @pytest.mark.parametrize("words, said", [(["x"], "unexpected 'x'"), (["--jsno"], "did you mean '--json'?")])

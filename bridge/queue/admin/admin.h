@@ -14,6 +14,7 @@
 #define SLUICE_QUEUE_ADMIN_H
 
 #include "message/row.h"
+#include "text/status.h"
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -71,9 +72,7 @@ int queue_admin_drop(struct queue_admin *admin, const struct queue_filter *filte
 
 /* ---- queue/admin/facts.c ---- */
 
-/* What the database alone tells of the queue, as a report: routes (waiting, oldest,
- * late), dead letters and drops by reason, devices (those heard of last come first),
- * troubles, sizes. 0 or -Exxx. */
-int queue_admin_facts(struct queue_admin *admin, struct report *to);
+/* Adds the fields of "queue" (text/status_fields.h), all read from the database. 0 or -Exxx. */
+int queue_admin_facts(struct queue_admin *admin, struct cJSON *to);
 
 #endif

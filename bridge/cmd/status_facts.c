@@ -1,0 +1,208 @@
+/* cmd/status_facts.c - see cmd/status_facts.h. */
+#include "cmd/status_facts.h"
+#include "base/clock.h"
+#include "cmd/client.h"
+#include "queue/admin/admin.h"
+#include "text/outage.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <string.h>
+
+static void add_problem(struct status_facts *facts, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void add_problem(struct status_facts *facts, const char *format, ...)
+{
+    if (facts->problem_count == STATUS_FACTS_PROBLEMS)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    facts->problems[facts->problem_count++] = xvasprintf(format, arguments);
+    va_end(arguments);
+}
+
+/* ---- parts that fail ---- */
+
+/* The broker, an [http], a backend and a route have the same names for these fields. */
+
+bool status_part_works(const cJSON *part)
+{
+    const char *state = status_text(part, STATUS_SCOPE_STATE);
+    return state &&
+           (strcmp(state, "ok") == 0 || strcmp(state, "untried") == 0 || strcmp(state, "connected") == 0);
+}
+
+char *status_part_outage(const cJSON *part, bool probes, int64_t waiting, bool in_all)
+{
+    int64_t next_ms = status_time(part, STATUS_SCOPE_NEXT_TRY), wait_ms = next_ms - clock_wall_ms();
+    bool probing = status_is(part, STATUS_SCOPE_PROBING);
+    return outage_text(&(struct outage){.state = status_text(part, STATUS_SCOPE_STATE),
+                                        .since_ms = status_time(part, STATUS_SCOPE_SINCE),
+                                        .why = status_text(part, STATUS_SCOPE_WHY),
+                                        .waiting = waiting,
+                                        .in_all = in_all,
+                                        .probes = probes,
+                                        .trying = probing || (next_ms > 0 && wait_ms < 1000),
+                                        .wait_ms = next_ms > 0 ? wait_ms : 0});
+}
+
+/* The messages that wait for a route, or for all routes of a backend; -1: unknown. */
+static int64_t count_waiting(const struct status_facts *facts, const char *name, bool backend)
+{
+    const cJSON *route = status_first(facts->queue, STATUS_QUEUE_ROUTES);
+    int64_t waiting = facts->queue ? 0 : -1;
+    for (; route; route = route->next) {
+        const char *of = status_text(route, STATUS_QUEUE_ROUTE_NAME);
+        if (backend)
+            of = status_text(status_find(facts->daemon, STATUS_ROUTES, STATUS_ROUTE_NAME, of),
+                             STATUS_ROUTE_BACKEND);
+        if (of && strcmp(of, name) == 0)
+            waiting += status_number(route, STATUS_QUEUE_ROUTE_WAITING, 0);
+    }
+    return waiting;
+}
+
+/* ---- problems ---- */
+
+static void judge_http(struct status_facts *facts)
+{
+    const cJSON *http = status_first(facts->daemon, STATUS_HTTP);
+    for (; http; http = http->next) {
+        const cJSON *address = status_first(http, STATUS_HTTP_LISTEN);
+        for (; address; address = address->next)
+            if (!status_is(address, STATUS_LISTEN_LISTENING))
+                add_problem(facts, "http %s: sluice cannot listen there: %s",
+                            status_text(address, STATUS_LISTEN_ADDRESS),
+                            status_text(address, STATUS_LISTEN_WHY));
+        const char *name = status_text(http, STATUS_HTTP_NAME);
+        if (!status_part_works(http))
+            add_problem(facts, "http%s%s: clients get 503 (%s)", *name ? " " : "", name,
+                        status_text(http, STATUS_HTTP_WHY));
+    }
+}
+
+static void judge_scope(struct status_facts *facts, const cJSON *scope, const char *kind, const char *name)
+{
+    if (status_is(scope, STATUS_ROUTE_HELD))
+        add_problem(facts, "%s %s: too many messages in a row were rejected: no more are dead-lettered", kind,
+                    name);
+    if (status_part_works(scope))
+        return;
+    int64_t waiting = count_waiting(facts, name, strcmp(kind, "backend") == 0);
+    cleanup_free char *outage = status_part_outage(scope, true, waiting, false);
+    add_problem(facts, "%s %s: %s", kind, name, outage);
+}
+
+static void judge_daemon(struct status_facts *facts)
+{
+    const cJSON *broker = status_get(facts->daemon, STATUS_BROKER);
+    if (broker && !status_part_works(broker)) {
+        cleanup_free char *outage = status_part_outage(broker, false, -1, false);
+        add_problem(facts, "broker %s:%lld: %s", status_text(broker, STATUS_BROKER_HOST),
+                    (long long)status_number(broker, STATUS_BROKER_PORT, 0), outage);
+    }
+    judge_http(facts);
+    const cJSON *scope = status_first(facts->daemon, STATUS_BACKENDS);
+    for (; scope; scope = scope->next)
+        judge_scope(facts, scope, "backend", status_text(scope, STATUS_BACKEND_NAME));
+    scope = status_first(facts->daemon, STATUS_ROUTES);
+    for (; scope; scope = scope->next)
+        judge_scope(facts, scope, "route", status_text(scope, STATUS_ROUTE_NAME));
+}
+
+static void judge_queue(struct status_facts *facts)
+{
+    const cJSON *problem = status_first(facts->queue, STATUS_QUEUE_PROBLEMS);
+    for (; problem; problem = problem->next)
+        add_problem(facts, "%s: %s", status_text(problem, STATUS_PROBLEM_NAME),
+                    status_text(problem, STATUS_PROBLEM_DESCRIPTION));
+    const cJSON *route = status_first(facts->queue, STATUS_QUEUE_ROUTES);
+    for (; facts->daemon && route; route = route->next) {
+        const char *name = status_text(route, STATUS_QUEUE_ROUTE_NAME);
+        if (!status_find(facts->daemon, STATUS_ROUTES, STATUS_ROUTE_NAME, name))
+            add_problem(facts, "route %s: %lld messages are held: the configuration does not have it", name,
+                        (long long)status_number(route, STATUS_QUEUE_ROUTE_WAITING, 0));
+    }
+    const cJSON *device = status_first(facts->queue, STATUS_DEVICES);
+    for (; device; device = device->next)
+        if (status_is(device, STATUS_DEVICE_SHARED))
+            add_problem(facts,
+                        "device %s: several devices seem to use this name: give each device its own name "
+                        "and topic",
+                        status_text(device, STATUS_DEVICE_NAME));
+}
+
+/* ---- facts ---- */
+
+static char *why_no_answer(int error, const char *path)
+{
+    switch (error) {
+    case -EACCES:
+        return xasprintf("%s: permission denied: members of the group sluice may ask, or use sudo", path);
+    case -ENOENT:
+    case -ECONNREFUSED:
+        return xasprintf("it does not listen at %s: it starts or stops just now, or its log has the reason",
+                         path);
+    case -ETIMEDOUT:
+        return xasprintf("it does not answer at %s: it is very busy, or it hangs", path);
+    case -EIO:
+    case -EBADMSG:
+    case -ECONNRESET:
+        return xasprintf("it closed the connection at %s: it has too many clients, or it stops just now",
+                         path);
+    default:
+        return xasprintf("%s: %s", path, strerror(-error));
+    }
+}
+
+static void ask_daemon(struct status_facts *facts, const struct config_place *place)
+{
+    int error = client_status(place->socket, &facts->daemon);
+    facts->pid = queue_admin_holder(place->queue);
+    if (error == 0)
+        facts->pid = (pid_t)status_number(facts->daemon, STATUS_PID, facts->pid);
+    else if (facts->pid != 0 || error == -EACCES)
+        facts->no_daemon = why_no_answer(error, place->socket);
+}
+
+static void read_queue(struct status_facts *facts, const struct config_place *place)
+{
+    struct queue_admin *admin = NULL;
+    if (queue_admin_open(place->queue, false, &admin, &facts->no_queue) != 0)
+        return;
+    facts->queue = cJSON_CreateObject();
+    if (queue_admin_facts(admin, facts->queue) != 0) {
+        facts->no_queue = xstrdup(queue_admin_words(admin));
+        cJSON_Delete(facts->queue);
+        facts->queue = NULL;
+    }
+    queue_admin_close(admin);
+}
+
+void status_facts_find(struct status_facts *facts, const struct config_place *place)
+{
+    *facts = (struct status_facts){.pid = 0};
+    ask_daemon(facts, place);
+    read_queue(facts, place);
+    if (facts->daemon)
+        judge_daemon(facts);
+    if (facts->queue)
+        judge_queue(facts);
+}
+
+void status_facts_done(struct status_facts *facts)
+{
+    cJSON_Delete(facts->daemon);
+    cJSON_Delete(facts->queue);
+    free(facts->no_daemon);
+    free(facts->no_queue);
+    for (size_t i = 0; i < facts->problem_count; i++)
+        free(facts->problems[i]);
+}
+
+const char *status_facts_state(const struct status_facts *facts)
+{
+    return facts->daemon      ? status_text(facts->daemon, STATUS_DAEMON_STATE)
+           : facts->no_daemon ? "no answer"
+                              : "stopped";
+}
