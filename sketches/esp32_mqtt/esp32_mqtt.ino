@@ -3,16 +3,16 @@
  * Board: any ESP32. Library: PubSubClient. Copy secrets.example.h to secrets.h and
  * fill it in.
  *
- * Each minute it measures, and publishes to garden/NAME/sensor
+ * Once a minute it measures, and publishes to garden/NAME/sensor
  *
  *     {"b":131099,"s":17,"lo":17,"age":3,"host":"wino-0013a2","soil":512}
  *
- * PubSubClient publishes at QoS 0: its true means that bytes were handed to the
- * network, and no more. So each reading is kept (reading_ring.h explains it) until
- * sluice says on garden/NAME/ack that it is on its disk. The route in sluice.conf
- * needs ack_topic = garden/{2}/ack for that.
+ * PubSubClient publishes at QoS 0: when publish() returns true, the bytes were handed
+ * to the network, and may still be lost. So the sketch keeps each reading (see
+ * reading_ring.h) until sluice acknowledges on garden/NAME/ack that the reading is on its
+ * disk. For that, the route in sluice.conf needs ack_topic = garden/{2}/ack.
  *
- * On garden/NAME/status stands, retained, "online" or "offline".
+ * The retained message on garden/NAME/status is "online" or "offline".
  */
 #include <Preferences.h>
 #include <PubSubClient.h>
@@ -21,7 +21,7 @@
 #include "reading_ring.h"
 #include "secrets.h"
 
-static const uint8_t PROBE = 34;       /* of ADC1: Wi-Fi has taken ADC2 */
+static const uint8_t PROBE = 34;       /* a pin of ADC1, because Wi-Fi uses ADC2 */
 static const uint8_t PROBE_POWER = 25; /* GPIO25 */
 
 struct Reading {
@@ -32,10 +32,10 @@ static WiFiClient network;
 static PubSubClient mqtt(network);
 static ReadingRing<Reading, 100> ring;
 static Pause<1000, 60000> reconnect;
-static char name[16]; /* "wino-" and the end of the MAC address: no two alike */
+static char name[16]; /* "wino-" and the end of the MAC address: unique */
 static char sensor_topic[32], ack_topic[32], status_topic[32];
 
-/* How often the device was started, counted in flash. */
+/* Returns how often the device was started; the counter is in flash. */
 static uint16_t count_starts()
 {
     Preferences flash;
@@ -46,13 +46,13 @@ static uint16_t count_starts()
     return starts;
 }
 
-/* An answer of the broker: the only topic subscribed to is ours for acknowledgements. */
+/* A message from the broker: an acknowledgement, because we only subscribe to that topic. */
 static void on_message(char *topic, uint8_t *payload, unsigned int bytes)
 {
     (void)topic;
     if (!ring.acknowledge(payload, bytes, millis()))
         return;
-    reconnect.reset(); /* this connection is worth something */
+    reconnect.reset(); /* the connection works */
     Serial.printf("stored up to reading %lu\n", (unsigned long)ring.oldest() - 1);
 }
 
@@ -64,16 +64,16 @@ void setup()
     snprintf(sensor_topic, sizeof sensor_topic, "garden/%s/sensor", name);
     snprintf(ack_topic, sizeof ack_topic, "garden/%s/ack", name);
     snprintf(status_topic, sizeof status_topic, "garden/%s/status", name);
-    ring.begin(count_starts(), (uint32_t)random(INT32_MAX)); /* of the chip's own source of chance */
+    ring.begin(count_starts(), (uint32_t)random(INT32_MAX)); /* from the random generator of the chip */
 
     WiFi.mode(WIFI_STA);
-    WiFi.begin(WIFI_NAME, WIFI_PASSWORD); /* connects, and connects again, by itself */
+    WiFi.begin(WIFI_NAME, WIFI_PASSWORD); /* connects and reconnects by itself */
     mqtt.setServer(BROKER_HOST, BROKER_PORT);
     mqtt.setCallback(on_message);
-    mqtt.setSocketTimeout(2); /* seconds for an answer; a TCP connection has 3: the watchdog barks after 5 */
+    mqtt.setSocketTimeout(2); /* seconds for a response; 3 s for a TCP connection: the watchdog waits 5 s */
 }
 
-/* Current eats the probe away: it has power only while it is measured. */
+/* A permanent current destroys the probe, so it has power only during the measurement. */
 static void measure()
 {
     Reading reading;
@@ -96,7 +96,7 @@ static void connect()
         Serial.printf("broker: no connection, state %d\n", mqtt.state());
         mqtt.disconnect();
     }
-    reconnect.begin(millis(), ring.chance()); /* from now: the try may have taken long */
+    reconnect.begin(millis(), ring.chance()); /* from now, because the attempt may have taken long */
 }
 
 static void publish_reading()
@@ -112,7 +112,7 @@ static void publish_reading()
         ring.sent(millis());
     } else {
         Serial.println("publish: the connection is gone, or topic and reading have more than 249 bytes");
-        mqtt.disconnect(); /* it is kept, and goes out over the next connection */
+        mqtt.disconnect(); /* the ring keeps the reading for the next connection */
     }
 }
 

@@ -1,27 +1,27 @@
-/* reading_ring.h - keeps readings until it is known that they were stored.
+/* reading_ring.h - keeps readings until sluice has stored them.
  *
- * Nothing here knows of hardware or of a network: time is an argument, and what
- * is to be sent is asked for. One copy lies in the folder of each sketch that
- * uses it, for the Arduino IDE looks nowhere else; all copies are the same.
+ * The code does not depend on hardware or a network: time is an argument, and the caller
+ * asks for the reading to send. Each sketch that uses this file has a copy in its folder,
+ * because the Arduino IDE looks nowhere else. All copies are the same.
  *
- * The sensor's side of a small protocol over MQTT. A reading goes out as
+ * This is the device's side of the protocol in sluice-devices(7). A reading is sent as
  *
  *     {"b":BOOT,"s":NUMBER,"lo":OLDEST,"age":MS, ...}
  *
- * and when sluice has it on its disk, "BOOT NUMBER" comes back: everything up to
- * that number is stored. Only then is it forgotten here.
+ * When sluice has it on its disk, it acknowledges with "BOOT NUMBER": all readings up to
+ * that number are stored. Only then does the ring forget them.
  *
  *      oldest()          acknowledged                            put()
- *         │   ◄───────────── goes                                  │
+ *         │   ◄──────────── forgotten                              │
  *         ▼                                                        ▼
  *     ┌────────┬────────┬────────┬────────┬────────┬────────┬────────┐
  *     │ 41 sent│ 42 sent│ 43 next│ 44     │ 45     │ 46     │ 47     │
  *     └────────┴────────┴────────┴────────┴────────┴────────┴────────┘
- *      at most RING_WINDOW are on their way without an acknowledgement
+ *      at most RING_WINDOW are in flight without an acknowledgement
  *
- * When no acknowledgement comes for a while, it starts again at the oldest, after
- * pauses that grow: what arrives twice, sluice stores once. When the ring is
- * full, the oldest reading goes, and sluice learns that from "lo" and counts it.
+ * If no acknowledgement comes, the ring starts again at the oldest reading, after pauses
+ * that grow. sluice stores a reading that arrives twice only once. When the ring is full,
+ * it drops the oldest reading. sluice learns this from "lo", and counts the reading.
  */
 #ifndef READING_RING_H
 #define READING_RING_H
@@ -31,7 +31,7 @@
 #ifndef RING_WINDOW
 #define RING_WINDOW 8
 #endif
-/* At least half of it passes, which is as long as sluice may delay a commit (commit_delay). */
+/* A pause is at least half of this: the longest delay of a commit (commit_delay of sluice). */
 #ifndef RING_RETRY_MIN_MS
 #define RING_RETRY_MIN_MS 20000UL
 #endif
@@ -39,7 +39,7 @@
 #define RING_RETRY_MAX_MS 300000UL
 #endif
 
-/* Chance enough to keep devices apart (xorshift32). The state must not be 0. */
+/* Random enough to keep devices apart (xorshift32). The state must not be 0. */
 inline uint32_t ring_random(uint32_t &state)
 {
     state ^= state << 13;
@@ -48,8 +48,8 @@ inline uint32_t ring_random(uint32_t &state)
     return state;
 }
 
-/* A pause between tries, each time about twice as long: half of it is fixed and
- * half is chance, so that devices that failed together do not come back together. */
+/* The pause between attempts. It doubles each time. Half of it is fixed and half is
+ * random, so that devices that failed together do not come back together. */
 template <uint32_t MIN_MS, uint32_t MAX_MS> class Pause
 {
   public:
@@ -59,12 +59,12 @@ template <uint32_t MIN_MS, uint32_t MAX_MS> class Pause
         wait_ms_ = next_ms_ / 2 + ring_random(chance) % (next_ms_ / 2 + 1);
         next_ms_ = next_ms_ > MAX_MS / 2 ? MAX_MS : next_ms_ * 2;
     }
-    /* Differences of unsigned numbers stay right when millis() starts again at 0. */
+    /* A difference of unsigned numbers stays correct when millis() starts again at 0. */
     bool over(uint32_t now_ms) const
     {
         return now_ms - since_ms_ >= wait_ms_;
     }
-    /* It went well: no pause now, and the next one is short. */
+    /* The attempt succeeded: no pause now, and the next one is short. */
     void reset()
     {
         wait_ms_ = 0;
@@ -77,13 +77,13 @@ template <uint32_t MIN_MS, uint32_t MAX_MS> class Pause
     uint32_t next_ms_ = MIN_MS;
 };
 
-/* Reading: a struct of yours, the smaller the better. Lives in RAM: what it holds
- * is lost when the device restarts. */
+/* Reading is your own struct; keep it small. The ring is in RAM: a restart of the device
+ * loses the readings in it. */
 template <typename Reading, uint8_t CAPACITY> class ReadingRing
 {
   public:
-    /* counter: different at each start, and kept over it (EEPROM). chance: as random
-     * as can be had, for a counter may be erased. */
+    /* counter must be different at each start, so keep it in EEPROM or flash. chance must be
+     * as random as possible, because the counter may be erased. */
     void begin(uint16_t counter, uint32_t chance)
     {
         chance_ = chance != 0 ? chance : 1;
@@ -104,7 +104,8 @@ template <typename Reading, uint8_t CAPACITY> class ReadingRing
         held_++;
     }
 
-    /* Whether a reading is to be sent now; then it is described by the next five. */
+    /* Returns whether to send a reading now. If so, the next five functions describe it. If the
+     * pause for an acknowledgement is over, it starts again at the oldest reading. */
     bool due(uint32_t now_ms)
     {
         if (sent_ > 0 && retry_.over(now_ms)) {
@@ -132,24 +133,24 @@ template <typename Reading, uint8_t CAPACITY> class ReadingRing
     uint32_t age(uint32_t now_ms) const
     {
         return now_ms - next().measured_ms;
-    } /* right for 49 days */
+    } /* correct for 49 days */
 
-    /* It was handed to the network, which means little. */
+    /* The reading was handed to the network, which does not mean that it arrives. */
     void sent(uint32_t now_ms)
     {
         if (sent_++ == 0 && retry_.over(now_ms))
             retry_.begin(now_ms, chance_);
     }
 
-    /* There is a new connection: what was sent over the old one may be lost. */
+    /* There is a new connection: readings that were sent over the old one may be lost. */
     void restart()
     {
         sent_ = 0;
         retry_.reset();
     }
 
-    /* Takes an acknowledgement, "BOOT NUMBER". Returns whether readings were
-     * forgotten for it. */
+    /* Reads an acknowledgement, "BOOT NUMBER", and forgets the acknowledged readings. Returns
+     * whether there were any. */
     bool acknowledge(const uint8_t *text, unsigned bytes, uint32_t now_ms)
     {
         const uint8_t *end = text + bytes;
@@ -160,9 +161,9 @@ template <typename Reading, uint8_t CAPACITY> class ReadingRing
     bool acknowledge(uint32_t boot, uint32_t number, uint32_t now_ms)
     {
         if (boot != boot_ || number < oldest_)
-            return false; /* of an earlier life, or an old one that came late */
+            return false; /* from an earlier boot, or old and late */
         if (number > newest()) {
-            renumber(); /* someone else uses our boot id: take another */
+            renumber(); /* another device uses our boot id: take a new one */
             return false;
         }
         drop((uint8_t)(number - oldest_ + 1));
@@ -179,11 +180,11 @@ template <typename Reading, uint8_t CAPACITY> class ReadingRing
     uint32_t dropped() const
     {
         return dropped_;
-    } /* since begin(), because it was full */
+    } /* since begin(), because the ring was full */
     uint32_t &chance()
     {
         return chance_;
-    } /* for other pauses */
+    } /* the random state, for other pauses */
 
   private:
     struct Slot {
@@ -208,7 +209,7 @@ template <typename Reading, uint8_t CAPACITY> class ReadingRing
         sent_ = sent_ > count ? (uint8_t)(sent_ - count) : 0;
     }
 
-    /* As after another start of the device: a new boot id, and numbers from 1. */
+    /* As after a restart of the device: a new boot id, and numbers from 1. */
     void renumber()
     {
         uint32_t counter = (boot_ >> 16) + 1;
@@ -235,13 +236,13 @@ template <typename Reading, uint8_t CAPACITY> class ReadingRing
 
     Slot slots_[CAPACITY];
     uint32_t boot_ = 0;
-    uint32_t oldest_ = 1; /* number of the oldest that is held */
+    uint32_t oldest_ = 1; /* number of the oldest reading in the ring */
     uint32_t dropped_ = 0;
     uint32_t chance_ = 1;
     Pause<RING_RETRY_MIN_MS, RING_RETRY_MAX_MS> retry_;
-    uint8_t start_ = 0; /* where the oldest lies */
+    uint8_t start_ = 0; /* index of the oldest reading */
     uint8_t held_ = 0;
-    uint8_t sent_ = 0; /* of those held, since it last started at the oldest */
+    uint8_t sent_ = 0; /* how many were sent since it last started at the oldest */
 };
 
 #endif

@@ -3,13 +3,14 @@
  * Board: any ESP8266 (NodeMCU, Wemos D1 mini ...). No library. Copy
  * secrets.example.h to secrets.h and fill it in.
  *
- * Each minute it measures, and posts to sluice on the Raspberry Pi, port 8118,
+ * Once a minute it measures, and posts to sluice on the Raspberry Pi, port 8118,
  *
  *     {"host":"wino-0013a2","soil":512,"age":3}
  *
- * until a status of 2xx says that it is on sluice's disk: "age" is how many
- * milliseconds ago it was measured. Each reading has an Idempotency-Key of its own,
- * so that one that is sent twice, for its answer was lost, can be told from two.
+ * until it gets a 2xx response: then the reading is on the disk of sluice. "age" is the
+ * number of milliseconds since the measurement. Each reading has its own Idempotency-Key,
+ * so that sluice and the backend recognise a reading that is sent again because a response
+ * was lost.
  */
 #include <EEPROM.h>
 #include <ESP8266HTTPClient.h>
@@ -28,9 +29,9 @@ struct Reading {
 static WiFiClient network;
 static ReadingRing<Reading, 100> ring;
 static Pause<1000, 60000> retry;
-static char name[16]; /* "wino-" and the end of the MAC address: no two alike */
+static char name[16]; /* "wino-" and the end of the MAC address: unique */
 
-/* How often the device was started, counted in flash. */
+/* Returns how often the device was started; the counter is in flash. */
 static uint16_t count_starts()
 {
     uint16_t starts;
@@ -48,10 +49,10 @@ void setup()
     snprintf(name, sizeof name, "wino-%06x", (unsigned)ESP.getChipId());
     ring.begin(count_starts(), ESP.random());
     WiFi.mode(WIFI_STA);
-    WiFi.begin(WIFI_NAME, WIFI_PASSWORD); /* connects, and connects again, by itself */
+    WiFi.begin(WIFI_NAME, WIFI_PASSWORD); /* connects and reconnects by itself */
 }
 
-/* Current eats the probe away: it has power only while it is measured. */
+/* A permanent current destroys the probe, so it has power only during the measurement. */
 static void measure()
 {
     Reading reading;
@@ -64,8 +65,8 @@ static void measure()
                   ring.held(), (unsigned long)ring.dropped());
 }
 
-/* One try with the oldest reading; the status of the answer, or what HTTPClient has
- * below 0 for "no answer". */
+/* Sends the oldest reading. Returns the status of the response, or a negative error of
+ * HTTPClient if there is none. */
 static int post_reading()
 {
     HTTPClient http;
@@ -73,7 +74,7 @@ static int post_reading()
     int bytes = snprintf(text, sizeof text, "{\"host\":\"%s\",\"soil\":%d,\"age\":%lu}", name,
                          ring.reading().soil, (unsigned long)ring.age(millis()));
     snprintf(key, sizeof key, "%s-%lu-%lu", name, (unsigned long)ring.boot(), (unsigned long)ring.number());
-    http.setTimeout(2000); /* ms: the watchdog barks after 3 s */
+    http.setTimeout(2000); /* ms; the watchdog restarts the device after 3 s */
     if (!http.begin(network, SLUICE_URL))
         return -1;
     http.addHeader("Content-Type", "application/json");
@@ -92,7 +93,7 @@ static void post_and_note()
         Serial.printf("stored up to reading %lu\n", (unsigned long)ring.oldest() - 1);
     } else {
         Serial.printf("sluice: not stored, status %d; again in a while\n", status);
-        retry.begin(millis(), ring.chance()); /* from now: the try may have taken long */
+        retry.begin(millis(), ring.chance()); /* from now, because the attempt may have taken long */
     }
 }
 

@@ -3,16 +3,16 @@
  * Board: any ESP8266 (NodeMCU, Wemos D1 mini ...). Library: PubSubClient. Copy
  * secrets.example.h to secrets.h and fill it in.
  *
- * Each minute it measures, and publishes to garden/NAME/sensor
+ * Once a minute it measures, and publishes to garden/NAME/sensor
  *
  *     {"b":131099,"s":17,"lo":17,"age":3,"host":"wino-0013a2","soil":512}
  *
- * PubSubClient publishes at QoS 0: its true means that bytes were handed to the
- * network, and no more. So each reading is kept (reading_ring.h explains it) until
- * sluice says on garden/NAME/ack that it is on its disk. The route in sluice.conf
- * needs ack_topic = garden/{2}/ack for that.
+ * PubSubClient publishes at QoS 0: when publish() returns true, the bytes were handed
+ * to the network, and may still be lost. So the sketch keeps each reading (see
+ * reading_ring.h) until sluice acknowledges on garden/NAME/ack that the reading is on its
+ * disk. For that, the route in sluice.conf needs ack_topic = garden/{2}/ack.
  *
- * On garden/NAME/status stands, retained, "online" or "offline".
+ * The retained message on garden/NAME/status is "online" or "offline".
  */
 #include <EEPROM.h>
 #include <ESP8266WiFi.h>
@@ -32,10 +32,10 @@ static WiFiClient network;
 static PubSubClient mqtt(network);
 static ReadingRing<Reading, 100> ring;
 static Pause<1000, 60000> reconnect;
-static char name[16]; /* "wino-" and the end of the MAC address: no two alike */
+static char name[16]; /* "wino-" and the end of the MAC address: unique */
 static char sensor_topic[32], ack_topic[32], status_topic[32];
 
-/* How often the device was started, counted in flash. */
+/* Returns how often the device was started; the counter is in flash. */
 static uint16_t count_starts()
 {
     uint16_t starts;
@@ -46,13 +46,13 @@ static uint16_t count_starts()
     return starts;
 }
 
-/* An answer of the broker: the only topic subscribed to is ours for acknowledgements. */
+/* A message from the broker: an acknowledgement, because we only subscribe to that topic. */
 static void on_message(char *topic, uint8_t *payload, unsigned int bytes)
 {
     (void)topic;
     if (!ring.acknowledge(payload, bytes, millis()))
         return;
-    reconnect.reset(); /* this connection is worth something */
+    reconnect.reset(); /* the connection works */
     Serial.printf("stored up to reading %lu\n", (unsigned long)ring.oldest() - 1);
 }
 
@@ -67,14 +67,14 @@ void setup()
     ring.begin(count_starts(), ESP.random());
 
     WiFi.mode(WIFI_STA);
-    WiFi.begin(WIFI_NAME, WIFI_PASSWORD); /* connects, and connects again, by itself */
+    WiFi.begin(WIFI_NAME, WIFI_PASSWORD); /* connects and reconnects by itself */
     mqtt.setServer(BROKER_HOST, BROKER_PORT);
     mqtt.setCallback(on_message);
-    network.setTimeout(2000); /* ms that a TCP connection may take, */
-    mqtt.setSocketTimeout(2); /* and seconds for an answer: the watchdog barks after 3 */
+    network.setTimeout(2000); /* ms for a TCP connection, */
+    mqtt.setSocketTimeout(2); /* and seconds for a response: the watchdog restarts the device after 3 s */
 }
 
-/* Current eats the probe away: it has power only while it is measured. */
+/* A permanent current destroys the probe, so it has power only during the measurement. */
 static void measure()
 {
     Reading reading;
@@ -97,7 +97,7 @@ static void connect()
         Serial.printf("broker: no connection, state %d\n", mqtt.state());
         mqtt.disconnect();
     }
-    reconnect.begin(millis(), ring.chance()); /* from now: the try may have taken long */
+    reconnect.begin(millis(), ring.chance()); /* from now, because the attempt may have taken long */
 }
 
 static void publish_reading()
@@ -113,7 +113,7 @@ static void publish_reading()
         ring.sent(millis());
     } else {
         Serial.println("publish: the connection is gone, or topic and reading have more than 249 bytes");
-        mqtt.disconnect(); /* it is kept, and goes out over the next connection */
+        mqtt.disconnect(); /* the ring keeps the reading for the next connection */
     }
 }
 

@@ -1,9 +1,9 @@
-/* Copy to secrets.h, which stays out of version control, and fill it in. */
+/* Copy this file to secrets.h, which git ignores, and fill it in. */
 #define WIFI_NAME     "my-wifi"
 #define WIFI_PASSWORD "its password"
 
-/* The Raspberry Pi's address (not a .local name), and the user 'device' of its broker:
- * scripts/install leaves the password in /etc/sluice/device_password. */
+/* The address of the Raspberry Pi (not a .local name), and the user 'device' of its broker:
+ * scripts/install writes the password to /etc/sluice/device_password. */
 #define BROKER_HOST     "192.168.1.10"
 #define BROKER_PORT     1883
 #define BROKER_USER     "device"

@@ -3,15 +3,14 @@
  * Board: any ESP8266 (NodeMCU, Wemos D1 mini ...). Library: PubSubClient. Copy
  * secrets.example.h to secrets.h and fill it in.
  *
- * Each minute it publishes to garden/NAME/sensor a JSON object such as
+ * Once a minute it publishes a JSON object to garden/NAME/sensor, such as
  *
  *     {"host":"wino-0013a2","soil":512}
  *
- * What it does not do: PubSubClient publishes at QoS 0, so nobody tells this
- * sketch that a reading reached the broker. A true from publish() means that the
- * bytes were handed to the network. A reading that is on its way while the Wi-Fi
- * or the broker goes away is lost, and so is one that is due while they are
- * away. What the broker has taken, sluice does not lose.
+ * It can lose readings: PubSubClient publishes at QoS 0, so this sketch does not learn
+ * whether a reading reached the broker. When publish() returns true, the bytes were handed
+ * to the network. A reading that is due or in flight while the Wi-Fi or the broker is away
+ * is lost. sluice does not lose a message that the broker accepted.
  */
 #include <ESP8266WiFi.h>
 #include <PubSubClient.h>
@@ -23,7 +22,7 @@ static const uint32_t CONNECT_EVERY_MS = 5UL * 1000UL;
 
 static WiFiClient network;
 static PubSubClient mqtt(network);
-static char name[16]; /* "wino-" and the end of the MAC address: no two alike */
+static char name[16]; /* "wino-" and the end of the MAC address: unique */
 static char topic[40];
 
 void setup()
@@ -32,14 +31,14 @@ void setup()
     snprintf(name, sizeof name, "wino-%06x", (unsigned)ESP.getChipId());
     snprintf(topic, sizeof topic, "garden/%s/sensor", name);
     WiFi.mode(WIFI_STA);
-    WiFi.begin(WIFI_NAME, WIFI_PASSWORD); /* connects, and connects again, by itself */
+    WiFi.begin(WIFI_NAME, WIFI_PASSWORD); /* connects and reconnects by itself */
     mqtt.setServer(BROKER_HOST, BROKER_PORT);
-    network.setTimeout(2000); /* ms that a TCP connection may take, */
-    mqtt.setSocketTimeout(2); /* and seconds for an answer: the watchdog barks after 3 */
+    network.setTimeout(2000); /* ms for a TCP connection, */
+    mqtt.setSocketTimeout(2); /* and seconds for a response: the watchdog restarts the device after 3 s */
 }
 
-/* One try, and not before a pause after the last one: a broker that is away must
- * not keep loop() from its other work. */
+/* Tries once, and at most every CONNECT_EVERY_MS: while the broker is away, loop() must
+ * have time for its other work. */
 static void connect_now_and_then()
 {
     static uint32_t last_try_ms;
@@ -47,13 +46,13 @@ static void connect_now_and_then()
 
     if (mqtt.connected() || WiFi.status() != WL_CONNECTED)
         return;
-    /* Differences of unsigned numbers stay right when millis() starts again at 0,
+    /* A difference of unsigned numbers stays correct when millis() starts again at 0,
      * every 49.7 days. A comparison like "millis() > next" does not. */
     if (tried && millis() - last_try_ms < CONNECT_EVERY_MS)
         return;
     if (!mqtt.connect(name, BROKER_USER, BROKER_PASSWORD))
         Serial.printf("broker: no connection, state %d\n", mqtt.state());
-    last_try_ms = millis(); /* after the try, however long it took */
+    last_try_ms = millis(); /* after the attempt, which may have taken long */
     tried = true;
 }
 

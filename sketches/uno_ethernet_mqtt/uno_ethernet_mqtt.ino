@@ -4,16 +4,16 @@
  * Board: Arduino Uno. Libraries: Ethernet, PubSubClient. Copy secrets.example.h to
  * secrets.h and fill it in.
  *
- * Each minute it measures, and publishes to garden/NAME/sensor
+ * Once a minute it measures, and publishes to garden/NAME/sensor
  *
  *     {"b":131099,"s":17,"lo":17,"age":3,"host":"uno-0013a2","soil":512}
  *
- * PubSubClient publishes at QoS 0: its true means that bytes were handed to the
- * network, and no more. So each reading is kept (reading_ring.h explains it) until
- * sluice says on garden/NAME/ack that it is on its disk. The route in sluice.conf
- * needs ack_topic = garden/{2}/ack for that.
+ * PubSubClient publishes at QoS 0: when publish() returns true, the bytes were handed
+ * to the network, and may still be lost. So the sketch keeps each reading (see
+ * reading_ring.h) until sluice acknowledges on garden/NAME/ack that the reading is on its
+ * disk. For that, the route in sluice.conf needs ack_topic = garden/{2}/ack.
  *
- * On garden/NAME/status stands, retained, "online" or "offline".
+ * The retained message on garden/NAME/status is "online" or "offline".
  */
 #include <EEPROM.h>
 #include <Ethernet.h>
@@ -25,7 +25,7 @@
 #include "secrets.h"
 
 static const uint8_t PROBE = A0;
-static const uint8_t NOISE = A1; /* nothing is connected here */
+static const uint8_t NOISE = A1; /* leave this input open */
 static const uint8_t PROBE_POWER = 7;
 
 struct Reading {
@@ -37,10 +37,10 @@ static EthernetClient network;
 static PubSubClient mqtt(network);
 static ReadingRing<Reading, 32> ring;
 static Pause<1000, 60000> reconnect;
-static char name[12]; /* "uno-" and the end of the MAC address: no two alike */
+static char name[12]; /* "uno-" and the end of the MAC address: unique */
 static bool has_address = false;
 
-/* How often the device was started, counted in the EEPROM. */
+/* Returns how often the device was started; the counter is in the EEPROM. */
 static uint16_t count_starts()
 {
     uint16_t starts;
@@ -49,7 +49,7 @@ static uint16_t count_starts()
     return starts;
 }
 
-/* An Uno has no source of chance but the noise of an open input. */
+/* The noise of an open input is the only source of random numbers on an Uno. */
 static uint32_t gather_chance()
 {
     uint32_t chance = micros();
@@ -58,7 +58,7 @@ static uint32_t gather_chance()
     return chance;
 }
 
-/* "garden/NAME/WHAT", in one place for all: memory is short. */
+/* Returns "garden/NAME/WHAT". All topics share one buffer, because memory is short. */
 static const char *topic(const __FlashStringHelper *what)
 {
     static char text[26];
@@ -68,12 +68,12 @@ static const char *topic(const __FlashStringHelper *what)
     return text;
 }
 
-/* An answer of the broker: the only topic subscribed to is ours for acknowledgements. */
+/* A message from the broker: an acknowledgement, because we only subscribe to that topic. */
 static void on_message(char *, uint8_t *payload, unsigned int bytes)
 {
     if (!ring.acknowledge(payload, bytes, millis()))
         return;
-    reconnect.reset(); /* this connection is worth something */
+    reconnect.reset(); /* the connection works */
     Serial.print(F("stored up to reading "));
     Serial.println(ring.oldest() - 1);
 }
@@ -86,12 +86,12 @@ void setup()
     ring.begin(count_starts(), gather_chance());
     mqtt.setServer(BROKER_HOST, BROKER_PORT);
     mqtt.setCallback(on_message);
-    network.setConnectionTimeout(2000); /* ms that a TCP connection may take, */
-    mqtt.setSocketTimeout(2);           /* and seconds for an answer: */
-    wdt_enable(WDTO_8S); /* what lies between two wdt_reset() must be done before this is over */
+    network.setConnectionTimeout(2000); /* ms for a TCP connection, */
+    mqtt.setSocketTimeout(2);           /* and seconds for a response */
+    wdt_enable(WDTO_8S);                /* the watchdog restarts the device after 8 s without wdt_reset() */
 }
 
-/* Current eats the probe away: it has power only while it is measured. */
+/* A permanent current destroys the probe, so it has power only during the measurement. */
 static void measure()
 {
     Reading reading;
@@ -110,10 +110,10 @@ static void measure()
 
 static void connect()
 {
-    if (!has_address && Ethernet.begin(mac, 3000, 1500) != 0) { /* ms for DHCP, and for one answer of it */
+    if (!has_address && Ethernet.begin(mac, 3000, 1500) != 0) { /* ms for DHCP, and for one response */
         has_address = true;
-        /* By itself the shield would try for 32 s to send to a Pi that was unplugged, and the
-         * watchdog would bark. Two more tries take 1.4 s in all. */
+        /* By default, the shield tries for 32 s to send to a Pi that was unplugged, and the
+         * watchdog would restart the device. Two retransmissions take 1.4 s in all. */
         Ethernet.setRetransmissionCount(2);
     }
     wdt_reset();
@@ -127,7 +127,7 @@ static void connect()
         Serial.println(mqtt.state());
         mqtt.disconnect();
     }
-    reconnect.begin(millis(), ring.chance()); /* from now: the try may have taken long */
+    reconnect.begin(millis(), ring.chance()); /* from now, because the attempt may have taken long */
 }
 
 static void publish_reading()
@@ -143,7 +143,7 @@ static void publish_reading()
         ring.sent(millis());
     } else {
         Serial.println(F("publish: the connection is gone, or it has more than 249 bytes"));
-        mqtt.disconnect(); /* it is kept, and goes out over the next connection */
+        mqtt.disconnect(); /* the ring keeps the reading for the next connection */
     }
 }
 
@@ -159,7 +159,7 @@ void loop()
         measure();
     }
     if (has_address)
-        Ethernet.maintain(); /* the lease of the address */
+        Ethernet.maintain(); /* renews the lease of the address */
     wdt_reset();
     if (mqtt.loop()) {
         if (ring.due(millis()))
