@@ -11,6 +11,7 @@
   start     from the start to READY, and memory, with 1,000,000 messages queued
   batched   batches against a shell loop of mosquitto_sub and curl; a slow backend;
             messages that the backend refuses (batched.py)
+  poison    bad messages among good ones, at default settings (bench_poison.py)
   drop      how long intake stands still while 100,000 messages are dropped (bench_drop.py)
   http      requests accepted by the plain-HTTP door, against nginx as a proxy (bench_http.py)
 
@@ -35,6 +36,7 @@ import time
 import batched as batches
 from bench_drop import drop
 from bench_http import http
+from bench_poison import poison
 from receiver import receive
 from rig import (CLIENT_ID, DEADLINE_S, Arrivals, Connection, Rig, WrongRun, cpu_ns, fill, memory_kib, queued,
                  sockets_of, wait_for)
@@ -370,7 +372,8 @@ def batched(rig, table, rounds):
 
 
 MEASUREMENTS = {"intake": intake, "delivery": delivery, "memory": memory, "latency": latency, "wear": wear,
-                "start": start, "batched": batched, "drop": drop, "http": http}
+                "start": start, "batched": batched, "poison": poison, "drop": drop,
+                "http": http}
 
 
 def main():
