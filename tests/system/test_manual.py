@@ -9,7 +9,8 @@ import pytest
 from harness.sluice import binary
 
 REPO = Path(__file__).resolve().parents[2]
-COMMANDS_PAGE, CONFIGURATION_PAGE = REPO / "config/man/sluice.8", REPO / "config/man/sluice.conf.5"
+PAGES = Path(binary()).parent / "man"  # as they are installed
+COMMANDS_PAGE, CONFIGURATION_PAGE = PAGES / "sluice.8", PAGES / "sluice.conf.5"
 COMMANDS = ["run", "status", "queue", "send", "check"]
 OF_QUEUE = ["ls", "show", "retry", "drop", "export", "count"]
 
@@ -27,7 +28,7 @@ def rendered(page):
     return run("mandoc", "-T", "ascii", "-O", "width=78", str(page))
 
 
-@pytest.mark.parametrize("page", sorted((REPO / "config/man").iterdir()), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", sorted(PAGES.iterdir()), ids=lambda page: page.name)
 def test_pages_are_well_formed(page):
     assert run("mandoc", "-T", "lint", "-W", "warning", str(page)) == ""
 
@@ -88,6 +89,6 @@ def test_the_table_of_rooms_is_the_one_that_check_style_enforces():
 
 def test_the_views_are_in_the_page():
     views = re.findall(r"^CREATE VIEW (\w+)", (REPO / "schema/001_queue.sql").read_text(), re.M)
-    page = (REPO / "config/man/sluice-queue.7").read_text()
+    page = (PAGES / "sluice-queue.7").read_text()
     section = re.search(r"^\.Sh VIEWS\n((?:(?!\.Sh).*\n)*)", page, re.M).group(1)
     assert set(re.findall(r"^\.It Li (\w+)$", section, re.M)) == set(views)

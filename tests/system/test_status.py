@@ -5,6 +5,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -145,6 +146,55 @@ def test_of_the_http_door(make_sluice, backend):
     wait_until(lambda: not any("http" in p for p in sluice.status()["problems"]), what="no problem with HTTP")
     [door] = sluice.status()["daemon"]["http"]
     assert all(listen["listening"] for listen in door["listen"]) and door["state"] == "ok" and door["name"] == ""
+
+
+MANUAL = Path(binary()).parent / "man" / "sluice-control.7"
+TYPES = {str: {"text", "time"}, type(None): {"text", "time"}, bool: {"true or false"}, int: {"number"},
+         float: {"number"}, dict: {"object"}, list: {"list"}}  # fmt: skip
+
+
+def documented_fields():
+    rows = re.findall(r"^\.It Li (\S+) Pq (.*?)(?: of .*)?$", MANUAL.read_text(), re.M)
+    for place, kind in rows:
+        before, names, after = re.fullmatch(r"(.*?)(?:\{(.*)\})?([^{}]*)", place).groups()
+        for name in (names or "").split(","):
+            yield before + name + after, kind
+
+
+def fields_of(value, place=""):
+    for name, inner in value.items():
+        yield (place + name, type(inner))
+        if isinstance(inner, dict):
+            yield from fields_of(inner, f"{place}{name}.")
+        for item in inner if isinstance(inner, list) else []:
+            if isinstance(item, dict):
+                yield from fields_of(item, f"{place}{name}[].")
+
+
+def test_the_manual_has_every_field_with_its_type(make_sluice, mosquitto, make_backend):
+    documented = dict(documented_fields())
+    away = make_backend()
+    away.answer = 503
+    sluice = make_sluice(
+        backends={"away": {"url": away.url, "ca_file": away.ca_file, "retry_min": "30s", "retry_max": "60s"}},
+        routes={"one": {"topic": "garden/+/sensor", "body": "json", "batch": 5, "ack_topic": "garden/{2}/ack"}},
+        queue={"clock": "trust"}, http={"listen": f"127.0.0.1:{free_port()}"})  # fmt: skip
+    stock(sluice, [{"route": "gone"}], [{}])
+    with sqlite3.connect(sluice.db) as database:
+        database.execute("insert into dropped values ('max_size', 'one', 12, 100, 1, 2)")
+        database.execute("insert into problem values ('disk', 1, 'it is slow')")
+    seen = set(fields_of(sluice.status(expect=3)))
+    sluice.start().wait_connected()
+    mosquitto.publish("garden/a/sensor", b'{"b": 7, "s": 1, "lo": 1}')
+    sluice.wait_event("backend-away", "away")
+    seen |= set(fields_of(sluice.status(expect=4)))
+    mosquitto.stop()
+    sluice.wait_event("broker-away")
+    seen |= set(fields_of(sluice.status(expect=4)))
+    assert {place for place, _ in seen} - set(documented) == set()
+    assert all(documented[place] in TYPES[kind] for place, kind in seen)
+    same_as_backends = {f"daemon.routes[].{name}" for name in ("since", "why", "probing", "next_try", "failures")}
+    assert set(documented) - {place for place, _ in seen} == {"no_answer", "no_queue"} | same_as_backends
 
 
 def test_that_cannot_be_told(make_sluice, tmp_path, backend):
