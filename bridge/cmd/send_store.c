@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "cmd/client.h"
 #include "cmd/send.h"
-#include "intake/intake.h"
+#include "intake/batch.h"
 #include "queue/admin/admin.h"
 #include "queue/queue.h"
 
@@ -180,48 +180,51 @@ static void ignore_release(void *unused)
     (void)unused;
 }
 
-static void take_pieces(struct cmd_send_store *store, struct intake *intake, struct cmd_send_piece *pieces,
-                        size_t count)
+/* Stores the waiting pieces by one commit, and tells their fates in `taken`. */
+static int take_pieces(const struct cmd_send_store *store, struct batch *batch,
+                       const struct cmd_send_piece *pieces, size_t count, enum cmd_send_fate *taken)
 {
     static const enum cmd_send_fate fates[] = {[INTAKE_STORED] = CMD_SEND_STORED,
                                                [INTAKE_AGAIN] = CMD_SEND_STORED,
                                                [INTAKE_DROPPED] = CMD_SEND_DROPPED,
                                                [INTAKE_AHEAD] = CMD_SEND_AHEAD,
                                                [INTAKE_UNROUTED] = CMD_SEND_UNROUTED};
-    enum cmd_send_fate taken[CMD_SEND_BATCH];
-    int error = intake_begin(intake);
-    for (size_t i = 0; i < count && error == 0; i++) {
+    int error = batch_begin(batch);
+    if (error != 0)
+        return error;
+    for (size_t i = 0; i < count; i++) {
         struct intake_message message = {.topic = store->topic,
                                          .source = "send",
                                          .payload = pieces[i].payload,
                                          .payload_bytes = pieces[i].payload_bytes,
                                          .copy = &(struct route_copy){.filter_count = 0}};
-        taken[i] = pieces[i].fate == CMD_SEND_WAITS ? fates[intake_take(intake, &message)] : pieces[i].fate;
+        taken[i] = pieces[i].fate == CMD_SEND_WAITS ? fates[batch_take(batch, &message)] : pieces[i].fate;
     }
-    if (error == 0)
-        error = intake_commit(intake);
-    if (error != 0)
-        say(store, "%s: %s", store->place->queue, strerror(-error));
-    for (size_t i = 0; i < count; i++)
-        if (error == 0)
-            pieces[i].fate = taken[i];
-        else if (pieces[i].fate == CMD_SEND_WAITS)
-            pieces[i].fate = CMD_SEND_AGAIN;
+    return batch_commit(batch);
 }
 
 static void store_in(struct cmd_send_store *store, struct queue *queue, const struct config *config,
                      struct cmd_send_piece *pieces, size_t count)
 {
     struct metrics metrics = {0};
+    enum cmd_send_fate taken[CMD_SEND_BATCH];
     queue_limit(queue, &config->queue);
-    if (queue_hold(queue)) {
+    struct intake *intake = intake_new(queue, config, &metrics, ignore_release, NULL);
+    struct batch *batch =
+        batch_new(intake, NULL, &(struct batch_limits){.messages = CMD_SEND_BATCH}, NULL, NULL);
+    int error = take_pieces(store, batch, pieces, count, taken);
+    if (error == 0) {
+        for (size_t i = 0; i < count; i++)
+            pieces[i].fate = taken[i];
+    } else if (error == -ENOBUFS) {
         cleanup_free char *full = queue_full_text(queue);
         say(store, "the queue is full (%s), and sluice is stopped", full);
         refuse_all(pieces, count);
-        return;
+    } else {
+        say(store, "%s: %s", store->place->queue, batch_error_text(error));
+        refuse_all(pieces, count);
     }
-    struct intake *intake = intake_new(queue, config, &metrics, ignore_release, NULL);
-    take_pieces(store, intake, pieces, count);
+    batch_free(batch);
     intake_free(intake);
 }
 

@@ -52,11 +52,13 @@ void control_close(struct client *client)
     LIST_REMOVE(client, list);
     uv_close((uv_handle_t *)&client->pipe, on_client_closed);
     uv_close((uv_handle_t *)&client->again, on_client_closed);
+    batch_free(client->batch);
 }
 
 void control_close_if_done(struct client *client)
 {
-    if (client->ended && client->unread == 0 && !uv_is_active((uv_handle_t *)&client->again))
+    bool waits = client->batch && batch_is_waiting(client->batch);
+    if (client->ended && client->unread == 0 && !waits && !uv_is_active((uv_handle_t *)&client->again))
         control_close(client);
 }
 
@@ -148,7 +150,7 @@ static void read_question(struct client *client)
         client->waits_ms = 0; /* its first message has its own time */
         memmove(in->data, newline + 1, in->bytes - bytes - 1);
         in->bytes -= bytes + 1;
-        control_take(client);
+        control_take_first(client);
         return;
     }
     control_read_stop(client);

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "control/control.h"
+#include "intake/batch.h"
 #include <sys/queue.h>
 
 enum {
@@ -21,16 +22,16 @@ struct client {
     struct control *control;
     LIST_ENTRY(client) list;
     uv_pipe_t pipe;
-    uv_timer_t again; /* the database was locked, or there is more to store */
+    uv_timer_t again;    /* there is more to store */
+    struct batch *batch; /* of what it sends, or NULL */
     int open_handles;
     bool sends; /* it said "send" */
     bool reads; /* and we read from it */
     bool ended; /* it will say no more */
     bool closing;
-    struct buf in;     /* what is not acted upon yet */
-    int64_t locked_ms; /* uptime since when the lock is waited for; 0: it is not */
-    size_t unread;     /* bytes of answers on their way */
-    int64_t waits_ms;  /* uptime since when it is to go on; 0: nothing is expected of it */
+    struct buf in;    /* what is not acted upon yet */
+    size_t unread;    /* bytes of answers on their way */
+    int64_t waits_ms; /* uptime since when it is to go on; 0: nothing is expected of it */
 };
 
 struct control {
@@ -62,5 +63,7 @@ void control_close_if_done(struct client *client);
 /* ---- control/send.c ---- */
 /* Stores what is there of whole messages, and answers. */
 void control_take(struct client *client);
+/* The same, for the first time. */
+void control_take_first(struct client *client);
 
 #endif

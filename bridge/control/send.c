@@ -14,13 +14,10 @@
 #include <string.h>
 
 enum {
-    LOCK_RETRY_MS = 10,
-    LOCK_MOST_MS = 10000,
     BATCH_MESSAGES = 500, /* in one commit */
-    BATCH_BYTES = 1024 * 1024,
-    BATCH_MS = 10,     /* to take them, beside the commit */
-    ROUND_MS = 20,     /* for all clients, before the loop comes round */
-    ANSWER_MOST = 200, /* bytes of one answer */
+    BATCH_MS = 10,        /* to take them, beside the commit */
+    ROUND_MS = 20,        /* for all clients, before the loop comes round */
+    ANSWER_MOST = 200,    /* bytes of one answer */
 };
 
 /* A message as it lies in the buffer. */
@@ -79,7 +76,6 @@ static void take_frame(struct taking *taking, const struct frame *frame)
         buf_printf(&taking->answers, "wrong %s\n", why);
         return;
     }
-    struct intake *intake = taking->client->control->intake;
     struct intake_message message = {
         .topic = frame->topic,
         .source = "send",
@@ -87,7 +83,7 @@ static void take_frame(struct taking *taking, const struct frame *frame)
         .payload_bytes = frame->payload_bytes,
         .copy = &(struct route_copy){.filter_count = 0}, /* it stands for all filters */
     };
-    switch (intake_take(intake, &message)) {
+    switch (batch_take(taking->client->batch, &message)) {
     case INTAKE_STORED:
     case INTAKE_AGAIN:
         buf_append_text(&taking->answers, "stored\n");
@@ -111,7 +107,7 @@ static void take_frames(struct taking *taking)
     struct frame frame;
     int result = 0;
     int64_t end_ms = clock_uptime_ms() + BATCH_MS;
-    while (taking->count < BATCH_MESSAGES && taking->bytes < BATCH_BYTES && taking->bytes < in->bytes &&
+    while (!batch_is_full(taking->client->batch) && taking->bytes < in->bytes &&
            (taking->count == 0 || clock_uptime_ms() < end_ms) &&
            (result = read_frame(in, taking->bytes, &frame)) > 0) {
         take_frame(taking, &frame);
@@ -141,29 +137,25 @@ static void skip_frames(struct taking *taking)
     }
 }
 
-/* 0 when all of it is answered, or -EBUSY. */
+/* 0 when all of it is answered, or -EAGAIN. */
 static int store(struct taking *taking)
 {
-    struct control *control = taking->client->control;
-    if (queue_hold(control->queue)) {
-        cleanup_free char *full = queue_full_text(control->queue);
-        skip_frames(taking);
-        refuse(taking, "full", full);
-        return 0;
-    }
-    int error = intake_begin(control->intake);
+    struct batch *batch = taking->client->batch;
+    int error = batch_begin(batch);
+    if (error == -EAGAIN)
+        return error;
     if (error == 0) {
         take_frames(taking);
-        error = intake_commit(control->intake);
-    } else if (error != -EBUSY) {
+        error = batch_commit(batch);
+    } else {
         skip_frames(taking);
     }
-    if (error == -EBUSY && taking->count == 0)
-        return -EBUSY;
-    if (error == 0)
-        intake_released(control->intake);
-    else
-        refuse(taking, "failed", strerror(-error));
+    if (error == -ENOBUFS) {
+        cleanup_free char *full = queue_full_text(taking->client->control->queue);
+        refuse(taking, "full", full);
+    } else if (error != 0) {
+        refuse(taking, "failed", batch_error_text(error));
+    }
     return 0;
 }
 
@@ -185,18 +177,15 @@ static bool has_frame(const struct client *client)
     return result != 0;
 }
 
-static void on_again(uv_timer_t *timer)
+static void take_again(void *context)
 {
-    control_take(timer->data);
-    control_close_if_done(timer->data);
+    control_take(context);
+    control_close_if_done(context);
 }
 
-static void wait_for_lock(struct client *client)
+static void on_again(uv_timer_t *timer)
 {
-    int64_t now_ms = clock_uptime_ms();
-    if (client->locked_ms == 0)
-        client->locked_ms = now_ms;
-    uv_timer_start(&client->again, on_again, LOCK_RETRY_MS, 0);
+    take_again(timer->data);
 }
 
 /* Whatever is left is the beginning of a message; all of it has its time from then on,
@@ -212,7 +201,7 @@ static void go_on(struct client *client)
 
 void control_take(struct client *client)
 {
-    if (client->closing || uv_is_active((uv_handle_t *)&client->again))
+    if (client->closing || uv_is_active((uv_handle_t *)&client->again) || batch_is_waiting(client->batch))
         return;
     if (!has_frame(client)) {
         go_on(client);
@@ -230,15 +219,7 @@ void control_take(struct client *client)
     int64_t start_ms = clock_uptime_ms();
     int error = store(&taking);
     client->control->spent_ms += clock_uptime_ms() - start_ms;
-    if (error == -EBUSY && client->locked_ms != 0 && clock_uptime_ms() - client->locked_ms > LOCK_MOST_MS) {
-        skip_frames(&taking);
-        refuse(&taking, "failed", "another process holds the database's lock");
-        error = 0;
-    }
-    if (error == -EBUSY) {
-        wait_for_lock(client);
-    } else {
-        client->locked_ms = 0;
+    if (error == 0) {
         memmove(client->in.data, client->in.data + taking.bytes, client->in.bytes - taking.bytes);
         client->in.bytes -= taking.bytes;
         if (client->in.bytes == 0)
@@ -248,8 +229,16 @@ void control_take(struct client *client)
         if (!taking.broken && has_frame(client))
             uv_timer_start(&client->again, on_again, 0, 0);
         control_answer(client, buf_text(&taking.answers), taking.answers.bytes, taking.broken);
+        batch_release(client->batch);
         if (!taking.broken)
             go_on(client);
     }
     buf_done(&taking.answers);
+}
+
+void control_take_first(struct client *client)
+{
+    const struct batch_limits limits = {.messages = BATCH_MESSAGES};
+    client->batch = batch_new(client->control->intake, client->control->loop, &limits, take_again, client);
+    control_take(client);
 }

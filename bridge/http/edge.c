@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "http/passthrough.h"
 #include "http/server.h"
+#include "intake/batch.h"
 #include "request/target.h"
 
 #include <assert.h>
@@ -24,13 +25,10 @@
 #include <strings.h>
 
 enum {
-    LOCK_RETRY_MS = 10,        /* someone else holds the database's lock, */
-    LOCK_MOST_MS = 10000,      /* and for so long that clients are told */
-    DELAY_MOST_MS = 1000,      /* of a commit (commit_delay): clients do not wait for ever */
-    BATCH_BYTES = 1024 * 1024, /* payloads in one commit, about */
-    TRIAL_MS = 2000,           /* while the storage fails */
-    TELL_MS = 60 * 1000,       /* clients that are sent away */
-    VALUE_MOST_BYTES = 255,    /* of a header that is kept */
+    DELAY_MOST_MS = 1000,   /* of a commit (commit_delay): clients do not wait for ever */
+    TRIAL_MS = 2000,        /* while the storage fails */
+    TELL_MS = 60 * 1000,    /* clients that are sent away */
+    VALUE_MOST_BYTES = 255, /* of a header that is kept */
 };
 
 struct door {
@@ -45,22 +43,15 @@ struct door {
 struct intake_http {
     uv_loop_t *loop;
     const struct config *config;
-    struct intake *intake;
     struct queue *queue;
-    unsigned commit_batch;
-    int64_t commit_delay_ms;
+    struct batch *batch;
     struct door **doors;
     size_t door_count;
     struct httpd_request **waiting; /* for the commit */
     size_t waiting_count, waiting_capacity;
-    bool release_due;   /* committed, and the answers are not all out */
-    uv_timer_t again;   /* active: the next commit must not begin yet */
     uv_timer_t trial;   /* active: a commit failed */
-    int64_t locked_ms;  /* since when the database is locked; 0: it is not */
     int64_t told_ms;    /* of clients that were sent away; 0: never yet */
     uint64_t sent_away; /* since that was told */
-    bool hurried;
-    int open_handles;
 };
 
 /* ---- what is taken ---- */
@@ -90,12 +81,11 @@ static void send_away(struct intake_http *http, struct httpd_request *request, c
     http->sent_away = 0;
 }
 
-static const char *why_not(const struct intake_http *http)
+/* Why the queue takes nothing (queue_hold). */
+static const char *hold_text(const struct intake_http *http)
 {
     const char *full = queue_hold(http->queue);
-    if (!full)
-        return NULL;
-    return strcmp(full, "storage") == 0 ? "the queue cannot be written" : "the queue is full";
+    return full && strcmp(full, "storage") == 0 ? "the queue cannot be written" : "the queue is full";
 }
 
 static void check_message(struct intake_http *http, struct httpd_request *request)
@@ -103,15 +93,14 @@ static void check_message(struct intake_http *http, struct httpd_request *reques
     const char *type = httpd_header(request, "Content-Type");
     const char *encoding = httpd_header(request, "Content-Encoding");
     const char *key = httpd_header(request, "Idempotency-Key");
-    const char *words = why_not(http);
     if (type && *type && !is_fit(type, true))
         httpd_refuse(request, 400, "Content-Type is too long, or holds more than visible ASCII");
     else if (key && (!is_fit(key, false) || strlen(key) >= MESSAGE_KEY_BYTES))
         httpd_refuse(request, 400, "Idempotency-Key must be 1 to 128 visible ASCII characters");
     else if (encoding && strcasecmp(encoding, "identity") != 0)
         httpd_refuse(request, 415, "Content-Encoding is not understood here: send the body as it is");
-    else if (words)
-        send_away(http, request, words);
+    else if (queue_hold(http->queue))
+        send_away(http, request, hold_text(http));
 }
 
 static bool is_one_of(const char *method, const char *const methods[3])
@@ -196,7 +185,7 @@ static void take(struct intake_http *http, const struct httpd_request *request, 
     };
     message.payload = httpd_body(request, &message.payload_bytes);
     ret->key[0] = '\0';
-    ret->repeated = intake_take_request(http->intake, &message, ret->key) == -EEXIST;
+    ret->repeated = batch_take_request(http->batch, &message, ret->key) == -EEXIST;
     if (ret->repeated)
         log_debug(EVENT_HTTP_REPEATED, "topic %s: a request with the same key is in the queue already",
                   topic);
@@ -221,17 +210,6 @@ static void confirm(struct httpd_request *request, const struct taken *taken)
                                                  .repeated = taken->repeated});
 }
 
-/* How many of those that wait share the next commit. */
-static size_t batch_of(const struct intake_http *http)
-{
-    size_t count = 0, bytes = 0, body_bytes;
-    while (count < http->waiting_count && count < http->commit_batch && bytes < BATCH_BYTES) {
-        httpd_body(http->waiting[count++], &body_bytes);
-        bytes += body_bytes;
-    }
-    return count;
-}
-
 static void forget(struct intake_http *http, size_t count)
 {
     http->waiting_count -= count;
@@ -245,16 +223,18 @@ static void send_all_away(struct intake_http *http, const char *words)
     http->waiting_count = 0;
 }
 
-/* 0, -EBUSY: the database is locked, or -Exxx: nothing of it is stored. */
-static int store_batch(struct intake_http *http, size_t count)
+/* Returns what batch_begin and batch_commit do. */
+static int store_batch(struct intake_http *http)
 {
-    int error = intake_begin(http->intake);
+    int error = batch_begin(http->batch);
     if (error != 0)
         return error;
-    struct taken *taken = xcalloc(count, sizeof *taken);
-    for (size_t i = 0; i < count; i++)
-        take(http, http->waiting[i], &taken[i]);
-    error = intake_commit(http->intake);
+    struct taken *taken = xcalloc(http->waiting_count, sizeof *taken);
+    size_t count = 0;
+    do
+        take(http, http->waiting[count], &taken[count]);
+    while (++count < http->waiting_count && !batch_is_full(http->batch));
+    error = batch_commit(http->batch);
     if (error == 0)
         fault_fails("http.answer");
     for (size_t i = 0; error == 0 && i < count; i++) {
@@ -266,60 +246,29 @@ static int store_batch(struct intake_http *http, size_t count)
     free(taken);
     if (error == 0)
         forget(http, count);
-    return error == -EBUSY ? -EIO : error;
+    return error;
 }
 
-static void on_again(uv_timer_t *timer);
-static void on_trial(uv_timer_t *timer);
-
-/* True: those that wait go on to do so. */
-static bool wait_for_lock(struct intake_http *http)
+static void on_trial(uv_timer_t *timer)
 {
-    int64_t now_ms = clock_uptime_ms();
-    if (http->locked_ms == 0)
-        http->locked_ms = now_ms;
-    if (now_ms - http->locked_ms >= LOCK_MOST_MS)
-        return false;
-    uv_timer_start(&http->again, on_again, LOCK_RETRY_MS, 0);
-    return true;
-}
-
-static void storage_failed(struct intake_http *http)
-{
-    send_all_away(http, "the queue cannot be written");
-    if (!uv_is_active((const uv_handle_t *)&http->trial))
-        uv_timer_start(&http->trial, on_trial, TRIAL_MS, TRIAL_MS);
-}
-
-/* As mqtt/edge.c has it: what stands behind a full batch waits for nothing. */
-static void delay_next(struct intake_http *http, bool full)
-{
-    if (http->commit_delay_ms > 0 && !full && !http->hurried)
-        uv_timer_start(&http->again, on_again, (uint64_t)http->commit_delay_ms, 0);
+    struct intake_http *http = timer->data;
+    if (batch_try_storage(http->batch) == 0)
+        uv_timer_stop(timer);
 }
 
 static void commit(struct intake_http *http)
 {
-    while (http->waiting_count > 0 && !uv_is_active((const uv_handle_t *)&http->again)) {
-        const char *words = why_not(http);
-        if (words) {
-            send_all_away(http, words);
+    while (http->waiting_count > 0) {
+        int error = store_batch(http);
+        if (error == -EAGAIN)
             return;
+        if (error == -ENOBUFS) {
+            send_all_away(http, hold_text(http));
+        } else if (error != 0) {
+            send_all_away(http, "the queue cannot be written");
+            if (!uv_is_active((const uv_handle_t *)&http->trial))
+                uv_timer_start(&http->trial, on_trial, TRIAL_MS, TRIAL_MS);
         }
-        size_t count = batch_of(http);
-        bool full = count == http->commit_batch || count < http->waiting_count;
-        int error = store_batch(http, count);
-        if (error == -EBUSY && wait_for_lock(http))
-            return;
-        if (http->locked_ms != 0)
-            intake_waited(http->intake, clock_uptime_ms() - http->locked_ms);
-        http->locked_ms = 0;
-        if (error != 0) {
-            storage_failed(http);
-            return;
-        }
-        http->release_due = true;
-        delay_next(http, full);
     }
 }
 
@@ -328,10 +277,7 @@ static void on_round(void *context)
 {
     struct door *door = context;
     struct intake_http *http = door->http;
-    if (http->release_due) {
-        http->release_due = false;
-        intake_released(http->intake);
-    }
+    batch_release(http->batch);
     commit(http);
 }
 
@@ -341,18 +287,11 @@ static void flush_all(struct intake_http *http)
         httpd_flush(http->doors[i]->httpd);
 }
 
-static void on_again(uv_timer_t *timer)
+static void on_ready(void *context)
 {
-    struct intake_http *http = timer->data;
+    struct intake_http *http = context;
     commit(http);
     flush_all(http);
-}
-
-static void on_trial(uv_timer_t *timer)
-{
-    struct intake_http *http = timer->data;
-    if (!queue_fails(http->queue) || queue_trial_commit(http->queue) == 0)
-        uv_timer_stop(timer);
 }
 
 static void on_whole(void *context, struct httpd_request *request)
@@ -407,7 +346,7 @@ static void settle_waiting(struct intake_http *http)
         pass_free(http->doors[i]->pass);
         http->doors[i]->pass = NULL;
     }
-    uv_timer_stop(&http->again);
+    batch_stop_waiting(http->batch);
     commit(http);
     send_all_away(http, "the queue is locked");
 }
@@ -484,26 +423,22 @@ struct intake_http *intake_http_new(uv_loop_t *loop, const struct config *config
     struct intake_http *http = xcalloc(1, sizeof *http);
     http->loop = loop;
     http->config = config;
-    http->intake = intake;
     http->queue = queue;
-    http->commit_batch = config->queue.commit_batch;
-    http->commit_delay_ms = config->queue.commit_delay_ms;
-    if (http->commit_delay_ms > DELAY_MOST_MS)
-        http->commit_delay_ms = DELAY_MOST_MS;
-    uv_timer_init(loop, &http->again);
+    int64_t delay_ms = config->queue.commit_delay_ms;
+    const struct batch_limits limits = {.messages = config->queue.commit_batch,
+                                        .delay_ms = delay_ms < DELAY_MOST_MS ? delay_ms : DELAY_MOST_MS};
+    http->batch = batch_new(intake, loop, &limits, on_ready, http);
     uv_timer_init(loop, &http->trial);
-    http->again.data = http->trial.data = http;
-    http->open_handles = 2;
+    http->trial.data = http;
     open_doors(http);
     return http;
 }
 
 void intake_http_hurry(struct intake_http *http)
 {
-    http->hurried = true;
     for (size_t i = 0; i < http->door_count; i++)
         httpd_close(http->doors[i]->httpd);
-    uv_timer_stop(&http->again);
+    batch_hurry(http->batch);
     commit(http);
     flush_all(http);
 }
@@ -511,8 +446,6 @@ void intake_http_hurry(struct intake_http *http)
 static void on_closed(uv_handle_t *handle)
 {
     struct intake_http *http = handle->data;
-    if (--http->open_handles > 0)
-        return;
     free(http->waiting);
     free(http);
 }
@@ -526,6 +459,6 @@ void intake_http_free(struct intake_http *http)
         close_door(http->doors[i]);
     http->door_count = 0;
     free(http->doors);
-    uv_close((uv_handle_t *)&http->again, on_closed);
+    batch_free(http->batch);
     uv_close((uv_handle_t *)&http->trial, on_closed);
 }

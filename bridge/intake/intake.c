@@ -2,25 +2,11 @@
 #include "intake/intake.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "intake/internal.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
-
-struct intake {
-    struct queue *queue;
-    const struct config *config;
-    struct route_table *routes;
-    struct intake_devices *devices;
-    struct metrics *metrics;
-    intake_released_fn *released;
-    void *context;
-    /* of the open transaction */
-    bool open;
-    int error;         /* the first failure */
-    uint64_t received; /* to be counted once it is committed */
-    uint64_t stored, dropped, unrouted, retained;
-};
 
 struct intake *intake_new(struct queue *queue, const struct config *config, struct metrics *metrics,
                           intake_released_fn *released, void *context)
@@ -55,18 +41,6 @@ void intake_reconfigure(struct intake *intake, const struct config *config)
 const struct route_table *intake_routes(const struct intake *intake)
 {
     return intake->routes;
-}
-
-int intake_begin(struct intake *intake)
-{
-    assert(!intake->open);
-    int error = queue_begin(intake->queue);
-    if (error != 0)
-        return error;
-    intake->open = true;
-    intake->error = 0;
-    intake->received = intake->stored = intake->dropped = intake->unrouted = intake->retained = 0;
-    return 0;
 }
 
 struct taking {
@@ -221,48 +195,7 @@ int intake_take_request(struct intake *intake, const struct intake_request *requ
     return error;
 }
 
-int intake_commit(struct intake *intake)
-{
-    assert(intake->open);
-    intake->open = false;
-    int error = intake->error != 0 ? intake->error : intake_devices_save(intake->devices);
-    if (error != 0) {
-        queue_rollback(intake->queue);
-    } else {
-        int64_t start_ms = clock_uptime_ms();
-        error = queue_commit(intake->queue);
-        int64_t took_ms = clock_uptime_ms() - start_ms;
-        if (took_ms > intake->metrics->longest_commit_ms)
-            intake->metrics->longest_commit_ms = took_ms;
-        intake->metrics->commit_ms += took_ms;
-    }
-    intake_devices_committed(intake->devices, error == 0);
-    if (error != 0) {
-        intake->metrics->commit_failures++;
-        return error;
-    }
-    if (intake->stored > 0 || intake->dropped > 0)
-        intake->metrics->commits++;
-    intake->metrics->dropped += intake->dropped;
-    intake->metrics->received += intake->received;
-    intake->metrics->stored += intake->stored;
-    intake->metrics->unrouted += intake->unrouted;
-    intake->metrics->retained += intake->retained;
-    return 0;
-}
-
-void intake_waited(struct intake *intake, int64_t waited_ms)
-{
-    if (waited_ms > intake->metrics->longest_lock_ms)
-        intake->metrics->longest_lock_ms = waited_ms;
-}
-
 void intake_acks(struct intake *intake, intake_ack_fn *visit, void *context)
 {
     intake_devices_acks(intake->devices, visit, context);
-}
-
-void intake_released(struct intake *intake)
-{
-    intake->released(intake->context);
 }

@@ -1,9 +1,5 @@
-/* intake/intake.h - the one door in: routes, stamps and stores what an edge brings.
- *
- * An edge calls intake_begin, intake_take for each message, intake_commit; only
- * when that returned 0 may it acknowledge. When its acknowledgements are out it
- * calls intake_released, and delivery may begin: so a message is never
- * delivered, and deleted, before its sender knows that it was stored.
+/* intake/intake.h - the one way in: finds the routes of a message, checks the limits, and
+ * stores it. Edges reach it through a batch (intake/batch.h).
  */
 #ifndef SLUICE_INTAKE_H
 #define SLUICE_INTAKE_H
@@ -15,6 +11,7 @@
 
 struct intake;
 
+/* Deliveries may begin: see batch_release. */
 typedef void intake_released_fn(void *context);
 
 /* Keeps everything that it is given. */
@@ -22,7 +19,7 @@ struct intake *intake_new(struct queue *queue, const struct config *config, stru
                           intake_released_fn *released, void *context);
 void intake_free(struct intake *intake); /* takes NULL */
 
-/* Another configuration; not between begin and commit. */
+/* Another configuration; not while a batch is open. */
 void intake_reconfigure(struct intake *intake, const struct config *config);
 const struct route_table *intake_routes(const struct intake *intake);
 
@@ -37,19 +34,19 @@ struct intake_message {
     const struct route_copy *copy;
 };
 
-int intake_begin(struct intake *intake); /* 0, -EBUSY: try again later, -Exxx */
-/* Stores it once for every route that it serves, and says whether there is one. A
- * failure shows in the commit. */
 enum intake_fate {
     INTAKE_STORED,
-    INTAKE_AGAIN,    /* it was stored before: a reading that its device sent again */
+    INTAKE_AGAIN,    /* it is stored already: a reading that its device sent again */
     INTAKE_DROPPED,  /* for all of its routes: the queue is full (when_full) */
-    INTAKE_AHEAD,    /* a reading too far in front of one that is missing; for a route that numbers them */
-    INTAKE_UNROUTED, /* or retained, and no route wants those */
+    INTAKE_AHEAD,    /* a reading too far ahead of one that is missing (ack_topic) */
+    INTAKE_UNROUTED, /* no route takes the topic; or it is retained, and no route takes those */
 };
+/* Stores the message once for every route that takes it. A failure shows in the commit.
+ * Edges call batch_take. */
 enum intake_fate intake_take(struct intake *intake, const struct intake_message *message);
-/* An HTTP request. Its topic, which stands for its place in the order of messages, is
- * the client's address and the path. */
+
+/* An HTTP request. Its topic, which gives its place in the order of messages, is the
+ * client's address and the path. */
 struct intake_request {
     const char *route;
     const char *topic;
@@ -60,19 +57,15 @@ struct intake_request {
     const void *payload;
     size_t payload_bytes;
 };
-/* Stores it, and gives its key. -EEXIST: it is the repetition, under the same key of the
- * client's, of one that is queued already; not stored again, and as good. -ENOSPC: it is
- * not stored, for a limit says so (when_full), and is counted as dropped. Another failure
- * shows in the commit. */
+/* Stores the request, and gives its key. -EEXIST: the same request under the same key of the
+ * client's is in the queue already; it is not stored again, and the key is that one's.
+ * -ENOSPC: it is not stored, because of a limit (when_full), and counted as dropped. Another
+ * failure shows in the commit. Edges call batch_take_request. */
 int intake_take_request(struct intake *intake, const struct intake_request *request,
                         char ret_key[static MESSAGE_KEY_BYTES]);
-/* 0 when all of it is on disk; otherwise none of it is kept. */
-int intake_commit(struct intake *intake);
-/* After a commit, and before acknowledgements are let out: calls visit with what
- * devices are to be told, to be sent along with those (see intake/devices.h). */
+
+/* After a commit, and before its acknowledgements are sent: calls visit with each
+ * acknowledgement of readings that is due, to be sent with those (see intake/devices.h). */
 void intake_acks(struct intake *intake, intake_ack_fn *visit, void *context);
-void intake_released(struct intake *intake);
-/* For the metrics: for so long the database was locked by another process. */
-void intake_waited(struct intake *intake, int64_t waited_ms);
 
 #endif

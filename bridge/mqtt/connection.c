@@ -93,7 +93,6 @@ static void leave(struct intake_mqtt *mqtt)
 {
     intake_mqtt_unwatch(mqtt);
     uv_timer_stop(&mqtt->again);
-    mqtt->lock_wait = false;
     mqtt->link = LINK_DOWN;
     mqtt->since_ms = clock_uptime_ms();
 }
@@ -138,9 +137,7 @@ void intake_mqtt_storage_failed(struct intake_mqtt *mqtt, int error)
         mqtt->storage_told_ms = now_ms;
         log_error(EVENT_QUEUE_WRITE_FAILED,
                   "%s: nothing is acknowledged; messages stay at the broker until a commit succeeds",
-                  error == -EBUSY     ? "another process has locked the database"
-                  : error == -EBADMSG ? "the database is damaged"
-                                      : strerror(-error));
+                  batch_error_text(error));
     }
     retry_later(mqtt, NULL);
 }

@@ -32,12 +32,9 @@
 #include <string.h>
 
 enum {
-    LOCK_RETRY_MS = 10,        /* someone else holds the database's lock, */
-    LOCK_MOST_MS = 10000,      /* and for so long that the connection is given up */
     HANDSHAKE_MOST_MS = 15000, /* from the TCP connection to the CONNACK */
     SETTLED_MS = 10000,        /* a connection that lasts this long ends the backoff */
     MOST_IDENTIFIERS = 32,     /* on one message */
-    BATCH_BYTES = 1024 * 1024, /* payloads in one commit, about; a slow card must not take for ever */
 };
 
 /* ---- messages ---- */
@@ -95,11 +92,10 @@ static void on_message(struct mosquitto *client, void *context, const struct mos
         .late = mqtt->late && !packet->retain,
         .copy = &copy,
     };
-    mqtt->batch++;
-    mqtt->batch_bytes += message.payload_bytes;
     intake_mqtt_count(mqtt, packet);
-    if (!intake_mqtt_is_duplicate(mqtt, packet) && /* which is acknowledged with the others */
-        intake_take(mqtt->intake, &message) == INTAKE_STORED && packet->qos > 0)
+    if (intake_mqtt_is_duplicate(mqtt, packet))
+        batch_count_message(mqtt->batch, message.payload_bytes);
+    else if (batch_take(mqtt->batch, &message) == INTAKE_STORED && packet->qos > 0)
         intake_mqtt_is_new(mqtt);
     fault_fails("intake.read");
     if (fault_fails("intake.own"))
@@ -140,39 +136,10 @@ bool intake_mqtt_flush(struct intake_mqtt *mqtt)
     return !mqtt->closed && !mosquitto_want_write(mqtt->client);
 }
 
-static bool batch_is_full(const struct intake_mqtt *mqtt)
-{
-    unsigned most = mqtt->one_by_one ? 1 : mqtt->commit_batch;
-    return mqtt->batch >= most || mqtt->batch_bytes >= BATCH_BYTES || intake_mqtt_must_hold(mqtt);
-}
-
-/* Commits are kept apart (commit_delay) by reading nothing for a while: what comes
- * meanwhile waits in the kernel and at the broker, unacknowledged, and shares the
- * next commit. The first message after a pause waits for nothing. Nor does what
- * stands behind a full batch: such a commit has been shared as far as it may be. */
-static bool is_delayed(const struct intake_mqtt *mqtt)
-{
-    const uv_handle_t *delay = (const uv_handle_t *)&mqtt->delay;
-    return mqtt->link == LINK_UP && uv_is_active(delay);
-}
-
-static void on_delay(uv_timer_t *timer)
-{
-    intake_mqtt_work(timer->data);
-}
-
-static void delay_next(struct intake_mqtt *mqtt)
-{
-    if (mqtt->commit_delay_ms > 0 && mqtt->batch > 0 && !batch_is_full(mqtt))
-        uv_timer_start(&mqtt->delay, on_delay, (uint64_t)mqtt->commit_delay_ms, 0);
-}
-
 /* Until nothing is left to read, which libmosquitto tells by errno. It reads one
  * packet, or as many as a TLS record holds. */
 static void read_batch(struct intake_mqtt *mqtt)
 {
-    mqtt->batch = 0;
-    mqtt->batch_bytes = 0;
     do {
         errno = 0;
         int result = mosquitto_loop_read(mqtt->client, 1);
@@ -183,49 +150,22 @@ static void read_batch(struct intake_mqtt *mqtt)
         }
         if (error == EAGAIN)
             break;
-    } while (mqtt->link == LINK_UP && !mqtt->closed && !batch_is_full(mqtt));
+    } while (mqtt->link == LINK_UP && !mqtt->closed && !batch_is_full(mqtt->batch) &&
+             !(mqtt->one_by_one && batch_messages(mqtt->batch) > 0));
 }
 
-/* Returns 0, -EBUSY when the database is locked, or -Exxx when the storage
- * failed and nothing may be acknowledged. */
+/* Returns what batch_begin and batch_commit do. */
 static int read_and_commit(struct intake_mqtt *mqtt)
 {
-    int error = intake_begin(mqtt->intake);
+    int error = mqtt->link == LINK_UP ? batch_begin(mqtt->batch) : batch_begin_now(mqtt->batch);
     if (error != 0)
         return error;
     mqtt->in_transaction = true;
     read_batch(mqtt);
-    error = intake_commit(mqtt->intake);
+    error = batch_commit(mqtt->batch);
     mqtt->in_transaction = false;
     intake_mqtt_committed(mqtt, error == 0);
-    if (error == 0)
-        delay_next(mqtt);
-    return error == -EBUSY ? -EIO : error;
-}
-
-static void on_again(uv_timer_t *timer)
-{
-    struct intake_mqtt *mqtt = timer->data;
-    mqtt->lock_wait = false;
-    intake_mqtt_work(mqtt);
-}
-
-static void wait_for_lock(struct intake_mqtt *mqtt)
-{
-    if (mqtt->locked_ms == 0)
-        mqtt->locked_ms = clock_uptime_ms();
-    mqtt->lock_wait = true;
-    uv_timer_start(&mqtt->again, on_again, LOCK_RETRY_MS, 0);
-}
-
-/* What was committed may be delivered once its acknowledgements are out, or
- * never will be. */
-static void release(struct intake_mqtt *mqtt)
-{
-    if (!mqtt->release_due)
-        return;
-    mqtt->release_due = false;
-    intake_released(mqtt->intake);
+    return error;
 }
 
 /* At QoS 0: one that is lost comes again with the device's next reading. It waits in
@@ -236,27 +176,36 @@ static void queue_ack(void *context, const char *topic, const char *text)
     mosquitto_publish(mqtt->client, NULL, topic, (int)strlen(text), text, 0, false);
 }
 
+static int do_subscriptions(struct intake_mqtt *mqtt)
+{
+    int error = intake_mqtt_subscriptions(mqtt);
+    return error == -EBUSY ? batch_wait_for_lock(mqtt->batch) : error;
+}
+
+/* Returns 0; -EAGAIN or -ENOBUFS when nothing may be read now; or -Exxx when the storage
+ * failed and nothing may be acknowledged. */
 static int cycle(struct intake_mqtt *mqtt)
 {
     if (!intake_mqtt_flush(mqtt))
         return 0;
-    release(mqtt);
-    mqtt->batch = 0;
+    batch_release(mqtt->batch);
     if (intake_mqtt_must_hold(mqtt))
-        return 0;
-    int error = intake_mqtt_subscriptions(mqtt);
-    if (error == 0 && !is_delayed(mqtt))
+        return -ENOBUFS;
+    int error = do_subscriptions(mqtt);
+    if (error == 0)
         error = read_and_commit(mqtt);
     if (error != 0)
         return error;
-    mqtt->release_due = mqtt->release_due || mqtt->batch > 0;
     intake_acks(mqtt->intake, queue_ack, mqtt);
-    if (mqtt->batch > 0)
+    if (batch_messages(mqtt->batch) > 0)
         fault_fails("intake.flush");
-    if (!intake_mqtt_flush(mqtt))
+    bool flushed = intake_mqtt_flush(mqtt);
+    if (batch_messages(mqtt->batch) > 0 && !mqtt->closed)
+        mqtt->failures = 0;
+    if (!flushed)
         return 0;
-    release(mqtt);
-    return intake_mqtt_subscriptions(mqtt);
+    batch_release(mqtt->batch);
+    return do_subscriptions(mqtt);
 }
 
 static void on_socket(uv_poll_t *poll, int status, int events)
@@ -270,7 +219,7 @@ void intake_mqtt_watch(struct intake_mqtt *mqtt)
 {
     if (!mqtt->poll)
         return;
-    bool waits = mqtt->lock_wait || is_delayed(mqtt);
+    bool waits = mqtt->link == LINK_UP ? batch_is_waiting(mqtt->batch) : batch_is_locked(mqtt->batch);
     int events = mosquitto_want_write(mqtt->client) ? UV_WRITABLE : waits ? 0 : UV_READABLE;
     if (events != 0)
         uv_poll_start(mqtt->poll, events, on_socket);
@@ -283,7 +232,7 @@ static bool hold_if_full(struct intake_mqtt *mqtt)
 {
     if (!intake_mqtt_must_hold(mqtt) || !intake_mqtt_flush(mqtt))
         return false;
-    release(mqtt);
+    batch_release(mqtt->batch);
     intake_mqtt_hold(mqtt);
     return true;
 }
@@ -293,27 +242,16 @@ void intake_mqtt_work(struct intake_mqtt *mqtt)
     if (mqtt->link != LINK_HANDSHAKE && mqtt->link != LINK_UP)
         return;
     int error = cycle(mqtt);
-    bool locked = error == -EBUSY;
-    if (locked && mqtt->locked_ms != 0 && clock_uptime_ms() - mqtt->locked_ms >= LOCK_MOST_MS)
-        locked = false; /* as other storage that fails */
-    if (!locked && mqtt->locked_ms != 0) {
-        intake_waited(mqtt->intake, clock_uptime_ms() - mqtt->locked_ms);
-        mqtt->locked_ms = 0;
-    }
-    if (error != 0 && !locked) {
-        release(mqtt);
+    if (error != 0 && error != -EAGAIN && error != -ENOBUFS) {
+        batch_release(mqtt->batch);
         intake_mqtt_storage_failed(mqtt, error);
         return;
     }
     if (mqtt->closed) {
-        release(mqtt);
+        batch_release(mqtt->batch);
         intake_mqtt_link_down(mqtt);
         return;
     }
-    if (locked)
-        wait_for_lock(mqtt);
-    if (mqtt->batch > 0)
-        mqtt->failures = 0;
     if (hold_if_full(mqtt))
         return;
     intake_mqtt_sync(mqtt);
@@ -339,17 +277,22 @@ static void on_tick(uv_timer_t *timer)
         intake_mqtt_sync(mqtt);
     }
     if (mqtt->closed) {
-        release(mqtt);
+        batch_release(mqtt->batch);
         intake_mqtt_link_down(mqtt);
         return;
     }
     if (intake_mqtt_flush(mqtt))
-        release(mqtt);
+        batch_release(mqtt->batch);
     if (!hold_if_full(mqtt))
         intake_mqtt_watch(mqtt);
 }
 
 /* ---- life ---- */
+
+static void on_ready(void *context)
+{
+    intake_mqtt_work(context);
+}
 
 struct intake_mqtt *intake_mqtt_new(uv_loop_t *loop, const struct config_broker *broker,
                                     const struct config_queue *commits, size_t route_count,
@@ -360,7 +303,9 @@ struct intake_mqtt *intake_mqtt_new(uv_loop_t *loop, const struct config_broker 
     mqtt->loop = loop;
     mqtt->config = broker;
     mqtt->commit_batch = commits->commit_batch;
-    mqtt->commit_delay_ms = commits->commit_delay_ms;
+    const struct batch_limits limits = {.messages = commits->commit_batch,
+                                        .delay_ms = commits->commit_delay_ms};
+    mqtt->batch = batch_new(intake, loop, &limits, on_ready, mqtt);
     mqtt->intake = intake;
     mqtt->queue = queue;
     mqtt->poll_fd = -1;
@@ -373,8 +318,7 @@ struct intake_mqtt *intake_mqtt_new(uv_loop_t *loop, const struct config_broker 
     intake_mqtt_replay_init(mqtt, route_count);
     uv_timer_init(loop, &mqtt->tick);
     uv_timer_init(loop, &mqtt->again);
-    uv_timer_init(loop, &mqtt->delay);
-    mqtt->tick.data = mqtt->again.data = mqtt->delay.data = mqtt;
+    mqtt->tick.data = mqtt->again.data = mqtt;
     uv_timer_start(&mqtt->tick, on_tick, 1000, 1000);
     intake_mqtt_connect_if_room(mqtt);
     return mqtt;
@@ -388,8 +332,7 @@ void intake_mqtt_resubscribe(struct intake_mqtt *mqtt)
 
 void intake_mqtt_hurry(struct intake_mqtt *mqtt)
 {
-    mqtt->commit_delay_ms = 0;
-    uv_timer_stop(&mqtt->delay);
+    batch_hurry(mqtt->batch);
     intake_mqtt_work(mqtt);
 }
 
@@ -404,14 +347,14 @@ bool intake_mqtt_stop(struct intake_mqtt *mqtt)
     if (mqtt->link == LINK_CONNECTING)
         return false;
     if (mqtt->link == LINK_UP && intake_mqtt_flush(mqtt)) {
-        release(mqtt);
+        batch_release(mqtt->batch);
         mosquitto_disconnect(mqtt->client);
         intake_mqtt_flush(mqtt);
     }
     intake_mqtt_unwatch(mqtt);
     uv_timer_stop(&mqtt->tick);
     uv_timer_stop(&mqtt->again);
-    uv_timer_stop(&mqtt->delay);
+    batch_stop_waiting(mqtt->batch);
     mqtt->link = LINK_DOWN;
     return true;
 }
@@ -435,8 +378,8 @@ void intake_mqtt_free(struct intake_mqtt *mqtt)
     if (!mqtt)
         return;
     assert(mqtt->link == LINK_DOWN);
-    mqtt->open_handles = 3;
+    batch_free(mqtt->batch);
+    mqtt->open_handles = 2;
     uv_close((uv_handle_t *)&mqtt->tick, on_closed);
     uv_close((uv_handle_t *)&mqtt->again, on_closed);
-    uv_close((uv_handle_t *)&mqtt->delay, on_closed);
 }

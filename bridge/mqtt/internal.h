@@ -21,6 +21,7 @@
 #ifndef SLUICE_INTAKE_MQTT_PRIVATE_H
 #define SLUICE_INTAKE_MQTT_PRIVATE_H
 
+#include "intake/batch.h"
 #include "message/replay.h"
 #include "mqtt/edge.h"
 #include <mosquitto.h>
@@ -49,8 +50,8 @@ struct intake_mqtt {
     uv_loop_t *loop;
     const struct config_broker *config;
     unsigned commit_batch;
-    int64_t commit_delay_ms;
     struct intake *intake;
+    struct batch *batch;
     struct queue *queue;
     struct mosquitto *client; /* belongs to the worker while CONNECTING */
     enum link link;
@@ -59,17 +60,12 @@ struct intake_mqtt {
     uv_poll_t *poll; /* on a duplicate of the socket, which libmosquitto may close at any time */
     int poll_fd;
     uv_timer_t tick;  /* once a second: keepalive, deadlines */
-    uv_timer_t again; /* LINK_DOWN: connect; otherwise: the database was locked */
-    uv_timer_t delay; /* active: a commit was made, and the next one must not begin yet */
-    bool lock_wait;
+    uv_timer_t again; /* LINK_DOWN: connect */
     bool in_transaction;
-    unsigned batch;     /* messages in it */
-    size_t batch_bytes; /* of their payloads */
-    bool one_by_one;    /* something behind the first message made us hang up */
+    bool one_by_one; /* something behind the first message made us hang up */
     struct replay *replay;
-    bool dup;         /* flag of the PUBLISH that is about to be handed over */
-    bool first_due;   /* in this resumed session nothing came yet that is, or was, stored */
-    bool release_due; /* committed, and the acknowledgements are not all out */
+    bool dup;       /* flag of the PUBLISH that is about to be handed over */
+    bool first_due; /* in this resumed session nothing came yet that is, or was, stored */
 
     /* connecting */
     uv_work_t work;
@@ -93,7 +89,6 @@ struct intake_mqtt {
     bool storage_failed;
     bool storage_told;       /* in the log */
     int64_t storage_told_ms; /* uptime; 0: never yet */
-    int64_t locked_ms;       /* since when the database is locked; 0: it is not */
 
     /* the queue is full */
     int64_t holding_ms; /* uptime; 0: it is not */

@@ -133,7 +133,6 @@ void intake_mqtt_hold(struct intake_mqtt *mqtt)
         shutdown(socket, SHUT_RDWR);
         intake_mqtt_unwatch(mqtt);
     }
-    mqtt->lock_wait = false;
     mqtt->link = LINK_DOWN;
     mqtt->since_ms = clock_uptime_ms();
     intake_mqtt_connect_if_room(mqtt);
