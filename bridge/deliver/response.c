@@ -41,9 +41,8 @@ static char *describe(const struct flight *flight, const struct reply *reply)
     const struct config_route *route = flight->lane->route->config;
     const struct config_backend *backend = flight->lane->route->backend->config;
     if (reply->failure != TRANSFER_OK)
-        return redact_words_about(backend, route, flight->target, reply->error, strlen(reply->error));
-    cleanup_free char *body =
-        redact_words_about(backend, route, flight->target, reply->body, reply->body_bytes);
+        return redact_text(backend, route, flight->target, reply->error, strlen(reply->error));
+    cleanup_free char *body = redact_text(backend, route, flight->target, reply->body, reply->body_bytes);
     return xasprintf("%d%s%s", reply->status, body[0] != '\0' ? ": " : "", body);
 }
 

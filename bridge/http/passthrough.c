@@ -40,10 +40,10 @@ static void refuse(struct httpd_request *request, unsigned status, const char *w
 
 static void answer_failure(const struct passing *passing, const struct reply *reply)
 {
-    cleanup_free char *words =
-        redact_words_about(passing->pass->backend, passing->pass->route, httpd_target(passing->request),
-                           reply->error, strlen(reply->error));
-    log_debug(EVENT_HTTP_PASSTHROUGH_FAILED, "backend %s: %s", passing->pass->backend->name, words);
+    cleanup_free char *error =
+        redact_text(passing->pass->backend, passing->pass->route, httpd_target(passing->request),
+                    reply->error, strlen(reply->error));
+    log_debug(EVENT_HTTP_PASSTHROUGH_FAILED, "backend %s: %s", passing->pass->backend->name, error);
     if (reply->timed_out)
         refuse(passing->request, 504, "the backend did not answer in time", 0);
     else if (reply->cut)
