@@ -86,7 +86,7 @@ void pass_start(struct pass *pass, struct httpd_request *http)
         refuse(http, 503, "too many requests are being passed on", 1);
         return;
     }
-    struct request request = {.answer_most = (size_t)pass->config->passthrough_size};
+    struct request request = {.response_most = (size_t)pass->config->passthrough_size};
     if (request_pass(&request, pass->backend, pass->route, httpd_method(http), httpd_target(http),
                      httpd_header(http, "Accept"), httpd_header(http, "Authorization")) != 0) {
         refuse(http, 400, "the request is too long to be passed on, or holds more than visible ASCII", 0);

@@ -26,7 +26,7 @@ struct field {
     char *name;
     struct part *parts;
     size_t count;
-    bool bare; /* a number or a word: no quotes around it */
+    bool bare; /* a number, true, false or null: no quotes around it */
 };
 
 struct fields {
@@ -87,11 +87,11 @@ static int parse_parts(struct field *field, const char *at, const char *end, cha
                                                  field->name));
             add_text(field, &literal);
             struct part part = {.text = NULL};
-            const char *behind = reference_parse(at, end, &part.reference);
-            if (!behind)
+            const char *after = reference_parse(at, end, &part.reference);
+            if (!after)
                 return refuse(ret_why, reference_fault(at, end));
             add_part(field, part);
-            at = behind;
+            at = after;
         } else if (*at == '}') {
             return refuse(ret_why, xasprintf("'%s' has a '}' without its '{'; a '}' itself is written }}",
                                              field->name));
@@ -114,7 +114,7 @@ static bool is_bare(const struct part *part)
 }
 
 /* Copies a quoted text whose opening quote is at *at, without quotes and
- * backslashes, and moves *at behind it. */
+ * backslashes, and moves *at past it. */
 static int parse_quoted(const char *name, const char **at, struct buf *out, char **ret_why)
 {
     const char *c = *at + 1;
@@ -131,7 +131,7 @@ static int parse_quoted(const char *name, const char **at, struct buf *out, char
     *at = skip_blanks(c + 1);
     if (**at && **at != ',')
         return refuse(ret_why,
-                      xasprintf("behind the quotes of '%s' only a ',' and the next field may follow", name));
+                      xasprintf("after the quotes of '%s' only a ',' and the next field may follow", name));
     return 0;
 }
 
@@ -191,7 +191,7 @@ static int check_name(const struct fields *fields, const char *name, char **ret_
     return 0;
 }
 
-/* One field and the ',' behind it. */
+/* One field and the ',' after it. */
 static int parse_field(struct fields *fields, const char **at, char **ret_why)
 {
     *at = skip_blanks(*at);
@@ -213,7 +213,7 @@ static int parse_field(struct fields *fields, const char **at, char **ret_why)
     if (r < 0 || !**at)
         return r;
     *at = skip_blanks(*at + 1);
-    return **at ? 0 : refuse(ret_why, xstrdup("behind the last ',' a field is missing; leave the ',' out"));
+    return **at ? 0 : refuse(ret_why, xstrdup("after the last ',' a field is missing; leave the ',' out"));
 }
 
 int fields_parse(const char *text, struct fields **ret, char **ret_why)

@@ -125,15 +125,15 @@ static int parse_parts(struct path_template *path, char **ret_why)
             r = check_segment(&segment, !*at, ret_why);
             segment = (struct segment){0};
         } else if (*at == '{') {
-            const char *behind;
-            unsigned level = reference_parse_level(at, &behind);
+            const char *after;
+            unsigned level = reference_parse_level(at, &after);
             if (level == 0)
                 return refuse_char(*at, ret_why);
             if (at > literal)
                 add_part(path, (struct part){.text = literal, .bytes = (size_t)(at - literal)});
             add_part(path, (struct part){.level = level});
-            literal = behind;
-            step = (size_t)(behind - at);
+            literal = after;
+            step = (size_t)(after - at);
             segment.references = true;
             segment.bytes += step;
         } else if (*at == '%') {

@@ -441,9 +441,9 @@ void transfer_start(struct transfer *transfer, const struct request *request, tr
     exchange->done = done;
     exchange->context = context;
     exchange->error[0] = '\0';
-    exchange->answer_whole = request->answer_most > 0;
+    exchange->answer_whole = request->response_most > 0;
     exchange->answer_cut = false;
-    exchange->answer.limit_bytes = request->answer_most > 0 ? request->answer_most : TRANSFER_BODY_BYTES;
+    exchange->answer.limit_bytes = request->response_most > 0 ? request->response_most : TRANSFER_BODY_BYTES;
     set_headers(exchange, &request->headers);
     set_content(exchange, request);
 

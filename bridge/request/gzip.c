@@ -1,9 +1,9 @@
 /* request/gzip.c - compresses a request's body; see request/gzip.h.
  *
- * It runs on the loop, perhaps on one slow core: level 1. Readings repeat the same
- * few names, so a small window and small tables lose little of the ratio: 500 readings
- * of 62 bytes, 31.0 KB, become 4.1 KB here and 3.6 KB with 256 KB of memory. Memory is taken once, and a
- * reset is all that lies between two bodies.
+ * It runs on the loop, perhaps on one slow core: level 1. Readings repeat the same few
+ * names, so a small window and small tables lose little: 500 readings of 62 bytes, 31.0 KB,
+ * become 4.1 KB here and 3.6 KB with 256 KB of memory. Memory is allocated once, and only
+ * reset between two bodies.
  */
 #include "request/gzip.h"
 

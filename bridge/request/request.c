@@ -18,8 +18,8 @@
 enum {
     URL_LIMIT_BYTES = 256 * 1024, /* a topic has at most 65,535 bytes, each at most %XX */
     TOPIC_HEADER_BYTES = 4096,    /* servers refuse long headers, and a topic may have 65,535 bytes */
-    BODY_LIMIT_BYTES = 1 << 30,   /* of one message, whatever is made of it */
-    BODY_KEEP_BYTES = 256 * 1024, /* memory that is not let go after each request */
+    BODY_LIMIT_BYTES = 1 << 30,   /* of one body */
+    BODY_KEEP_BYTES = 256 * 1024, /* memory that is kept from one request to the next */
     GZIP_LEAST_BYTES = 256,       /* shorter bodies gain nothing */
 };
 
@@ -31,7 +31,7 @@ static void add_header(struct request *request, const char *name, const char *va
     buf_append_char(&request->headers, '\0');
 }
 
-/* Printable ASCII stays, but for '%', so that it can be decoded again. */
+/* Printable ASCII stays, except '%', so that it can be decoded again. */
 static void encode_for_header(struct buf *out, const char *text)
 {
     static const char hex[] = "0123456789ABCDEF";
@@ -58,8 +58,8 @@ static void add_topic(struct request *request, const char *topic)
         add_header(request, "Sluice-Topic", buf_text(&encoded));
 }
 
-/* The date is sent also where it is wrong, marked: the order of messages, and what
- * lies between them, can be told by it all the same. */
+/* A date that may be wrong is sent too, with a mark: the order of messages and the time
+ * between them still show in it. */
 static void add_times(struct request *request)
 {
     const struct message *message = &request->first;
@@ -136,7 +136,7 @@ static int make_url(struct buf *url, const struct request *request, const struct
     return buf_overflowed(url) ? -EMSGSIZE : 0;
 }
 
-/* Makes the URL of the first message; of another, looks whether it is the same. */
+/* Makes the URL of the first message; checks whether that of another is the same. */
 static int check_url(struct request *request, const struct message *message, char **ret_why)
 {
     if (request->messages > 0 && path_template_highest_level(request->route->path) == 0)
@@ -160,8 +160,8 @@ static const char *separator(const struct request *request)
     return request->messages == 0 ? "[" : ",";
 }
 
-/* Appends the message as its route wants it. -ENOMSG: its payload is to be sent as
- * it is. */
+/* Appends the message in the form that its route asks for. -ENOMSG: its payload must be
+ * sent as it is. */
 static int append_body(struct request *request, const struct message *message, int64_t age_ms, char **ret_why)
 {
     const struct config_route *route = request->route;
@@ -178,7 +178,7 @@ static int append_body(struct request *request, const struct message *message, i
     if (error == 0 && plan.one_line)
         error = buf_append_char(&request->made, '\n');
     if (error == -EMSGSIZE) {
-        *ret_why = xstrdup("what is made of it would be too long");
+        *ret_why = xstrdup("the body made of it would be too long");
         error = -EINVAL;
     } else if (error == -EINVAL && route->not_object == CONFIG_NOT_OBJECT_RAW) {
         free(*ret_why);
@@ -187,7 +187,7 @@ static int append_body(struct request *request, const struct message *message, i
     return error;
 }
 
-/* What is behind the last message is not there yet. */
+/* The bracket after the last message comes later. */
 static bool is_too_long(const struct request *request)
 {
     return request->messages > 0 && request->made.bytes + strlen("]") > request->body_most;
@@ -268,7 +268,7 @@ static const char *content_type(const struct request *request)
                                                                      : "application/json";
 }
 
-/* One message has its own key, in whichever batch it was before. */
+/* A single message has its own key, even if it was in a batch before. */
 static void add_key(struct request *request)
 {
     char text[DIGEST_TEXT_BYTES];

@@ -1,22 +1,22 @@
 /* request/request.h - what is sent for messages: URL, headers, body. Pure.
  *
- * Made at delivery, not at receipt, so that a mended configuration heals what is
- * queued. No part of it can leave the backend's base URL or add a header: the
+ * Made at delivery, not at receipt, so that a corrected configuration also applies to
+ * what is queued. No part of it can leave the backend's base URL or add a header: the
  * path comes from message/path.h, and what a header quotes from a topic is
  * percent-encoded (and left out where that makes more than 4 KiB).
  *
  *   request_begin ── request_add, for each message ── request_finish
  *
- * An HTTP client's message goes out with its own method, and to what stands behind /api
+ * An HTTP client's message goes out with its own method, and to what follows /api
  * in its target, query included, below the backend's URL.
  *
  * A route without `batch` sends one message a request; one with it sends an array,
  * or lines, of as many as are added, also where that is one only.
  *
- * Of one message's time, the backend is told:
+ * These headers give the time of one message:
  *
  *   Sluice-Received: 2026-11-22T17:33:16.123Z    when sluice received it
- *   Sluice-Age: 212                              so many ms ago, by a clock that nobody sets;
+ *   Sluice-Age: 212                              N ms ago, by a clock that nobody sets;
  *                                                left out where that is not known
  *   Sluice-Clock: unsynchronised                 where the clock was not right, and these are
  *                                                no dates to rely on: the present less the age
@@ -46,11 +46,11 @@ struct gzip;
 /* All zero, or ended by request_done, it is ready for request_begin. */
 struct request {
     struct buf url;
-    struct buf headers; /* "Name: value" lines, each with a NUL behind it */
+    struct buf headers; /* "Name: value" lines, each with a NUL after it */
     char method[8];     /* "": POST */
     const void *body;   /* not owned: the payload of its only message, or one of the buffers below */
     size_t body_bytes;
-    size_t answer_most; /* bytes of the answer, which is wanted whole; 0: its beginning is enough */
+    size_t response_most; /* bytes of the response, which is wanted whole; 0: its beginning is enough */
     unsigned messages;
 
     const char *gateway;
@@ -79,7 +79,7 @@ void request_begin(struct request *request, const char *gateway, const struct co
 /* Adds a message, whose payload must stay until the request was sent where it is
  * the only one. age_ms: since receipt, negative when it is not known. Returns 0;
  * -EXDEV it cannot share this request (another URL, no room, not JSON where that
- * is sent as it is), which no first message is told; -EINVAL it cannot be sent at
+ * is sent as it is), never for the first message; -EINVAL it cannot be sent at
  * all: *ret_reason is "path" or "body", *ret_why says why (freed by the caller).
  * After a failure the request is as it was. */
 int request_add(struct request *request, const struct message *message, int64_t age_ms,
@@ -88,7 +88,7 @@ int request_add(struct request *request, const struct message *message, int64_t 
 /* Makes the headers. 0, or -EINVAL with the reason. */
 int request_finish(struct request *request, const char **ret_reason, char **ret_why);
 
-/* It was sent: lets go of more memory than the usual body takes. */
+/* After it was sent: frees what is more memory than the usual body takes. */
 void request_trim(struct request *request);
 /* Makes a request of another kind: GET or HEAD, passed on for an HTTP client, with some
  * of its headers (or NULL). target is fine (request/target.h). -EINVAL: they do not fit. */
@@ -96,6 +96,6 @@ int request_pass(struct request *request, const struct config_backend *backend,
                  const struct config_route *route, const char *method, const char *target, const char *accept,
                  const char *authorization);
 
-void request_done(struct request *request); /* lets the memory go */
+void request_done(struct request *request); /* frees the memory */
 
 #endif

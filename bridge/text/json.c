@@ -100,7 +100,7 @@ static size_t read_escape(const char *at, const char *end, uint32_t *ret_code)
 bool json_string_is(const char *spelt, size_t bytes, const char *text)
 {
     if (bytes > 0 && *spelt != '\\' && *spelt != *text)
-        return false; /* as most names are told apart */
+        return false; /* most names differ in the first character */
     size_t text_bytes = strlen(text);
     if (!memchr(spelt, '\\', bytes))
         return bytes == text_bytes && memcmp(spelt, text, bytes) == 0;
@@ -122,7 +122,7 @@ bool json_string_is(const char *spelt, size_t bytes, const char *text)
 
 struct walk {
     const char *start, *at, *end;
-    json_member_fn *tell;
+    json_member_fn *on_member;
     void *context;
     struct json_member member; /* the one of the outermost object that it is in */
     struct json_fault *fault;
@@ -177,7 +177,7 @@ static bool fail_string(struct walk *walk, const char *at)
     return fail(walk, at, "bad escape");
 }
 
-/* Moves behind the string whose opening quote it is at. */
+/* Moves past the string whose opening quote it is at. */
 static bool walk_string(struct walk *walk)
 {
     const char *at = walk->at + 1, *end = walk->end;
@@ -222,7 +222,7 @@ static bool walk_word(struct walk *walk)
     return fail_here(walk);
 }
 
-/* A member's name and the colon behind it. */
+/* A member's name and the colon after it. */
 static bool walk_name(struct walk *walk)
 {
     skip_space(walk);
@@ -269,21 +269,21 @@ static bool walk_value(struct walk *walk)
     }
 }
 
-static void tell_member(struct walk *walk)
+static void report_member(struct walk *walk)
 {
-    if (!walk->tell || walk->closes[0] != '}')
+    if (!walk->on_member || walk->closes[0] != '}')
         return;
     walk->member.value_bytes = (size_t)(walk->at - walk->member.value);
-    walk->tell(walk->context, &walk->member);
+    walk->on_member(walk->context, &walk->member);
 }
 
-/* What stands behind a value: ends of arrays and objects, up to a comma, behind
- * which there is another value, or the end of all. */
+/* What follows a value: ends of arrays and objects, up to a comma, after
+ * which there is another value, or the end of the text. */
 static bool walk_on(struct walk *walk, bool *ret_another)
 {
     while (walk->depth > 0) {
         if (walk->depth == 1)
-            tell_member(walk);
+            report_member(walk);
         skip_space(walk);
         char closes = walk->closes[walk->depth - 1];
         if (skip_char(walk, ',')) {
@@ -306,7 +306,7 @@ int json_check(const char *text, size_t bytes, json_member_fn *member, void *con
     struct walk walk; /* its large array is not cleared: that would cost more than most texts */
     walk.start = walk.at = text;
     walk.end = bytes > 0 ? text + bytes : text;
-    walk.tell = member;
+    walk.on_member = member;
     walk.context = context;
     walk.fault = ret_fault;
     walk.depth = 0;

@@ -40,7 +40,7 @@ int json_check(const char *text, size_t bytes, json_member_fn *member, void *con
 bool json_string_is(const char *spelt, size_t bytes, const char *text);
 
 /* The end of the number at `at` (section 6), or NULL where it is spelt in another
- * way. What stands behind it is not looked at. */
+ * way. What follows it is not read. */
 const char *json_number_end(const char *at, const char *end);
 
 /* Appends text as it stands between the quotes of a string (section 7): UTF-8 as
