@@ -23,7 +23,8 @@ static struct place place;
 
 static inline int make_place(void **state)
 {
-    snprintf(place.dir, sizeof place.dir, "/tmp/sluice-queue-XXXXXX");
+    snprintf(place.dir, sizeof place.dir, "%s/sluice-queue-XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     if (!mkdtemp(place.dir))
         return -1;
     snprintf(place.path, sizeof place.path, "%s/queue.db", place.dir);
