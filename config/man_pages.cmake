@@ -1,5 +1,6 @@
-# Makes the man pages. @LOG_EVENTS@ and @STATUS_FIELDS@ in a page become lists of the rows
-# of a table in the program, which is the only place for these facts.
+# Makes the man pages. @SYNOPSIS@, @COMMANDS@, @QUEUE_COMMANDS@, @LOG_EVENTS@ and
+# @STATUS_FIELDS@ in a page become lists of the rows of a table in the program, which is the
+# only place for these facts.
 
 # The rows of an X-macro between its clang-format comments, as text; each comment between
 # rows becomes a paragraph.
@@ -11,6 +12,14 @@ function(read_table OUT FILE)
   string(REGEX REPLACE " +/\\* ([^\n]*) \\*/ *\\\\\n" ".El\n.Pp\nOf \\1:\n.Bl -tag -width Ds -compact\n" TEXT "${TEXT}")
   set(${OUT} "${TEXT}" PARENT_SCOPE)
 endfunction()
+
+set(COMMAND_ROW " +COMMAND\\(([a-z]+), \"([^\"]*)\", \"([^\"]*)\"\\)[^\n]*\n")
+read_table(ROWS bridge/cmd/cmd.h)
+string(REGEX REPLACE "${COMMAND_ROW}" ".Nm\n.Cm \\1\n\\2\n" SYNOPSIS "${ROWS}")
+string(REGEX REPLACE "${COMMAND_ROW}" ".It Cm \\1\n\\3\n" COMMANDS ".Bl -tag -width queue -compact\n${ROWS}.El\n")
+read_table(ROWS bridge/cmd/queue.h)
+string(REGEX REPLACE "${COMMAND_ROW}" ".It Cm queue \\1\n\\3\n" QUEUE_COMMANDS
+       ".Bl -tag -width \"queue export\" -compact\n${ROWS}.El\n")
 
 read_table(LOG_EVENTS bridge/base/event.h)
 string(REGEX REPLACE " +EVENT\\([A-Z_]+, \"([^\"]*)\", \"([^\"]*)\"\\)[^\n]*\n" ".It Li \\1\n\\2\n" LOG_EVENTS "${LOG_EVENTS}")

@@ -1,92 +1,100 @@
-/* cmd/args.c - a command's arguments; see cmd/args.h. Not getopt_long(3), which
- * cannot say which option was meant. */
+/* cmd/args.c - see cmd/args.h. What getopt_long(3) alone does not do: negative numbers are
+ * operands, as sensors measure them; an unknown option is reported with the nearest known
+ * one; and long options have no abbreviations, because a later version may make one
+ * ambiguous. */
 #include "cmd/args.h"
 #include "cmd/cmd.h"
 #include "text/nearest.h"
 
 #include <ctype.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
-int cmd_args_wrong(const struct cmd_args *args, const char *format, ...)
+enum { OPTIONS_MOST = 16 };
+
+int args_wrong(const struct args *args, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    cleanup_free char *words = xvasprintf(format, arguments);
+    cleanup_free char *message = xvasprintf(format, arguments);
     va_end(arguments);
-    fprintf(stderr, "%s: %s (%s --help says more)\n", args->command, words, args->command);
+    fprintf(stderr, "%s: %s (see %s --help)\n", args->command, message, args->command);
     return CMD_EXIT_USAGE;
 }
 
-static int unknown(const struct cmd_args *args, const char *option)
+static int report_unknown(const struct args *args, const char *option)
 {
-    const char *known[32] = {"help"};
+    const char *known[OPTIONS_MOST + 1] = {"help"};
     size_t count = 1;
-    for (size_t i = 0; i < args->option_count && count < ARRAY_LEN(known); i++)
-        if (args->options[i].name)
-            known[count++] = args->options[i].name;
+    for (const struct command_option *o = args->options; o->letter; o++)
+        if (o->name)
+            known[count++] = o->name;
     size_t near = strncmp(option, "--", 2) == 0 ? nearest_find(option + 2, known, count) : SIZE_MAX;
     if (near != SIZE_MAX)
-        cmd_args_wrong(args, "unknown option '%s'; did you mean '--%s'?", option, known[near]);
+        args_wrong(args, "unknown option '%s'; did you mean '--%s'?", option, known[near]);
     else
-        cmd_args_wrong(args, "unknown option '%s'", option);
-    return CMD_ARG_WRONG;
+        args_wrong(args, "unknown option '%s'", option);
+    return ARGS_WRONG;
 }
 
-/* The value is behind the option in the same word, or it is the next word. */
-static int take(struct cmd_args *args, const struct cmd_option *option, const char *written,
-                const char *attached, const char **ret_value)
+/* -5, -0.25, -.5 */
+static bool is_negative_number(const char *word)
 {
-    if (!option->has_value && attached) {
-        cmd_args_wrong(args, "%s takes no value", written);
-        return CMD_ARG_WRONG;
-    }
-    if (option->has_value && !attached && args->at == args->argc) {
-        cmd_args_wrong(args, "%s needs a value", written);
-        return CMD_ARG_WRONG;
-    }
-    if (option->has_value)
-        *ret_value = attached ? attached : args->argv[args->at++];
-    return option->letter;
+    return word[0] == '-' &&
+           (isdigit((unsigned char)word[1]) || (word[1] == '.' && isdigit((unsigned char)word[2])));
 }
 
-static int take_long(struct cmd_args *args, const char *word, const char **ret_value)
+static int next_option(const struct args *args)
 {
-    const char *name = word + 2, *equals = strchr(name, '=');
-    size_t bytes = equals ? (size_t)(equals - name) : strlen(name);
-    cleanup_free char *written = xstrndup(word, bytes + 2);
-    for (size_t i = 0; i < args->option_count; i++) {
-        const struct cmd_option *option = &args->options[i];
-        if (option->name && strcmp(option->name, written + 2) == 0)
-            return take(args, option, written, equals ? equals + 1 : NULL, ret_value);
+    char letters[2 * OPTIONS_MOST + 3] = "-:"; /* operands in their place; ':' for a missing value */
+    struct option names[OPTIONS_MOST + 1] = {{0}};
+    size_t letter_count = 2, name_count = 0;
+    for (const struct command_option *o = args->options; o->letter; o++) {
+        letters[letter_count++] = o->letter;
+        if (o->has_value)
+            letters[letter_count++] = ':';
+        if (o->name)
+            names[name_count++] = (struct option){o->name, o->has_value, NULL, o->letter};
     }
-    return unknown(args, written);
+    opterr = 0;
+    return getopt_long(args->argc, args->argv, letters, names, NULL);
 }
 
-/* -5, -0.25: what sensors measure. */
-static bool is_number(const char *word)
+int args_next(struct args *args, const char **ret_value)
 {
-    return isdigit((unsigned char)word[1]) || (word[1] == '.' && isdigit((unsigned char)word[2]));
-}
-
-int cmd_args_next(struct cmd_args *args, const char **ret_value)
-{
-    if (args->at == args->argc)
-        return CMD_ARG_END;
-    const char *word = args->argv[args->at++];
-    if (!args->end && strcmp(word, "--") == 0) {
-        args->end = true;
-        return cmd_args_next(args, ret_value);
+    const char *word = args->argv[optind]; /* NULL at the end */
+    if (!word)
+        return ARGS_END;
+    if (args->ended || is_negative_number(word)) {
+        *ret_value = args->argv[optind++];
+        return ARGS_OPERAND;
     }
-    if (args->end || word[0] != '-' || word[1] == '\0' || is_number(word)) {
-        *ret_value = word;
-        return CMD_ARG_OPERAND;
+    int letter = next_option(args);
+    bool is_long = strncmp(word, "--", 2) == 0;
+    size_t bytes = is_long ? strcspn(word, "=") : 2;
+    cleanup_free char *written = is_long ? xstrndup(word, bytes) : xasprintf("-%c", optopt);
+    switch (letter) {
+    case 1:
+        *ret_value = optarg;
+        return ARGS_OPERAND;
+    case -1:
+        args->ended = true;
+        return args_next(args, ret_value);
+    case ':':
+        args_wrong(args, "%s needs a value", written);
+        return ARGS_WRONG;
+    case '?':
+        if (!is_long || optopt == 0)
+            return report_unknown(args, written);
+        args_wrong(args, "%s takes no value", written);
+        return ARGS_WRONG;
+    default:
+        break;
     }
-    if (word[1] == '-')
-        return take_long(args, word, ret_value);
-    const char letter[] = {'-', word[1], '\0'};
-    for (size_t i = 0; i < args->option_count; i++)
-        if (isalpha((unsigned char)word[1]) && args->options[i].letter == word[1])
-            return take(args, &args->options[i], letter, word[2] != '\0' ? word + 2 : NULL, ret_value);
-    return unknown(args, word);
+    for (const struct command_option *o = args->options; is_long && o->letter; o++)
+        if (o->letter == letter && strcmp(o->name, written + 2) != 0)
+            return report_unknown(args, written);
+    *ret_value = optarg;
+    return letter;
 }

@@ -1,5 +1,5 @@
-/* cmd/check.c - sluice check [[-c] FILE]: reads the configuration as `run` would, with
- * its secrets and files, and says everything that is wrong with it. */
+/* cmd/check.c - sluice check: reads the configuration as `run` does, with its secrets and
+ * files, and reports every error. */
 #include "base/log.h"
 #include "cmd/args.h"
 #include "cmd/cmd.h"
@@ -7,22 +7,16 @@
 
 #include <stdio.h>
 
-static const struct cmd_option options[] = {{'c', NULL, true}};
-
-int cmd_check(int argc, char **argv)
+static int check(int argc, char **argv)
 {
-    struct cmd_args args = {.command = "sluice check",
-                            .options = options,
-                            .option_count = ARRAY_LEN(options),
-                            .argc = argc - 1,
-                            .argv = argv + 1};
+    struct args args = {.command = "sluice check", .options = cmd_check.options, .argc = argc, .argv = argv};
     const char *given = NULL, *value = NULL;
     int letter;
-    while ((letter = cmd_args_next(&args, &value)) != CMD_ARG_END) {
-        if (letter == CMD_ARG_WRONG)
+    while ((letter = args_next(&args, &value)) != ARGS_END) {
+        if (letter == ARGS_WRONG)
             return CMD_EXIT_USAGE;
         if (given)
-            return cmd_args_wrong(&args, "unexpected '%s': one file at a time", value);
+            return args_wrong(&args, "unexpected '%s': one file at a time", value);
         given = value;
     }
     const char *path = given ? given : CMD_DEFAULT_CONFIG;
@@ -39,3 +33,14 @@ int cmd_check(int argc, char **argv)
     config_errors_done(&errors);
     return status;
 }
+
+const struct command cmd_check = {
+    .run = check,
+    .options = (const struct command_option[]){{'c', NULL, true}, {0}},
+    .help = "Reads a configuration with its conf.d, its secrets and the files that it names.\n"
+            "Prints each error as FILE:LINE: what is wrong, and what would be right.\n"
+            "\n"
+            "  -c FILE  the configuration; default " CMD_DEFAULT_CONFIG "\n"
+            "\n"
+            "Exit status: 0 it is valid, 1 it is not, 2 wrong command line.\n",
+};

@@ -1,10 +1,12 @@
-/* cmd/queue_change.c - sluice queue retry, drop: what a person decides of messages.
+/* cmd/queue_change.c - sluice queue retry, drop: what a person decides about messages.
  *
- * Both look first at what there is, and change no more than that: what arrives, or is
- * set aside, while a person thinks about the question stays.
+ * Both first survey the messages, and change only these: a message that arrives, or is
+ * dead-lettered, while a person thinks about the question stays.
  */
 #include "cmd/client.h"
 #include "cmd/queue.h"
+#include "cmd/queue_list.h"
+#include "cmd/queue_open.h"
 #include "cmd/terminal.h"
 #include "text/units.h"
 
@@ -39,12 +41,12 @@ static bool survey_glance(void *context, const struct queue_glance *glance)
     return true;
 }
 
-static void tell_progress(void *context, uint64_t changed)
+static void show_progress(void *context, uint64_t changed)
 {
     cmd_progress_show(context, changed);
 }
 
-static int missing(const struct cmd_queue *queue, uint64_t found, const char *what, const char *hint)
+static int missing(const struct queue_command *queue, uint64_t found, const char *what, const char *hint)
 {
     size_t asked = queue->filter.id_count;
     if (asked == 0 || found >= asked)
@@ -54,44 +56,49 @@ static int missing(const struct cmd_queue *queue, uint64_t found, const char *wh
     return CMD_EXIT_NONE;
 }
 
-/* The daemon looks once a second anyway; this is faster. */
-static void tell_daemon(const struct cmd_queue *queue)
-{
-    client_look(queue->place.socket);
-}
-
 static void print_changed(uint64_t changed, const char *what, const char *how)
 {
     char number[UNITS_BYTES];
     printf("%s %s%s %s\n", units_count((int64_t)changed, number), what, changed == 1 ? "" : "s", how);
 }
 
-int cmd_queue_retry(struct cmd_queue *queue)
+static int retry(struct queue_command *queue)
 {
-    int status;
-    struct queue_admin *admin = cmd_queue_open(queue, true, &status);
-    if (!admin)
-        return status;
     struct survey survey = {.dead = 0};
     struct queue_filter dead = queue->filter;
     dead.dead = true;
     dead.pending = false;
     uint64_t changed = 0;
-    int error = queue_admin_glance(admin, &dead, false, survey_glance, &survey);
-    struct cmd_progress progress = {.doing = "brought back", .of = survey.dead};
+    int error = queue_admin_glance(queue->admin, &dead, false, survey_glance, &survey);
+    struct cmd_progress progress = {.doing = "made pending", .of = survey.dead};
     dead.up_to = survey.highest;
     if (error == 0 && survey.dead > 0)
-        error = queue_admin_retry(admin, &dead, tell_progress, &progress, &changed);
+        error = queue_admin_retry(queue->admin, &dead, show_progress, &progress, &changed);
     cmd_progress_end(&progress);
     if (changed > 0)
-        tell_daemon(queue);
-    status = cmd_queue_close(queue, admin, error);
+        client_look(queue->place.socket);
+    int status = queue_command_close(queue, error);
     if (status == CMD_EXIT_OK || changed > 0)
         print_changed(changed, "dead letter", "will be delivered again");
     return status != CMD_EXIT_OK
                ? status
-               : missing(queue, changed, "dead letters", "; what waits there is delivered anyway");
+               : missing(queue, changed, "dead letters", "; pending messages are delivered anyway");
 }
+
+static int run_retry(int argc, char **argv)
+{
+    return queue_command_run(&cmd_queue_retry, true,
+                             "IDs, or options such as --route, or --all for all dead letters", retry, argc,
+                             argv);
+}
+
+const struct command cmd_queue_retry = {
+    .run = run_retry,
+    .options = (const struct command_option[]){QUEUE_OPTIONS_FILTER, QUEUE_OPTION_ALL, {0}},
+    .help = "Makes dead letters pending again: sluice delivers them with their old keys, and\n"
+            "they have all their attempts again. Pending messages do not change.\n\n" QUEUE_HELP_FILTER
+            "  --all           all dead letters\n" QUEUE_HELP_CONFIG,
+};
 
 /* ---- drop ---- */
 
@@ -100,7 +107,7 @@ static char *describe(const struct survey *survey)
     char pending[UNITS_BYTES], dead[UNITS_BYTES];
     units_count((int64_t)survey->pending, pending);
     units_count((int64_t)survey->dead, dead);
-    const char *waiting = survey->pending == 1 ? "message that waits" : "messages that wait";
+    const char *waiting = survey->pending == 1 ? "pending message" : "pending messages";
     const char *letters = survey->dead == 1 ? "dead letter" : "dead letters";
     if (survey->dead == 0)
         return xasprintf("%s %s", pending, waiting);
@@ -110,20 +117,20 @@ static char *describe(const struct survey *survey)
 }
 
 /* Shows what would go, and asks. Sets *ret_go_on; 0 or -Exxx. */
-static int ask(const struct cmd_queue *queue, struct queue_admin *admin, const struct queue_filter *filter,
+static int ask(const struct queue_command *queue, const struct queue_filter *filter,
                const struct survey *survey, bool *ret_go_on)
 {
-    struct cmd_queue_listed listed;
+    struct queue_listed listed;
     cleanup_free char *what = describe(survey);
-    int error = cmd_queue_print(admin, filter, SHOWN_MOST, &listed);
+    int error = queue_list_print(queue->admin, filter, SHOWN_MOST, &listed);
     if (error != 0)
         return error;
     if (listed.more)
         printf("... and older ones\n");
     if (isatty(STDIN_FILENO) != 1) {
         fflush(stdout);
-        fprintf(stderr, "%s: %s would be dropped; nobody can be asked here: say --yes\n", queue->command,
-                what);
+        fprintf(stderr, "%s: %s would be dropped; standard input is not a terminal: give --yes\n",
+                queue->command, what);
         *ret_go_on = false;
         return 0;
     }
@@ -134,17 +141,13 @@ static int ask(const struct cmd_queue *queue, struct queue_admin *admin, const s
     return 0;
 }
 
-int cmd_queue_drop(struct cmd_queue *queue)
+static int drop(struct queue_command *queue)
 {
-    int status;
-    struct queue_admin *admin = cmd_queue_open(queue, true, &status);
-    if (!admin)
-        return status;
     struct survey survey = {.keeps = !queue->yes};
     struct queue_filter filter = queue->filter;
     uint64_t changed = 0;
     bool go_on = true;
-    int error = queue_admin_glance(admin, &filter, false, survey_glance, &survey);
+    int error = queue_admin_glance(queue->admin, &filter, false, survey_glance, &survey);
     filter.up_to = survey.highest;
     uint64_t count = survey.pending + survey.dead;
     if (survey.keeps) { /* what waited before those may have been set aside meanwhile */
@@ -152,18 +155,36 @@ int cmd_queue_drop(struct cmd_queue *queue)
         filter.id_count = (size_t)count;
     }
     if (error == 0 && count > 0 && !queue->yes)
-        error = ask(queue, admin, &filter, &survey, &go_on);
+        error = ask(queue, &filter, &survey, &go_on);
     struct cmd_progress progress = {.doing = "dropped", .of = count};
     if (error == 0 && count > 0 && go_on)
-        error = queue_admin_drop(admin, &filter, tell_progress, &progress, &changed);
+        error = queue_admin_drop(queue->admin, &filter, show_progress, &progress, &changed);
     cmd_progress_end(&progress);
     free(survey.ids);
     if (changed > 0)
-        tell_daemon(queue);
-    status = cmd_queue_close(queue, admin, error);
+        client_look(queue->place.socket);
+    int status = queue_command_close(queue, error);
     if (!go_on)
         return CMD_EXIT_FAILED;
     if (status == CMD_EXIT_OK || changed > 0)
         print_changed(changed, "message", "dropped");
     return status != CMD_EXIT_OK ? status : missing(queue, changed, "messages", "");
 }
+
+static int run_drop(int argc, char **argv)
+{
+    return queue_command_run(
+        &cmd_queue_drop, true,
+        "IDs, or options such as --route, or --all for all pending messages and dead letters", drop, argc,
+        argv);
+}
+
+const struct command cmd_queue_drop = {
+    .run = run_drop,
+    .options =
+        (const struct command_option[]){
+            QUEUE_OPTIONS_FILTER, QUEUE_OPTION_STATE, QUEUE_OPTION_ALL, QUEUE_OPTION_YES, {0}},
+    .help = "Deletes pending messages and dead letters. It shows them, and asks.\n\n" QUEUE_HELP_FILTER
+        QUEUE_HELP_STATE "  --all           everything\n"
+            "  -y, --yes       do not ask\n" QUEUE_HELP_CONFIG,
+};

@@ -3,7 +3,9 @@
  * What ls prints for people is aligned a page at a time: the newest few are one page,
  * and where all are wanted, nobody waits for a million of them before the first.
  */
+#include "cmd/queue_list.h"
 #include "cmd/queue.h"
+#include "cmd/queue_open.h"
 #include "cmd/terminal.h"
 #include "text/display.h"
 #include "text/units.h"
@@ -37,7 +39,7 @@ struct listing {
     size_t widths[COLUMNS]; /* never less than those of the page before */
     uint64_t most;          /* newest first, and so many; 0: oldest first, and all */
     bool headed;
-    struct cmd_queue_listed listed;
+    struct queue_listed listed;
 };
 
 /* ---- a line ---- */
@@ -190,8 +192,8 @@ static bool list_row(void *context, const struct message_row *row)
     return cmd_output_works();
 }
 
-int cmd_queue_print(struct queue_admin *admin, const struct queue_filter *filter, uint64_t most,
-                    struct cmd_queue_listed *ret)
+int queue_list_print(struct queue_admin *admin, const struct queue_filter *filter, uint64_t most,
+                     struct queue_listed *ret)
 {
     struct listing listing = {.terminal = cmd_terminal(), .most = most};
     listing.brief = listing.terminal.columns > 0 && listing.terminal.columns < WIDE;
@@ -256,25 +258,34 @@ static int print_newest(struct queue_admin *admin, const struct queue_filter *fi
     return error;
 }
 
-static int export_all(struct cmd_queue *queue, struct queue_admin *admin, bool show_progress)
+static int export_all(struct queue_command *queue, bool show_progress)
 {
     struct exporting export = {.progress = {.doing = "written", .quiet = !show_progress}};
-    int error = queue_admin_rows(admin, &queue->filter, false, export_row, &export);
+    int error = queue_admin_rows(queue->admin, &queue->filter, false, export_row, &export);
     cmd_progress_end(&export.progress);
     return error;
 }
 
-int cmd_queue_export(struct cmd_queue *queue)
+static int export(struct queue_command *queue)
 {
-    int status;
-    struct queue_admin *admin = cmd_queue_open(queue, false, &status);
-    if (!admin)
-        return status;
     bool to_terminal = cmd_terminal().colour;
-    return cmd_queue_close(queue, admin, export_all(queue, admin, !to_terminal));
+    return queue_command_close(queue, export_all(queue, !to_terminal));
 }
 
-static void print_rest(const struct cmd_queue *queue, const struct cmd_queue_listed *listed)
+static int run_export(int argc, char **argv)
+{
+    return queue_command_run(&cmd_queue_export, false, NULL, export, argc, argv);
+}
+
+const struct command cmd_queue_export = {
+    .run = run_export,
+    .options = (const struct command_option[]){QUEUE_OPTIONS_FILTER, QUEUE_OPTION_STATE, {0}},
+    .help = "Writes messages to standard output, the oldest first, one JSON object a line. A\n"
+            "payload that is not text is in base64, with \"encoding\" beside it. Nothing is\n"
+            "changed.\n\n" QUEUE_HELP_FILTER QUEUE_HELP_STATE QUEUE_HELP_CONFIG,
+};
+
+static void print_rest(const struct queue_command *queue, const struct queue_listed *listed)
 {
     if (listed->shown == 0)
         fprintf(stderr, "%s\n", queue->filtered ? "no such messages" : "the queue is empty");
@@ -282,26 +293,40 @@ static void print_rest(const struct cmd_queue *queue, const struct cmd_queue_lis
         fprintf(stderr, "(there are older ones: -n 0 lists all)\n");
 }
 
-int cmd_queue_ls(struct cmd_queue *queue)
+static int ls(struct queue_command *queue)
 {
-    int status, error;
-    struct queue_admin *admin = cmd_queue_open(queue, false, &status);
-    if (!admin)
-        return status;
-    struct cmd_queue_listed listed;
     uint64_t most = queue->most_given ? queue->most : queue->json ? 0 : DEFAULT_MOST;
+    int error;
     if (!queue->json) {
-        error = cmd_queue_print(admin, &queue->filter, most, &listed);
+        struct queue_listed listed;
+        error = queue_list_print(queue->admin, &queue->filter, most, &listed);
         fflush(stdout);
         if (error == 0)
             print_rest(queue, &listed);
     } else if (most > 0) {
-        error = print_newest(admin, &queue->filter, most);
+        error = print_newest(queue->admin, &queue->filter, most);
     } else {
-        error = export_all(queue, admin, false);
+        error = export_all(queue, false);
     }
-    return cmd_queue_close(queue, admin, error);
+    return queue_command_close(queue, error);
 }
+
+static int run_ls(int argc, char **argv)
+{
+    return queue_command_run(&cmd_queue_ls, false, NULL, ls, argc, argv);
+}
+
+const struct command cmd_queue_ls = {
+    .run = run_ls,
+    .options =
+        (const struct command_option[]){
+            QUEUE_OPTIONS_FILTER, QUEUE_OPTION_STATE, QUEUE_OPTION_JSON, QUEUE_OPTION_COUNT, {0}},
+    .help =
+        "Lists pending messages and dead letters, one a line, the newest last.\n\n" QUEUE_HELP_FILTER
+            QUEUE_HELP_STATE
+        "  -n COUNT        the newest COUNT messages; 0: all. Default 50, with --json all\n"
+        "  --json          one JSON object a line, with all fields, as export writes it\n" QUEUE_HELP_CONFIG,
+};
 
 static bool count_glance(void *context, const struct queue_glance *glance)
 {
@@ -310,15 +335,23 @@ static bool count_glance(void *context, const struct queue_glance *glance)
     return true;
 }
 
-int cmd_queue_count(struct cmd_queue *queue)
+static int count(struct queue_command *queue)
 {
-    int status;
-    struct queue_admin *admin = cmd_queue_open(queue, false, &status);
-    if (!admin)
-        return status;
     uint64_t count = 0;
-    int error = queue_admin_glance(admin, &queue->filter, false, count_glance, &count);
+    int error = queue_admin_glance(queue->admin, &queue->filter, false, count_glance, &count);
     if (error == 0)
         printf("%" PRIu64 "\n", count);
-    return cmd_queue_close(queue, admin, error);
+    return queue_command_close(queue, error);
 }
+
+static int run_count(int argc, char **argv)
+{
+    return queue_command_run(&cmd_queue_count, false, NULL, count, argc, argv);
+}
+
+const struct command cmd_queue_count = {
+    .run = run_count,
+    .options = (const struct command_option[]){QUEUE_OPTIONS_FILTER, QUEUE_OPTION_STATE, {0}},
+    .help = "Prints the number of messages, and nothing else.\n\n" QUEUE_HELP_FILTER QUEUE_HELP_STATE
+        QUEUE_HELP_CONFIG,
+};

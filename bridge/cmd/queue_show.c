@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "cmd/client.h"
 #include "cmd/queue.h"
+#include "cmd/queue_open.h"
 #include "cmd/status_facts.h"
 #include "cmd/terminal.h"
 #include "message/body.h"
@@ -23,7 +24,7 @@
 #include <string.h>
 
 struct showing {
-    struct cmd_queue *queue;
+    struct queue_command *queue;
     struct config *config; /* NULL: it is not to be had, */
     char *no_config;       /* for this reason */
     cJSON *daemon;         /* STATUS_DAEMON; NULL: sluice does not answer, */
@@ -391,23 +392,34 @@ static void load_config(struct showing *showing)
     config_errors_done(&errors);
 }
 
-int cmd_queue_show(struct cmd_queue *queue)
+static int show(struct queue_command *queue)
 {
-    int status;
-    struct queue_admin *admin = cmd_queue_open(queue, false, &status);
-    if (!admin)
-        return status;
     struct showing showing = {.queue = queue, .terminal = cmd_terminal()};
     load_config(&showing);
     ask_daemon(&showing);
-    int error = queue_admin_rows(admin, &queue->filter, false, show_row, &showing);
+    int error = queue_admin_rows(queue->admin, &queue->filter, false, show_row, &showing);
     config_free(showing.config);
     cJSON_Delete(showing.daemon);
     free(showing.no_config);
-    status = cmd_queue_close(queue, admin, error);
+    int status = queue_command_close(queue, error);
     if (status != CMD_EXIT_OK || showing.shown == queue->filter.id_count)
         return status;
     fprintf(stderr, "%s: %zu of %zu messages are not in the queue: delivered, or dropped\n", queue->command,
             queue->filter.id_count - showing.shown, queue->filter.id_count);
     return CMD_EXIT_NONE;
 }
+
+static int run_show(int argc, char **argv)
+{
+    return queue_command_run(&cmd_queue_show, false, "IDs; sluice queue ls shows them", show, argc, argv);
+}
+
+const struct command cmd_queue_show = {
+    .run = run_show,
+    .options = (const struct command_option[]){{'c', NULL, true}, QUEUE_OPTION_JSON, {0}},
+    .help = "Prints everything that is known about messages: their times, attempts and\n"
+            "responses, their payloads, and the requests that would be sent. It does not\n"
+            "read secrets.\n\n"
+            "  ID ...          these messages\n"
+            "  --json          one JSON object a line\n" QUEUE_HELP_CONFIG,
+};

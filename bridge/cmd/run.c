@@ -1,28 +1,21 @@
-/* cmd/run.c - sluice run [-c FILE] [-v]: reads the configuration and becomes the
- * daemon. */
+/* cmd/run.c - sluice run: reads the configuration and becomes the daemon. */
 #include "base/log.h"
 #include "cmd/args.h"
 #include "cmd/cmd.h"
 #include "config/file.h"
 #include "daemon/daemon.h"
 
-static const struct cmd_option options[] = {{'c', NULL, true}, {'v', NULL, false}};
-
-int cmd_run(int argc, char **argv)
+static int run(int argc, char **argv)
 {
-    struct cmd_args args = {.command = "sluice run",
-                            .options = options,
-                            .option_count = ARRAY_LEN(options),
-                            .argc = argc - 1,
-                            .argv = argv + 1};
+    struct args args = {.command = "sluice run", .options = cmd_run.options, .argc = argc, .argv = argv};
     const char *path = CMD_DEFAULT_CONFIG, *value = NULL;
     enum log_level level = LOG_LEVEL_INFO;
     int letter;
-    while ((letter = cmd_args_next(&args, &value)) != CMD_ARG_END) {
-        if (letter == CMD_ARG_WRONG)
+    while ((letter = args_next(&args, &value)) != ARGS_END) {
+        if (letter == ARGS_WRONG)
             return CMD_EXIT_USAGE;
-        if (letter == CMD_ARG_OPERAND)
-            return cmd_args_wrong(&args, "unexpected '%s'", value);
+        if (letter == ARGS_OPERAND)
+            return args_wrong(&args, "unexpected '%s'", value);
         if (letter == 'c')
             path = value;
         else
@@ -40,3 +33,17 @@ int cmd_run(int argc, char **argv)
     log_limit(config->daemon.log_level);
     return daemon_run(path, config);
 }
+
+const struct command cmd_run = {
+    .run = run,
+    .options = (const struct command_option[]){{'c', NULL, true}, {'v', NULL, false}, {0}},
+    .help = "Takes messages from the MQTT broker, stores them, and delivers them over HTTPS.\n"
+            "Logs to standard error. SIGTERM and SIGINT stop it within 5 seconds, and no\n"
+            "message is lost; SIGHUP makes it read its backends, routes and limits again.\n"
+            "\n"
+            "  -c FILE  the configuration; default " CMD_DEFAULT_CONFIG "\n"
+            "  -v       log everything, whatever log_level is\n"
+            "\n"
+            "Exit status: 0 stopped on request, 1 failed, 2 wrong command line, 78 the\n"
+            "configuration is invalid.\n",
+};

@@ -24,8 +24,6 @@ enum {
     PATIENCE_MS = 1000,
 };
 
-static const struct cmd_option options[] = {{'c', NULL, true}, {'l', NULL, false}};
-
 struct sending {
     const char *config_path, *topic, *payload; /* NULL: empty, or lines */
     bool lines;
@@ -214,15 +212,11 @@ static int send_lines(struct sending *sending)
 
 static int read_args(struct sending *sending, int argc, char **argv)
 {
-    struct cmd_args args = {.command = "sluice send",
-                            .options = options,
-                            .option_count = ARRAY_LEN(options),
-                            .argc = argc - 1,
-                            .argv = argv + 1};
+    struct args args = {.command = "sluice send", .options = cmd_send.options, .argc = argc, .argv = argv};
     const char *value = NULL;
     int letter;
-    while ((letter = cmd_args_next(&args, &value)) != CMD_ARG_END) {
-        if (letter == CMD_ARG_WRONG)
+    while ((letter = args_next(&args, &value)) != ARGS_END) {
+        if (letter == ARGS_WRONG)
             return CMD_EXIT_USAGE;
         if (letter == 'c')
             sending->config_path = value;
@@ -233,16 +227,16 @@ static int read_args(struct sending *sending, int argc, char **argv)
         else if (!sending->payload)
             sending->payload = value;
         else
-            return cmd_args_wrong(&args, "unexpected '%s'; put a payload with blanks into quotes", value);
+            return args_wrong(&args, "unexpected '%s'; put a payload with blanks into quotes", value);
     }
     if (!sending->topic)
-        return cmd_args_wrong(&args, "the topic is missing");
+        return args_wrong(&args, "the topic is missing");
     if (sending->lines && sending->payload)
-        return cmd_args_wrong(&args, "-l takes payloads from standard input, and none from here");
+        return args_wrong(&args, "-l takes payloads from standard input, and none from here");
     return CMD_EXIT_OK;
 }
 
-int cmd_send(int argc, char **argv)
+static int send_command(int argc, char **argv)
 {
     struct sending sending = {.config_path = CMD_DEFAULT_CONFIG};
     int status = read_args(&sending, argc, argv);
@@ -274,3 +268,24 @@ int cmd_send(int argc, char **argv)
     config_place_done(&sending.place);
     return status;
 }
+
+const struct command cmd_send = {
+    .run = send_command,
+    .options = (const struct command_option[]){{'c', NULL, true}, {'l', NULL, false}, {0}},
+    .help = "Puts a message into the queue as if it had come by MQTT: through a running\n"
+            "sluice, or into the queue of a stopped one. Exit status 0 means that it is on\n"
+            "the disk.\n"
+            "\n"
+            "  TOPIC    goes to every route whose topic filter matches\n"
+            "  PAYLOAD  as it is, at most 1 MiB; default: none; after -- if it begins with -\n"
+            "  -        the payload is all of standard input\n"
+            "  -l       each line of standard input is a payload, until it ends, as in\n"
+            "               sluice send -l garden/usb/sensor </dev/ttyUSB0\n"
+            "           Blank lines are left out. A line that is not stored is tried again;\n"
+            "           if sluice ends before it acknowledges, it may be stored twice.\n"
+            "  -c FILE  the configuration; default " CMD_DEFAULT_CONFIG "\n"
+            "\n"
+            "Exit status: 0 stored, 1 failed, 2 wrong command line, 65 no route takes the\n"
+            "topic, or it is invalid, or the payload is too long, 75 not stored now: try\n"
+            "again, 78 the configuration cannot be read.\n",
+};

@@ -9,8 +9,6 @@
 #include <cjson/cJSON.h>
 #include <stdio.h>
 
-static const struct cmd_option options[] = {{'c', NULL, true}, {'j', "json", false}, {'q', "quiet", false}};
-
 static void print_json(const struct status_facts *facts)
 {
     cJSON *json = cJSON_CreateObject();
@@ -40,37 +38,51 @@ static int exit_status(const struct status_facts *facts)
     return facts->problem_count > 0 ? CMD_EXIT_TROUBLE : CMD_EXIT_OK;
 }
 
-int cmd_status(int argc, char **argv)
+static int status(int argc, char **argv)
 {
-    struct cmd_args args = {.command = "sluice status",
-                            .options = options,
-                            .option_count = ARRAY_LEN(options),
-                            .argc = argc - 1,
-                            .argv = argv + 1};
+    struct args args = {
+        .command = "sluice status", .options = cmd_status.options, .argc = argc, .argv = argv};
     const char *config_path = CMD_DEFAULT_CONFIG, *value = NULL;
     bool json = false, quiet = false;
     int letter;
-    while ((letter = cmd_args_next(&args, &value)) != CMD_ARG_END) {
-        if (letter == CMD_ARG_WRONG)
+    while ((letter = args_next(&args, &value)) != ARGS_END) {
+        if (letter == ARGS_WRONG)
             return CMD_EXIT_USAGE;
-        if (letter == CMD_ARG_OPERAND)
-            return cmd_args_wrong(&args, "unexpected '%s'", value);
+        if (letter == ARGS_OPERAND)
+            return args_wrong(&args, "unexpected '%s'", value);
         config_path = letter == 'c' ? value : config_path;
         json = json || letter == 'j';
         quiet = quiet || letter == 'q';
     }
     struct config_place place;
-    int status = locate_queue("sluice status", config_path, &place);
-    if (status != CMD_EXIT_OK)
-        return status;
+    int exit = locate_queue("sluice status", config_path, &place);
+    if (exit != CMD_EXIT_OK)
+        return exit;
     struct status_facts facts;
     status_facts_find(&facts, &place);
     if (json)
         print_json(&facts);
     else if (!quiet)
         status_print(&facts);
-    status = cmd_output_ended("sluice status") ? exit_status(&facts) : CMD_EXIT_FAILED;
+    exit = cmd_output_ended("sluice status") ? exit_status(&facts) : CMD_EXIT_FAILED;
     status_facts_done(&facts);
     config_place_done(&place);
-    return status;
+    return exit;
 }
+
+const struct command cmd_status = {
+    .run = status,
+    .options =
+        (const struct command_option[]){{'c', NULL, true}, {'j', "json", false}, {'q', "quiet", false}, {0}},
+    .help = "Reports whether sluice runs; the states of broker, backends and routes, the\n"
+            "reason, and the next try; what waits in the queue, dead letters and drops; disk\n"
+            "and clock. Problems come last. It works on a stopped sluice, too.\n"
+            "\n"
+            "  --json       all of it and more, for programs: see sluice-control(7)\n"
+            "  -q, --quiet  print nothing; the exit status is the result\n"
+            "  -c FILE      the configuration; default " CMD_DEFAULT_CONFIG "\n"
+            "\n"
+            "Exit status: 0 it runs without problems, 1 its state is unknown, 2 wrong command\n"
+            "line, 3 it is stopped, 4 it runs and something is wrong, 78 the configuration\n"
+            "cannot be read.\n",
+};

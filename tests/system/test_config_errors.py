@@ -152,7 +152,7 @@ def test_secret_that_everyone_can_read_is_a_warning(tmp_path):
     secret.chmod(0o644)
     status, out, err = sluice("check", conf)
     assert (status, out) == (0, f"{conf}: ok: 1 backends, 1 routes\n")
-    assert re.search(rf"warning secret file {secret}: every user of this machine can read it; chmod o-r {secret}", err)
+    assert re.search(rf"warning secret-exposed: {secret}: every user of this machine can read it; chmod o-r {secret}", err)
     secret.chmod(0o640)
     assert sluice("check", conf) == (0, out, "")
 

@@ -11,13 +11,19 @@ from harness.sluice import binary
 REPO = Path(__file__).resolve().parents[2]
 PAGES = Path(binary()).parent / "man"  # as they are installed
 COMMANDS_PAGE, CONFIGURATION_PAGE = PAGES / "sluice.8", PAGES / "sluice.conf.5"
-COMMANDS = ["run", "status", "queue", "send", "check"]
-OF_QUEUE = ["ls", "show", "retry", "drop", "export", "count"]
 
 
 def run(*words):
     return subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True, check=True).stdout  # fmt: skip
+
+
+def completions(*words):
+    return run(binary(), "help", "--complete", *words).split()
+
+
+COMMANDS = [name for name in completions() if name != "help"]
+OF_QUEUE = [name for name in completions("queue") if name != "help"]
 
 
 def help_of(*words):
@@ -48,27 +54,45 @@ def options_of(text):
     return set(re.findall(r"(?<![\w-])--?[a-z]+", text)) - {"-u"}
 
 
+def completed(*words):
+    """What bash offers after these words; the last one is incomplete."""
+    script = (f"PATH={Path(binary()).parent}:$PATH; source {REPO}/config/sluice.bash-completion;"
+              f" COMP_WORDS=(sluice {' '.join(words)}); COMP_CWORD={len(words)}; _sluice; echo \"${{COMPREPLY[@]}}\"")
+    return run("bash", "-c", script).split()
+
+
 @pytest.mark.parametrize("words", [[c] for c in COMMANDS] + [["queue", c] for c in OF_QUEUE], ids=" ".join)
-def test_every_option_is_in_the_page_and_completed(words):
+def test_every_option_is_in_help_page_and_completion(words):
     page = re.sub(r".\x08", "", rendered(COMMANDS_PAGE))
-    said = options_of(help_of(*words))
-    assert said - options_of(page) == set()
-    script = (f"source {REPO}/config/sluice.bash-completion; COMP_WORDS=(sluice {' '.join(words)} -);"
-              f" COMP_CWORD={len(words) + 1}; _sluice; echo \"${{COMPREPLY[@]}}\"")  # fmt: skip
-    completed = set(run("bash", "-c", script).split())
-    long = {option for option in said if option.startswith("--")}
-    assert long - completed == set()
+    documented = options_of(help_of(*words))
+    assert documented - options_of(page) == set()
+    offered = completed(*words, "-")
+    if words != ["queue"]:
+        assert {option for option in documented if option.startswith("--")} - set(offered) == set()
+        assert set(offered) - documented == {"--help"}
 
 
 def test_commands_are_completed():
-    script = f"source {REPO}/config/sluice.bash-completion; COMP_WORDS=(%s); COMP_CWORD=%d; _sluice; echo ${{COMPREPLY[@]}}"
-    assert set(run("bash", "-c", script % ("sluice ''", 1)).split()) >= set(COMMANDS)
-    assert set(run("bash", "-c", script % ("sluice queue ''", 2)).split()) >= set(OF_QUEUE)
-    before = f"sluice queue ls -c {REPO}/config/sluice.conf --route"
-    for words, at in ((f"{before} ''", 6), (f"{before} se", 6), (f"{before} =", 6), (f"{before} = se", 7)):
-        assert run("bash", "-c", script % (words, at)) == "sensor\n"
-    assert run("bash", "-c", script % (f"sluice check {REPO}/confi", 2)) == f"{REPO}/config\n"
-    assert "--help" in run("bash", "-c", script % ("sluice check -", 2))
+    assert COMMANDS == ["run", "status", "queue", "send", "check"]
+    assert OF_QUEUE == ["ls", "show", "retry", "drop", "export", "count"]
+    assert completed("''") == [*COMMANDS, "help"] == completed("help", "''")
+    assert completed("queue", "''") == [*OF_QUEUE, "help"]
+    before = ["queue", "ls", "-c", f"{REPO}/config/sluice.conf", "--route"]
+    for words in (["''"], ["se"], ["="], ["=", "se"]):
+        assert completed(*before, *words) == ["sensor"]
+    assert completed("check", f"{REPO}/confi") == [f"{REPO}/config"]
+
+
+def test_the_synopsis_in_the_page_is_that_of_the_help():
+    for command in COMMANDS:
+        usage = f"sluice {command}" if command == "queue" else help_of(command).splitlines()[0].removeprefix("usage: ")
+        assert usage in re.sub(r"\s+", " ", re.sub(r".\x08", "", rendered(COMMANDS_PAGE)))
+
+
+def test_every_log_event_is_in_the_page():
+    events = re.findall(r'^ +EVENT\(\w+, "([^"]+)", "([^"]+)"\)', (REPO / "bridge/base/event.h").read_text(), re.M)
+    section = re.search(r"^\.Sh LOG\n((?:(?!\.Sh).*\n)*)", COMMANDS_PAGE.read_text(), re.M).group(1)
+    assert re.findall(r"^\.It Li (\S+)\n(.*)$", section, re.M) == events and len(events) > 50
 
 
 @pytest.mark.parametrize("command", COMMANDS)

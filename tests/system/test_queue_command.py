@@ -239,7 +239,7 @@ def test_retry_and_drop_on_a_stopped_sluice(stocked, mosquitto, backend):
         {"reason": "by-hand", "route": "sensor", "messages": 1, "bytes": len(PENDING[2]["payload"])}]  # fmt: skip
     stocked.command("queue", "retry", 6, 99, expect=3)
     stocked.command("queue", "retry", 1, expect=3)
-    assert "1 of 1 are no dead letters in the queue; what waits there is delivered anyway" in stocked.said
+    assert "1 of 1 are no dead letters in the queue; pending messages are delivered anyway" in stocked.said
     stocked.start()
     backend.wait_for(4)
     stocked.wait_empty()
@@ -253,7 +253,7 @@ def test_drop_shows_what_and_asks(stocked):
     seen, status = on_terminal(stocked, "queue", "drop", "--state", "dead", answer="n\n")
     assert status == 1 and "Drop 2 dead letters for ever? [y/N]" in seen and "garden/lime/sensor" in seen
     stocked.command("queue", "drop", "--all", expect=1)
-    assert "5 messages that wait and 2 dead letters would be dropped" in stocked.said and "--yes" in stocked.said
+    assert "5 pending messages and 2 dead letters would be dropped" in stocked.said and "--yes" in stocked.said
     assert stocked.command("queue", "count") == "7\n"
     seen, status = on_terminal(stocked, "queue", "drop", "--state", "dead", answer="y\n")
     assert status == 0 and "2 messages dropped" in seen
@@ -296,7 +296,7 @@ def test_what_is_set_aside_while_a_person_thinks_stays(stocked):
     (["queue", "ls", "--reason", "rejectd"], 2, "did you mean 'rejected'?"),
     (["queue", "ls", "-n", "-1"], 2, "0 means all"),
     (["queue", "show", "x"], 2, "'x' is no ID"),
-    (["queue", "show"], 2, "say which: IDs"),
+    (["queue", "show"], 2, "which messages? Give IDs"),
     (["queue", "retry"], 2, "--all"),
     (["queue", "drop"], 2, "--all"),
     (["queue", "export", "--yes"], 2, "unknown option '--yes'"),
@@ -343,7 +343,7 @@ def test_a_queue_of_another_version(stocked):
 
 
 @pytest.mark.parametrize("words, doing, said", [
-    (["retry", "--all"], "500 of 1,700 messages brought back", "1,700 dead letters will be delivered again\n"),
+    (["retry", "--all"], "500 of 1,700 messages made pending", "1,700 dead letters will be delivered again\n"),
     (["drop", "--yes", "--all"], "500 of 1,700 messages dropped", "1,700 messages dropped\n"),
 ])
 def test_long_work_shows_its_progress_to_a_person(sluice, words, doing, said):

@@ -1,0 +1,71 @@
+/* cmd/queue_open.h - the command line of a `sluice queue` command, and the queue that it
+ * names. */
+#ifndef SLUICE_CMD_QUEUE_OPEN_H
+#define SLUICE_CMD_QUEUE_OPEN_H
+
+#include "cmd/cmd.h"
+#include "config/file.h"
+#include "queue/admin/admin.h"
+
+struct queue_command {
+    const char *command; /* "sluice queue ls" */
+    const char *config_path;
+    struct config_place place;
+    struct queue_filter filter;
+    int64_t *ids;  /* filter.ids */
+    bool filtered; /* the command line says which messages */
+    bool all, yes, json;
+    bool most_given;
+    uint64_t most; /* -n */
+    struct queue_admin *admin;
+};
+
+/* Reads the command line, opens the queue, and calls work. required: for a command that must
+ * not mean every message by default, what the command line must have; or NULL. Returns the
+ * exit status: that of work, or another one after it reported why it was not called. */
+int queue_command_run(const struct command *command, bool write, const char *required,
+                      int (*work)(struct queue_command *queue), int argc, char **argv);
+/* For work: closes the queue, after which the changes are on the disk; reports an error of
+ * the queue (0: none) and returns the exit status. */
+int queue_command_close(struct queue_command *queue, int error);
+
+/* ---- options and their help, for the commands ---- */
+
+#define QUEUE_OPTIONS_FILTER                                                                                 \
+    {'c', NULL, true}, {'r', "route", true}, {'t', "topic", true}, {'e', "reason", true},                    \
+        {'O', "older", true},                                                                                \
+    {                                                                                                        \
+        'N', "newer", true                                                                                   \
+    }
+#define QUEUE_OPTION_STATE                                                                                   \
+    {                                                                                                        \
+        's', "state", true                                                                                   \
+    }
+#define QUEUE_OPTION_ALL                                                                                     \
+    {                                                                                                        \
+        'a', "all", false                                                                                    \
+    }
+#define QUEUE_OPTION_YES                                                                                     \
+    {                                                                                                        \
+        'y', "yes", false                                                                                    \
+    }
+#define QUEUE_OPTION_JSON                                                                                    \
+    {                                                                                                        \
+        'j', "json", false                                                                                   \
+    }
+#define QUEUE_OPTION_COUNT                                                                                   \
+    {                                                                                                        \
+        'n', NULL, true                                                                                      \
+    }
+
+#define QUEUE_HELP_FILTER                                                                                    \
+    "  ID ...          these messages\n"                                                                     \
+    "  --route NAME    messages of this route\n"                                                             \
+    "  --topic FILTER  messages on these topics, such as garden/+/sensor\n"                                  \
+    "  --reason WORD   messages dead-lettered for this reason, such as rejected\n"                           \
+    "  --older TIME    messages received at least this long ago: 30s 5m 2h 7d\n"                             \
+    "  --newer TIME    messages received since then\n"
+#define QUEUE_HELP_STATE  "  --state STATE   pending messages, or dead ones (dead letters)\n"
+#define QUEUE_HELP_CONFIG "  -c FILE         the configuration; default " CMD_DEFAULT_CONFIG "\n"
+
+#endif
