@@ -1,4 +1,4 @@
-"""Every rule of scripts/check-style can fail, and says which file, line and rule."""
+"""Each rule of scripts/check-style can fail, and reports the file, the line and the rule."""
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,7 +17,7 @@ def function(lines):
 @pytest.fixture
 def check(tmp_path):
     """check({path: text, ...}) checks a tree of those files: (exit status, lines)."""
-    def run(files):
+    def run(files, *options):
         root = tmp_path / "tree"
         shutil.rmtree(root, ignore_errors=True)
         root.mkdir()
@@ -25,7 +25,7 @@ def check(tmp_path):
         for name, text in files.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(text)
-        ended = subprocess.run([SCRIPT, root], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        ended = subprocess.run([SCRIPT, *options, root], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                timeout=60, check=False)
         return ended.returncode, ended.stdout.splitlines()
     return run
@@ -57,7 +57,7 @@ def test_a_good_tree_passes(check):
             "#include <sys/socket.h>\n"
             "\n"
             'static const char words[] = "sprintf(";\n'
-            "\n" + function(80))
+            "\n" + function(50))
     status, lines = check({
         "bridge/message/topic.c": good,
         "bridge/message/topic.h": '#include "base/base.h"\n',
@@ -67,7 +67,7 @@ def test_a_good_tree_passes(check):
         "bridge/queue/salvage/rows.h": '#include "queue/salvage/pages.h"\n',  # the same room
         "bridge/queue/salvage/pages.h": "",
         "bridge/deliver/deliver.h": "#include <uv.h>\n",
-        "bridge/base/buf.c": function(80),
+        "bridge/base/buf.c": function(50),
         "tests/bench/subscriber.c": "int f(void *m)\n{\n    return mosquitto_loop(m, 0, 1);\n}\n",
     })
     assert (status, lines[-1]) == (0, "10 files: ok"), lines
@@ -144,7 +144,7 @@ def test_a_file_that_is_not_formatted(check, name):
 
 
 def test_a_function_that_is_too_long(check):
-    expect_fault(check({"bridge/message/topic.c": function(81)}), "bridge/message/topic.c:2: the function has 81 lines", "80")
+    expect_fault(check({"bridge/message/topic.c": function(51)}), "bridge/message/topic.c:2: the function has 51 lines", "50")
 
 
 def test_a_file_that_is_too_long(check):
@@ -157,3 +157,64 @@ def test_a_file_that_is_too_long(check):
 def test_an_empty_tree_is_not_fine(check):
     status, lines = check({})
     assert status == 1, lines
+
+
+def caller(name, *calls):
+    return f"int {name}(void)\n{{\n" + "".join(f"    {call}();\n" for call in calls) + "    return 0;\n}\n"
+
+
+CIRCLES = {
+    "two files": {"queue/a.c": caller("a", "b"), "queue/b.c": caller("b", "a")},
+    "three files": {"queue/a.c": caller("a", "b"), "queue/b.c": caller("b", "c"), "queue/c.c": caller("c", "a")},
+    "two rooms": {"queue/a.c": caller("a", "b"), "db/b.c": caller("b", "a")},
+    "an inline function in a header": {
+        "queue/a.c": caller("a", "b"),
+        "queue/b.h": "static inline int f(void)\n{\n    return a();\n}\n", "queue/b.c": caller("b")},
+    "a function in a table": {
+        "queue/a.c": "static const struct row rows[] = {\n    {b},\n};\n\n" + caller("a"), "queue/b.c": caller("b", "a")},
+    "behind a label": {
+        "queue/a.c": "int a(void)\n{\n    goto out;\nout:\n    b();\n    return 0;\n}\n", "queue/b.c": caller("b", "a")},
+}
+
+
+@pytest.mark.parametrize("files", CIRCLES.values(), ids=CIRCLES)
+def test_files_that_call_each_other_in_a_circle(check, files):
+    files = {f"bridge/{name}": text for name, text in files.items()}
+    expect_fault(check(files, "--circles"), "bridge/", "is in a circle of calls", "calls b() of ", "calls a() of queue/a")
+
+
+@pytest.mark.parametrize("other", [
+    "int a(void);\n\n" + caller("b"),  # a declaration
+    "typedef int setter(void);\nsetter a, c;\n\n" + caller("b"),
+    caller("b", "x.a", "y->a"),  # a member
+    "static struct a *x;\n\n" + caller("b"),
+    "/* a() */\n" + caller("b") + "\nstatic const char t[] = \"a()\";\n",
+    "static " + caller("a") + "\n" + caller("b"),  # one of its own, though the other file calls it too
+])  # fmt: skip
+def test_a_name_that_is_no_call_makes_no_circle(check, other):
+    files = {"bridge/queue/a.c": caller("a", "b"), "bridge/queue/b.c": other}
+    if "static int a(" in other:
+        files["bridge/queue/a.c"] = "static " + caller("a", "b")
+    status, lines = check(files, "--circles")
+    assert status == 0, lines
+
+
+@pytest.mark.parametrize("name, comment, there", [
+    ("bridge/queue/a.c", "/* See queue/limits.c. */\n", False),
+    ("bridge/queue/a.c", "/* See\n * bridge/queue/admin/row.h. */\n", False),
+    ("tests/unit/queue/test_a.c", "// As queue/limits.h says.\n", False),
+    ("bridge/queue/a.c", "/* See queue/a.c, tests/unit/queue/x.c, curl/curl.h, queue/NAME.c. */\n", True),
+    ("tests/unit/queue/test_a.c", "/* See queue/test_a.c and queue/a.c. */\n", True),
+])  # fmt: skip
+def test_a_comment_that_names_a_file(check, name, comment, there):
+    files = {"bridge/queue/a.c": "", name: comment}
+    if there:
+        assert check(files)[0] == 0
+    else:
+        line = comment.count("\n")
+        expect_fault(check(files), f"{name}:{line}: a comment names queue/", "does not exist")
+
+
+def test_a_unit_test_of_no_room(check):
+    expect_fault(check({"bridge/queue/a.c": "", "tests/unit/deliver/test_a.c": ""}),
+                 "tests/unit/deliver/test_a.c:1: there is no room bridge/deliver")
