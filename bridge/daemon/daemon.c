@@ -129,8 +129,8 @@ static void start_mqtt(struct daemon *daemon)
 {
     const struct config *config = daemon->first_config;
     if (needs_broker(daemon))
-        daemon->mqtt = intake_mqtt_new(&daemon->loop, &config->broker, &config->queue,
-                                       daemon->config->route_count, daemon->intake, daemon->queue);
+        daemon->mqtt = mqtt_new(&daemon->loop, &config->broker, &config->queue, daemon->config->route_count,
+                                daemon->intake, daemon->queue);
     else /* nobody will send anything again */
         queue_confirm(daemon->queue, queue_last_id(daemon->queue));
 }
@@ -173,14 +173,14 @@ static void finish(void *context)
 {
     struct daemon *daemon = context;
     intake_http_free(daemon->http);
-    bool clean = !daemon->mqtt || intake_mqtt_stop(daemon->mqtt);
+    bool clean = !daemon->mqtt || mqtt_stop(daemon->mqtt);
     if (!clean) {
         /* A worker thread hangs in a connect; joining it could take minutes. */
         queue_close(daemon->queue);
         log_stopped(daemon);
         _exit(0);
     }
-    intake_mqtt_free(daemon->mqtt);
+    mqtt_free(daemon->mqtt);
     deliver_free(daemon->deliver);
     clock_watch_free(daemon->clock);
     uv_handle_t *const handles[] = {
@@ -213,10 +213,10 @@ static void on_terminate(uv_signal_t *signal, int number)
     control_free(daemon->control); /* who asks now is told by the queue that it is over */
     daemon->control = NULL;
     uv_timer_start(&daemon->deadline, on_stop_deadline, STOP_MOST_MS, 0);
-    bool confirms = daemon->mqtt && intake_mqtt_is_up(daemon->mqtt);
+    bool confirms = daemon->mqtt && mqtt_is_up(daemon->mqtt);
     deliver_pause(daemon->deliver, confirms, finish, daemon);
     if (daemon->mqtt)
-        intake_mqtt_hurry(daemon->mqtt);
+        mqtt_hurry(daemon->mqtt);
     intake_http_hurry(daemon->http);
 }
 
@@ -242,7 +242,7 @@ static void swap_config(void *context)
     intake_reconfigure(daemon->intake, daemon->config);
     deliver_restart(daemon->deliver, daemon->config);
     if (daemon->mqtt)
-        intake_mqtt_resubscribe(daemon->mqtt);
+        mqtt_resubscribe(daemon->mqtt);
     else
         start_mqtt(daemon);
     intake_http_reconfigure(daemon->http, daemon->config);

@@ -32,7 +32,7 @@ struct daemon {
     struct queue *queue;
     struct clock_watch *clock;
     struct intake *intake;
-    struct intake_mqtt *mqtt; /* NULL: there is nothing to subscribe to */
+    struct mqtt *mqtt; /* NULL: there is nothing to subscribe to */
     struct intake_http *http;
     struct deliver *deliver;
     struct control *control;

@@ -3,6 +3,7 @@
 #include "daemon/status.h"
 #include "base/clock.h"
 #include "db/vfs.h"
+#include "mqtt/status.h"
 #include "text/status.h"
 
 #include <cjson/cJSON.h>
@@ -95,7 +96,7 @@ char *daemon_status_json(const struct daemon_status *status)
     status_add_number(json, STATUS_DAEMON_SECONDS, up_ms / 1000);
     status_add_text(json, STATUS_CONFIGURATION, status->config_path);
     if (status->mqtt)
-        intake_mqtt_describe(status->mqtt, status_add_object(json, STATUS_BROKER));
+        mqtt_describe(status->mqtt, status_add_object(json, STATUS_BROKER));
     intake_http_describe(status->http, status_add_list(json, STATUS_HTTP));
     deliver_describe(status->deliver, status_add_list(json, STATUS_BACKENDS),
                      status_add_list(json, STATUS_ROUTES));

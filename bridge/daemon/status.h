@@ -13,7 +13,7 @@ struct daemon_status {
     const char *config_path;
     const struct config *config;
     struct queue *queue;
-    const struct intake_mqtt *mqtt;
+    const struct mqtt *mqtt;
     const struct intake_http *http;
     const struct deliver *deliver;
     const struct metrics *metrics;

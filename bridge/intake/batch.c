@@ -26,6 +26,7 @@ struct batch {
     unsigned messages;
     size_t bytes; /* of their payloads */
     bool release_due;
+    bool failed; /* since the last trial commit */
 };
 
 struct batch *batch_new(struct intake *intake, uv_loop_t *loop, const struct batch_limits *limits,
@@ -106,6 +107,7 @@ int batch_wait_for_lock(struct batch *batch)
     batch->state = BATCH_LOCKED;
     if (!batch->ready || now_ms - batch->locked_ms >= LOCK_MOST_MS) {
         end_lock_wait(batch);
+        batch->failed = true;
         return -EBUSY;
     }
     uv_timer_start(&batch->timer, on_timer, LOCK_RETRY_MS, 0);
@@ -139,6 +141,8 @@ int batch_begin_now(struct batch *batch)
     end_lock_wait(batch);
     if (error == 0)
         batch->state = BATCH_OPEN;
+    else
+        batch->failed = true;
     return error;
 }
 
@@ -147,6 +151,11 @@ int batch_begin(struct batch *batch)
     if (batch_is_waiting(batch))
         return -EAGAIN;
     return queue_hold(batch->intake->queue) ? -ENOBUFS : batch_begin_now(batch);
+}
+
+bool batch_is_open(const struct batch *batch)
+{
+    return batch->state == BATCH_OPEN;
 }
 
 void batch_count_message(struct batch *batch, size_t bytes)
@@ -226,6 +235,7 @@ int batch_commit(struct batch *batch)
     intake_devices_committed(intake->devices, error == 0);
     if (error != 0) {
         intake->metrics->commit_failures++;
+        batch->failed = true;
         return error;
     }
     count_commit(intake);
@@ -245,7 +255,9 @@ void batch_release(struct batch *batch)
 int batch_try_storage(struct batch *batch)
 {
     struct queue *queue = batch->intake->queue;
-    return queue_fails(queue) ? queue_trial_commit(queue) : 0;
+    int error = batch->failed || queue_fails(queue) ? queue_trial_commit(queue) : 0;
+    batch->failed = error != 0;
+    return error;
 }
 
 const char *batch_error_text(int error)

@@ -52,6 +52,8 @@ int batch_begin_now(struct batch *batch);
 enum intake_fate batch_take(struct batch *batch, const struct intake_message *message);
 int batch_take_request(struct batch *batch, const struct intake_request *request,
                        char ret_key[static MESSAGE_KEY_BYTES]);
+/* Whether batch_begin returned 0, and batch_commit was not called since. */
+bool batch_is_open(const struct batch *batch);
 /* Counts a message that is not stored, but acknowledged with the others. */
 void batch_count_message(struct batch *batch, size_t bytes);
 /* Messages since batch_begin. */
@@ -72,7 +74,7 @@ void batch_stop_waiting(struct batch *batch);
 /* From now on commits are not delayed. */
 void batch_hurry(struct batch *batch);
 
-/* 0 when commits succeed, as far as a trial can tell; otherwise -Exxx. */
+/* After a failure: 0 when a trial commit succeeds, otherwise -Exxx. Without one: 0. */
 int batch_try_storage(struct batch *batch);
 /* An error of the above, for people. Static text. */
 const char *batch_error_text(int error);

@@ -1,4 +1,4 @@
-/* message/replay.c - tells a redelivered PUBLISH from a new one. See message/replay.h. */
+/* message/replay.c - see message/replay.h. */
 #include "message/replay.h"
 
 #include <assert.h>
@@ -6,7 +6,7 @@
 
 struct entry {
     uint64_t digest;
-    int64_t id;         /* its message's, or that of a later one */
+    int64_t id;         /* of the message, or of a later one */
     uint16_t packet_id; /* 0: forgotten */
 };
 
@@ -20,8 +20,8 @@ struct replay {
     int64_t confirmed;
     struct entries known;   /* in the order of ids */
     struct entries waiting; /* received, and not committed yet */
-    unsigned older;         /* so many of the known are of an earlier connection */
-    unsigned next;          /* in known: redeliveries come in the order of the first ones */
+    unsigned older;         /* the first N known ones are of an earlier connection */
+    unsigned next;          /* place in known: redeliveries come in the order of the messages */
 };
 
 struct replay *replay_new(void)
@@ -122,7 +122,7 @@ bool replay_expected(const struct replay *replay)
     return replay->expected;
 }
 
-bool replay_is_duplicate(struct replay *replay, bool dup, uint16_t packet_id, uint64_t digest)
+bool replay_recognise(struct replay *replay, bool dup, uint16_t packet_id, uint64_t digest)
 {
     if (packet_id == 0)
         return false;

@@ -1,37 +1,33 @@
-/* mqtt/connection.c - connecting to the broker, and connecting again.
+/* mqtt/connection.c - see mqtt/connection.h.
  *
- * libmosquitto's blocking connect is used, for only that one takes MQTT 5
- * properties; it runs in a worker thread of libuv, because the look-up of a name
- * and a black-holed broker can block it for minutes. It cannot be cancelled:
- * whoever stops the program does not wait for it.
+ * We use libmosquitto's blocking connect, because only that one takes MQTT 5 properties. The
+ * look-up of a name, or a network that drops packets, can block it for minutes; so it runs in
+ * a worker thread of libuv. It cannot be cancelled: a stop does not wait for it.
  *
- * A broker that does not speak MQTT 5 answers in one of three ways (a CONNACK of
- * either version, or by hanging up); then MQTT 3.1.1 is tried. So it is with one
- * that names several subscriptions on one copy of a message (MQTT 5.0 section
- * 3.3.2.3.8 allows it, Mosquitto never does it): libmosquitto 2.0 takes that for
- * an error, and 3.1.1 has no such property.
+ * A broker without MQTT 5 refuses in one of three ways: by a CONNACK of either version, or by
+ * closing the connection. Then we try MQTT 3.1.1. So we do with a broker that names several
+ * subscriptions on one copy of a message (MQTT 5.0, section 3.3.2.3.8, allows it; Mosquitto
+ * never does it): libmosquitto 2.0 takes that for an error, and 3.1.1 has no such property.
  */
+#include "mqtt/connection.h"
 #include "base/backoff.h"
 #include "base/clock.h"
-#include "base/log.h"
-#include "mqtt/internal.h"
+#include "mqtt/redelivery.h"
+#include "mqtt/socket.h"
+#include "mqtt/status.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 enum {
     RETRY_MIN_MS = 1000,
     RETRY_MAX_MS = 30000,
-    EARLY_CLOSES = 2,    /* connections closed without a word, before the other version is tried */
-    TELL_MS = 60000,     /* storage that fails again and again is told of at most so often */
-    SESSION_PRESENT = 1, /* bit of the CONNACK's flags, MQTT 5.0 section 3.2.2.1.1 */
+    EARLY_CLOSES = 2,    /* connections closed before a CONNACK; then we try the other version */
+    SESSION_PRESENT = 1, /* bit of the flags of a CONNACK, MQTT 5.0, section 3.2.2.1.1 */
 };
 
 /* MQTT 5.0 section 3.2.2.2, 3.1.1 section 3.2.2.3. */
-static const char *refusal_text(const struct intake_mqtt *mqtt)
+static const char *refusal_text(const struct mqtt *mqtt)
 {
     switch (mqtt->refusal) {
     case CONNACK_REFUSED_BAD_USERNAME_PASSWORD:
@@ -45,7 +41,7 @@ static const char *refusal_text(const struct intake_mqtt *mqtt)
     }
 }
 
-static const char *close_reason_text(const struct intake_mqtt *mqtt)
+static const char *close_reason_text(const struct mqtt *mqtt)
 {
     int reason = mqtt->close_reason;
     if (reason == MQTT_RC_SESSION_TAKEN_OVER)
@@ -70,85 +66,74 @@ static const char *close_reason_text(const struct intake_mqtt *mqtt)
     }
 }
 
-static void retry_later(struct intake_mqtt *mqtt, const char *why);
+/* ---- the next attempt ---- */
 
-/* ---- leaving ---- */
-
-static void on_poll_closed(uv_handle_t *handle)
+static void on_retry(uv_timer_t *timer)
 {
-    free(handle);
+    struct mqtt *mqtt = timer->data;
+    mqtt->try_connect(mqtt);
 }
 
-void intake_mqtt_unwatch(struct intake_mqtt *mqtt)
+void mqtt_retry_later(struct mqtt *mqtt, const char *why)
 {
-    if (!mqtt->poll)
-        return;
-    uv_close((uv_handle_t *)mqtt->poll, on_poll_closed); /* leaves epoll at once */
-    mqtt->poll = NULL;
-    close(mqtt->poll_fd);
-    mqtt->poll_fd = -1;
+    mqtt->link = LINK_DOWN;
+    int64_t wait_ms = backoff_wait_ms(RETRY_MIN_MS, RETRY_MAX_MS, ++mqtt->failures, clock_chance());
+    mqtt_report_away(mqtt, why, wait_ms);
+    uv_timer_start(&mqtt->retry, on_retry, (uint64_t)wait_ms, 0);
 }
 
-static void leave(struct intake_mqtt *mqtt)
+/* ---- the end of a connection ---- */
+
+void mqtt_on_disconnect(struct mosquitto *client, void *context, int reason,
+                        const mosquitto_property *properties)
 {
-    intake_mqtt_unwatch(mqtt);
-    uv_timer_stop(&mqtt->again);
+    (void)client;
+    (void)properties;
+    struct mqtt *mqtt = context;
+    mqtt->close_errno = errno;
+    mqtt->closed = true;
+    mqtt->close_reason = reason;
+}
+
+void mqtt_disconnected(struct mqtt *mqtt)
+{
+    mqtt_unwatch(mqtt);
+    uv_timer_stop(&mqtt->retry);
     mqtt->link = LINK_DOWN;
     mqtt->since_ms = clock_uptime_ms();
 }
 
-void intake_mqtt_link_down(struct intake_mqtt *mqtt)
+void mqtt_connection_closed(struct mqtt *mqtt)
 {
     bool early = mqtt->link == LINK_HANDSHAKE && !mqtt->refused;
+    bool any_version = mqtt->config->protocol == CONFIG_PROTOCOL_AUTO;
     cleanup_free char *refusal = mqtt->refused ? xasprintf("refused: %s", refusal_text(mqtt)) : NULL;
     const char *why = refusal ? refusal : close_reason_text(mqtt);
-    leave(mqtt);
-    if (early && mqtt->config->protocol == CONFIG_PROTOCOL_AUTO && !mqtt->v5_worked &&
-        ++mqtt->closed_early % EARLY_CLOSES == 0)
+    mqtt_disconnected(mqtt);
+    if (early && any_version && !mqtt->v5_worked && ++mqtt->closed_early % EARLY_CLOSES == 0)
         mqtt->use_v311 = !mqtt->use_v311;
-    /* What came before the offending packet must get its acknowledgement out. */
+    /* The acknowledgement of what came before the offending packet must be written. */
     mqtt->one_by_one = mqtt->close_reason == MOSQ_ERR_MALFORMED_UTF8 ||
                        mqtt->close_reason == MOSQ_ERR_PROTOCOL ||
                        mqtt->close_reason == MOSQ_ERR_MALFORMED_PACKET;
-    if (mqtt->close_reason == MOSQ_ERR_DUPLICATE_PROPERTY && mqtt->config->protocol == CONFIG_PROTOCOL_AUTO)
+    if (mqtt->close_reason == MOSQ_ERR_DUPLICATE_PROPERTY && any_version)
         mqtt->use_v311 = true;
-    if (mqtt->refused) {
-        bool version = mqtt->refusal == MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION ||
-                       mqtt->refusal == CONNACK_REFUSED_PROTOCOL_VERSION;
-        if (version && mqtt->config->protocol == CONFIG_PROTOCOL_AUTO && !mqtt->use_v311) {
-            mqtt->use_v311 = true;
-            why = "it does not speak MQTT 5, trying 3.1.1";
-        }
+    bool wrong_version = mqtt->refused && (mqtt->refusal == MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION ||
+                                           mqtt->refusal == CONNACK_REFUSED_PROTOCOL_VERSION);
+    if (wrong_version && any_version && !mqtt->use_v311) {
+        mqtt->use_v311 = true;
+        why = "it does not speak MQTT 5, trying 3.1.1";
     }
-    retry_later(mqtt, why);
+    mqtt_retry_later(mqtt, why);
 }
 
-void intake_mqtt_storage_failed(struct intake_mqtt *mqtt, int error)
-{
-    /* Not mosquitto_disconnect: its packet would go out behind the PUBACKs. */
-    int socket = mosquitto_socket(mqtt->client);
-    if (socket >= 0)
-        shutdown(socket, SHUT_RDWR);
-    leave(mqtt);
-    mqtt->storage_failed = true;
-    int64_t now_ms = clock_uptime_ms();
-    if (mqtt->storage_told_ms == 0 || now_ms - mqtt->storage_told_ms >= TELL_MS) {
-        mqtt->storage_told = true;
-        mqtt->storage_told_ms = now_ms;
-        log_error(EVENT_QUEUE_WRITE_FAILED,
-                  "%s: nothing is acknowledged; messages stay at the broker until a commit succeeds",
-                  batch_error_text(error));
-    }
-    retry_later(mqtt, NULL);
-}
+/* ---- a new connection ---- */
 
-/* ---- arriving ---- */
-
-void intake_mqtt_on_connack(struct mosquitto *client, void *context, int reason, int flags,
-                            const mosquitto_property *properties)
+void mqtt_on_connack(struct mosquitto *client, void *context, int reason, int flags,
+                     const mosquitto_property *properties)
 {
     (void)client;
-    struct intake_mqtt *mqtt = context;
+    struct mqtt *mqtt = context;
     if (reason != 0) {
         mqtt->refused = true;
         mqtt->refusal = reason;
@@ -161,16 +146,16 @@ void intake_mqtt_on_connack(struct mosquitto *client, void *context, int reason,
     uint8_t available = 1;
     mosquitto_property_read_byte(properties, MQTT_PROP_SUBSCRIPTION_ID_AVAILABLE, &available, false);
     mqtt->identifiers_available = !mqtt->use_v311 && available;
-    mqtt->subscribe_due = true;
+    mqtt->subscriptions.subscribe_due = true;
     mqtt->session_present = flags & SESSION_PRESENT;
-    intake_mqtt_expect_replay(mqtt, flags & SESSION_PRESENT);
-    intake_mqtt_tell_connected(mqtt);
+    mqtt_redelivery_connected(mqtt, mqtt->session_present);
+    mqtt_report_connected(mqtt);
 }
 
 /* In the worker thread: nothing but the client is touched. */
 static void connect_work(uv_work_t *work)
 {
-    struct intake_mqtt *mqtt = work->data;
+    struct mqtt *mqtt = work->data;
     const struct config_broker *config = mqtt->config;
     errno = 0;
     mqtt->connect_result =
@@ -179,24 +164,7 @@ static void connect_work(uv_work_t *work)
     mqtt->connect_errno = errno;
 }
 
-static bool watch_socket(struct intake_mqtt *mqtt)
-{
-    int fd = fcntl(mosquitto_socket(mqtt->client), F_DUPFD_CLOEXEC, 0);
-    if (fd < 0)
-        return false;
-    uv_poll_t *poll = xcalloc(1, sizeof *poll);
-    if (uv_poll_init(mqtt->loop, poll, fd) != 0) {
-        free(poll);
-        close(fd);
-        return false;
-    }
-    poll->data = mqtt;
-    mqtt->poll = poll;
-    mqtt->poll_fd = fd;
-    return true;
-}
-
-static const char *connect_error_text(const struct intake_mqtt *mqtt)
+static const char *connect_error_text(const struct mqtt *mqtt)
 {
     switch (mqtt->connect_result) {
     case MOSQ_ERR_ERRNO:
@@ -211,29 +179,27 @@ static const char *connect_error_text(const struct intake_mqtt *mqtt)
 static void connect_done(uv_work_t *work, int status)
 {
     (void)status;
-    struct intake_mqtt *mqtt = work->data;
+    struct mqtt *mqtt = work->data;
     mqtt->since_ms = clock_uptime_ms();
-    if (mqtt->connect_result != MOSQ_ERR_SUCCESS || !watch_socket(mqtt)) {
-        mqtt->link = LINK_DOWN;
-        retry_later(mqtt, connect_error_text(mqtt));
+    if (mqtt->connect_result != MOSQ_ERR_SUCCESS || !mqtt_open_socket(mqtt)) {
+        mqtt_retry_later(mqtt, connect_error_text(mqtt));
         return;
     }
     mqtt->link = LINK_HANDSHAKE;
-    intake_mqtt_flush(mqtt); /* the CONNECT */
-    intake_mqtt_watch(mqtt);
+    mqtt_flush(mqtt); /* the CONNECT */
+    mqtt_watch(mqtt);
 }
 
-static void make_properties(struct intake_mqtt *mqtt)
+static void make_properties(struct mqtt *mqtt)
 {
     mosquitto_property_free_all(&mqtt->connect_properties);
     mosquitto_property_add_int32(&mqtt->connect_properties, MQTT_PROP_SESSION_EXPIRY_INTERVAL,
                                  mqtt->config->session_expiry_s);
-    mosquitto_property_add_int16(&mqtt->connect_properties, MQTT_PROP_RECEIVE_MAXIMUM,
-                                 (uint16_t)mqtt->commit_batch);
+    mosquitto_property_add_int16(&mqtt->connect_properties, MQTT_PROP_RECEIVE_MAXIMUM, mqtt->receive_maximum);
 }
 
 /* Never in clear text because TLS could not be set up. */
-static int give_credentials(struct intake_mqtt *mqtt)
+static int give_credentials(struct mqtt *mqtt)
 {
     const struct config_broker *config = mqtt->config;
     int result = MOSQ_ERR_SUCCESS;
@@ -249,16 +215,14 @@ static int give_credentials(struct intake_mqtt *mqtt)
     return mosquitto_tls_opts_set(mqtt->client, 1, NULL, NULL); /* verify the broker's certificate */
 }
 
-void intake_mqtt_connect(struct intake_mqtt *mqtt)
+void mqtt_connect(struct mqtt *mqtt)
 {
-    if (queue_note_confirmed(mqtt->queue) != 0) { /* see mqtt/redelivery.c */
-        mqtt->link = LINK_DOWN;
-        retry_later(mqtt, NULL);
+    if (queue_note_confirmed(mqtt->queue) != 0) {
+        mqtt_retry_later(mqtt, NULL);
         return;
     }
     if (give_credentials(mqtt) != MOSQ_ERR_SUCCESS) {
-        mqtt->link = LINK_DOWN;
-        retry_later(mqtt, "TLS cannot be set up: check ca_file, cert_file and key_file");
+        mqtt_retry_later(mqtt, "TLS cannot be set up: check ca_file, cert_file and key_file");
         return;
     }
     mqtt->closed = mqtt->refused = false;
@@ -266,46 +230,8 @@ void intake_mqtt_connect(struct intake_mqtt *mqtt)
     make_properties(mqtt);
     mosquitto_int_option(mqtt->client, MOSQ_OPT_PROTOCOL_VERSION,
                          mqtt->use_v311 ? MQTT_PROTOCOL_V311 : MQTT_PROTOCOL_V5);
-    mqtt->prepare_due = true;
+    mqtt->subscriptions.prepare_due = true;
     mqtt->link = LINK_CONNECTING;
-    mqtt->work.data = mqtt;
-    uv_queue_work(mqtt->loop, &mqtt->work, connect_work, connect_done);
-}
-
-/* ---- again ---- */
-
-/* After a failed commit, only once a trial commit succeeds: otherwise the broker
- * would send everything again, for nothing. */
-static bool storage_works(struct intake_mqtt *mqtt)
-{
-    if (!mqtt->storage_failed && !queue_fails(mqtt->queue))
-        return true;
-    if (queue_trial_commit(mqtt->queue) != 0)
-        return false;
-    mqtt->storage_failed = false;
-    if (mqtt->storage_told)
-        log_notice(EVENT_QUEUE_WRITABLE, "commits succeed again");
-    mqtt->storage_told = false;
-    return true;
-}
-
-static void on_retry(uv_timer_t *timer)
-{
-    struct intake_mqtt *mqtt = timer->data;
-    if (!storage_works(mqtt))
-        retry_later(mqtt, NULL);
-    else
-        intake_mqtt_connect_if_room(mqtt);
-}
-
-static void retry_later(struct intake_mqtt *mqtt, const char *why)
-{
-    int64_t wait_ms = backoff_wait_ms(RETRY_MIN_MS, RETRY_MAX_MS, ++mqtt->failures, clock_chance());
-    intake_mqtt_tell_away(mqtt, why, wait_ms);
-    uv_timer_start(&mqtt->again, on_retry, (uint64_t)wait_ms, 0);
-}
-
-void intake_mqtt_retry(struct intake_mqtt *mqtt)
-{
-    retry_later(mqtt, NULL);
+    mqtt->work_request.data = mqtt;
+    uv_queue_work(mqtt->loop, &mqtt->work_request, connect_work, connect_done);
 }

@@ -1,41 +1,36 @@
 /* mqtt/edge.h - the edge to the MQTT broker. */
-#ifndef SLUICE_INTAKE_MQTT_H
-#define SLUICE_INTAKE_MQTT_H
+#ifndef SLUICE_MQTT_EDGE_H
+#define SLUICE_MQTT_EDGE_H
 
 #include "config/config.h"
 #include "intake/intake.h"
 #include "queue/queue.h"
-#include "text/status.h"
 #include <uv.h>
 
-struct intake_mqtt;
+struct mqtt;
 
-/* Starts to connect, and goes on for ever. Keeps everything that it is given;
- * broker and commits (their batch and delay) are the configuration at start (a
- * reload does not change it). */
-struct intake_mqtt *intake_mqtt_new(uv_loop_t *loop, const struct config_broker *broker,
-                                    const struct config_queue *commits, size_t route_count,
-                                    struct intake *intake, struct queue *queue);
+/* Connects, and connects again for ever. Keeps everything that it is given. The broker, and
+ * commit_batch and commit_delay of the queue, are those at start; a reload does not change
+ * them. */
+struct mqtt *mqtt_new(uv_loop_t *loop, const struct config_broker *broker, const struct config_queue *commits,
+                      size_t route_count, struct intake *intake, struct queue *queue);
 
 /* The routes changed: subscribes and unsubscribes. */
-void intake_mqtt_resubscribe(struct intake_mqtt *mqtt);
+void mqtt_resubscribe(struct mqtt *mqtt);
 
-/* From now on commits wait for nothing (commit_delay): it is about to stop. */
-void intake_mqtt_hurry(struct intake_mqtt *mqtt);
-
-/* Which broker, in which state, since when, why, until when. */
-void intake_mqtt_describe(const struct intake_mqtt *mqtt, struct cJSON *to);
+/* From now on commits are not delayed (commit_delay): sluice is about to stop. */
+void mqtt_hurry(struct mqtt *mqtt);
 
 /* Whether the broker may still confirm what was acknowledged to it. */
-bool intake_mqtt_is_up(const struct intake_mqtt *mqtt);
+bool mqtt_is_up(const struct mqtt *mqtt);
 
-/* Disconnects; the session and what is not acknowledged stay at the broker.
- * Returns false when a connection attempt hangs in a system call and cannot be
- * waited for: then the process must end without freeing anything (_exit). */
-bool intake_mqtt_stop(struct intake_mqtt *mqtt);
+/* Disconnects; the session, and what is not acknowledged, stay at the broker. Returns false
+ * when a connection attempt blocks in a system call: then the process must end without
+ * freeing anything (_exit), for that thread cannot be waited for. */
+bool mqtt_stop(struct mqtt *mqtt);
 
-/* After stop returned true. Takes NULL. Memory is let go when the loop has run
- * once more. */
-void intake_mqtt_free(struct intake_mqtt *mqtt);
+/* After mqtt_stop returned true. The memory is released when the loop has run once more.
+ * Takes NULL. */
+void mqtt_free(struct mqtt *mqtt);
 
 #endif

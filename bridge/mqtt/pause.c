@@ -1,20 +1,21 @@
-/* mqtt/pause.c - nothing more is taken in while the queue is full.
+/* mqtt/pause.c - see mqtt/pause.h.
  *
- * What was read is committed and acknowledged by then, and a clean DISCONNECT
- * leaves the session, and the messages to come, at the broker. A connection that
- * stayed open would not do: the broker goes on sending, and without being read it
- * could not even keep itself alive.
+ * When the queue becomes full, what was read is committed and acknowledged, and a DISCONNECT
+ * leaves the session, and the messages to come, at the broker. A connection that stays open
+ * and is not read would not do: the broker goes on sending, and the connection cannot keep
+ * itself alive.
  *
- * Rows that were delivered may be deleted only when the broker is known to have
- * read our acknowledgements, and in a queue that is full they may be all there is.
- * After a DISCONNECT the broker closes the connection: an orderly end tells that it
- * read everything before, unless it ends itself at that moment. So they are deleted
- * then, and leave a mark each (queue_let_go). libmosquitto closes its descriptor as
- * soon as it wrote the DISCONNECT; ours, a duplicate, sees the end.
+ * A delivered row may be deleted only when the broker has read our acknowledgement of it
+ * (queue_confirm), and in a full queue there may be no other rows. After a DISCONNECT the
+ * broker closes the connection. If it does so in order, it has read everything before,
+ * unless it ends itself at that moment. So we release these rows then. libmosquitto closes
+ * its descriptor when it has written the DISCONNECT; our duplicate sees the end.
  */
+#include "mqtt/pause.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "mqtt/internal.h"
+#include "mqtt/connection.h"
+#include "mqtt/socket.h"
 
 #include <errno.h>
 #include <string.h>
@@ -22,46 +23,43 @@
 
 enum {
     LOOK_MS = 1000,         /* whether there is room again */
-    GOODBYE_MOST_MS = 5000, /* for the broker to close the connection */
-    FAILED_MOST_MS = 15000, /* where it was not asked to, for the storage failed */
-    TELL_MS = 60 * 1000,    /* a queue that is full again and again is told of at most so often */
+    CLOSE_MOST_MS = 5000,   /* until the broker closes the connection */
+    FAILED_MOST_MS = 15000, /* the same where we sent no DISCONNECT, because the storage failed */
+    REPORT_EVERY_MS = 60 * 1000,
 };
 
-/* ---- words ---- */
+/* ---- the log ---- */
 
-static void tell_full(struct intake_mqtt *mqtt)
+static void report_full(struct mqtt *mqtt)
 {
-    int64_t now_ms = clock_uptime_ms();
     cleanup_free char *what = queue_full_text(mqtt->queue);
-    mqtt->hold_told = mqtt->hold_told_ms == 0 || now_ms - mqtt->hold_told_ms >= TELL_MS;
-    if (mqtt->hold_told) {
-        mqtt->hold_told_ms = now_ms;
+    mqtt->full_logged = throttle_due(&mqtt->full_reports, 1, mqtt->full_ms, REPORT_EVERY_MS) > 0;
+    if (mqtt->full_logged)
         log_warning(EVENT_QUEUE_FULL, "%s: messages wait at the broker", what);
-    } else {
+    else
         log_debug(EVENT_QUEUE_FULL, "%s, again", what);
-    }
 }
 
-static void tell_room(const struct intake_mqtt *mqtt)
+static void report_room(const struct mqtt *mqtt)
 {
     cleanup_free char *room = queue_room_text(mqtt->queue);
-    long long held_s = (clock_uptime_ms() - mqtt->holding_ms) / 1000;
-    if (mqtt->hold_told)
-        log_notice(EVENT_QUEUE_ROOM, "%s; messages waited at the broker for %lld s", room, held_s);
+    long long full_s = (clock_uptime_ms() - mqtt->full_ms) / 1000;
+    if (mqtt->full_logged)
+        log_notice(EVENT_QUEUE_ROOM, "%s; messages waited at the broker for %lld s", room, full_s);
     else
-        log_debug(EVENT_QUEUE_ROOM, "%s; messages waited at the broker for %lld s", room, held_s);
+        log_debug(EVENT_QUEUE_ROOM, "%s; messages waited at the broker for %lld s", room, full_s);
 }
 
-/* ---- the broker's goodbye ---- */
+/* ---- the broker closes the connection ---- */
 
-/* What it still sends is not acknowledged, and comes again. That it says goodbye is no
- * proof (a broker that dies does so in the same way), so what may come again is not
- * forgotten: the next connection tells. */
-static void on_goodbye(uv_poll_t *poll, int status, int events)
+/* What the broker still sends is not acknowledged, and it sends that again. An orderly end
+ * proves nothing (a broker that dies may end so), so we go on recognising what it may send
+ * again: the next connection confirms it. */
+static void on_end(uv_poll_t *poll, int status, int events)
 {
     (void)status;
     (void)events;
-    struct intake_mqtt *mqtt = poll->data;
+    struct mqtt *mqtt = poll->data;
     char rest[16 * 1024];
     ssize_t got;
     int pieces = 0;
@@ -70,70 +68,108 @@ static void on_goodbye(uv_poll_t *poll, int status, int events)
     while (got > 0 && ++pieces < 64);
     if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR)))
         return;
-    intake_mqtt_unwatch(mqtt);
+    mqtt_unwatch(mqtt);
     if (got == 0)
         queue_let_go(mqtt->queue);
 }
 
-/* Without its goodbye, its word is not waited for either: nothing would ever be
- * deleted. */
-static void do_without_goodbye(struct intake_mqtt *mqtt)
+/* A broker that does not close the connection must not keep us from deleting for ever. */
+static void end_without_broker(struct mqtt *mqtt)
 {
     const char *full = queue_hold(mqtt->queue);
     bool failed = full && strcmp(full, "storage") == 0;
-    if (clock_uptime_ms() - mqtt->since_ms < (failed ? FAILED_MOST_MS : GOODBYE_MOST_MS))
+    if (clock_uptime_ms() - mqtt->since_ms < (failed ? FAILED_MOST_MS : CLOSE_MOST_MS))
         return;
-    intake_mqtt_unwatch(mqtt);
+    mqtt_unwatch(mqtt);
     queue_let_go(mqtt->queue);
 }
 
-/* ---- holding ---- */
+/* ---- the storage fails ---- */
+
+void mqtt_storage_failed(struct mqtt *mqtt, int error)
+{
+    /* Not mosquitto_disconnect: its packet would be written after the acknowledgements. */
+    int socket = mosquitto_socket(mqtt->client);
+    if (socket >= 0)
+        shutdown(socket, SHUT_RDWR);
+    mqtt_disconnected(mqtt);
+    if (throttle_due(&mqtt->failure_reports, 1, mqtt->since_ms, REPORT_EVERY_MS) > 0) {
+        mqtt->failure_logged = true;
+        log_error(EVENT_QUEUE_WRITE_FAILED,
+                  "%s: nothing is acknowledged; messages stay at the broker until a commit succeeds",
+                  batch_error_text(error));
+    }
+    mqtt_retry_later(mqtt, NULL);
+}
+
+/* Before a trial commit succeeds, the broker would send everything again for nothing. */
+static int try_storage(struct mqtt *mqtt)
+{
+    int error = batch_try_storage(mqtt->batch);
+    if (error == 0 && mqtt->failure_logged) {
+        log_notice(EVENT_QUEUE_WRITABLE, "a commit succeeded");
+        mqtt->failure_logged = false;
+    }
+    return error;
+}
+
+/* ---- the queue is full ---- */
+
+static void on_look(uv_timer_t *timer);
+
+static void connect_if_room(struct mqtt *mqtt)
+{
+    if (queue_hold(mqtt->queue)) {
+        if (mqtt->full_ms == 0) {
+            mqtt->full_ms = clock_uptime_ms();
+            report_full(mqtt);
+        }
+        mqtt->failures = 0; /* storage that fails now and then must not make the looks rare */
+        uv_timer_start(&mqtt->retry, on_look, LOOK_MS, 0);
+        return;
+    }
+    if (mqtt->full_ms != 0)
+        report_room(mqtt);
+    mqtt->full_ms = 0;
+    mqtt_unwatch(mqtt);
+    mqtt_connect(mqtt);
+}
 
 static void on_look(uv_timer_t *timer)
 {
-    struct intake_mqtt *mqtt = timer->data;
-    do_without_goodbye(mqtt);
+    struct mqtt *mqtt = timer->data;
+    end_without_broker(mqtt);
     if (queue_fails(mqtt->queue))
-        intake_mqtt_retry(mqtt);
+        mqtt_retry_later(mqtt, NULL);
     else
-        intake_mqtt_connect_if_room(mqtt);
+        connect_if_room(mqtt);
 }
 
-void intake_mqtt_connect_if_room(struct intake_mqtt *mqtt)
+void mqtt_try_connect(struct mqtt *mqtt)
 {
-    if (queue_hold(mqtt->queue)) {
-        if (mqtt->holding_ms == 0) {
-            mqtt->holding_ms = clock_uptime_ms();
-            tell_full(mqtt);
-        }
-        mqtt->failures = 0; /* with storage that fails now and then, it must not look ever more seldom */
-        uv_timer_start(&mqtt->again, on_look, LOOK_MS, 0);
-        return;
-    }
-    if (mqtt->holding_ms != 0)
-        tell_room(mqtt);
-    mqtt->holding_ms = 0;
-    intake_mqtt_unwatch(mqtt);
-    intake_mqtt_connect(mqtt);
+    if (try_storage(mqtt) != 0)
+        mqtt_retry_later(mqtt, NULL);
+    else
+        connect_if_room(mqtt);
 }
 
-bool intake_mqtt_must_hold(const struct intake_mqtt *mqtt)
+bool mqtt_must_pause(const struct mqtt *mqtt)
 {
     return mqtt->link == LINK_UP && queue_hold(mqtt->queue);
 }
 
-void intake_mqtt_hold(struct intake_mqtt *mqtt)
+void mqtt_pause(struct mqtt *mqtt)
 {
     int socket = mosquitto_socket(mqtt->client);
     mosquitto_disconnect(mqtt->client);
-    intake_mqtt_flush(mqtt);
+    mqtt_flush(mqtt);
     if (mqtt->closed) {
-        uv_poll_start(mqtt->poll, UV_READABLE, on_goodbye);
-    } else { /* not a byte more went out */
+        uv_poll_start(mqtt->poll, UV_READABLE, on_end);
+    } else { /* the socket takes not a byte more */
         shutdown(socket, SHUT_RDWR);
-        intake_mqtt_unwatch(mqtt);
+        mqtt_unwatch(mqtt);
     }
     mqtt->link = LINK_DOWN;
     mqtt->since_ms = clock_uptime_ms();
-    intake_mqtt_connect_if_room(mqtt);
+    connect_if_room(mqtt);
 }

@@ -1,9 +1,5 @@
-/* mqtt/status.c - what is said of the connection to the broker: in the log when
- * it fails, and where people ask.
- *
- * A broker that is away is told of once for each reason, and then now and then; the
- * attempts between are for those who debug.
- */
+/* mqtt/status.c - see mqtt/status.h. */
+#include "mqtt/status.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "mqtt/internal.h"
@@ -11,21 +7,21 @@
 
 #include <string.h>
 
-enum { AGAIN_MS = 10 * 60 * 1000 };
+enum { REPORT_EVERY_MS = 10 * 60 * 1000 };
 
-void intake_mqtt_tell_away(struct intake_mqtt *mqtt, const char *why, int64_t wait_ms)
+void mqtt_report_away(struct mqtt *mqtt, const char *why, int64_t wait_ms)
 {
     int64_t now_ms = clock_uptime_ms();
     mqtt->retry_at_ms = now_ms + wait_ms;
     if (!why)
         return;
     const struct config_broker *broker = mqtt->config;
-    bool news = !mqtt->why || strcmp(mqtt->why, why) != 0;
     if (mqtt->away_ms == 0)
         mqtt->away_ms = now_ms;
-    if (news) {
+    if (!mqtt->why || strcmp(mqtt->why, why) != 0) {
         free(mqtt->why);
         mqtt->why = xstrdup(why);
+        mqtt->away_reports = (struct throttle){0};
     }
     cleanup_free char *outage =
         outage_text(&(struct outage){.state = "away",
@@ -33,15 +29,13 @@ void intake_mqtt_tell_away(struct intake_mqtt *mqtt, const char *why, int64_t wa
                                      .why = why,
                                      .waiting = -1,
                                      .wait_ms = wait_ms});
-    if (!news && now_ms - mqtt->away_told_ms < AGAIN_MS) {
+    if (throttle_due(&mqtt->away_reports, 1, now_ms, REPORT_EVERY_MS) > 0)
+        log_warning(EVENT_BROKER_AWAY, "%s:%u: %s", broker->host, broker->port, outage);
+    else
         log_debug(EVENT_BROKER_AWAY, "%s:%u: %s", broker->host, broker->port, outage);
-        return;
-    }
-    mqtt->away_told_ms = now_ms;
-    log_warning(EVENT_BROKER_AWAY, "%s:%u: %s", broker->host, broker->port, outage);
 }
 
-void intake_mqtt_tell_connected(struct intake_mqtt *mqtt)
+void mqtt_report_connected(struct mqtt *mqtt)
 {
     const struct config_broker *broker = mqtt->config;
     log_notice(EVENT_BROKER_CONNECTED, "%s:%u: MQTT %s, %s", broker->host, broker->port,
@@ -51,7 +45,7 @@ void intake_mqtt_tell_connected(struct intake_mqtt *mqtt)
     mqtt->away_ms = mqtt->retry_at_ms = 0;
 }
 
-static const char *state_of(const struct intake_mqtt *mqtt)
+static const char *state_of(const struct mqtt *mqtt)
 {
     switch (mqtt->link) {
     case LINK_UP:
@@ -60,7 +54,7 @@ static const char *state_of(const struct intake_mqtt *mqtt)
     case LINK_HANDSHAKE:
         return mqtt->why ? "away" : "connecting";
     default:
-        return mqtt->holding_ms != 0 ? "holding" : "away";
+        return mqtt->full_ms != 0 ? "holding" : "away";
     }
 }
 
@@ -70,14 +64,14 @@ static int64_t wall_ms(int64_t uptime_ms)
     return uptime_ms == 0 ? 0 : clock_wall_ms() - (clock_uptime_ms() - uptime_ms);
 }
 
-void intake_mqtt_describe(const struct intake_mqtt *mqtt, struct cJSON *to)
+void mqtt_describe(const struct mqtt *mqtt, struct cJSON *to)
 {
-    bool holding = mqtt->link == LINK_DOWN && mqtt->holding_ms != 0;
+    bool holding = mqtt->link == LINK_DOWN && mqtt->full_ms != 0;
     status_add_text(to, STATUS_BROKER_HOST, mqtt->config->host);
     status_add_number(to, STATUS_BROKER_PORT, mqtt->config->port);
     status_add_text(to, STATUS_BROKER_STATE, state_of(mqtt));
     status_add_time(to, STATUS_BROKER_SINCE,
-                    wall_ms(holding              ? mqtt->holding_ms
+                    wall_ms(holding              ? mqtt->full_ms
                             : mqtt->away_ms != 0 ? mqtt->away_ms
                                                  : mqtt->since_ms));
     if (mqtt->link == LINK_UP) {

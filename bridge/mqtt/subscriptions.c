@@ -1,18 +1,18 @@
-/* mqtt/subscriptions.c - the topic filters that the broker holds for us.
+/* mqtt/subscriptions.c - see mqtt/subscriptions.h.
  *
- * Subscriptions live in the session and outlive our restarts. Every filter of
- * the configuration is subscribed to at each connect, under an identifier of its
- * own (see queue/subscriptions.c), with retain handling 1: the broker sends
- * retained messages only for a new subscription. MQTT 3.1.1 has no such thing:
- * there, what a resumed session holds already is not subscribed to again.
- * Filters that the configuration no longer has are unsubscribed after that; so
- * between the two no message falls through.
+ * Subscriptions are part of the session and outlive a restart of sluice. At each connect we
+ * subscribe to every filter of the configuration, under an identifier of its own
+ * (queue/subscriptions.c), with retain handling 1: then the broker sends retained messages
+ * only for a new subscription. MQTT 3.1.1 does not have that: there, we do not subscribe
+ * again to what a resumed session has. After that we unsubscribe from the filters that the
+ * configuration no longer has. In this order, no message is missed between the two.
  *
- * Callbacks run while messages are read, inside a transaction; what the database
- * is to be told is left for later (`note_due`).
+ * Callbacks run while a batch is open, so they leave changes of the database for later
+ * (`save_due`).
  */
+#include "mqtt/subscriptions.h"
 #include "base/log.h"
-#include "mqtt/internal.h"
+#include "mqtt/redelivery.h"
 
 #include <errno.h>
 #include <string.h>
@@ -23,39 +23,42 @@ enum {
     FIRST_REFUSAL = 0x80,     /* MQTT 5.0 and 3.1.1, section 3.9.3 */
 };
 
-void intake_mqtt_subscriptions_free(struct intake_mqtt *mqtt)
+/* ---- the database ---- */
+
+void mqtt_subscriptions_done(struct mqtt *mqtt)
 {
-    for (size_t i = 0; i < mqtt->vanished_count; i++)
-        free(mqtt->vanished[i].filter);
-    free(mqtt->vanished);
-    free(mqtt->filters);
-    free(mqtt->ranks);
-    mqtt->vanished = NULL;
-    mqtt->filters = NULL;
-    mqtt->ranks = NULL;
-    mqtt->vanished_count = mqtt->filter_count = 0;
+    struct subscriptions *subscriptions = &mqtt->subscriptions;
+    for (size_t i = 0; i < subscriptions->vanished_count; i++)
+        free(subscriptions->vanished[i].filter);
+    free(subscriptions->vanished);
+    free(subscriptions->filters);
+    free(subscriptions->ranks);
+    subscriptions->vanished = NULL;
+    subscriptions->filters = NULL;
+    subscriptions->ranks = NULL;
+    subscriptions->vanished_count = subscriptions->filter_count = 0;
 }
 
-static void set_rank(struct intake_mqtt *mqtt, size_t filter)
+static void set_rank(struct subscriptions *subscriptions, size_t filter)
 {
-    const struct filter *f = &mqtt->filters[filter];
-    mqtt->ranks[filter] = f->granted ? f->identifier : f->identifier | (uint32_t)NOT_GRANTED;
+    const struct filter *f = &subscriptions->filters[filter];
+    subscriptions->ranks[filter] = f->granted ? f->identifier : f->identifier | (uint32_t)NOT_GRANTED;
 }
-
-/* ---- what is to be done ---- */
 
 static void collect(void *context, const struct subscription *subscription)
 {
-    struct intake_mqtt *mqtt = context;
+    struct mqtt *mqtt = context;
+    struct subscriptions *subscriptions = &mqtt->subscriptions;
     size_t filter = route_table_find_filter(intake_routes(mqtt->intake), subscription->filter);
     if (filter != SIZE_MAX && !subscription->vanished) {
-        mqtt->filters[filter].identifier = subscription->identifier;
-        mqtt->filters[filter].granted = subscription->granted;
-        set_rank(mqtt, filter);
+        subscriptions->filters[filter].identifier = subscription->identifier;
+        subscriptions->filters[filter].granted = subscription->granted;
+        set_rank(subscriptions, filter);
         return;
     }
-    mqtt->vanished = xrealloc(mqtt->vanished, (mqtt->vanished_count + 1) * sizeof *mqtt->vanished);
-    mqtt->vanished[mqtt->vanished_count++] = (struct vanished){
+    subscriptions->vanished =
+        xrealloc(subscriptions->vanished, (subscriptions->vanished_count + 1) * sizeof(struct vanished));
+    subscriptions->vanished[subscriptions->vanished_count++] = (struct vanished){
         .filter = xstrdup(subscription->filter),
         .identifier = subscription->identifier,
         .covered_to = subscription->covered_to,
@@ -63,40 +66,62 @@ static void collect(void *context, const struct subscription *subscription)
     };
 }
 
-static int read_subscriptions(struct intake_mqtt *mqtt)
+static int read_subscriptions(struct mqtt *mqtt)
 {
-    intake_mqtt_subscriptions_free(mqtt);
-    mqtt->filter_count = route_table_filter_count(intake_routes(mqtt->intake));
-    mqtt->filters = xcalloc(mqtt->filter_count, sizeof *mqtt->filters);
-    mqtt->ranks = xcalloc(mqtt->filter_count, sizeof *mqtt->ranks);
+    struct subscriptions *subscriptions = &mqtt->subscriptions;
+    mqtt_subscriptions_done(mqtt);
+    subscriptions->filter_count = route_table_filter_count(intake_routes(mqtt->intake));
+    subscriptions->filters = xcalloc(subscriptions->filter_count, sizeof *subscriptions->filters);
+    subscriptions->ranks = xcalloc(subscriptions->filter_count, sizeof *subscriptions->ranks);
     return queue_subscriptions(mqtt->queue, collect, mqtt);
 }
 
-/* First the vanished ones, then the new ones: that tells which saw the same
- * messages. Messages that waited in the session come right behind the CONNACK,
- * so this must be done before anything is read. */
-static int prepare(struct intake_mqtt *mqtt)
+/* First the vanished ones, then the new ones: their identifiers tell which saw the same
+ * messages. Messages of a resumed session come right after the CONNACK, so this must be done
+ * before anything is read. */
+static int prepare(struct mqtt *mqtt)
 {
+    struct subscriptions *subscriptions = &mqtt->subscriptions;
     const struct route_table *routes = intake_routes(mqtt->intake);
     int error = read_subscriptions(mqtt);
-    for (size_t i = 0; i < mqtt->vanished_count && error == 0; i++)
-        error = queue_subscription_vanish(mqtt->queue, mqtt->vanished[i].filter);
-    for (size_t i = 0; i < mqtt->filter_count && error == 0; i++)
-        if (mqtt->filters[i].identifier == 0)
+    for (size_t i = 0; i < subscriptions->vanished_count && error == 0; i++)
+        error = queue_subscription_vanish(mqtt->queue, subscriptions->vanished[i].filter);
+    for (size_t i = 0; i < subscriptions->filter_count && error == 0; i++)
+        if (subscriptions->filters[i].identifier == 0)
             error = queue_subscription_add(mqtt->queue, route_table_filter(routes, i));
     if (error == 0)
         error = read_subscriptions(mqtt);
-    if (error == 0)
-        mqtt->prepare_due = false;
+    subscriptions->prepare_due = error != 0;
+    return error;
+}
+
+static int save(struct mqtt *mqtt)
+{
+    struct subscriptions *subscriptions = &mqtt->subscriptions;
+    const struct route_table *routes = intake_routes(mqtt->intake);
+    int error = 0;
+    for (size_t i = 0; i < subscriptions->filter_count && error == 0; i++) {
+        struct filter *filter = &subscriptions->filters[i];
+        if (filter->save_due)
+            error = queue_subscription_grant(mqtt->queue, route_table_filter(routes, i), filter->granted);
+        filter->save_due = filter->save_due && error != 0;
+    }
+    for (size_t i = 0; i < subscriptions->vanished_count && error == 0; i++) {
+        struct vanished *vanished = &subscriptions->vanished[i];
+        if (vanished->save_due)
+            error = queue_subscription_unsubscribed(mqtt->queue, vanished->filter);
+        vanished->save_due = vanished->save_due && error != 0;
+    }
+    subscriptions->save_due = error != 0;
     return error;
 }
 
 /* ---- packets ---- */
 
-static void send_subscribe(struct intake_mqtt *mqtt, size_t filter)
+static void send_subscribe(struct mqtt *mqtt, size_t filter)
 {
     const char *text = route_table_filter(intake_routes(mqtt->intake), filter);
-    struct filter *f = &mqtt->filters[filter];
+    struct filter *f = &mqtt->subscriptions.filters[filter];
     mosquitto_property *properties = NULL;
     if (mqtt->identifiers_available)
         mosquitto_property_add_varint(&properties, MQTT_PROP_SUBSCRIPTION_IDENTIFIER, f->identifier);
@@ -107,58 +132,39 @@ static void send_subscribe(struct intake_mqtt *mqtt, size_t filter)
         log_error(EVENT_SUBSCRIBE_FAILED, "%s: %s", text, mosquitto_strerror(result));
 }
 
-static void subscribe(struct intake_mqtt *mqtt)
+static void subscribe(struct mqtt *mqtt)
 {
-    for (size_t i = 0; i < mqtt->filter_count; i++)
-        if (!(mqtt->use_v311 && mqtt->session_present && mqtt->filters[i].granted))
+    struct subscriptions *subscriptions = &mqtt->subscriptions;
+    for (size_t i = 0; i < subscriptions->filter_count; i++)
+        if (!(mqtt->use_v311 && mqtt->session_present && subscriptions->filters[i].granted))
             send_subscribe(mqtt, i);
-    for (size_t i = 0; i < mqtt->vanished_count; i++) {
-        struct vanished *vanished = &mqtt->vanished[i];
+    for (size_t i = 0; i < subscriptions->vanished_count; i++) {
+        struct vanished *vanished = &subscriptions->vanished[i];
         if (vanished->unsubscribed)
             continue;
         mosquitto_unsubscribe(mqtt->client, &vanished->packet_id, vanished->filter);
         log_info(EVENT_UNSUBSCRIBED, "%s: no route has this filter any more", vanished->filter);
     }
-    mqtt->subscribe_due = false;
+    subscriptions->subscribe_due = false;
 }
 
-static int note(struct intake_mqtt *mqtt)
+int mqtt_update_subscriptions(struct mqtt *mqtt)
 {
-    const struct route_table *routes = intake_routes(mqtt->intake);
-    int error = 0;
-    for (size_t i = 0; i < mqtt->filter_count && error == 0; i++)
-        if (mqtt->filters[i].note_due) {
-            error = queue_subscription_grant(mqtt->queue, route_table_filter(routes, i),
-                                             mqtt->filters[i].granted);
-            mqtt->filters[i].note_due = error != 0;
-        }
-    for (size_t i = 0; i < mqtt->vanished_count && error == 0; i++)
-        if (mqtt->vanished[i].note_due) {
-            error = queue_subscription_unsubscribed(mqtt->queue, mqtt->vanished[i].filter);
-            mqtt->vanished[i].note_due = error != 0;
-        }
-    mqtt->note_due = error != 0;
-    return error;
-}
-
-int intake_mqtt_subscriptions(struct intake_mqtt *mqtt)
-{
-    int error = 0;
-    if (mqtt->prepare_due)
-        error = prepare(mqtt);
-    if (error == 0 && mqtt->note_due)
-        error = note(mqtt);
-    if (error == 0 && mqtt->subscribe_due && mqtt->link == LINK_UP)
+    const struct subscriptions *subscriptions = &mqtt->subscriptions;
+    int error = subscriptions->prepare_due ? prepare(mqtt) : 0;
+    if (error == 0 && subscriptions->save_due)
+        error = save(mqtt);
+    if (error == 0 && subscriptions->subscribe_due && mqtt->link == LINK_UP)
         subscribe(mqtt);
     return error;
 }
 
-/* ---- answers ---- */
+/* ---- acknowledgements ---- */
 
-static void granted_qos(struct intake_mqtt *mqtt, size_t filter, int qos)
+static void granted_qos(struct mqtt *mqtt, size_t filter, int qos)
 {
     const char *text = route_table_filter(intake_routes(mqtt->intake), filter);
-    struct filter *f = &mqtt->filters[filter];
+    struct filter *f = &mqtt->subscriptions.filters[filter];
     bool granted = qos < FIRST_REFUSAL;
     if (!granted)
         log_error(EVENT_SUBSCRIPTION_REFUSED, "%s: %s; allow it in the broker's ACL", text,
@@ -168,31 +174,62 @@ static void granted_qos(struct intake_mqtt *mqtt, size_t filter, int qos)
                   "%s: QoS %d only: messages can be lost between the broker and sluice", text, qos);
     if (granted != f->granted) {
         f->granted = granted;
-        f->note_due = mqtt->note_due = true;
-        set_rank(mqtt, filter);
+        f->save_due = mqtt->subscriptions.save_due = true;
+        set_rank(&mqtt->subscriptions, filter);
     }
 }
 
-void intake_mqtt_on_suback(struct mosquitto *client, void *context, int packet_id, int count,
-                           const int *granted, const mosquitto_property *properties)
+void mqtt_on_suback(struct mosquitto *client, void *context, int packet_id, int count, const int *granted,
+                    const mosquitto_property *properties)
 {
     (void)client;
     (void)properties;
-    struct intake_mqtt *mqtt = context;
-    for (size_t i = 0; i < mqtt->filter_count; i++)
-        if (mqtt->filters[i].packet_id == packet_id && count > 0)
+    struct mqtt *mqtt = context;
+    for (size_t i = 0; i < mqtt->subscriptions.filter_count; i++)
+        if (mqtt->subscriptions.filters[i].packet_id == packet_id && count > 0)
             granted_qos(mqtt, i, granted[0]);
 }
 
-void intake_mqtt_on_unsuback(struct mosquitto *client, void *context, int packet_id,
-                             const mosquitto_property *properties)
+void mqtt_on_unsuback(struct mosquitto *client, void *context, int packet_id,
+                      const mosquitto_property *properties)
 {
     (void)client;
     (void)properties;
-    struct intake_mqtt *mqtt = context;
-    if (intake_mqtt_synced(mqtt, packet_id))
+    struct mqtt *mqtt = context;
+    struct subscriptions *subscriptions = &mqtt->subscriptions;
+    if (mqtt_round_trip_end(mqtt, packet_id))
         return;
-    for (size_t i = 0; i < mqtt->vanished_count; i++)
-        if (mqtt->vanished[i].packet_id == packet_id)
-            mqtt->vanished[i].unsubscribed = mqtt->vanished[i].note_due = mqtt->note_due = true;
+    for (size_t i = 0; i < subscriptions->vanished_count; i++) {
+        struct vanished *vanished = &subscriptions->vanished[i];
+        if (vanished->packet_id == packet_id)
+            vanished->unsubscribed = vanished->save_due = subscriptions->save_due = true;
+    }
+}
+
+/* ---- messages ---- */
+
+static void add_filter(const struct subscriptions *subscriptions, uint32_t identifier,
+                       struct route_copy *copy, size_t filters[static MOST_IDENTIFIERS])
+{
+    for (size_t i = 0; i < subscriptions->filter_count; i++)
+        if (subscriptions->filters[i].identifier == identifier)
+            filters[copy->filter_count++] = i;
+    for (size_t i = 0; i < subscriptions->vanished_count; i++)
+        if (subscriptions->vanished[i].identifier == identifier)
+            copy->covered_to = subscriptions->vanished[i].covered_to;
+}
+
+void mqtt_read_copy(const struct mqtt *mqtt, const mosquitto_property *properties, struct route_copy *copy,
+                    size_t filters[static MOST_IDENTIFIERS])
+{
+    *copy = (struct route_copy){.filters = filters};
+    uint32_t identifier;
+    const mosquitto_property *at =
+        mosquitto_property_read_varint(properties, MQTT_PROP_SUBSCRIPTION_IDENTIFIER, &identifier, false);
+    if (at)
+        copy->ranks = mqtt->subscriptions.ranks; /* otherwise it stands for all filters */
+    while (at && copy->filter_count < MOST_IDENTIFIERS) {
+        add_filter(&mqtt->subscriptions, identifier, copy, filters);
+        at = mosquitto_property_read_varint(at, MQTT_PROP_SUBSCRIPTION_IDENTIFIER, &identifier, true);
+    }
 }

@@ -35,8 +35,8 @@ static int teardown(void **state)
 static void a_redelivery_is_recognised_again_and_again(void **state)
 {
     for (int i = 0; i < 2; i++) {
-        assert_true(replay_is_duplicate(*state, true, 7, digest("one")));
-        assert_true(replay_is_duplicate(*state, true, 8, digest("two")));
+        assert_true(replay_recognise(*state, true, 7, digest("one")));
+        assert_true(replay_recognise(*state, true, 8, digest("two")));
         replay_connected(*state,
                          true); /* it was lost once more before the broker read the acknowledgements */
     }
@@ -44,61 +44,61 @@ static void a_redelivery_is_recognised_again_and_again(void **state)
 
 static void equal_readings_are_two_readings(void **state)
 {
-    assert_false(replay_is_duplicate(*state, true, 9, digest("one"))); /* another packet */
-    assert_false(replay_is_duplicate(*state, true, 7, digest("two")));
-    assert_false(replay_is_duplicate(*state, true, 7, replay_digest("garden/b", "one", 3)));
+    assert_false(replay_recognise(*state, true, 9, digest("one"))); /* another packet */
+    assert_false(replay_recognise(*state, true, 7, digest("two")));
+    assert_false(replay_recognise(*state, true, 7, replay_digest("garden/b", "one", 3)));
 }
 
 static void without_dup_it_is_new_and_ends_the_replay(void **state)
 {
-    assert_false(replay_is_duplicate(*state, false, 7, digest("one")));
+    assert_false(replay_recognise(*state, false, 7, digest("one")));
     assert_false(replay_expected(*state));
-    assert_false(replay_is_duplicate(*state, true, 7, digest("one")));
+    assert_false(replay_recognise(*state, true, 7, digest("one")));
 }
 
 static void a_new_session_has_no_replay(void **state)
 {
     replay_connected(*state, false);
-    assert_false(replay_is_duplicate(*state, true, 7, digest("one")));
+    assert_false(replay_recognise(*state, true, 7, digest("one")));
 }
 
 static void qos_0_tells_nothing(void **state)
 {
-    assert_false(replay_is_duplicate(*state, false, 0, digest("one")));
-    assert_true(replay_is_duplicate(*state, true, 7, digest("one")));
+    assert_false(replay_recognise(*state, false, 0, digest("one")));
+    assert_true(replay_recognise(*state, true, 7, digest("one")));
 }
 
 static void what_was_not_committed_is_not_known(void **state)
 {
     replay_received(*state, 9, digest("three"));
-    assert_false(replay_is_duplicate(*state, true, 9, digest("three")));
+    assert_false(replay_recognise(*state, true, 9, digest("three")));
     replay_discarded(*state);
     replay_committed(*state, 3);
-    assert_false(replay_is_duplicate(*state, true, 9, digest("three")));
+    assert_false(replay_recognise(*state, true, 9, digest("three")));
 }
 
 /* Its identifier may be given to an equal reading. */
 static void what_is_confirmed_is_forgotten(void **state)
 {
     replay_confirmed(*state, 1);
-    assert_false(replay_is_duplicate(*state, true, 7, digest("one")));
-    assert_true(replay_is_duplicate(*state, true, 8, digest("two")));
+    assert_false(replay_recognise(*state, true, 7, digest("one")));
+    assert_true(replay_recognise(*state, true, 8, digest("two")));
     store(*state, 9, "late", 1); /* confirmed already: it left no row */
-    assert_false(replay_is_duplicate(*state, true, 9, digest("late")));
+    assert_false(replay_recognise(*state, true, 9, digest("late")));
     replay_confirmed(*state, 2);
-    assert_false(replay_is_duplicate(*state, true, 8, digest("two")));
+    assert_false(replay_recognise(*state, true, 8, digest("two")));
 }
 
 /* A broker that lost its memory counts from 1 again. When the commit of such a
  * message fails, it comes again with DUP, and must not be lost. */
 static void an_identifier_that_is_given_anew_is_forgotten(void **state)
 {
-    assert_false(replay_is_duplicate(*state, false, 7, digest("one")));
+    assert_false(replay_recognise(*state, false, 7, digest("one")));
     replay_received(*state, 7, digest("one"));
     replay_discarded(*state);
     replay_connected(*state, true);
-    assert_false(replay_is_duplicate(*state, true, 7, digest("one")));
-    assert_true(replay_is_duplicate(*state, true, 8, digest("two")));
+    assert_false(replay_recognise(*state, true, 7, digest("one")));
+    assert_true(replay_recognise(*state, true, 8, digest("two")));
 }
 
 /* Mosquitto may have thousands unacknowledged after several lost connections. */
@@ -107,9 +107,9 @@ static void as_many_as_identifiers_are_known(void **state)
     for (unsigned id = 9; id <= 65535; id++)
         store(*state, (uint16_t)id, "more", id);
     replay_connected(*state, true);
-    assert_true(replay_is_duplicate(*state, true, 7, digest("one")));
+    assert_true(replay_recognise(*state, true, 7, digest("one")));
     for (unsigned id = 9; id <= 65535; id++)
-        assert_true(replay_is_duplicate(*state, true, (uint16_t)id, digest("more")));
+        assert_true(replay_recognise(*state, true, (uint16_t)id, digest("more")));
 }
 
 static void topic_and_payload_are_told_apart(void **state)

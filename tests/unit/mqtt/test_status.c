@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "mqtt/internal.h"
+#include "mqtt/status.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -47,14 +48,14 @@ static void a_broker_that_is_away_is_told_of_every_ten_minutes(void **state)
     setenv("TZ", "UTC", 1);
     tzset();
     const struct config_broker broker = {.host = "pi", .port = 1883};
-    struct intake_mqtt mqtt = {.config = &broker};
+    struct mqtt mqtt = {.config = &broker};
     for (int64_t end_ms = now_ms + 3600 * SECOND_MS; now_ms < end_ms; now_ms += 30 * SECOND_MS)
-        intake_mqtt_tell_away(&mqtt, "Connection refused", 30 * SECOND_MS);
+        mqtt_report_away(&mqtt, "Connection refused", 30 * SECOND_MS);
     assert_int_equal(line_count, 6);
     for (unsigned i = 0; i < line_count; i++)
         assert_string_equal(lines[i],
                             "pi:1883: away since 11-22 17:36:40 (Connection refused), next try in 30 s");
-    intake_mqtt_tell_away(&mqtt, "Network is unreachable", 30 * SECOND_MS);
+    mqtt_report_away(&mqtt, "Network is unreachable", 30 * SECOND_MS);
     assert_string_equal(lines[6],
                         "pi:1883: away since 11-22 17:36:40 (Network is unreachable), next try in 30 s");
     assert_int_equal(line_count, 7);

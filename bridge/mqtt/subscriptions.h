@@ -1,0 +1,22 @@
+/* mqtt/subscriptions.h - the topic filters that the broker has for us. */
+#ifndef SLUICE_MQTT_SUBSCRIPTIONS_H
+#define SLUICE_MQTT_SUBSCRIPTIONS_H
+
+#include "mqtt/internal.h"
+
+/* Does what is due. No batch must be open. 0, -EBUSY: the database is locked, -Exxx. */
+int mqtt_update_subscriptions(struct mqtt *mqtt);
+void mqtt_subscriptions_done(struct mqtt *mqtt);
+
+enum { MOST_IDENTIFIERS = 32 }; /* on one message */
+/* For which subscriptions the broker sent this copy of a message. filters: the memory for it. */
+void mqtt_read_copy(const struct mqtt *mqtt, const mosquitto_property *properties, struct route_copy *copy,
+                    size_t filters[static MOST_IDENTIFIERS]);
+
+/* Callbacks of libmosquitto. */
+void mqtt_on_suback(struct mosquitto *client, void *context, int packet_id, int count, const int *granted,
+                    const mosquitto_property *properties);
+void mqtt_on_unsuback(struct mosquitto *client, void *context, int packet_id,
+                      const mosquitto_property *properties);
+
+#endif
