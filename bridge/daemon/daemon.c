@@ -1,16 +1,15 @@
-/* daemon/daemon.c - the whole: builds the parts, wires them, shuts them down in order.
+/* daemon/daemon.c - builds the parts, wires them, reloads, and stops them in order.
  *
  *     start:  queue → deliver → intake → MQTT edge, HTTP edge → control socket → READY
- *     stop:   control socket → deliver (requests under way may end) → HTTP edge, MQTT edge → queue
+ *     stop:   control socket → deliver (requests in flight may end) → HTTP edge, MQTT edge → queue
  *
- * One thread, one loop. A stop takes less than STOP_MOST_MS, whatever hangs; what
- * is cut off then is in the queue, or still at the broker, and comes again.
- * A reload waits until no request is under way, so that no message is sent twice
- * for it, but not for ever.
+ * One thread, one loop. A stop takes less than STOP_MOST_MS, whatever hangs: a message that
+ * is not acknowledged or not delivered then is still at the broker or in the queue, and comes
+ * again. A reload waits until no request is in flight, so that it does not send a message
+ * twice, but at most RELOAD_MOST_MS.
  */
 #include "daemon/daemon.h"
 #include "base/clock.h"
-#include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/metrics.h"
@@ -19,8 +18,8 @@
 #include "daemon/clock_watch.h"
 #include "daemon/internal.h"
 #include "daemon/notify.h"
+#include "daemon/recover.h"
 #include "daemon/status.h"
-#include "db/vfs.h"
 #include "deliver/deliver.h"
 #include "http/edge.h"
 #include "intake/intake.h"
@@ -29,6 +28,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -39,71 +39,12 @@ enum {
     STOP_MOST_MS = 3000,
     STATUS_FIRST_MS = 1000,
     STATUS_EVERY_MS = 10000,
-    WEAR_EVERY_MS = 60 * 60 * 1000,
-    QUIET = 100, /* messages and requests between two of those */
+    STATUS_QUIET = 100, /* fewer messages and requests than this in the time: idle */
     UPKEEP_EVERY_MS = 1000,
-    QUIET_UPKEEP = 10, /* between two of these */
+    UPKEEP_QUIET = 10,
     OPEN_TRIES = 20,
     OPEN_WAIT_MS = 100,
 };
-
-/* ---- how long the loop was busy ---- */
-
-/* One round of the loop, less what it waited for events and what commits took:
- * callbacks of sockets run inside of its polling, so that alone tells nothing. */
-static void on_round(uv_prepare_t *prepare)
-{
-    struct daemon *daemon = prepare->data;
-    daemon_look_for_damage(daemon);
-    struct round now = {.at_ns = uv_hrtime(),
-                        .idle_ns = uv_metrics_idle_time(&daemon->loop),
-                        .run_delay_ns = fault_run_delay_ns(),
-                        .commit_ms = daemon->metrics.commit_ms};
-    const struct round *last = &daemon->last_round;
-    if (last->at_ns != 0) {
-        int64_t waited_ns = (int64_t)(now.idle_ns - last->idle_ns) + now.run_delay_ns - last->run_delay_ns;
-        int64_t busy_ms =
-            ((int64_t)(now.at_ns - last->at_ns) - waited_ns) / 1000000 - (now.commit_ms - last->commit_ms);
-        if (busy_ms > daemon->metrics.longest_stall_ms)
-            daemon->metrics.longest_stall_ms = busy_ms;
-    }
-    daemon->last_round = now;
-}
-
-/* A signal interrupts the polling, and libuv (1.44) then forgets how long it had
- * waited: such a round tells nothing. */
-void daemon_forget_round(struct daemon *daemon)
-{
-    daemon->last_round.at_ns = 0;
-}
-
-/* ---- what was written ---- */
-
-/* Since `last`, and for each of the messages that were stored meanwhile. */
-static char *describe_wear(const struct db_wear *last, uint64_t stored)
-{
-    struct db_wear now = db_wear();
-    uint64_t syncs = now.syncs - last->syncs, bytes = now.bytes_written - last->bytes_written;
-    char *text = xasprintf("%llu fsyncs, %.1f KB written", (unsigned long long)syncs, (double)bytes / 1000);
-    if (stored == 0)
-        return text;
-    char *longer = xasprintf("%s (%.2f and %.1f KB a message)", text, (double)syncs / (double)stored,
-                             (double)bytes / 1000 / (double)stored);
-    free(text);
-    return longer;
-}
-
-static void on_wear(uv_timer_t *timer)
-{
-    struct daemon *daemon = timer->data;
-    uint64_t stored = daemon->metrics.stored - daemon->last_stored;
-    cleanup_free char *wear = describe_wear(&daemon->last_wear, stored);
-    if (db_wear().bytes_written > daemon->last_wear.bytes_written)
-        log_info(EVENT_STORAGE_WRITES, "in the last hour: %llu messages stored, %s",
-                 (unsigned long long)stored, wear);
-    daemon->last_wear = db_wear();
-    daemon->last_stored = daemon->metrics.stored;
-}
 
 /* ---- the broker ---- */
 
@@ -113,8 +54,8 @@ static void see_subscription(void *context, const struct subscription *subscript
     *(bool *)context = true;
 }
 
-/* Whoever only takes HTTP needs no broker; but one at which subscriptions were left must
- * be told that they are over. */
+/* Routes without topics need no broker, unless sluice still has subscriptions there, which it
+ * must end. */
 static bool needs_broker(const struct daemon *daemon)
 {
     bool needed = false;
@@ -131,44 +72,29 @@ static void start_mqtt(struct daemon *daemon)
     if (needs_broker(daemon))
         daemon->mqtt = mqtt_new(&daemon->loop, &config->broker, &config->queue, daemon->config->route_count,
                                 daemon->intake, daemon->queue);
-    else /* nobody will send anything again */
+    else /* no broker will send a message again */
         queue_confirm(daemon->queue, queue_last_id(daemon->queue));
 }
 
 /* ---- stopping ---- */
 
-/* Nothing where no device numbers its readings. */
-static char *describe_readings(const struct metrics *m)
-{
-    return m->acks > 0 || m->readings_lost > 0
-               ? xasprintf("; readings: %llu acknowledgements, %llu came again, %llu lost",
-                           (unsigned long long)m->acks, (unsigned long long)m->readings_again,
-                           (unsigned long long)m->readings_lost)
-               : xstrdup("");
-}
-
 static void log_stopped(const struct daemon *daemon)
 {
     const struct metrics *m = &daemon->metrics;
-    cleanup_free char *wear = describe_wear(&(struct db_wear){0}, m->stored);
-    cleanup_free char *readings = describe_readings(m);
-    log_notice(
-        EVENT_STOPPED,
-        "received %llu, stored %llu, delivered %llu, dead-lettered %llu; longest stall %lld ms, longest "
-        "commit %lld ms; %s%s",
-        (unsigned long long)m->received, (unsigned long long)m->stored, (unsigned long long)m->delivered,
-        (unsigned long long)m->dead, (long long)m->longest_stall_ms, (long long)m->longest_commit_ms, wear,
-        readings);
+    cleanup_free char *wear = wear_text(m->stored);
+    cleanup_free char *readings =
+        m->acks > 0 || m->readings_lost > 0
+            ? xasprintf("; readings: %" PRIu64 " acknowledgements, %" PRIu64 " came again, %" PRIu64 " lost",
+                        m->acks, m->readings_again, m->readings_lost)
+            : xstrdup("");
+    log_notice(EVENT_STOPPED,
+               "received %" PRIu64 ", stored %" PRIu64 ", delivered %" PRIu64 ", dead-lettered %" PRIu64
+               "; longest stall %" PRId64 " ms, longest commit %" PRId64 " ms; %s%s",
+               m->received, m->stored, m->delivered, m->dead, m->longest_stall_ms, m->longest_commit_ms, wear,
+               readings);
 }
 
-static void close_handle(uv_handle_t *handle, void *unused)
-{
-    (void)unused;
-    if (!uv_is_closing(handle))
-        uv_close(handle, NULL);
-}
-
-/* Nothing is under way any more, or there is no time left. */
+/* No request is in flight, or there is no time left. */
 static void finish(void *context)
 {
     struct daemon *daemon = context;
@@ -184,13 +110,16 @@ static void finish(void *context)
     deliver_free(daemon->deliver);
     clock_watch_free(daemon->clock);
     uv_handle_t *const handles[] = {
-        (uv_handle_t *)&daemon->terminate, (uv_handle_t *)&daemon->interrupt, (uv_handle_t *)&daemon->hangup,
-        (uv_handle_t *)&daemon->deadline,  (uv_handle_t *)&daemon->watchdog,  (uv_handle_t *)&daemon->status,
-        (uv_handle_t *)&daemon->mend,      (uv_handle_t *)&daemon->round,     (uv_handle_t *)&daemon->wear,
-        (uv_handle_t *)&daemon->upkeep,
+        (uv_handle_t *)&daemon->terminate,      (uv_handle_t *)&daemon->interrupt,
+        (uv_handle_t *)&daemon->hangup,         (uv_handle_t *)&daemon->deadline,
+        (uv_handle_t *)&daemon->watchdog,       (uv_handle_t *)&daemon->status,
+        (uv_handle_t *)&daemon->upkeep,         (uv_handle_t *)&daemon->loop_time.round,
+        (uv_handle_t *)&daemon->wear.timer,     (uv_handle_t *)&daemon->recovery.check,
+        (uv_handle_t *)&daemon->recovery.timer,
     };
     for (size_t i = 0; i < ARRAY_LEN(handles); i++)
-        close_handle(handles[i], NULL);
+        if (!uv_is_closing(handles[i]))
+            uv_close(handles[i], NULL);
 }
 
 static void on_stop_deadline(uv_timer_t *timer)
@@ -203,14 +132,14 @@ static void on_stop_deadline(uv_timer_t *timer)
 static void on_terminate(uv_signal_t *signal, int number)
 {
     struct daemon *daemon = signal->data;
-    daemon_forget_round(daemon);
+    loop_time_skip_round(&daemon->loop_time);
     if (daemon->stopping)
         return;
     daemon->stopping = true;
     log_notice(EVENT_STOPPING, "%s", number == SIGINT ? "SIGINT" : "SIGTERM");
     notify_stopping();
-    uv_timer_stop(&daemon->mend);
-    control_free(daemon->control); /* who asks now is told by the queue that it is over */
+    uv_timer_stop(&daemon->recovery.timer);
+    control_free(daemon->control); /* clients then see from the queue that sluice is stopping */
     daemon->control = NULL;
     uv_timer_start(&daemon->deadline, on_stop_deadline, STOP_MOST_MS, 0);
     bool confirms = daemon->mqtt && mqtt_is_up(daemon->mqtt);
@@ -221,12 +150,6 @@ static void on_terminate(uv_signal_t *signal, int number)
 }
 
 /* ---- reloading ---- */
-
-static void log_errors(const struct config_errors *errors)
-{
-    for (size_t i = 0; i < errors->count; i++)
-        log_error(EVENT_CONFIG_ERROR, "%s", errors->lines[i]);
-}
 
 static void reload(struct daemon *daemon);
 
@@ -274,7 +197,8 @@ static void reload(struct daemon *daemon)
     struct config_errors errors = {0};
     daemon->next_config = config_file_load(daemon->config_path, &errors);
     if (!daemon->next_config) {
-        log_errors(&errors);
+        for (size_t i = 0; i < errors.count; i++)
+            log_error(EVENT_CONFIG_ERROR, "%s", errors.lines[i]);
         log_error(EVENT_CONFIG_REFUSED, "%zu errors; the old configuration stays in force", errors.count);
         config_errors_done(&errors);
         notify_ready();
@@ -291,14 +215,17 @@ static void reload(struct daemon *daemon)
 static void on_hangup(uv_signal_t *signal, int number)
 {
     (void)number;
-    daemon_forget_round(signal->data);
-    reload(signal->data);
+    struct daemon *daemon = signal->data;
+    loop_time_skip_round(&daemon->loop_time);
+    reload(daemon);
 }
 
-/* ---- people ---- */
+/* ---- requests at the control socket ---- */
 
-static void look_what_came_back(struct daemon *daemon)
+/* Dead letters that a person made pending again. */
+static void deliver_returned(void *context)
 {
+    struct daemon *daemon = context;
     int64_t lowest = queue_returned(daemon->queue);
     if (lowest != 0)
         deliver_look_again(daemon->deliver, lowest);
@@ -319,11 +246,6 @@ static char *on_status_asked(void *context)
                                                       .stopping = daemon->stopping});
 }
 
-static void on_look_asked(void *context)
-{
-    look_what_came_back(context);
-}
-
 /* ---- while it runs ---- */
 
 static void on_released(void *context)
@@ -338,11 +260,11 @@ static void on_watchdog(uv_timer_t *timer)
     notify_alive();
 }
 
-/* When little happened since the last time, but more before. */
+/* Gives memory back after a busy time. */
 static void trim_when_idle(struct daemon *daemon)
 {
     uint64_t activity = daemon->metrics.received + daemon->metrics.requests;
-    bool quiet = activity - daemon->activity < QUIET;
+    bool quiet = activity - daemon->activity < STATUS_QUIET;
     if (quiet && daemon->trim_due) {
         queue_trim(daemon->queue);
         memory_trim();
@@ -355,9 +277,9 @@ static void on_upkeep(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
     uint64_t activity = daemon->metrics.received + daemon->metrics.requests;
-    queue_upkeep(daemon->queue, activity - daemon->upkeep_activity < QUIET_UPKEEP);
+    queue_upkeep(daemon->queue, activity - daemon->upkeep_activity < UPKEEP_QUIET);
     daemon->upkeep_activity = activity;
-    look_what_came_back(daemon);
+    deliver_returned(daemon);
     deliver_tell(daemon->deliver);
     daemon_status_sample(&daemon->minute, &daemon->metrics);
 }
@@ -369,10 +291,9 @@ static void on_status(uv_timer_t *timer)
     clock_watch_look(daemon->clock, clock_uptime_ms());
     const struct metrics *m = &daemon->metrics;
     struct db_wear wear = db_wear();
-    notify_status("stored %llu, delivered %llu, dead-lettered %llu; %llu fsyncs, %.1f KB written",
-                  (unsigned long long)m->stored, (unsigned long long)m->delivered,
-                  (unsigned long long)m->dead, (unsigned long long)wear.syncs,
-                  (double)wear.bytes_written / 1000);
+    notify_status("stored %" PRIu64 ", delivered %" PRIu64 ", dead-lettered %" PRIu64 "; %" PRIu64
+                  " fsyncs, %.1f KB written",
+                  m->stored, m->delivered, m->dead, wear.syncs, (double)wear.bytes_written / 1000);
 }
 
 /* ---- starting ---- */
@@ -380,34 +301,31 @@ static void on_status(uv_timer_t *timer)
 static void start_handles(struct daemon *daemon)
 {
     uv_loop_t *loop = &daemon->loop;
-    uv_signal_init(loop, &daemon->terminate);
-    uv_signal_init(loop, &daemon->interrupt);
-    uv_signal_init(loop, &daemon->hangup);
-    uv_timer_init(loop, &daemon->deadline);
-    uv_timer_init(loop, &daemon->watchdog);
-    uv_timer_init(loop, &daemon->status);
-    uv_timer_init(loop, &daemon->upkeep);
-    uv_timer_init(loop, &daemon->wear);
-    uv_timer_init(loop, &daemon->mend);
-    uv_prepare_init(loop, &daemon->round);
-    daemon->terminate.data = daemon->interrupt.data = daemon->hangup.data = daemon;
-    daemon->deadline.data = daemon->watchdog.data = daemon->status.data = daemon;
-    daemon->round.data = daemon->mend.data = daemon->wear.data = daemon->upkeep.data = daemon;
-
+    uv_signal_t *const signals[] = {&daemon->terminate, &daemon->interrupt, &daemon->hangup};
+    uv_timer_t *const timers[] = {&daemon->deadline, &daemon->watchdog, &daemon->status, &daemon->upkeep};
+    for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+        uv_signal_init(loop, signals[i]);
+        signals[i]->data = daemon;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(timers); i++) {
+        uv_timer_init(loop, timers[i]);
+        timers[i]->data = daemon;
+    }
     uv_signal_start(&daemon->terminate, on_terminate, SIGTERM);
     uv_signal_start(&daemon->interrupt, on_terminate, SIGINT);
     uv_signal_start(&daemon->hangup, on_hangup, SIGHUP);
-    uv_prepare_start(&daemon->round, on_round);
+    loop_time_start(&daemon->loop_time, loop, &daemon->metrics);
+    wear_start(&daemon->wear, loop, &daemon->metrics);
+    recover_start(daemon);
     daemon->trim_due = true; /* after the start */
     uv_timer_start(&daemon->status, on_status, STATUS_FIRST_MS, STATUS_EVERY_MS);
     uv_timer_start(&daemon->upkeep, on_upkeep, UPKEEP_EVERY_MS, UPKEEP_EVERY_MS);
-    uv_timer_start(&daemon->wear, on_wear, WEAR_EVERY_MS, WEAR_EVERY_MS);
     uint64_t watchdog_ms = notify_watchdog_ms();
     if (watchdog_ms > 0)
         uv_timer_start(&daemon->watchdog, on_watchdog, watchdog_ms, watchdog_ms);
 }
 
-/* `sluice send` has the queue for a moment, while no daemon runs. */
+/* `sluice send` has the queue for a moment while no daemon runs; then this waits. */
 static int open_queue(struct daemon *daemon)
 {
     char *why = NULL;
@@ -436,7 +354,7 @@ static void on_loop_runs(uv_timer_t *timer)
 int daemon_run(const char *config_path, struct config *config)
 {
     signal(SIGPIPE, SIG_IGN);
-    umask(027); /* the group may look into the queue, others may not */
+    umask(027); /* the group may read the queue, others may not */
     struct daemon daemon = {.config_path = config_path,
                             .first_config = config,
                             .config = config,
@@ -457,7 +375,7 @@ int daemon_run(const char *config_path, struct config *config)
     start_mqtt(&daemon);
     daemon.http = intake_http_new(&daemon.loop, config, daemon.intake, daemon.queue);
     daemon.control = control_new(&daemon.loop, config->daemon.socket, daemon.intake, daemon.queue,
-                                 &(struct control_calls){on_status_asked, on_look_asked, &daemon});
+                                 &(struct control_calls){on_status_asked, deliver_returned, &daemon});
     daemon_status_sample(&daemon.minute, &daemon.metrics);
     uv_timer_start(&daemon.deadline, on_loop_runs, 0, 0);
 
