@@ -1,98 +1,155 @@
-/* config/delivery.c - values that say what is made of a message, and what the
- * backend's answers mean. */
+/* config/delivery.c - the types of routes: topics, paths, bodies, and what responses mean. */
 #include "config/values.h"
+#include "message/topic.h"
+#include "message/topic_template.h"
 #include "text/nearest.h"
 #include <string.h>
 
-/* -- bodies -- */
+/* ---- topics and paths ---- */
 
-void config_set_body(struct config_parser *parser, struct config_section *section,
-                     const struct config_key *key, const char *value)
+static void topics_done(void *field)
 {
-    static const char *const names[3] = {
-        [CONFIG_BODY_RAW] = "raw", [CONFIG_BODY_JSON] = "json", [CONFIG_BODY_ENVELOPE] = "envelope"};
-    int chosen = config_value_choice(parser, key, value, names);
+    struct config_topics *topics = field;
 
-    if (chosen >= 0)
-        *(enum config_body *)config_key_field(parser, section, key) = (enum config_body)chosen;
+    for (size_t i = 0; i < topics->count; i++)
+        free(topics->items[i]);
+    free(topics->items);
+    *topics = (struct config_topics){0};
 }
 
-void config_set_not_object(struct config_parser *parser, struct config_section *section,
-                           const struct config_key *key, const char *value)
+static void set_topic(const struct config_value *value)
 {
-    static const char *const names[3] = {[CONFIG_NOT_OBJECT_DEAD] = "dead", [CONFIG_NOT_OBJECT_RAW] = "raw"};
-    int chosen = config_value_choice(parser, key, value, names);
+    struct config_topics *topics = value->field;
+    const char *text = value->text, *why = NULL;
+    size_t bytes = strlen(text);
 
-    if (chosen >= 0)
-        *(enum config_not_object *)config_key_field(parser, section, key) = (enum config_not_object)chosen;
+    if (bytes > 1 && text[0] == '"' && text[bytes - 1] == '"') {
+        config_value_error(value, "the quotes would be part of the topic; delete them");
+        return;
+    }
+    if (strstr(text, ", ")) {
+        config_value_error(value, "a line has one topic; write a line topic = ... for each");
+        return;
+    }
+    if (!topic_filter_valid(text, &why)) {
+        config_value_error(value, "%s", why);
+        return;
+    }
+    for (size_t i = 0; i < topics->count; i++) {
+        if (strcmp(topics->items[i], text) == 0) {
+            config_value_error(value, "this route has that topic already; delete one of the two lines");
+            return;
+        }
+    }
+    config_append(topics, xstrdup(text));
+}
+DEFINE_TYPE(topic, .set = set_topic, .done = topics_done);
+
+static void set_backend(const struct config_value *value)
+{
+    value->section->backend = xstrdup(value->text); /* config/validate_route.c finds its index */
+}
+DEFINE_TYPE(backend, .set = set_backend);
+
+static void path_template_done(void *field)
+{
+    path_template_free(*(struct path_template **)field);
+    *(struct path_template **)field = NULL;
 }
 
-void config_set_batch_format(struct config_parser *parser, struct config_section *section,
-                             const struct config_key *key, const char *value)
+static void set_path_template(const struct config_value *value)
 {
-    static const char *const names[3] = {[CONFIG_FORMAT_ARRAY] = "array", [CONFIG_FORMAT_NDJSON] = "ndjson"};
-    int chosen = config_value_choice(parser, key, value, names);
+    struct path_template *path;
+    cleanup_free char *why = NULL;
 
-    if (chosen >= 0)
-        *(enum config_format *)config_key_field(parser, section, key) = (enum config_format)chosen;
+    if (path_template_parse(value->text, &path, &why) < 0) {
+        config_value_error(value, "%s", why);
+        return;
+    }
+    path_template_done(value->field);
+    *(struct path_template **)value->field = path;
+}
+DEFINE_TYPE(path_template, .set = set_path_template, .done = path_template_done);
+
+static void set_topic_template(const struct config_value *value)
+{
+    const char *why = NULL;
+
+    if (!topic_template_valid(value->text, &why))
+        config_value_error(value, "%s", why);
+    else
+        config_text_set(value, xstrdup(value->text));
+}
+DEFINE_TEXT_TYPE(topic_template, set_topic_template);
+
+/* ---- bodies ---- */
+
+DEFINE_TYPE(
+    order, .set = config_choice_set,
+    .choices = {
+        [CONFIG_ORDER_TOPIC] = "topic", [CONFIG_ORDER_ROUTE] = "route", [CONFIG_ORDER_NONE] = "none"});
+DEFINE_TYPE(body, .set = config_choice_set,
+            .choices = {
+                [CONFIG_BODY_RAW] = "raw", [CONFIG_BODY_JSON] = "json", [CONFIG_BODY_ENVELOPE] = "envelope"});
+DEFINE_TYPE(not_object, .set = config_choice_set,
+            .choices = {[CONFIG_NOT_OBJECT_DEAD] = "dead", [CONFIG_NOT_OBJECT_RAW] = "raw"});
+DEFINE_TYPE(batch_format, .set = config_choice_set,
+            .choices = {[CONFIG_FORMAT_ARRAY] = "array", [CONFIG_FORMAT_NDJSON] = "ndjson"});
+
+static void add_done(void *field)
+{
+    fields_free(*(struct fields **)field);
+    *(struct fields **)field = NULL;
 }
 
-/* The key may have several lines: a list of fields easily outgrows one. Each must
- * be right by itself, so that its error is told at its own line, and then in one
- * list with those before it, in which no name comes twice. */
-void config_set_add(struct config_parser *parser, struct config_section *section,
-                    const struct config_key *key, const char *value)
+/* A line must be valid by itself, so that an error names its own line, and then together
+ * with the lines before it, because no name may come twice. */
+static void set_add(const struct config_value *value)
 {
-    struct fields **field = config_key_field(parser, section, key);
+    struct config_section *section = value->section;
     struct fields *fields = NULL;
     cleanup_free char *why = NULL;
-    char *all = section->add ? xasprintf("%s, %s", section->add, value) : xstrdup(value);
+    char *all = section->add ? xasprintf("%s, %s", section->add, value->text) : xstrdup(value->text);
 
-    int error = fields_parse(value, &fields, &why);
+    int error = fields_parse(value->text, &fields, &why);
     if (error == 0 && section->add) {
         fields_free(fields);
         fields = NULL;
         error = fields_parse(all, &fields, &why);
     }
     if (error < 0) {
-        config_value_error(parser, key, value, "%s", why);
+        config_value_error(value, "%s", why);
         free(all);
         return;
     }
     free(section->add);
     section->add = all;
-    fields_free(*field);
-    *field = fields;
+    add_done(value->field);
+    *(struct fields **)value->field = fields;
 }
+DEFINE_TYPE(add, .set = set_add, .done = add_done);
 
-/* -- answers -- */
+/* ---- what responses mean ---- */
 
+#define MEANINGS "delivered, dead, later, retry or hold"
 static const char *const meanings[] = {
     [CONFIG_MEANS_DELIVERED] = "delivered", [CONFIG_MEANS_DEAD] = "dead", [CONFIG_MEANS_LATER] = "later",
     [CONFIG_MEANS_RETRY] = "retry",         [CONFIG_MEANS_HOLD] = "hold",
 };
 
-/* The place of a meaning, or -1 after reporting. */
-static int find_meaning(struct config_parser *parser, const struct config_key *key, const char *value,
-                        const char *word)
+/* The index of a meaning, or -1 after reporting. */
+static int find_meaning(const struct config_value *value, const char *word)
 {
     for (size_t i = 0; i < ARRAY_LEN(meanings); i++)
         if (strcmp(word, meanings[i]) == 0)
             return (int)i;
-    if (!*word) {
-        config_value_error(parser, key, value,
-                           "a meaning is missing behind ':'; a status means delivered, dead, later, retry or "
-                           "hold");
-        return -1;
-    }
     size_t near = nearest_find(word, meanings, ARRAY_LEN(meanings));
-    if (near != SIZE_MAX)
-        config_value_error(parser, key, value, "unknown meaning '%s'; did you mean '%s'?", word,
-                           meanings[near]);
+    if (!*word)
+        config_value_error(value, "a meaning is missing after ':'; it must be " MEANINGS);
+    else if (near != SIZE_MAX)
+        config_value_error(value, "unknown meaning '%s'; did you mean '%s'?", word, meanings[near]);
     else
-        config_value_error(parser, key, value,
-                           "unknown meaning '%s'; a status means delivered, dead, later, retry or hold",
-                           word);
+        config_value_error(value, "unknown meaning '%s'; it must be " MEANINGS, word);
     return -1;
 }
 
@@ -104,73 +161,63 @@ static int status_number(const char *text)
     return (text[0] - '0') * 100 + (text[1] - '0') * 10 + (text[2] - '0');
 }
 
-/* Keeps the rules in the order of their statuses. False: there is one for it. */
-static bool insert_rule(struct config_answers *answers, struct config_status_rule rule)
+/* Keeps the rules sorted by status. False: there is one for it already. */
+static bool insert_rule(struct config_rules *rules, struct config_status_rule rule)
 {
     size_t at = 0;
 
-    while (at < answers->rule_count && answers->rules[at].status < rule.status)
+    while (at < rules->count && rules->items[at].status < rule.status)
         at++;
-    if (at < answers->rule_count && answers->rules[at].status == rule.status)
+    if (at < rules->count && rules->items[at].status == rule.status)
         return false;
-    answers->rules = xrealloc(answers->rules, (answers->rule_count + 1) * sizeof(*answers->rules));
-    memmove(answers->rules + at + 1, answers->rules + at,
-            (answers->rule_count - at) * sizeof(*answers->rules));
-    answers->rules[at] = rule;
-    answers->rule_count++;
+    config_append(rules, rule);
+    memmove(rules->items + at + 1, rules->items + at, (rules->count - 1 - at) * sizeof(rule));
+    rules->items[at] = rule;
     return true;
 }
 
-/* Takes the blanks around a text away, in place. */
-static char *trimmed(char *text)
+/* Takes one STATUS:MEANING. */
+static void take_rule(const struct config_value *value, const char *text)
 {
-    text += strspn(text, " \t");
-    char *end = text + strlen(text);
-    while (end > text && (end[-1] == ' ' || end[-1] == '\t'))
-        end--;
-    *end = '\0';
-    return text;
-}
+    size_t status_bytes = strcspn(text, ":");
+    cleanup_free char *status = config_trimmed(text, status_bytes);
 
-/* Takes one STATUS:MEANING, in a copy of its own. */
-static void take_rule(struct config_parser *parser, struct config_section *section,
-                      const struct config_key *key, const char *value, char *text)
-{
-    char *status = trimmed(text), *word = strchr(status, ':');
-
-    if (!*status) {
-        config_value_error(parser, key, value,
-                           "a STATUS:MEANING is missing beside a ','; add it, or leave the "
-                           "',' out");
+    if (!text[status_bytes]) {
+        if (*status)
+            config_value_error(value, "'%s' must be STATUS:MEANING, such as 404:dead", status);
+        else
+            config_value_error(value,
+                               "STATUS:MEANING is missing before or after a ','; add it, or delete the ','");
         return;
     }
-    if (!word) {
-        config_value_error(parser, key, value, "'%s' must be STATUS:MEANING, such as 404:dead", status);
-        return;
-    }
-    *word++ = '\0';
-    status = trimmed(status);
-    word = trimmed(word);
+    cleanup_free char *word = config_trimmed(text + status_bytes + 1, strlen(text + status_bytes + 1));
     int number = status_number(status);
     if (number == 0) {
-        config_value_error(parser, key, value, "'%s' is no status; it must be a number from 100 to 599",
-                           status);
+        config_value_error(value, "'%s' is not a status; it must be a number from 100 to 599", status);
         return;
     }
-    int meaning = find_meaning(parser, key, value, word);
+    int meaning = find_meaning(value, word);
     if (meaning < 0)
         return;
     struct config_status_rule rule = {.status = number, .meaning = (enum config_meaning)meaning};
-    if (!insert_rule(config_key_field(parser, section, key), rule))
-        config_value_error(parser, key, value, "%d has a meaning already; keep one of the two", number);
+    if (!insert_rule(value->field, rule))
+        config_value_error(value, "%d has a meaning already; delete one of the two", number);
 }
 
-void config_set_on_status(struct config_parser *parser, struct config_section *section,
-                          const struct config_key *key, const char *value)
+static void set_on_status(const struct config_value *value)
 {
-    cleanup_free char *copy = xstrdup(value);
+    cleanup_free char *copy = xstrdup(value->text);
     char *next = copy;
 
     while (next)
-        take_rule(parser, section, key, value, strsep(&next, ","));
+        take_rule(value, strsep(&next, ","));
 }
+
+static void rules_done(void *field)
+{
+    struct config_rules *rules = field;
+
+    free(rules->items);
+    *rules = (struct config_rules){0};
+}
+DEFINE_TYPE(on_status, .set = set_on_status, .done = rules_done);

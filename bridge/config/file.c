@@ -1,13 +1,14 @@
 /* config/file.c - files and secrets for the parser.
  *
- * Everything is read at once and whole, and within limits; nothing stays open.
- * What is opened must be a regular file: a pipe or a device could block the
- * daemon when it reloads.
+ * Every file is read whole, up to a limit, and closed again. It must be a regular file:
+ * a pipe or a device could block the daemon when it reloads.
  */
 #include "config/file.h"
 #include "base/log.h"
 #include "base/utf8.h"
-#include "config/sections.h"
+#include "config/errors.h"
+#include "config/lines.h"
+#include "config/validate.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,19 +20,21 @@
 #define CONFIG_MAX_BYTES (1024 * 1024)
 #define SECRET_MAX_BYTES (16 * 1024)
 
-static char *words_for(int error)
+/* What is wrong, and what to do; the caller frees it. */
+static char *reason(int error)
 {
     switch (-error) {
     case ENOENT:
     case ENOTDIR:
-        return xstrdup("there is no such file; create it, or mend the path");
+        return xstrdup("there is no such file; create it, or correct the path");
     case EACCES:
     case EPERM:
-        return xasprintf("it cannot be read: %s; let the user that sluice runs as read it", strerror(-error));
+        return xasprintf("it cannot be read: %s; give the user that sluice runs as the permission",
+                         strerror(-error));
     case EISDIR:
-        return xstrdup("this is a directory, or something else that is no file; give the path of a file");
+        return xstrdup("this is not a regular file; give the path of a file");
     case EFBIG:
-        return xstrdup("the file is far too large to be what it should be");
+        return xstrdup("the file is too large; check the path");
     default:
         return xasprintf("it cannot be read: %s", strerror(-error));
     }
@@ -66,7 +69,7 @@ static int read_file(const char *path, size_t most_bytes, char **ret_text, size_
 
     if (fd < 0)
         return fd;
-    char *text = xcalloc(most_bytes + 2, 1); /* one to notice that there is more, one for the NUL */
+    char *text = xcalloc(most_bytes + 2, 1); /* one byte to notice a larger file, one for the NUL */
     size_t bytes = 0;
     int error = 0;
     while (bytes <= most_bytes) {
@@ -92,9 +95,9 @@ static int read_file(const char *path, size_t most_bytes, char **ret_text, size_
     return 0;
 }
 
-/* -- what the parser asks for -- */
+/* -- secrets and other files that keys name -- */
 
-/* The file that "@name" names, or NULL and why not. */
+/* The file that "@name" names, or NULL and the reason. */
 static char *secret_path(const char *name, char **ret_why)
 {
     const char *credentials = getenv("CREDENTIALS_DIRECTORY");
@@ -102,13 +105,13 @@ static char *secret_path(const char *name, char **ret_why)
     if (*name == '/')
         return xstrdup(name);
     if (strchr(name, '/')) {
-        *ret_why =
-            xstrdup("give the whole path, starting with '/', or a systemd credential's name without any '/'");
+        *ret_why = xstrdup(
+            "give the whole path, starting with '/', or the name of a systemd credential, without '/'");
         return NULL;
     }
     if (!credentials || !*credentials) {
         *ret_why =
-            xasprintf("a name without '/' is a systemd credential, and there are none here "
+            xasprintf("a name without '/' is a systemd credential, and there are none "
                       "($CREDENTIALS_DIRECTORY is not set); give a whole path, such as @/etc/sluice/%s, or "
                       "add LoadCredential=%s to the unit",
                       name, name);
@@ -129,7 +132,7 @@ static int fetch_secret(void *context, const char *name, char **ret_value, char 
         return -EINVAL;
     int error = read_file(path, SECRET_MAX_BYTES, &value, &bytes, &mode);
     if (error < 0) {
-        *ret_why = words_for(error);
+        *ret_why = reason(error);
         return error;
     }
     if (bytes > 0 && value[bytes - 1] == '\n')
@@ -138,7 +141,7 @@ static int fetch_secret(void *context, const char *name, char **ret_value, char 
         value[--bytes] = '\0';
     if (memchr(value, '\0', bytes)) {
         free(value);
-        *ret_why = xstrdup("the file contains a NUL byte; it must hold the secret and nothing else");
+        *ret_why = xstrdup("the file contains a NUL byte; it must contain the secret and nothing else");
         return -EINVAL;
     }
     if (mode & S_IROTH)
@@ -155,14 +158,14 @@ static int file_readable(void *context, const char *path, char **ret_why)
 
     (void)context;
     if (fd < 0) {
-        *ret_why = words_for(fd);
+        *ret_why = reason(fd);
         return fd;
     }
     close(fd);
     return 0;
 }
 
-/* -- the files -- */
+/* -- the configuration's own files -- */
 
 static int load_one(struct config_parser *parser, const char *path)
 {
@@ -180,10 +183,10 @@ static int load_one(struct config_parser *parser, const char *path)
 
 static void report_file(struct config_parser *parser, const char *path, int error)
 {
-    cleanup_free char *why = words_for(error);
-    struct config_where whole = {.file = config_parser_file(parser, path), .line = CONFIG_WHOLE_FILE};
+    cleanup_free char *why = reason(error);
+    struct config_where whole = {.file = config_error_file(parser, path), .line = CONFIG_WHOLE_FILE};
 
-    config_parser_error(parser, whole, "%s", why);
+    config_error(parser, whole, "%s", why);
 }
 
 static int is_conf(const struct dirent *entry)
@@ -195,7 +198,7 @@ static int is_conf(const struct dirent *entry)
 
 static int by_bytes(const struct dirent **left, const struct dirent **right)
 {
-    return strcmp((*left)->d_name, (*right)->d_name); /* alphasort() would obey the locale */
+    return strcmp((*left)->d_name, (*right)->d_name); /* alphasort() depends on the locale */
 }
 
 static void load_neighbours(struct config_parser *parser, const char *path)
@@ -219,7 +222,7 @@ static void load_neighbours(struct config_parser *parser, const char *path)
     free(entries);
 }
 
-/* This machine's name. It goes into JSON, so it is text whatever the kernel was told. */
+/* This machine's name. It goes into JSON, so it must be text, whatever the kernel has. */
 static char *machine_name(void)
 {
     char name[HOST_NAME_MAX + 1] = "";
@@ -229,21 +232,23 @@ static char *machine_name(void)
     return xstrdup(name);
 }
 
-static char *unread(const char *path, int error)
+/* Why the main file cannot be read, and what to do; the caller frees it. */
+static char *main_file_reason(const char *path, int error)
 {
     if (error == -ENOENT)
-        return xasprintf("%s: there is no such file; give the path of the configuration, or make one from "
-                         "the commented example sluice.conf",
+        return xasprintf("%s: there is no such file; give the path of the configuration, or copy the example "
+                         "sluice.conf",
                          path);
     if ((error == -EACCES || error == -EPERM) && geteuid() != 0)
-        return xasprintf("%s: it cannot be read: %s; members of the group sluice may, and the user that it "
-                         "runs as must",
-                         path, strerror(-error));
-    cleanup_free char *why = words_for(error);
+        return xasprintf(
+            "%s: it cannot be read: %s; the user that sluice runs as must be able to, and members "
+            "of the group sluice can",
+            path, strerror(-error));
+    cleanup_free char *why = reason(error);
     return xasprintf("%s: %s", path, why);
 }
 
-/* What is wrong with it is no news to whom this is for. */
+/* Frees the parser, and its errors unseen. */
 static void drop_parser(struct config_parser *parser)
 {
     struct config_errors none = {0};
@@ -263,10 +268,10 @@ static struct config *load(struct config_parser *parser, const char *path, struc
             config->gateway = machine_name();
         return config;
     }
-    /* One error says it all: what a configuration that was not read lacks is no news. */
+    /* One error is enough: of a file that was not read, everything is missing. */
     drop_parser(parser);
-    cleanup_free char *words = unread(path, error);
-    config_errors_add(errors, "%s", words);
+    cleanup_free char *why = main_file_reason(path, error);
+    config_errors_add(errors, "%s", why);
     return NULL;
 }
 
@@ -278,7 +283,7 @@ struct config *config_file_load(const char *path, struct config_errors *errors)
     return load(parser, path, errors);
 }
 
-/* -- for those who only look -- */
+/* -- without secrets -- */
 
 static int hide_secret(void *context, const char *name, char **ret_value, char **ret_why)
 {
@@ -289,12 +294,12 @@ static int hide_secret(void *context, const char *name, char **ret_value, char *
     return 0;
 }
 
-/* What stands in the configuration itself may be a key, too. */
-static void hide_pairs(struct config_pair *pairs, size_t count)
+/* A value that is written in the configuration itself may be a key, too. */
+static void hide_pairs(struct config_pairs *pairs)
 {
-    for (size_t i = 0; i < count; i++) {
-        free(pairs[i].value);
-        pairs[i].value = xstrdup(CONFIG_FILE_HIDDEN);
+    for (size_t i = 0; i < pairs->count; i++) {
+        free(pairs->items[i].value);
+        pairs->items[i].value = xstrdup(CONFIG_FILE_HIDDEN);
     }
 }
 
@@ -302,11 +307,11 @@ struct config *config_file_load_hidden(const char *path, struct config_errors *e
 {
     struct config *config = load(config_parser_new(errors, hide_secret, NULL), path, errors);
     for (size_t i = 0; config && i < config->backend_count; i++) {
-        hide_pairs(config->backends[i].query, config->backends[i].query_count);
-        hide_pairs(config->backends[i].headers, config->backends[i].header_count);
+        hide_pairs(&config->backends[i].query);
+        hide_pairs(&config->backends[i].headers);
     }
     for (size_t i = 0; config && i < config->route_count; i++)
-        hide_pairs(config->routes[i].query, config->routes[i].query_count);
+        hide_pairs(&config->routes[i].query);
     return config;
 }
 
@@ -318,11 +323,11 @@ int config_file_place(const char *path, struct config_place *ret, char **ret_why
 
     if (error == 0) {
         load_neighbours(parser, path);
-        config_finish_place(parser->config);
+        config_finish_socket(parser);
         ret->queue = xstrdup(parser->config->queue.path);
         ret->socket = xstrdup(parser->config->daemon.socket);
     } else {
-        *ret_why = unread(path, error);
+        *ret_why = main_file_reason(path, error);
     }
     drop_parser(parser);
     return error;

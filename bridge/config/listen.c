@@ -1,44 +1,62 @@
-/* config/listen.c - values of [http]: where sluice listens, and who may come. */
+/* config/listen.c - the types of [http]: addresses to listen on, and clients to accept. */
 #include "config/values.h"
 #include <string.h>
 
-void config_set_listen(struct config_parser *parser, struct config_section *section,
-                       const struct config_key *key, const char *value)
+static void listens_done(void *field)
 {
-    struct config_http *http = &parser->config->https[section->index];
+    struct config_listens *listens = field;
+
+    for (size_t i = 0; i < listens->count; i++)
+        free(listens->items[i].text);
+    free(listens->items);
+    *listens = (struct config_listens){0};
+}
+
+static bool is_taken(const struct config *config, const struct config_listen *listen)
+{
+    for (size_t h = 0; h < config->http_count; h++) {
+        const struct config_listens *listens = &config->https[h].listens;
+        for (size_t i = 0; i < listens->count; i++)
+            if (listens->items[i].port == listen->port &&
+                address_equal(&listens->items[i].address, &listen->address))
+                return true;
+    }
+    return false;
+}
+
+static void set_listen(const struct config_value *value)
+{
     struct config_listen listen = {0};
     const char *why;
 
-    if (strchr(value, ',')) {
-        config_value_error(parser, key, value, "one address in a line; write as many lines of it as needed");
+    if (strchr(value->text, ',')) {
+        config_value_error(value, "a line has one address; write a line listen = ... for each");
         return;
     }
-    if (address_parse_endpoint(value, &listen.address, &listen.port, &why) < 0) {
-        config_value_error(parser, key, value, "%s", why);
+    if (address_parse_endpoint(value->text, &listen.address, &listen.port, &why) < 0) {
+        config_value_error(value, "%s", why);
         return;
     }
-    for (size_t h = 0; h < parser->config->http_count; h++) {
-        const struct config_http *other = &parser->config->https[h];
-        for (size_t i = 0; i < other->listen_count; i++) {
-            if (other->listens[i].port == listen.port &&
-                address_equal(&other->listens[i].address, &listen.address)) {
-                config_value_error(parser, key, value,
-                                   "this address and port are listened on already; keep one of the two");
-                return;
-            }
-        }
+    if (is_taken(value->parser->config, &listen)) {
+        config_value_error(value, "another line has this address and port; delete one of the two");
+        return;
     }
-    listen.text = xstrdup(value);
-    http->listens = xrealloc(http->listens, (http->listen_count + 1) * sizeof(*http->listens));
-    http->listens[http->listen_count++] = listen;
+    listen.text = xstrdup(value->text);
+    config_append((struct config_listens *)value->field, listen);
+}
+DEFINE_TYPE(listen, .set = set_listen, .done = listens_done);
+
+static void ranges_done(void *field)
+{
+    struct config_ranges *ranges = field;
+
+    free(ranges->items);
+    *ranges = (struct config_ranges){0};
 }
 
-/* One or more ranges in a line. */
-void config_set_allow(struct config_parser *parser, struct config_section *section,
-                      const struct config_key *key, const char *value)
+static void set_allow(const struct config_value *value)
 {
-    struct config_http *http = &parser->config->https[section->index];
-    cleanup_free char *copy = xstrdup(value);
+    cleanup_free char *copy = xstrdup(value->text);
     char *next = copy, *word;
 
     while ((word = strsep(&next, ",")) != NULL) {
@@ -47,10 +65,13 @@ void config_set_allow(struct config_parser *parser, struct config_section *secti
         word += strspn(word, " \t");
         word[strcspn(word, " \t")] = '\0';
         if (address_parse_range(word, &range, &why) < 0) {
-            config_value_error(parser, key, *word ? word : value, "%s", why);
+            struct config_value shown = *value;
+            if (*word)
+                shown.text = word;
+            config_value_error(&shown, "%s", why);
             return;
         }
-        http->allow = xrealloc(http->allow, (http->allow_count + 1) * sizeof(*http->allow));
-        http->allow[http->allow_count++] = range;
+        config_append((struct config_ranges *)value->field, range);
     }
 }
+DEFINE_TYPE(allow, .set = set_allow, .done = ranges_done);

@@ -31,9 +31,9 @@ struct route_table *route_table_new(const struct config *config)
     table->own = xcalloc(config->route_count, sizeof(*table->own));
     for (size_t i = 0; i < config->route_count; i++) {
         const struct config_route *route = &config->routes[i];
-        table->own[i] = xcalloc(route->topic_count, sizeof(**table->own));
-        for (size_t k = 0; k < route->topic_count; k++)
-            table->own[i][k] = add_filter(table, route->topics[k]);
+        table->own[i] = xcalloc(route->topics.count, sizeof(**table->own));
+        for (size_t k = 0; k < route->topics.count; k++)
+            table->own[i][k] = add_filter(table, route->topics.items[k]);
     }
     return table;
 }
@@ -72,7 +72,7 @@ static size_t oldest_match(const struct route_table *table, size_t route, const 
                            const uint32_t *ranks)
 {
     size_t oldest = SIZE_MAX;
-    for (size_t k = 0; k < table->config->routes[route].topic_count; k++) {
+    for (size_t k = 0; k < table->config->routes[route].topics.count; k++) {
         size_t filter = table->own[route][k];
         if (topic_matches(table->filters[filter], topic) &&
             (oldest == SIZE_MAX || (ranks && ranks[filter] < ranks[oldest])))

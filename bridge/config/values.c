@@ -1,444 +1,348 @@
-/* config/values.c - values of plain kinds: texts, numbers, durations, choices,
- * files and secrets, and what a route consists of. config/urls.c and
- * config/delivery.c have the rest.
- *
- * Whoever reports an error must not quote what may be a secret: a password that
- * was written into the file itself is one. */
+/* config/values.c - the types of plain values: texts, numbers, durations, sizes, choices,
+ * files and secrets. config/urls.c, config/delivery.c and config/listen.c have the others.
+ */
 #include "config/values.h"
-#include "message/topic.h"
-#include "message/topic_template.h"
+#include "base/buf.h"
+#include "config/errors.h"
+#include "text/units.h"
+#include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-void config_value_error(struct config_parser *parser, const struct config_key *key, const char *value,
-                        const char *format, ...)
+#define QUOTED_BYTES 200 /* of a value in an error message */
+
+void config_value_error(const struct config_value *value, const char *format, ...)
 {
+    size_t quoted = strlen(value->text);
+    const char *more = "";
     va_list args;
 
     va_start(args, format);
-    char *words = xvasprintf(format, args);
+    cleanup_free char *message = xvasprintf(format, args);
     va_end(args);
-    config_parser_error(parser, parser->where, "%s = %s: %s", key->name, value, words);
-    free(words);
+    if (quoted > QUOTED_BYTES) {
+        more = "...";
+        quoted = QUOTED_BYTES;
+        while ((value->text[quoted] & 0xc0) == 0x80) /* not within a character */
+            quoted--;
+    }
+    config_error(value->parser, value->parser->where, "%s = %.*s%s: %s", value->key->name, (int)quoted,
+                 value->text, more, message);
 }
 
-void config_value_replace(struct config_parser *parser, const struct config_section *section,
-                          const struct config_key *key, char *text)
+char *config_trimmed(const char *text, size_t bytes)
 {
-    char **field = config_key_field(parser, section, key);
-
-    free(*field);
-    *field = text;
+    for (; bytes > 0 && (*text == ' ' || *text == '\t'); bytes--)
+        text++;
+    while (bytes > 0 && (text[bytes - 1] == ' ' || text[bytes - 1] == '\t'))
+        bytes--;
+    return xstrndup(text, bytes);
 }
 
-void config_set_text(struct config_parser *parser, struct config_section *section,
-                     const struct config_key *key, const char *value)
+/* ---- numbers, durations, sizes ---- */
+
+static int parse_number(const char *text, int64_t *ret_number)
 {
-    config_value_replace(parser, section, key, xstrdup(value));
+    size_t digits = strspn(text, "0123456789");
+
+    if (digits == 0 || text[digits])
+        return -EINVAL;
+    *ret_number = strtoll(text, NULL, 10); /* INT64_MAX where it is larger: beyond every range */
+    return 0;
 }
 
-void config_set_host(struct config_parser *parser, struct config_section *section,
-                     const struct config_key *key, const char *value)
-{
-    const char *colon = strchr(value, ':');
+typedef int parse_fn(const char *text, int64_t *ret);
 
-    if (strstr(value, "://"))
-        config_value_error(parser, key, value, "give the broker's name or address only, such as localhost");
-    else if (colon && !strchr(colon + 1, ':')) /* an IPv6 address has more than one */
-        config_value_error(parser, key, value, "the port has a key of its own: host = %.*s and port = %s",
-                           (int)(colon - value), value, colon + 1);
-    else if (value[strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._:%")])
-        config_value_error(parser, key, value,
-                           "this is no host name and no address; it should be like localhost");
+/* The end of a range, which the row of the key has as text. */
+static int64_t bound(parse_fn *parse, const char *text)
+{
+    int64_t number = 0;
+    int error = parse(text, &number);
+
+    assert(error == 0);
+    (void)error;
+    return number;
+}
+
+/* 0, or -ERANGE where the value is not in the range of its key, or what parse returns. */
+static int parse_in_range(const struct config_value *value, parse_fn *parse, int64_t *ret_number)
+{
+    int error = parse(value->text, ret_number);
+
+    if (error == 0 &&
+        (*ret_number < bound(parse, value->key->min) || *ret_number > bound(parse, value->key->max)))
+        return -ERANGE;
+    return error;
+}
+
+static void report_range(const struct config_value *value)
+{
+    const char *also = value->key->type->also;
+
+    config_value_error(value, "must be from %s to %s%s%s", value->key->min, value->key->max,
+                       also ? ", or " : "", also ? also : "");
+}
+
+static void set_number(const struct config_value *value)
+{
+    int64_t number;
+
+    if (parse_in_range(value, parse_number, &number) < 0)
+        config_value_error(value, "must be a number from %s to %s", value->key->min, value->key->max);
     else
-        config_value_replace(parser, section, key, xstrdup(value));
+        *(unsigned *)value->field = (unsigned)number;
+}
+DEFINE_TYPE(number, .set = set_number);
+
+static bool parse_duration(const struct config_value *value, int64_t *ret_ms)
+{
+    const char *text = value->text, *also = value->key->type->also;
+    int error = parse_in_range(value, units_parse_duration, ret_ms);
+
+    if (error == -EDOM)
+        config_value_error(value, "a duration needs a unit, such as %ss or %sm (ms, s, m, h, d, w)", text,
+                           text);
+    else if (error == -EINVAL)
+        config_value_error(
+            value, "must be a duration: a whole number and its unit, such as 30s (ms, s, m, h, d, w)%s%s",
+            also ? ", or " : "", also ? also : "");
+    else if (error < 0)
+        report_range(value);
+    return error == 0;
 }
 
-/* -- files and secrets -- */
-
-static bool absolute(struct config_parser *parser, const struct config_key *key, const char *value)
+static void set_duration(const struct config_value *value)
 {
-    if (*value == '/' && value[strlen(value) - 1] != '/')
+    int64_t ms;
+
+    if (parse_duration(value, &ms))
+        *(int64_t *)value->field = ms;
+}
+DEFINE_TYPE(duration, .set = set_duration);
+
+static void set_seconds(const struct config_value *value)
+{
+    int64_t ms;
+
+    if (!parse_duration(value, &ms))
+        return;
+    if (ms % 1000 != 0)
+        config_value_error(value, "must be whole seconds, such as 30s");
+    else
+        *(unsigned *)value->field = (unsigned)(ms / 1000);
+}
+DEFINE_TYPE(seconds, .set = set_seconds);
+
+static void set_expiry(const struct config_value *value)
+{
+    if (strcmp(value->text, value->key->type->also) == 0)
+        *(uint32_t *)value->field = UINT32_MAX;
+    else
+        set_seconds(value);
+}
+_Static_assert(sizeof(config_field_expiry) == sizeof(config_field_seconds), "set_seconds() sets both");
+DEFINE_TYPE(expiry, .set = set_expiry, .also = "never");
+
+static void set_size(const struct config_value *value)
+{
+    const char *text = value->text;
+    int64_t bytes;
+    int error = parse_in_range(value, units_parse_size, &bytes);
+
+    if (error == -EDOM) {
+        bool small = bound(units_parse_size, value->key->max) <= INT64_C(1) << 30;
+        config_value_error(value, "a size needs a unit, such as %s%s or %s%s (K, M, G, T)", text,
+                           small ? "K" : "M", text, small ? "M" : "G");
+    } else if (error == -EINVAL) {
+        config_value_error(value, "must be a size: a whole number and its unit, such as 64M (K, M, G, T)");
+    } else if (error < 0) {
+        report_range(value);
+    } else {
+        *(int64_t *)value->field = bytes;
+    }
+}
+DEFINE_TYPE(size, .set = set_size);
+
+/* ---- choices ---- */
+
+void config_choice_set(const struct config_value *value)
+{
+    const struct config_type *type = value->key->type;
+    struct buf list cleanup_buf;
+
+    buf_init(&list, 1024);
+    for (unsigned i = 0; type->choices[i]; i++) {
+        if (strcmp(type->choices[i], value->text) == 0) {
+            if (type->bytes == sizeof(bool))
+                *(bool *)value->field = i != 0;
+            else
+                memcpy(value->field, &i, sizeof(i)); /* an enum */
+            return;
+        }
+        buf_printf(&list, "%s%s", i == 0 ? "" : type->choices[i + 1] ? ", " : " or ", type->choices[i]);
+    }
+    config_value_error(value, "must be %s", buf_text(&list));
+}
+
+static void set_yes_no(const struct config_value *value)
+{
+    bool yes = strcmp(value->text, "yes") == 0;
+
+    if (yes || strcmp(value->text, "no") == 0)
+        *(bool *)value->field = yes;
+    else
+        config_value_error(value, "must be yes or no");
+}
+DEFINE_TYPE(yes_no, .set = set_yes_no, .choices = {"yes", "no"});
+
+DEFINE_TYPE(clock, .set = config_choice_set, .choices = {"kernel", "trust"});
+DEFINE_TYPE(http_version, .set = config_choice_set, .choices = {"auto", "http1.1"});
+DEFINE_TYPE(
+    mqtt_version, .set = config_choice_set,
+    .choices = {
+        [CONFIG_PROTOCOL_AUTO] = "auto", [CONFIG_PROTOCOL_V5] = "5", [CONFIG_PROTOCOL_V311] = "3.1.1"});
+DEFINE_TYPE(log_level, .set = config_choice_set,
+            .choices = {[LOG_LEVEL_ERROR] = "error",
+                        [LOG_LEVEL_WARNING] = "warning",
+                        [LOG_LEVEL_NOTICE] = "notice",
+                        [LOG_LEVEL_INFO] = "info",
+                        [LOG_LEVEL_DEBUG] = "debug"});
+DEFINE_TYPE(when_full, .set = config_choice_set,
+            .choices = {[CONFIG_FULL_HOLD] = "hold",
+                        [CONFIG_FULL_DROP_OLDEST] = "drop-oldest",
+                        [CONFIG_FULL_DROP_NEWEST] = "drop-newest"});
+
+/* ---- texts ---- */
+
+void config_text_done(void *field)
+{
+    free(*(char **)field);
+    *(char **)field = NULL;
+}
+
+bool config_text_equal(const void *one, const void *other)
+{
+    const char *a = *(char *const *)one, *b = *(char *const *)other;
+
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+void config_text_set(const struct config_value *value, char *text)
+{
+    config_text_done(value->field);
+    *(char **)value->field = text;
+}
+
+static void set_text(const struct config_value *value)
+{
+    const char *max = value->key->max;
+
+    if (max && (int64_t)strlen(value->text) > bound(parse_number, max))
+        config_value_error(value, "must have at most %s bytes", max);
+    else
+        config_text_set(value, xstrdup(value->text));
+}
+DEFINE_TEXT_TYPE(text, set_text);
+
+static void set_host(const struct config_value *value)
+{
+    const char *text = value->text, *colon = strchr(text, ':');
+
+    if (strstr(text, "://"))
+        config_value_error(value, "give only the name or address of the broker, such as localhost");
+    else if (colon && !strchr(colon + 1, ':')) /* an IPv6 address has more than one */
+        config_value_error(value, "the port has its own key: write host = %.*s and port = %s",
+                           (int)(colon - text), text, colon + 1);
+    else if (text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._:%")])
+        config_value_error(value, "this is not a host name or an address; write one such as localhost");
+    else
+        config_text_set(value, xstrdup(text));
+}
+DEFINE_TEXT_TYPE(host, set_host);
+
+/* ---- files and secrets ---- */
+
+static bool check_absolute(const struct config_value *value)
+{
+    if (*value->text == '/' && value->text[strlen(value->text) - 1] != '/')
         return true;
-    config_value_error(parser, key, value, "give the whole path of a file, starting with '/'");
+    config_value_error(value, "give the whole path of a file, starting with '/'");
     return false;
 }
 
-void config_set_path(struct config_parser *parser, struct config_section *section,
-                     const struct config_key *key, const char *value)
+static void set_path(const struct config_value *value)
 {
-    if (absolute(parser, key, value))
-        config_value_replace(parser, section, key, xstrdup(value));
+    if (check_absolute(value))
+        config_text_set(value, xstrdup(value->text));
 }
+DEFINE_TEXT_TYPE(path, set_path);
 
-void config_set_file(struct config_parser *parser, struct config_section *section,
-                     const struct config_key *key, const char *value)
+static void set_file(const struct config_value *value)
 {
+    const struct config_parser *parser = value->parser;
     cleanup_free char *why = NULL;
 
-    if (!absolute(parser, key, value))
+    if (!check_absolute(value))
         return;
-    if (parser->readable && parser->readable(parser->context, value, &why) < 0)
-        config_value_error(parser, key, value, "%s", why);
+    if (parser->readable && parser->readable(parser->context, value->text, &why) < 0)
+        config_value_error(value, "%s", why);
     else
-        config_value_replace(parser, section, key, xstrdup(value));
+        config_text_set(value, xstrdup(value->text));
+}
+DEFINE_TEXT_TYPE(file, set_file);
+
+/* What is wrong with a secret, or NULL. */
+static const char *secret_fault(const char *secret)
+{
+    if (!*secret)
+        return "the file is empty; write the secret into it";
+    for (const char *at = secret; *at; at++) {
+        if (*at == '\n' || *at == '\r')
+            return "the file has more than one line; it must contain the secret and nothing else";
+        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            return "the file contains a control character; it must contain the secret and nothing else";
+    }
+    return NULL;
 }
 
-char *config_value_secret(struct config_parser *parser, const struct config_key *key, const char *value,
-                          const char *reference)
+char *config_value_secret(const struct config_value *value, const char *reference)
 {
+    const struct config_parser *parser = value->parser;
     cleanup_free char *why = NULL;
     char *secret = NULL;
 
     if (!reference[1]) {
-        config_value_error(parser, key, value, "name a file behind '@', such as @/etc/sluice/%s", key->name);
+        config_value_error(value, "name a file after '@', such as @/etc/sluice/%s", value->key->name);
         return NULL;
     }
     if (parser->secret(parser->context, reference + 1, &secret, &why) < 0) {
-        config_value_error(parser, key, value, "%s", why);
+        config_value_error(value, "%s", why);
         return NULL;
     }
-    const char *fault = NULL;
-    if (!*secret)
-        fault = "the file is empty; put the secret into it";
-    for (const char *at = secret; *at && !fault; at++) {
-        if (*at == '\n' || *at == '\r')
-            fault = "the file holds more than one line; it must hold the secret and nothing else";
-        else if ((unsigned char)*at < 0x20 || *at == 0x7f)
-            fault = "the file contains a control character; it must hold the secret and nothing else";
-    }
+    const char *fault = secret_fault(secret);
     if (!fault)
         return secret;
-    config_value_error(parser, key, value, "%s", fault);
+    config_value_error(value, "%s", fault);
     free(secret);
     return NULL;
 }
 
-void config_set_secret(struct config_parser *parser, struct config_section *section,
-                       const struct config_key *key, const char *value)
+static void set_secret(const struct config_value *value)
 {
-    if (*value != '@') {
-        config_parser_error(
-            parser, parser->where,
-            "%s must not be written into this file; put it into a file of its own and name that: "
-            "%s = @/etc/sluice/%s",
-            key->name, key->name, key->name);
+    const char *name = value->key->name;
+
+    if (*value->text != '@') {
+        config_error(value->parser, value->parser->where,
+                     "%s must not be written into this file; write it into a file of its own and name "
+                     "that: %s = @/etc/sluice/%s",
+                     name, name, name);
         return;
     }
-    char *secret = config_value_secret(parser, key, value, value);
+    char *secret = config_value_secret(value, value->text);
     if (secret)
-        config_value_replace(parser, section, key, secret);
+        config_text_set(value, secret);
 }
-
-/* -- numbers, durations, choices -- */
-
-void config_set_number(struct config_parser *parser, struct config_section *section,
-                       const struct config_key *key, const char *value)
-{
-    size_t digits = strspn(value, "0123456789");
-    int64_t number = 0;
-
-    for (size_t i = 0; i < digits && number <= key->max; i++)
-        number = number * 10 + (value[i] - '0');
-    if (digits == 0 || value[digits] || number < key->min || number > key->max)
-        config_value_error(parser, key, value, "must be a number from %" PRId64 " to %" PRId64, key->min,
-                           key->max);
-    else
-        *(unsigned *)config_key_field(parser, section, key) = (unsigned)number;
-}
-
-static const struct {
-    const char *name;
-    int64_t ms;
-} units[] = {{"w", 604800000}, {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
-
-char *config_duration_text(int64_t ms)
-{
-    size_t i = 0;
-
-    while (ms == 0 ? units[i].ms > 1000 : ms % units[i].ms != 0)
-        i++;
-    return xasprintf("%" PRId64 "%s", ms / units[i].ms, units[i].name);
-}
-
-/* Whether value is a duration between the key's bounds; reports it otherwise. */
-static bool duration(struct config_parser *parser, const struct config_key *key, const char *value,
-                     const char *or_else, int64_t *ret_ms)
-{
-    cleanup_free char *min = config_duration_text(key->min);
-    cleanup_free char *max = config_duration_text(key->max);
-    size_t digits = strspn(value, "0123456789");
-    int64_t unit_ms = 0, number = 0;
-
-    for (size_t i = 0; i < ARRAY_LEN(units); i++)
-        if (strcmp(value + digits, units[i].name) == 0)
-            unit_ms = units[i].ms;
-    if (digits > 0 && !value[digits]) {
-        config_value_error(parser, key, value,
-                           "a duration needs a unit, such as %ss or %sm (ms, s, m, h, d, w)", value, value);
-        return false;
-    }
-    if (digits == 0 || unit_ms == 0) {
-        config_value_error(
-            parser, key, value,
-            "must be a duration: a whole number and its unit, such as 30s (ms, s, m, h, d, w)%s", or_else);
-        return false;
-    }
-    for (size_t i = 0; i < digits && number <= key->max; i++) /* max is far below overflow */
-        number = number * 10 + (value[i] - '0');
-    if (number > key->max / unit_ms || number * unit_ms < key->min) {
-        config_value_error(parser, key, value, "must be from %s to %s%s", min, max, or_else);
-        return false;
-    }
-    *ret_ms = number * unit_ms;
-    return true;
-}
-
-static bool seconds(struct config_parser *parser, const struct config_key *key, const char *value,
-                    const char *or_else, int64_t *ret_s)
-{
-    int64_t ms;
-
-    if (!duration(parser, key, value, or_else, &ms))
-        return false;
-    if (ms % 1000 != 0) {
-        config_value_error(parser, key, value, "must be whole seconds, such as 30s");
-        return false;
-    }
-    *ret_s = ms / 1000;
-    return true;
-}
-
-void config_set_duration(struct config_parser *parser, struct config_section *section,
-                         const struct config_key *key, const char *value)
-{
-    int64_t ms;
-
-    if (duration(parser, key, value, "", &ms))
-        *(int64_t *)config_key_field(parser, section, key) = ms;
-}
-
-static const struct {
-    const char *name;
-    int64_t bytes;
-} sizes[] = {{"T", INT64_C(1) << 40}, {"G", 1 << 30}, {"M", 1 << 20}, {"K", 1 << 10}, {"", 1}};
-
-/* "64M": in the largest unit that needs no fraction; freed by the caller. */
-static char *size_text(int64_t bytes)
-{
-    size_t i = 0;
-
-    while (bytes == 0 ? sizes[i].bytes > 1 : bytes % sizes[i].bytes != 0)
-        i++;
-    return xasprintf("%" PRId64 "%s", bytes / sizes[i].bytes, sizes[i].name);
-}
-
-void config_set_size(struct config_parser *parser, struct config_section *section,
-                     const struct config_key *key, const char *value)
-{
-    cleanup_free char *min = size_text(key->min);
-    cleanup_free char *max = size_text(key->max);
-    size_t digits = strspn(value, "0123456789");
-    int64_t unit = 0, number = 0;
-
-    for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
-        if (strcmp(value + digits, sizes[i].name) == 0)
-            unit = sizes[i].bytes;
-    if (digits > 0 && !value[digits] && strcmp(value, "0") != 0) {
-        bool small = key->max < sizes[1].bytes;
-        config_value_error(parser, key, value, "a size needs a unit, such as %s%s or %s%s (K, M, G, T)",
-                           value, small ? "K" : "M", value, small ? "M" : "G");
-        return;
-    }
-    if (digits == 0 || unit == 0) {
-        config_value_error(parser, key, value,
-                           "must be a size: a whole number and its unit, such as 64M (K, M, G, T)");
-        return;
-    }
-    for (size_t i = 0; i < digits && number <= key->max; i++) /* max is far below overflow */
-        number = number * 10 + (value[i] - '0');
-    if (number > key->max / unit || number * unit < key->min)
-        config_value_error(parser, key, value, "must be from %s to %s", min, max);
-    else
-        *(int64_t *)config_key_field(parser, section, key) = number * unit;
-}
-
-void config_set_seconds(struct config_parser *parser, struct config_section *section,
-                        const struct config_key *key, const char *value)
-{
-    int64_t s;
-
-    if (seconds(parser, key, value, "", &s))
-        *(unsigned *)config_key_field(parser, section, key) = (unsigned)s;
-}
-
-void config_set_expiry(struct config_parser *parser, struct config_section *section,
-                       const struct config_key *key, const char *value)
-{
-    uint32_t *field = config_key_field(parser, section, key);
-    int64_t s;
-
-    if (strcmp(value, "never") == 0)
-        *field = UINT32_MAX;
-    else if (seconds(parser, key, value, ", or never", &s))
-        *field = (uint32_t)s;
-}
-
-int config_value_choice(struct config_parser *parser, const struct config_key *key, const char *value,
-                        const char *const names[static 3])
-{
-    for (int i = 0; i < 3 && names[i]; i++)
-        if (strcmp(value, names[i]) == 0)
-            return i;
-    if (names[2])
-        config_value_error(parser, key, value, "must be %s, %s or %s", names[0], names[1], names[2]);
-    else
-        config_value_error(parser, key, value, "must be %s or %s", names[0], names[1]);
-    return -1;
-}
-
-void config_set_log_level(struct config_parser *parser, struct config_section *section,
-                          const struct config_key *key, const char *value)
-{
-    static const char *const names[] = {[LOG_LEVEL_ERROR] = "error",
-                                        [LOG_LEVEL_WARNING] = "warning",
-                                        [LOG_LEVEL_NOTICE] = "notice",
-                                        [LOG_LEVEL_INFO] = "info",
-                                        [LOG_LEVEL_DEBUG] = "debug"};
-    size_t level = 0;
-
-    while (level < ARRAY_LEN(names) && strcmp(value, names[level]) != 0)
-        level++;
-    if (level == ARRAY_LEN(names))
-        config_value_error(parser, key, value, "must be error, warning, notice, info or debug");
-    else
-        *(enum log_level *)config_key_field(parser, section, key) = (enum log_level)level;
-}
-
-void config_set_yes_no(struct config_parser *parser, struct config_section *section,
-                       const struct config_key *key, const char *value)
-{
-    static const char *const names[3] = {"yes", "no"};
-    int chosen = config_value_choice(parser, key, value, names);
-
-    if (chosen >= 0)
-        *(bool *)config_key_field(parser, section, key) = chosen == 0;
-}
-
-void config_set_mqtt(struct config_parser *parser, struct config_section *section,
-                     const struct config_key *key, const char *value)
-{
-    static const char *const names[3] = {
-        [CONFIG_PROTOCOL_AUTO] = "auto", [CONFIG_PROTOCOL_V5] = "5", [CONFIG_PROTOCOL_V311] = "3.1.1"};
-    int chosen = config_value_choice(parser, key, value, names);
-
-    if (chosen >= 0)
-        *(enum config_protocol *)config_key_field(parser, section, key) = (enum config_protocol)chosen;
-}
-
-void config_set_http(struct config_parser *parser, struct config_section *section,
-                     const struct config_key *key, const char *value)
-{
-    static const char *const names[3] = {"auto", "http1.1"};
-    int chosen = config_value_choice(parser, key, value, names);
-
-    if (chosen >= 0)
-        *(bool *)config_key_field(parser, section, key) = chosen == 1;
-}
-
-void config_set_order(struct config_parser *parser, struct config_section *section,
-                      const struct config_key *key, const char *value)
-{
-    static const char *const names[3] = {
-        [CONFIG_ORDER_TOPIC] = "topic", [CONFIG_ORDER_ROUTE] = "route", [CONFIG_ORDER_NONE] = "none"};
-    int chosen = config_value_choice(parser, key, value, names);
-
-    if (chosen >= 0)
-        *(enum config_order *)config_key_field(parser, section, key) = (enum config_order)chosen;
-}
-
-void config_set_when_full(struct config_parser *parser, struct config_section *section,
-                          const struct config_key *key, const char *value)
-{
-    static const char *const names[3] = {[CONFIG_FULL_HOLD] = "hold",
-                                         [CONFIG_FULL_DROP_OLDEST] = "drop-oldest",
-                                         [CONFIG_FULL_DROP_NEWEST] = "drop-newest"};
-    int chosen = config_value_choice(parser, key, value, names);
-
-    if (chosen >= 0)
-        *(enum config_when_full *)config_key_field(parser, section, key) = (enum config_when_full)chosen;
-}
-
-void config_set_clock(struct config_parser *parser, struct config_section *section,
-                      const struct config_key *key, const char *value)
-{
-    static const char *const names[3] = {"kernel", "trust"};
-    int chosen = config_value_choice(parser, key, value, names);
-
-    if (chosen >= 0)
-        *(bool *)config_key_field(parser, section, key) = chosen == 1;
-}
-
-/* -- what a route consists of -- */
-
-void config_set_topic(struct config_parser *parser, struct config_section *section,
-                      const struct config_key *key, const char *value)
-{
-    struct config_route *route = &parser->config->routes[section->index];
-    const char *why = NULL;
-
-    size_t bytes = strlen(value);
-    if (bytes > 1 && value[0] == '"' && value[bytes - 1] == '"') {
-        config_value_error(parser, key, value, "quotes would be part of the topic; leave them out");
-        return;
-    }
-    if (strstr(value, ", ")) {
-        config_value_error(parser, key, value,
-                           "one topic a line: write as many lines \"topic = ...\" as needed");
-        return;
-    }
-    if (!topic_filter_valid(value, &why)) {
-        config_value_error(parser, key, value, "%s", why);
-        return;
-    }
-    for (size_t i = 0; i < route->topic_count; i++) {
-        if (strcmp(route->topics[i], value) == 0) {
-            config_value_error(parser, key, value,
-                               "this route has that topic already; delete one of the two lines");
-            return;
-        }
-    }
-    route->topics = xrealloc(route->topics, (route->topic_count + 1) * sizeof(*route->topics));
-    route->topics[route->topic_count++] = xstrdup(value);
-}
-
-void config_set_backend(struct config_parser *parser, struct config_section *section,
-                        const struct config_key *key, const char *value)
-{
-    (void)parser;
-    (void)key;
-    section->backend = xstrdup(value); /* it comes once only; config/validate.c looks it up */
-}
-
-void config_set_ack_topic(struct config_parser *parser, struct config_section *section,
-                          const struct config_key *key, const char *value)
-{
-    const char *why = NULL;
-
-    if (!topic_template_valid(value, &why))
-        config_value_error(parser, key, value, "%s", why);
-    else
-        config_value_replace(parser, section, key, xstrdup(value));
-}
-
-void config_set_template(struct config_parser *parser, struct config_section *section,
-                         const struct config_key *key, const char *value)
-{
-    struct path_template **field = config_key_field(parser, section, key);
-    cleanup_free char *why = NULL;
-
-    if (path_template_parse(value, field, &why) < 0)
-        config_value_error(parser, key, value, "%s", why);
-}
+DEFINE_TEXT_TYPE(secret, set_secret);

@@ -60,7 +60,7 @@ static bool needs_broker(const struct daemon *daemon)
 {
     bool needed = false;
     for (size_t i = 0; i < daemon->config->route_count; i++)
-        needed = needed || daemon->config->routes[i].topic_count > 0;
+        needed = needed || daemon->config->routes[i].topics.count > 0;
     if (!needed && queue_subscriptions(daemon->queue, see_subscription, &needed) != 0)
         needed = true;
     return needed;
@@ -205,9 +205,9 @@ static void reload(struct daemon *daemon)
         return;
     }
     config_errors_done(&errors);
-    if (config_needs_restart(daemon->first_config, daemon->next_config))
-        log_warning(EVENT_RESTART_NEEDED,
-                    "[broker], [queue] or socket was changed: restart sluice to apply it");
+    cleanup_free char *keys = config_restart_keys(daemon->first_config, daemon->next_config);
+    if (keys)
+        log_warning(EVENT_RESTART_NEEDED, "restart sluice to apply the changes of: %s", keys);
     uv_timer_start(&daemon->deadline, on_reload_deadline, RELOAD_MOST_MS, 0);
     deliver_pause(daemon->deliver, false, swap_config, daemon);
 }

@@ -508,8 +508,7 @@ static void on_bad(const struct outcome *outcome)
 static const char *missing_words(const struct config_route *route, const struct config_backend *backend,
                                  const struct reply *reply)
 {
-    const char *words =
-        route->answers.expect_body ? route->answers.expect_body : backend->answers.expect_body;
+    const char *words = route->expect_body ? route->expect_body : backend->expect_body;
     if (!words || reply->status / 100 != 2 || memmem(reply->body, reply->body_bytes, words, strlen(words)))
         return NULL;
     return words;
@@ -525,10 +524,10 @@ static void judge(struct outcome *outcome)
     outcome->verdict = verdict_of(reply->failure, reply->status,
                                   reply->failure == TRANSFER_CERTIFICATE_TIME && clock_synchronised());
     if (reply->failure == TRANSFER_OK) {
-        outcome->verdict = verdict_override(backend->answers.rules, backend->answers.rule_count,
-                                            reply->status, outcome->verdict);
-        outcome->verdict = verdict_override(route->answers.rules, route->answers.rule_count, reply->status,
+        outcome->verdict = verdict_override(backend->on_status.items, backend->on_status.count, reply->status,
                                             outcome->verdict);
+        outcome->verdict =
+            verdict_override(route->on_status.items, route->on_status.count, reply->status, outcome->verdict);
         missing = outcome->verdict == VERDICT_DELIVERED ? missing_words(route, backend, reply) : NULL;
     }
     if (missing)

@@ -369,7 +369,7 @@ static void open_doors(struct intake_http *http)
     size_t count = 0;
     for (size_t i = 0; i < http->config->http_count; i++) {
         const struct config_http *config = &http->config->https[i];
-        if (config->listen_count == 0)
+        if (config->listens.count == 0)
             continue;
         struct door *door = take_door(http, config->name);
         if (door) {
@@ -383,7 +383,7 @@ static void open_doors(struct intake_http *http)
             close_door(http->doors[i]);
     /* New ones open when old ones have let their addresses go. */
     for (size_t i = 0, next = 0; i < http->config->http_count; i++) {
-        if (http->config->https[i].listen_count == 0)
+        if (http->config->https[i].listens.count == 0)
             continue;
         if (!doors[next])
             doors[next] = open_door(http, &http->config->https[i]);

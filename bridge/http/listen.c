@@ -79,10 +79,10 @@ static void turn_away(struct httpd_listen *listen, int fd, const struct address 
 
 static bool is_allowed(const struct config_http *config, const struct address *client)
 {
-    for (size_t i = 0; i < config->allow_count; i++)
-        if (address_in_range(client, &config->allow[i]))
+    for (size_t i = 0; i < config->allow.count; i++)
+        if (address_in_range(client, &config->allow.items[i]))
             return true;
-    return config->allow_count == 0;
+    return config->allow.count == 0;
 }
 
 static struct address address_of(const struct sockaddr_storage *from)
@@ -250,12 +250,12 @@ void httpd_listen_reconfigure(struct httpd_listen *listen, const struct config_h
     struct socket *old = listen->sockets;
     size_t old_count = listen->socket_count;
     listen->config = config;
-    listen->socket_count = config->listen_count;
-    listen->sockets = xcalloc(config->listen_count, sizeof *listen->sockets);
-    for (size_t i = 0; i < config->listen_count; i++) {
-        listen->sockets[i] = (struct socket){.config = &config->listens[i], .fd = -1};
+    listen->socket_count = config->listens.count;
+    listen->sockets = xcalloc(config->listens.count, sizeof *listen->sockets);
+    for (size_t i = 0; i < config->listens.count; i++) {
+        listen->sockets[i] = (struct socket){.config = &config->listens.items[i], .fd = -1};
         for (size_t k = 0; k < old_count; k++) {
-            if (is_same(old[k].config, &config->listens[i])) {
+            if (is_same(old[k].config, &config->listens.items[i])) {
                 listen->sockets[i].fd = old[k].fd;
                 old[k].fd = -1;
             }

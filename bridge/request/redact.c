@@ -123,11 +123,11 @@ static void add_secret(struct buf *secrets, const char *secret)
     buf_append(secrets, encoded, strlen(encoded) + 1);
 }
 
-static void add_pairs(struct buf *secrets, const struct config_pair *pairs, size_t count)
+static void add_pairs(struct buf *secrets, const struct config_pairs *pairs)
 {
-    for (size_t i = 0; i < count; i++)
-        if (pairs[i].secret)
-            add_secret(secrets, pairs[i].value);
+    for (size_t i = 0; i < pairs->count; i++)
+        if (pairs->items[i].secret)
+            add_secret(secrets, pairs->items[i].value);
 }
 
 /* A client's values, as they were sent, and decoded. */
@@ -156,10 +156,10 @@ static void add_all(struct buf *secrets, const struct config_backend *backend,
         add_secret(secrets, strchr(authorization, ' ') + 1);
     if (backend->username)
         add_secret(secrets, backend->password);
-    add_pairs(secrets, backend->query, backend->query_count);
-    add_pairs(secrets, backend->headers, backend->header_count);
+    add_pairs(secrets, &backend->query);
+    add_pairs(secrets, &backend->headers);
     if (route)
-        add_pairs(secrets, route->query, route->query_count);
+        add_pairs(secrets, &route->query);
     if (target)
         add_query(secrets, target);
     fold(secrets->data, secrets->bytes);

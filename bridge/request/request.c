@@ -83,8 +83,8 @@ static void add_backend_headers(struct request *request, const struct config_bac
     cleanup_free char *authorization = redact_authorization(backend);
     if (authorization)
         add_header(request, "Authorization", authorization);
-    for (size_t i = 0; i < backend->header_count; i++)
-        add_header(request, backend->headers[i].name, backend->headers[i].value);
+    for (size_t i = 0; i < backend->headers.count; i++)
+        add_header(request, backend->headers.items[i].name, backend->headers.items[i].value);
 }
 
 /* ---- messages ---- */
@@ -112,8 +112,8 @@ void request_begin(struct request *request, const char *gateway, const struct co
 static void append_query(struct buf *url, const struct config_backend *backend,
                          const struct config_route *route)
 {
-    target_append_query(url, route->query, route->query_count);
-    target_append_query(url, backend->query, backend->query_count);
+    target_append_query(url, route->query.items, route->query.count);
+    target_append_query(url, backend->query.items, backend->query.count);
 }
 
 static int make_url(struct buf *url, const struct request *request, const struct message *message,
@@ -348,8 +348,8 @@ static bool is_fit(const char *value)
 
 static bool has_authorization(const struct config_backend *backend)
 {
-    for (size_t i = 0; i < backend->header_count; i++)
-        if (strcasecmp(backend->headers[i].name, "Authorization") == 0)
+    for (size_t i = 0; i < backend->headers.count; i++)
+        if (strcasecmp(backend->headers.items[i].name, "Authorization") == 0)
             return true;
     return backend->bearer || backend->username;
 }

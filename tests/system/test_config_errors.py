@@ -86,14 +86,14 @@ def test_file_of_windows(tmp_path):
 def test_file_missing(tmp_path):
     status, out, err = sluice("check", "none.conf", cwd=tmp_path)
     assert (status, out) == (1, "")
-    assert err == ("none.conf: there is no such file; give the path of the configuration, or make one from the "
-                   "commented example sluice.conf\n")
+    assert err == ("none.conf: there is no such file; give the path of the configuration, or copy the example "
+                   "sluice.conf\n")
 
 
 def test_directory_instead_of_file(tmp_path):
     status, _, err = sluice("check", tmp_path)
     assert status == 1
-    assert err.startswith(f"{tmp_path}: this is a directory")
+    assert err.startswith(f"{tmp_path}: this is not a regular file")
 
 
 def test_neighbours_are_read_in_order(tmp_path):
@@ -106,7 +106,7 @@ def test_neighbours_are_read_in_order(tmp_path):
     status, _, err = sluice("check", "sluice.conf", cwd=tmp_path)
     assert status == 1
     assert [line.split(": ")[:2] for line in err.splitlines()] == [
-        ["conf.d/10-a.conf:4", "host is already set in sluice.conf:2; keep one of the two"],
+        ["conf.d/10-a.conf:4", "host is already set in sluice.conf:2; delete one of the two"],
         ["conf.d/20-b.conf:2", "unknown key 'port' in [backend]; its keys are url, query, header, bearer, username, "
                                "password, ca_file, cert_file, key_file, protocol, max_in_flight, "
                                "max_connections, rate, gzip, timeout, connect_timeout, retry_min, retry_max, "
@@ -130,8 +130,8 @@ def test_unreadable_neighbour(tmp_path):
     assert status == 1
     assert err.splitlines() == [
         "sluice.conf:5: order = odd: must be topic, route or none",
-        "conf.d/folder.conf: this is a directory, or something else that is no file; give the path of a file",
-        "conf.d/gone.conf: there is no such file; create it, or mend the path",
+        "conf.d/folder.conf: this is not a regular file; give the path of a file",
+        "conf.d/gone.conf: there is no such file; create it, or correct the path",
     ]
 
 
@@ -152,7 +152,7 @@ def test_secret_that_everyone_can_read_is_a_warning(tmp_path):
     secret.chmod(0o644)
     status, out, err = sluice("check", conf)
     assert (status, out) == (0, f"{conf}: ok: 1 backends, 1 routes\n")
-    assert re.search(rf"warning secret-exposed: {secret}: every user of this machine can read it; chmod o-r {secret}", err)
+    assert re.search(rf"warning secret-exposed: {secret}: .*chmod o-r {secret}$", err, re.M)
     secret.chmod(0o640)
     assert sluice("check", conf) == (0, out, "")
 

@@ -12,10 +12,10 @@ static char *state_topics[] = {"garden/+/state"};
 
 enum { SENSOR, ALL, BOTH, STATE };
 static struct config_route routes[] = {
-    [SENSOR] = {.name = "sensor", .topics = sensor_topics, .topic_count = 2},
-    [ALL] = {.name = "all", .topics = all_topics, .topic_count = 1},
-    [BOTH] = {.name = "both", .topics = both_topics, .topic_count = 2},
-    [STATE] = {.name = "state", .topics = state_topics, .topic_count = 1, .retained = true},
+    [SENSOR] = {.name = "sensor", .topics = {sensor_topics, 2}},
+    [ALL] = {.name = "all", .topics = {all_topics, 1}},
+    [BOTH] = {.name = "both", .topics = {both_topics, 2}},
+    [STATE] = {.name = "state", .topics = {state_topics, 1}, .retained = true},
 };
 static const struct config config = {.routes = routes, .route_count = ARRAY_LEN(routes)};
 

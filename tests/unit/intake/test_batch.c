@@ -47,7 +47,7 @@ static int set_up(void **state)
     make_place(state);
     memset(&world, 0, sizeof world);
     world.topic = "a/b";
-    world.route = (struct config_route){.name = "sensor", .topics = &world.topic, .topic_count = 1};
+    world.route = (struct config_route){.name = "sensor", .topics = {&world.topic, 1}};
     world.config.routes = &world.route;
     world.config.route_count = 1;
     world.config.queue.max_size = 1 << 30;

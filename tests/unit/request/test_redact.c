@@ -6,10 +6,8 @@
 
 static struct config_pair query[] = {{"user_key", "s3cr3t/key+1", true}, {"unit", "celsius", false}};
 static struct config_pair headers[] = {{"X-Token", "header token", true}};
-static const struct config_backend basic = {.query = query,
-                                            .query_count = ARRAY_LEN(query),
-                                            .headers = headers,
-                                            .header_count = ARRAY_LEN(headers),
+static const struct config_backend basic = {.query = {query, ARRAY_LEN(query)},
+                                            .headers = {headers, ARRAY_LEN(headers)},
                                             .username = "pi",
                                             .password = "raspberry"};
 static const struct config_backend bearer = {.bearer = "abc.def"};
@@ -163,7 +161,7 @@ static void a_client_s_own_secrets(void **state)
 {
     (void)state;
     static struct config_pair own[] = {{"key", "of the door", true}};
-    const struct config_route route = {.query = own, .query_count = 1};
+    const struct config_route route = {.query = {own, 1}};
     static const struct {
         const char *target, *text;
         bool withheld;

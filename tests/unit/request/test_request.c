@@ -82,10 +82,8 @@ static void queries_headers_and_credentials(void **state)
 {
     struct scene *scene = *state;
     char *why = NULL;
-    scene->backend.query = query;
-    scene->backend.query_count = 2;
-    scene->backend.headers = headers;
-    scene->backend.header_count = 1;
+    scene->backend.query = (struct config_pairs){query, 2};
+    scene->backend.headers = (struct config_pairs){headers, 1};
     scene->backend.username = "pi";
     scene->backend.password = "raspberry";
     assert_int_equal(make(scene, 0, &why), 0);
@@ -187,10 +185,8 @@ static void an_http_client_s_request_keeps_its_shape(void **state)
     struct scene *scene = *state;
     char *why = NULL;
     set_http(scene, "PATCH", "/api/c;v=%41/?user%5fkey=mine&n");
-    scene->route.query = headers;
-    scene->route.query_count = ARRAY_LEN(headers);
-    scene->backend.query = query;
-    scene->backend.query_count = ARRAY_LEN(query);
+    scene->route.query = (struct config_pairs){headers, ARRAY_LEN(headers)};
+    scene->backend.query = (struct config_pairs){query, ARRAY_LEN(query)};
     assert_int_equal(make(scene, 0, &why), 0);
     assert_string_equal(buf_text(&scene->request.url),
                         "https://garden.example.org/api/c;v=%41/?user%5fkey=mine&n&X-Garden=north&unit=1");
@@ -200,7 +196,7 @@ static void an_http_client_s_request_keeps_its_shape(void **state)
     /* The next one is of another kind. */
     scene->message.method = scene->message.target = NULL;
     scene->message.topic = "garden/wino-1/sensor";
-    scene->backend.query_count = scene->route.query_count = 0;
+    scene->backend.query.count = scene->route.query.count = 0;
     assert_int_equal(make(scene, 0, &why), 0);
     assert_string_equal(scene->request.method, "");
     assert_string_equal(buf_text(&scene->request.url), "https://garden.example.org/api/collections/wino-1");

@@ -1,0 +1,89 @@
+/* config/keys_backend.h - the keys of [backend NAME], one row each; see config/keys.h. */
+
+KEY(url, url, url, .required = true, .suggested = true, .example = "https://garden.example.org/api",
+    .brief = "Where requests go. Only https:// is allowed.",
+    .text = "The `path` of the route follows, and then the query.")
+
+KEY(query, query, query, .repeatable = true, .example = "user_key=@/etc/sluice/user_key\nsource=greenhouse",
+    .brief = "A parameter of every request: NAME=VALUE or, as a secret, NAME=@FILE.",
+    .text = "sluice percent-encodes the value.")
+
+KEY(header, header, headers, .repeatable = true,
+    .example = "X-Api-Key: @/etc/sluice/api_key\nX-Site: greenhouse",
+    .brief = "A header of every request: NAME: VALUE or, as a secret, NAME: @FILE.")
+
+KEY(bearer, secret, bearer, .example = "@/etc/sluice/token",
+    .brief = "The file that contains a bearer token for the header Authorization.",
+    .text = "It excludes `username` and `password`.")
+
+KEY(username, user, username, .example = "sluice",
+    .brief = "The user name for the header Authorization. It needs password.")
+
+KEY(password, secret, password, .example = "@/etc/sluice/backend_password",
+    .brief = "The file that contains the password of this user.")
+
+KEY(ca_file, file, ca_file, .example = "/etc/sluice/backend_ca.pem", .none = "those of the system",
+    .brief = "The certification authority to trust.")
+
+KEY(cert_file, file, cert_file, .example = "/etc/sluice/backend_client.pem",
+    .brief = "A client certificate, for backends that ask for one. It needs key_file.")
+
+KEY(key_file, file, key_file, .example = "/etc/sluice/backend_client.key",
+    .brief = "The key of the client certificate.",
+    .text = "The key must not need a passphrase, because nobody is there to type it.")
+
+KEY(protocol, http_version, http1_only, .initial = "auto", .brief = "The version of HTTP.",
+    .text = "`auto` is HTTP/2, or HTTP/1.1 where the backend does not support HTTP/2.")
+
+KEY(max_in_flight, number, max_in_flight, .initial = "32", .min = "1", .max = "1000",
+    .brief = "How many requests sluice makes at once over HTTP/2.")
+
+KEY(max_connections, number, max_connections, .initial = "4", .min = "1", .max = "64",
+    .brief = "How many connections sluice makes over HTTP/1.1. Each has one request at a time.")
+
+KEY(rate, number, rate_per_s, .none = "no limit", .min = "1", .max = "1000000", .example = "100",
+    .brief = "How many messages sluice sends per second at most.",
+    .text = "This keeps a backlog from overloading the backend.")
+
+KEY(gzip, yes_no, gzip, .initial = "no",
+    .brief = "Whether bodies are compressed (Content-Encoding: gzip). Not every backend accepts that.")
+
+KEY(timeout, duration, timeout_ms, .initial = "30s", .min = "100ms", .max = "1h",
+    .brief = "How long a whole request takes at most.")
+
+KEY(connect_timeout, duration, connect_timeout_ms, .initial = "10s", .min = "100ms", .max = "5m",
+    .brief = "How long it takes to connect at most.")
+
+KEY(retry_min, duration, retry_min_ms, .initial = "1s", .min = "10ms", .max = "1h",
+    .brief = "How long sluice waits after a first failure at most.",
+    .text =
+        "After a failure, sluice waits for a random part of `retry_min`, then for a random part of twice as "
+        "much, and so on up to `retry_max`.")
+
+KEY(retry_max, duration, retry_max_ms, .initial = "5m", .min = "10ms", .max = "1d",
+    .brief = "How long sluice waits after many failures at most.",
+    .text = "It also limits the time for which the backend asks with `Retry-After`.")
+
+KEY(max_attempts, number, max_attempts, .initial = "10", .min = "1", .max = "1000",
+    .brief = "After how many failures a message becomes a dead letter.",
+    .text =
+        "A failure counts while other messages get through. Failures while the backend is away do not count.")
+
+KEY(on_status, on_status, on_status, .repeatable = true, .example = "404:dead, 409:delivered, 500:dead",
+    .brief = "What the status of a response means: STATUS:MEANING, separated by commas.",
+    .text =
+        "- `delivered`: the message is delivered; of a batch, all messages are.\n"
+        "- `dead`: the message is bad, and becomes a dead letter.\n"
+        "- `later`: sluice tries this message again later. At last it becomes a dead letter.\n"
+        "- `retry`: the backend is away. All messages wait, and none becomes a dead letter.\n"
+        "- `hold`: the configuration is wrong. The route waits until it is corrected.\n\n"
+        "A status that is not listed has its usual meaning: 2xx is `delivered`; 408, 425, 429 and 5xx are "
+        "`retry`; 401 to 405, 407, 451, 501, 505, 511 and 3xx are `hold`; 409 is `later`; every other 4xx is "
+        "`dead`.")
+
+KEY(expect_body, text, expect_body, .max = "4096", .example = "\"ok\":true",
+    .brief = "Text that a 2xx response must contain for the message to be delivered.",
+    .text =
+        "sluice looks for it in the first 4096 bytes of the body. Upper and lower case differ, and quotes "
+        "are part of the text. A response without the text delivers nothing: the route waits, as with the "
+        "meaning `hold`.")
