@@ -7,9 +7,9 @@
 
 #include <stdio.h>
 
-static int check(int argc, char **argv)
+static int check(const struct command *command, int argc, char **argv)
 {
-    struct args args = {.command = "sluice check", .options = cmd_check.options, .argc = argc, .argv = argv};
+    struct args args = {.command = "sluice check", .options = command->options, .argc = argc, .argv = argv};
     const char *given = NULL, *value = NULL;
     int letter;
     while ((letter = args_next(&args, &value)) != ARGS_END) {

@@ -112,5 +112,5 @@ int command_dispatch(const struct command_table *table, int argc, char **argv)
         return command_dispatch(row->command->commands, argc - 1, argv + 1);
     if (asks_for_help(argv + 2))
         return print_help(table, argv[1]);
-    return row->command->run(argc - 1, argv + 1);
+    return row->command->run(row->command, argc - 1, argv + 1);
 }

@@ -28,10 +28,11 @@ struct command_table {
 
 struct command {
     /* argv[0] is the command's own name. Returns the exit status. */
-    int (*run)(int argc, char **argv);
+    int (*run)(const struct command *command, int argc, char **argv);
+    const void *work; /* what run needs to know, if several commands have the same run */
     const char *help; /* what follows the synopsis */
     const struct command_option *options;
-    const struct command_table *commands; /* in place of the three above */
+    const struct command_table *commands; /* in place of all above */
 };
 
 /* Runs the command that argv[1] names, or prints help: "help", "--help" or "-h" as the name,

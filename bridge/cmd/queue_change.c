@@ -43,7 +43,7 @@ static bool survey_glance(void *context, const struct queue_glance *glance)
 
 static void show_progress(void *context, uint64_t changed)
 {
-    cmd_progress_show(context, changed);
+    progress_show(context, changed);
 }
 
 static int missing(const struct queue_command *queue, uint64_t found, const char *what, const char *hint)
@@ -70,11 +70,11 @@ static int retry(struct queue_command *queue)
     dead.pending = false;
     uint64_t changed = 0;
     int error = queue_admin_glance(queue->admin, &dead, false, survey_glance, &survey);
-    struct cmd_progress progress = {.doing = "made pending", .of = survey.dead};
+    struct progress progress = {.doing = "made pending", .of = survey.dead};
     dead.up_to = survey.highest;
     if (error == 0 && survey.dead > 0)
         error = queue_admin_retry(queue->admin, &dead, show_progress, &progress, &changed);
-    cmd_progress_end(&progress);
+    progress_end(&progress);
     if (changed > 0)
         client_look(queue->place.socket);
     int status = queue_command_close(queue, error);
@@ -85,15 +85,12 @@ static int retry(struct queue_command *queue)
                : missing(queue, changed, "dead letters", "; pending messages are delivered anyway");
 }
 
-static int run_retry(int argc, char **argv)
-{
-    return queue_command_run(&cmd_queue_retry, true,
-                             "IDs, or options such as --route, or --all for all dead letters", retry, argc,
-                             argv);
-}
-
 const struct command cmd_queue_retry = {
-    .run = run_retry,
+    .run = queue_command_run,
+    .work = &(const struct queue_work){.run = retry,
+                                       .writes = true,
+                                       .required =
+                                           "IDs, or options such as --route, or --all for all dead letters"},
     .options = (const struct command_option[]){QUEUE_OPTIONS_FILTER, QUEUE_OPTION_ALL, {0}},
     .help = "Makes dead letters pending again: sluice delivers them with their old keys, and\n"
             "they have all their attempts again. Pending messages do not change.\n\n" QUEUE_HELP_FILTER
@@ -135,7 +132,7 @@ static int ask(const struct queue_command *queue, const struct queue_filter *fil
         return 0;
     }
     cleanup_free char *question = xasprintf("Drop %s for ever?", what);
-    *ret_go_on = cmd_confirm(question);
+    *ret_go_on = terminal_confirm(question);
     if (!*ret_go_on)
         printf("nothing was dropped\n");
     return 0;
@@ -150,16 +147,16 @@ static int drop(struct queue_command *queue)
     int error = queue_admin_glance(queue->admin, &filter, false, survey_glance, &survey);
     filter.up_to = survey.highest;
     uint64_t count = survey.pending + survey.dead;
-    if (survey.keeps) { /* what waited before those may have been set aside meanwhile */
+    if (survey.keeps) { /* a pending message may be dead-lettered meanwhile */
         filter.ids = survey.ids;
         filter.id_count = (size_t)count;
     }
     if (error == 0 && count > 0 && !queue->yes)
         error = ask(queue, &filter, &survey, &go_on);
-    struct cmd_progress progress = {.doing = "dropped", .of = count};
+    struct progress progress = {.doing = "dropped", .of = count};
     if (error == 0 && count > 0 && go_on)
         error = queue_admin_drop(queue->admin, &filter, show_progress, &progress, &changed);
-    cmd_progress_end(&progress);
+    progress_end(&progress);
     free(survey.ids);
     if (changed > 0)
         client_look(queue->place.socket);
@@ -171,16 +168,14 @@ static int drop(struct queue_command *queue)
     return status != CMD_EXIT_OK ? status : missing(queue, changed, "messages", "");
 }
 
-static int run_drop(int argc, char **argv)
-{
-    return queue_command_run(
-        &cmd_queue_drop, true,
-        "IDs, or options such as --route, or --all for all pending messages and dead letters", drop, argc,
-        argv);
-}
-
 const struct command cmd_queue_drop = {
-    .run = run_drop,
+    .run = queue_command_run,
+    .work =
+        &(const struct queue_work){
+            .run = drop,
+            .writes = true,
+            .required =
+                "IDs, or options such as --route, or --all for all pending messages and dead letters"},
     .options =
         (const struct command_option[]){
             QUEUE_OPTIONS_FILTER, QUEUE_OPTION_STATE, QUEUE_OPTION_ALL, QUEUE_OPTION_YES, {0}},

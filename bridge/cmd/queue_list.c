@@ -32,7 +32,7 @@ struct line {
 };
 
 struct listing {
-    struct cmd_terminal terminal;
+    struct terminal terminal;
     struct line *lines; /* of the page */
     size_t count, capacity;
     bool brief;             /* a narrow terminal: no year, no route */
@@ -118,7 +118,7 @@ static void print_cell(const struct listing *listing, size_t column, const char 
     if (is_left_out(listing, column))
         return;
     int blanks = (int)(listing->widths[column] - display_columns(text));
-    const char *end = *colour ? cmd_plain(&listing->terminal) : "";
+    const char *end = *colour ? terminal_style(&listing->terminal, TERMINAL_PLAIN) : "";
     if (column == ID)
         printf("%*s%s%s%s  ", blanks, "", colour, text, end);
     else
@@ -127,10 +127,11 @@ static void print_cell(const struct listing *listing, size_t column, const char 
 
 static void print_head(struct listing *listing)
 {
-    const char *bold = cmd_bold(&listing->terminal);
+    const char *bold = terminal_style(&listing->terminal, TERMINAL_BOLD);
     for (size_t c = 0; c < PAYLOAD; c++)
         print_cell(listing, c, titles[c], bold);
-    printf("%s%s%s\n", bold, titles[PAYLOAD], *bold ? cmd_plain(&listing->terminal) : "");
+    printf("%s%s%s\n", bold, titles[PAYLOAD],
+           *bold ? terminal_style(&listing->terminal, TERMINAL_PLAIN) : "");
     listing->headed = true;
 }
 
@@ -146,8 +147,8 @@ static size_t payload_room(const struct listing *listing)
 
 static void print_line(const struct listing *listing, const struct line *line)
 {
-    const char *colour = line->dead    ? cmd_red(&listing->terminal)
-                         : line->tried ? cmd_yellow(&listing->terminal)
+    const char *colour = line->dead    ? terminal_style(&listing->terminal, TERMINAL_RED)
+                         : line->tried ? terminal_style(&listing->terminal, TERMINAL_YELLOW)
                                        : "";
     for (size_t c = 0; c < PAYLOAD; c++)
         print_cell(listing, c, line->columns[c], c == STATE ? colour : "");
@@ -189,13 +190,13 @@ static bool list_row(void *context, const struct message_row *row)
     if (listing->most > 0 || listing->count < PAGE_LINES)
         return true;
     print_page(listing);
-    return cmd_output_works();
+    return output_works();
 }
 
 int queue_list_print(struct queue_admin *admin, const struct queue_filter *filter, uint64_t most,
                      struct queue_listed *ret)
 {
-    struct listing listing = {.terminal = cmd_terminal(), .most = most};
+    struct listing listing = {.terminal = terminal_detect(), .most = most};
     listing.brief = listing.terminal.columns > 0 && listing.terminal.columns < WIDE;
     int error = queue_admin_rows(admin, filter, most > 0, list_row, &listing);
     print_page(&listing);
@@ -216,7 +217,7 @@ static char *json_of(const struct message_row *row)
 }
 
 struct exporting {
-    struct cmd_progress progress;
+    struct progress progress;
     uint64_t count;
 };
 
@@ -226,7 +227,7 @@ static bool export_row(void *context, const struct message_row *row)
     cleanup_free char *text = json_of(row);
     puts(text);
     if (++export->count % QUEUE_ADMIN_ROWS == 0)
-        cmd_progress_show(&export->progress, export->count);
+        progress_show(&export->progress, export->count);
     return !ferror(stdout);
 }
 
@@ -262,23 +263,19 @@ static int export_all(struct queue_command *queue, bool show_progress)
 {
     struct exporting export = {.progress = {.doing = "written", .quiet = !show_progress}};
     int error = queue_admin_rows(queue->admin, &queue->filter, false, export_row, &export);
-    cmd_progress_end(&export.progress);
+    progress_end(&export.progress);
     return error;
 }
 
 static int export(struct queue_command *queue)
 {
-    bool to_terminal = cmd_terminal().colour;
+    bool to_terminal = terminal_detect().colour;
     return queue_command_close(queue, export_all(queue, !to_terminal));
 }
 
-static int run_export(int argc, char **argv)
-{
-    return queue_command_run(&cmd_queue_export, false, NULL, export, argc, argv);
-}
-
 const struct command cmd_queue_export = {
-    .run = run_export,
+    .run = queue_command_run,
+    .work = &(const struct queue_work){.run = export},
     .options = (const struct command_option[]){QUEUE_OPTIONS_FILTER, QUEUE_OPTION_STATE, {0}},
     .help = "Writes messages to standard output, the oldest first, one JSON object a line. A\n"
             "payload that is not text is in base64, with \"encoding\" beside it. Nothing is\n"
@@ -311,13 +308,9 @@ static int ls(struct queue_command *queue)
     return queue_command_close(queue, error);
 }
 
-static int run_ls(int argc, char **argv)
-{
-    return queue_command_run(&cmd_queue_ls, false, NULL, ls, argc, argv);
-}
-
 const struct command cmd_queue_ls = {
-    .run = run_ls,
+    .run = queue_command_run,
+    .work = &(const struct queue_work){.run = ls},
     .options =
         (const struct command_option[]){
             QUEUE_OPTIONS_FILTER, QUEUE_OPTION_STATE, QUEUE_OPTION_JSON, QUEUE_OPTION_COUNT, {0}},
@@ -344,13 +337,9 @@ static int count(struct queue_command *queue)
     return queue_command_close(queue, error);
 }
 
-static int run_count(int argc, char **argv)
-{
-    return queue_command_run(&cmd_queue_count, false, NULL, count, argc, argv);
-}
-
 const struct command cmd_queue_count = {
-    .run = run_count,
+    .run = queue_command_run,
+    .work = &(const struct queue_work){.run = count},
     .options = (const struct command_option[]){QUEUE_OPTIONS_FILTER, QUEUE_OPTION_STATE, {0}},
     .help = "Prints the number of messages, and nothing else.\n\n" QUEUE_HELP_FILTER QUEUE_HELP_STATE
         QUEUE_HELP_CONFIG,

@@ -190,21 +190,21 @@ static int open_admin(struct queue_command *queue, bool write)
     return CMD_EXIT_FAILED;
 }
 
-int queue_command_run(const struct command *command, bool write, const char *required,
-                      int (*work)(struct queue_command *queue), int argc, char **argv)
+int queue_command_run(const struct command *command, int argc, char **argv)
 {
+    const struct queue_work *work = command->work;
     cleanup_free char *name = xasprintf("sluice queue %s", argv[0]);
     struct queue_command queue = {.command = name, .config_path = CMD_DEFAULT_CONFIG};
     struct args args = {.command = name, .options = command->options, .argc = argc, .argv = argv};
-    int status = read_command_line(&queue, &args, required);
+    int status = read_command_line(&queue, &args, work->required);
     if (status == CMD_EXIT_OK)
         status = locate_queue(name, queue.config_path, &queue.place);
     if (status == CMD_EXIT_OK)
-        status = open_admin(&queue, write);
+        status = open_admin(&queue, work->writes);
     if (status == CMD_EXIT_OK)
         status = check_route(&queue, &args);
     if (status == CMD_EXIT_OK)
-        status = work(&queue);
+        status = work->run(&queue);
     queue_admin_close(queue.admin);
     config_place_done(&queue.place);
     free(queue.ids);
@@ -220,6 +220,6 @@ int queue_command_close(struct queue_command *queue, int error)
     if (sync_error != 0)
         fprintf(stderr, "%s: %s: the changes are not safe on the disk: %s\n", queue->command,
                 queue->place.queue, strerror(-sync_error));
-    bool written = cmd_output_ended(queue->command);
+    bool written = output_close(queue->command);
     return error == 0 && sync_error == 0 && written ? CMD_EXIT_OK : CMD_EXIT_FAILED;
 }

@@ -20,13 +20,20 @@ struct queue_command {
     struct queue_admin *admin;
 };
 
-/* Reads the command line, opens the queue, and calls work. required: for a command that must
- * not mean every message by default, what the command line must have; or NULL. Returns the
- * exit status: that of work, or another one after it reported why it was not called. */
-int queue_command_run(const struct command *command, bool write, const char *required,
-                      int (*work)(struct queue_command *queue), int argc, char **argv);
-/* For work: closes the queue, after which the changes are on the disk; reports an error of
- * the queue (0: none) and returns the exit status. */
+/* The `work` of such a command. */
+struct queue_work {
+    /* Ends with queue_command_close(). Returns the exit status. */
+    int (*run)(struct queue_command *queue);
+    bool writes;
+    /* What the command line must have, for a command that must not mean every message by
+     * default; or NULL. */
+    const char *required;
+};
+
+/* The `run` of such a command: reads the command line, opens the queue, and does the work. */
+int queue_command_run(const struct command *command, int argc, char **argv);
+/* Closes the queue, after which the changes are on the disk; reports an error of the queue
+ * (0: none) and returns the exit status. */
 int queue_command_close(struct queue_command *queue, int error);
 
 /* ---- options and their help, for the commands ---- */

@@ -5,9 +5,9 @@
 #include "config/file.h"
 #include "daemon/daemon.h"
 
-static int run(int argc, char **argv)
+static int run(const struct command *command, int argc, char **argv)
 {
-    struct args args = {.command = "sluice run", .options = cmd_run.options, .argc = argc, .argv = argv};
+    struct args args = {.command = "sluice run", .options = command->options, .argc = argc, .argv = argv};
     const char *path = CMD_DEFAULT_CONFIG, *value = NULL;
     enum log_level level = LOG_LEVEL_INFO;
     int letter;

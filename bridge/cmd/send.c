@@ -210,9 +210,9 @@ static int send_lines(struct sending *sending)
 
 /* ---- the command line ---- */
 
-static int read_args(struct sending *sending, int argc, char **argv)
+static int read_args(struct sending *sending, const struct command *command, int argc, char **argv)
 {
-    struct args args = {.command = "sluice send", .options = cmd_send.options, .argc = argc, .argv = argv};
+    struct args args = {.command = "sluice send", .options = command->options, .argc = argc, .argv = argv};
     const char *value = NULL;
     int letter;
     while ((letter = args_next(&args, &value)) != ARGS_END) {
@@ -236,10 +236,10 @@ static int read_args(struct sending *sending, int argc, char **argv)
     return CMD_EXIT_OK;
 }
 
-static int send_command(int argc, char **argv)
+static int send_command(const struct command *command, int argc, char **argv)
 {
     struct sending sending = {.config_path = CMD_DEFAULT_CONFIG};
-    int status = read_args(&sending, argc, argv);
+    int status = read_args(&sending, command, argc, argv);
     if (status != CMD_EXIT_OK)
         return status;
     const char *why;

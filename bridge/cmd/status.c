@@ -38,10 +38,9 @@ static int exit_status(const struct status_facts *facts)
     return facts->problem_count > 0 ? CMD_EXIT_TROUBLE : CMD_EXIT_OK;
 }
 
-static int status(int argc, char **argv)
+static int status(const struct command *command, int argc, char **argv)
 {
-    struct args args = {
-        .command = "sluice status", .options = cmd_status.options, .argc = argc, .argv = argv};
+    struct args args = {.command = "sluice status", .options = command->options, .argc = argc, .argv = argv};
     const char *config_path = CMD_DEFAULT_CONFIG, *value = NULL;
     bool json = false, quiet = false;
     int letter;
@@ -64,7 +63,7 @@ static int status(int argc, char **argv)
         print_json(&facts);
     else if (!quiet)
         status_print(&facts);
-    exit = cmd_output_ended("sluice status") ? exit_status(&facts) : CMD_EXIT_FAILED;
+    exit = output_close("sluice status") ? exit_status(&facts) : CMD_EXIT_FAILED;
     status_facts_done(&facts);
     config_place_done(&place);
     return exit;

@@ -14,7 +14,7 @@ enum { DEVICES_SHOWN = 20 };
 
 struct printing {
     const struct status_facts *facts;
-    struct cmd_terminal terminal;
+    struct terminal terminal;
 };
 
 /* "broker        localhost:1883 connected", cut where the terminal ends. */
@@ -24,8 +24,8 @@ static void print_text(const struct printing *printing, const char *label, const
     struct buf line cleanup_buf;
     buf_init(&line, SIZE_MAX / 4);
     display_append_payload(&line, text, strlen(text), columns > 24 ? columns - 14 : 1000);
-    printf("%s%-13s%s %s\n", cmd_bold(&printing->terminal), label, cmd_plain(&printing->terminal),
-           buf_text(&line));
+    printf("%s%-13s%s %s\n", terminal_style(&printing->terminal, TERMINAL_BOLD), label,
+           terminal_style(&printing->terminal, TERMINAL_PLAIN), buf_text(&line));
 }
 
 static void print_line(const struct printing *printing, const char *label, const char *format, ...)
@@ -54,21 +54,24 @@ static const char *count(const cJSON *from, enum status_field field, char text[s
 static void print_head(const struct printing *printing)
 {
     const struct status_facts *facts = printing->facts;
-    const struct cmd_terminal *terminal = &printing->terminal;
+    const struct terminal *terminal = &printing->terminal;
     char time[UNITS_BYTES], up[UNITS_BYTES];
     if (facts->daemon) {
         int64_t since_ms = status_time(facts->daemon, STATUS_DAEMON_SINCE);
-        printf("%ssluice %s%s is %s since %s, for %s, pid %d\n", cmd_green(terminal),
-               status_text(facts->daemon, STATUS_VERSION), cmd_plain(terminal), status_facts_state(facts),
-               units_time(since_ms, false, time), age(since_ms, up), (int)facts->pid);
+        printf("%ssluice %s%s is %s since %s, for %s, pid %d\n", terminal_style(terminal, TERMINAL_GREEN),
+               status_text(facts->daemon, STATUS_VERSION), terminal_style(terminal, TERMINAL_PLAIN),
+               status_facts_state(facts), units_time(since_ms, false, time), age(since_ms, up),
+               (int)facts->pid);
     } else if (facts->no_daemon && facts->pid == 0) { /* without permission to ask, the pid is hidden too */
-        printf("%swhether sluice runs is unknown%s: %s\n", cmd_yellow(terminal), cmd_plain(terminal),
-               facts->no_daemon);
+        printf("%swhether sluice runs is unknown%s: %s\n", terminal_style(terminal, TERMINAL_YELLOW),
+               terminal_style(terminal, TERMINAL_PLAIN), facts->no_daemon);
     } else if (facts->no_daemon) {
-        printf("%ssluice runs%s (pid %d), but does not answer: %s\n", cmd_yellow(terminal),
-               cmd_plain(terminal), (int)facts->pid, facts->no_daemon);
+        printf("%ssluice runs%s (pid %d), but does not answer: %s\n",
+               terminal_style(terminal, TERMINAL_YELLOW), terminal_style(terminal, TERMINAL_PLAIN),
+               (int)facts->pid, facts->no_daemon);
     } else {
-        printf("%ssluice is stopped%s; the queue has:\n", cmd_red(terminal), cmd_plain(terminal));
+        printf("%ssluice is stopped%s; the queue has:\n", terminal_style(terminal, TERMINAL_RED),
+               terminal_style(terminal, TERMINAL_PLAIN));
     }
 }
 
@@ -305,16 +308,17 @@ static void print_clock(const struct printing *printing)
 /* Not cut, whatever the width of the terminal. */
 static void print_problem(const struct printing *printing, const char *text)
 {
-    const struct cmd_terminal *terminal = &printing->terminal;
+    const struct terminal *terminal = &printing->terminal;
     struct buf line cleanup_buf;
     buf_init(&line, SIZE_MAX / 4);
     display_append_safe(&line, text, strlen(text));
-    printf("%s! %s%s\n", cmd_red(terminal), buf_text(&line), cmd_plain(terminal));
+    printf("%s! %s%s\n", terminal_style(terminal, TERMINAL_RED), buf_text(&line),
+           terminal_style(terminal, TERMINAL_PLAIN));
 }
 
 void status_print(const struct status_facts *facts)
 {
-    struct printing printing = {.facts = facts, .terminal = cmd_terminal()};
+    struct printing printing = {.facts = facts, .terminal = terminal_detect()};
     print_head(&printing);
     if (facts->daemon) {
         print_broker(&printing);

@@ -1,4 +1,4 @@
-/* cmd/terminal.c - a person, or a program; see cmd/terminal.h. */
+/* cmd/terminal.c - see cmd/terminal.h. */
 #include "cmd/terminal.h"
 #include "base/clock.h"
 #include "text/units.h"
@@ -22,53 +22,33 @@ static size_t columns(bool tty)
     return number < COLUMNS_LEAST ? COLUMNS_LEAST : number < 10000 ? number : 10000;
 }
 
-struct cmd_terminal cmd_terminal(void)
+struct terminal terminal_detect(void)
 {
     bool tty = isatty(STDOUT_FILENO) == 1;
     const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
     bool plain = (no_colour && *no_colour) || (term && strcmp(term, "dumb") == 0);
-    return (struct cmd_terminal){.columns = columns(tty), .colour = tty && !plain};
+    return (struct terminal){.columns = columns(tty), .colour = tty && !plain};
 }
 
-bool cmd_output_works(void)
+bool output_works(void)
 {
     return fflush(stdout) == 0 && !ferror(stdout);
 }
 
-bool cmd_output_ended(const char *command)
+bool output_close(const char *command)
 {
-    bool works = cmd_output_works();
+    bool works = output_works();
     if (!works)
         fprintf(stderr, "%s: standard output cannot be written\n", command);
     return works;
 }
 
-const char *cmd_bold(const struct cmd_terminal *terminal)
+const char *terminal_style(const struct terminal *terminal, const char *escape)
 {
-    return terminal->colour ? "\033[1m" : "";
+    return terminal->colour ? escape : "";
 }
 
-const char *cmd_red(const struct cmd_terminal *terminal)
-{
-    return terminal->colour ? "\033[31m" : "";
-}
-
-const char *cmd_yellow(const struct cmd_terminal *terminal)
-{
-    return terminal->colour ? "\033[33m" : "";
-}
-
-const char *cmd_green(const struct cmd_terminal *terminal)
-{
-    return terminal->colour ? "\033[32m" : "";
-}
-
-const char *cmd_plain(const struct cmd_terminal *terminal)
-{
-    return terminal->colour ? "\033[0m" : "";
-}
-
-bool cmd_confirm(const char *question)
+bool terminal_confirm(const char *question)
 {
     char answer[16] = "";
     fflush(stdout);
@@ -77,7 +57,7 @@ bool cmd_confirm(const char *question)
     return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
-void cmd_progress_show(struct cmd_progress *progress, uint64_t done)
+void progress_show(struct progress *progress, uint64_t done)
 {
     int64_t now_ms = clock_uptime_ms();
     if (progress->quiet || now_ms < progress->next_ms || isatty(STDERR_FILENO) != 1)
@@ -91,7 +71,7 @@ void cmd_progress_show(struct cmd_progress *progress, uint64_t done)
         fprintf(stderr, "\r%s messages %s\033[K", units_count((int64_t)done, number), progress->doing);
 }
 
-void cmd_progress_end(const struct cmd_progress *progress)
+void progress_end(const struct progress *progress)
 {
     if (progress->next_ms != 0)
         fputs("\r\033[K", stderr);

@@ -1,40 +1,41 @@
-/* cmd/terminal.h - what is known of whom a command talks to: a person, or a program. */
+/* cmd/terminal.h - standard output and standard error: of a person, or of a program. */
 #ifndef SLUICE_CMD_TERMINAL_H
 #define SLUICE_CMD_TERMINAL_H
 
 #include "base/base.h"
 #include <stdbool.h>
 
-struct cmd_terminal {
-    size_t columns; /* of a line; 0: no limit is known ($COLUMNS, or the terminal's) */
-    bool colour;    /* standard output is a terminal, and nobody says no ($NO_COLOR) */
+struct terminal {
+    size_t columns; /* of a line, from $COLUMNS or the terminal; 0: no limit */
+    bool colour;    /* standard output is a terminal, and $NO_COLOR does not forbid it */
 };
-struct cmd_terminal cmd_terminal(void);
+struct terminal terminal_detect(void);
 
-/* Whether what was written to standard output so far got there. */
-bool cmd_output_works(void);
-/* The same at the end, and says so where it did not. */
-bool cmd_output_ended(const char *command);
+/* Whether everything that was printed so far was written. */
+bool output_works(void);
+/* The same at the end of a command; reports the error. */
+bool output_close(const char *command);
 
-/* Escapes, or "" where there is no colour. */
-const char *cmd_bold(const struct cmd_terminal *terminal);
-const char *cmd_red(const struct cmd_terminal *terminal);
-const char *cmd_yellow(const struct cmd_terminal *terminal);
-const char *cmd_green(const struct cmd_terminal *terminal);
-const char *cmd_plain(const struct cmd_terminal *terminal); /* ends them */
+#define TERMINAL_BOLD   "\033[1m"
+#define TERMINAL_RED    "\033[31m"
+#define TERMINAL_GREEN  "\033[32m"
+#define TERMINAL_YELLOW "\033[33m"
+#define TERMINAL_PLAIN  "\033[0m" /* ends the others */
+/* The escape sequence, or "" without colour. */
+const char *terminal_style(const struct terminal *terminal, const char *escape);
 
-/* Asks a person; true for a word that starts with 'y'. */
-bool cmd_confirm(const char *question);
+/* Asks a person. True if the answer starts with 'y'. */
+bool terminal_confirm(const char *question);
 
-/* How far long work is, on standard error where that is a terminal: one line, written
- * over a few times a second, and wiped at the end. */
-struct cmd_progress {
+/* The progress of long work: one line on standard error if that is a terminal, written over
+ * a few times a second, and erased at the end. */
+struct progress {
     const char *doing; /* "dropped" */
-    uint64_t of;       /* 0: not known */
+    uint64_t of;       /* 0: unknown */
     int64_t next_ms;   /* uptime; 0: nothing was shown yet */
-    bool quiet;        /* nothing is shown at all */
+    bool quiet;        /* show nothing */
 };
-void cmd_progress_show(struct cmd_progress *progress, uint64_t done);
-void cmd_progress_end(const struct cmd_progress *progress);
+void progress_show(struct progress *progress, uint64_t done);
+void progress_end(const struct progress *progress);
 
 #endif

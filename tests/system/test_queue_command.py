@@ -178,9 +178,9 @@ def test_which_messages(stocked, words, expected):
 def test_show(stocked):
     text = stocked.command("queue", "show", 1, 2, 4, 5, 6)
     for words in ("message 1, pending", "key           00112233445566ff-1", "payload       34 bytes, JSON",
-                  '    {"host":"tomato","n":3,"soil":547}', "attempts      3 that failed by its own fault",
-                  "last answer   500: oops", "000000  00 01 02 03", "late          it waited at the broker",
-                  "message 6, dead letter", "set aside     2026-11-22 17:37:40, for: rejected", "8 bytes, text",
+                  '    {"host":"tomato","n":3,"soil":547}', "attempts      3 failed by its own fault",
+                  "last response 500: oops", "000000  00 01 02 03", "late          it waited at the broker",
+                  "message 6, dead letter", "dead-lettered 2026-11-22 17:37:40, reason: rejected", "8 bytes, text",
                   f"POST {stocked.parts['backends']['garden'].url}/collections/sensor\n",
                   "    Idempotency-Key: 00112233445566ff-1\n", "the configuration has no [route heartbeat]"):
         assert words in text, words
@@ -194,7 +194,7 @@ def test_show_tells_the_first_and_the_last_of_many_attempts(sluice):
     stock(sluice, [{"attempts": 13, "last_status": 500, "last_error": "500: oops", "history": history}])
     text = sluice.command("queue", "show", 1, env={"TZ": "UTC"})
     assert text[text.index("  attempts"):text.index("  waits")] == (
-        "  attempts      13 that failed by its own fault\n"
+        "  attempts      13 failed by its own fault\n"
         "  history       2026-11-22 17:37:40  attempt 1: 500: oops\n"
         "                ... 3 more\n"
         + "".join(f"                2026-11-22 17:{36 + n}:40  attempt {n}: 500: oops\n" for n in range(5, 14)))
@@ -387,14 +387,14 @@ def test_show_tells_what_was_tried(make_sluice, mosquitto, backend):
     said = [int(n) for n in re.findall(r"conflict (\d)", text)]
     assert said == [1, 2, 3, 4, 5, 6] or said == [0, 1, 2, 3, 4, 5]
     assert re.sub(r"conflict \d", "conflict N", text[text.index("  attempts"):text.index("  payload")]) == (
-        "  attempts      3 that failed by its own fault\n"
+        "  attempts      3 failed by its own fault\n"
         "  history       TIME  attempt 1: 409: conflict N\n"
         "                TIME  attempt 2: 409: conflict N\n"
-        "                TIME  409: conflict N; set aside, for: attempts\n"
+        "                TIME  409: conflict N; dead-lettered, reason: attempts\n"
         "                TIME  retried by hand\n"
         "                TIME  attempt 1: 409: conflict N\n"
         "                TIME  attempt 2: 409: conflict N\n"
-        "                TIME  409: conflict N; set aside, for: attempts\n")
+        "                TIME  409: conflict N; dead-lettered, reason: attempts\n")
     [row] = lines(sluice.command("queue", "show", "--json", dead["id"]))
     assert [event["event"] for event in row["history"]] == ["failed", "failed", "attempts", "retried"] + [
         "failed", "failed", "attempts"]  # fmt: skip
