@@ -289,7 +289,7 @@ static int check_small(struct db *db)
 static int configure(struct db *db)
 {
     return db_exec(db,
-                   "PRAGMA auto_vacuum=INCREMENTAL;"
+                   "PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL;"
                    "PRAGMA journal_mode=WAL;"
                    "PRAGMA synchronous=FULL;"
                    "PRAGMA wal_autocheckpoint=0;"
@@ -416,8 +416,9 @@ int db_create(const char *path, struct db *ret)
         error = open_handle(path, &db);
     if (error == 0)
         error = db_exec(&db,
-                        "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
-                        "PRAGMA cache_size=-1024; PRAGMA temp_store=MEMORY; PRAGMA locking_mode=EXCLUSIVE",
+                        "PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=OFF;"
+                        "PRAGMA synchronous=OFF; PRAGMA cache_size=-1024; PRAGMA temp_store=MEMORY;"
+                        "PRAGMA locking_mode=EXCLUSIVE",
                         "set up the new database");
     if (error == 0)
         error = schema_migrate(&db, NULL, schema_migrations, schema_migration_count);

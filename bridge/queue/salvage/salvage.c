@@ -10,7 +10,8 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
-#include "queue/salvage/internal.h"
+#include "queue/salvage/copy.h"
+#include "queue/salvage/wal_check.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -191,9 +192,33 @@ int queue_salvage_resume(const char *path, char **ret_why)
     return error;
 }
 
+/* ---- damage that SQLite would ignore ---- */
+
+char *queue_salvage_look(const char *path)
+{
+    static const char *const reasons[] = {
+        [WAL_DAMAGED] = "its write-ahead log is damaged",
+        [WAL_FOREIGN] = "the write-ahead log beside it belongs to another database",
+        [WAL_ALONE] = "the database is gone, its write-ahead log is there",
+    };
+    struct pages pages;
+    struct stat status;
+    enum wal_state state;
+    cleanup_free char *real = realpath(path, NULL);
+    cleanup_free char *wal = xasprintf("%s-wal", real ? real : path);
+    if (stat(wal, &status) != 0 || status.st_size == 0) /* it was closed in order */
+        return NULL;
+    if (pages_open(real ? real : path, &pages) != 0)
+        return NULL;
+    int error = wal_check(path, &pages, &state);
+    pages_close(&pages);
+    return error != 0 || state == WAL_SOUND ? NULL : xstrdup(reasons[state]);
+}
+
 /* ---- the salvage ---- */
 
-static void log_result(const char *path, const struct salvage_result *result, const char *aside)
+static void log_result(const char *path, const struct salvage_result *result, enum wal_state wal,
+                       const char *aside)
 {
     cleanup_free char *lost =
         result->bad_rows + result->bad_pages == 0
@@ -203,16 +228,17 @@ static void log_result(const char *path, const struct salvage_result *result, co
                         (unsigned long long)(result->about_lost + result->bad_rows));
     log_error(EVENT_SALVAGED,
               "%s: %llu messages and %llu dead letters; %s; the damaged database is kept as %s", path,
-              (unsigned long long)result->messages, (unsigned long long)result->dead_letters, lost, aside);
-    if (result->wal_ignored)
+              (unsigned long long)result->counts.messages, (unsigned long long)result->counts.dead_letters,
+              lost, aside);
+    if (wal == WAL_FOREIGN)
         log_warning(EVENT_SALVAGE_WAL_IGNORED,
                     "%s: the write-ahead log beside it belongs to another database", path);
-    if (result->rekeyed > 0)
+    if (result->counts.rekeyed > 0)
         log_warning(
             EVENT_SALVAGE_KEYS_LOST,
             "%s: %llu messages lost the first half of their keys and have new ones: the backend does not "
             "recognise those that it has already",
-            path, (unsigned long long)result->rekeyed);
+            path, (unsigned long long)result->counts.rekeyed);
 }
 
 static void warn_of_many(const struct place *place)
@@ -228,19 +254,18 @@ static void warn_of_many(const struct place *place)
             place->path, count);
 }
 
-static int salvage_into(const struct place *place, salvage_progress_fn *progress, void *context,
-                        struct salvage_result *ret)
+static int copy_database(const struct place *place, salvage_progress_fn *progress, void *context,
+                         struct salvage_result *ret, enum wal_state *ret_wal)
 {
     struct pages pages;
     int error = pages_open(place->path, &pages);
     if (error != 0)
         return error;
-    enum log_state log = salvage_judge_log(place->path, &pages);
-    if (log != LOG_SOUND)
-        pages_take_frames(&pages, log == LOG_FOREIGN ? 0 : pages.wal.committed);
-    error = salvage_copy(&pages, place->tmp, progress, context, ret);
+    error = wal_check(place->path, &pages, ret_wal);
+    if (error == 0 && *ret_wal != WAL_SOUND)
+        pages_use_frames(&pages, *ret_wal == WAL_FOREIGN ? 0 : pages.wal.committed);
     if (error == 0)
-        ret->wal_ignored = log == LOG_FOREIGN;
+        error = salvage_copy(&pages, place->tmp, progress, context, ret);
     pages_close(&pages);
     return error;
 }
@@ -262,15 +287,16 @@ int queue_salvage(const char *path, salvage_progress_fn *progress, void *context
 {
     struct place place;
     struct salvage_result result;
+    enum wal_state wal;
     place_init(&place, path);
     int error = remove_file(place.tmp);
     if (error == 0)
-        error = salvage_into(&place, progress, context, &result);
+        error = copy_database(&place, progress, context, &result, &wal);
     if (error == 0) {
         cleanup_free char *aside = name_aside(&place);
         error = swap(&place, aside);
         if (error == 0)
-            log_result(place.path, &result, aside);
+            log_result(place.path, &result, wal, aside);
     }
     if (error == 0) {
         warn_of_many(&place);
