@@ -24,6 +24,7 @@
 #include "http/edge.h"
 #include "intake/intake.h"
 #include "mqtt/edge.h"
+#include "queue/confirm.h"
 #include "queue/queue.h"
 
 #include <assert.h>
@@ -226,7 +227,7 @@ static void on_hangup(uv_signal_t *signal, int number)
 static void deliver_returned(void *context)
 {
     struct daemon *daemon = context;
-    int64_t lowest = queue_returned(daemon->queue);
+    int64_t lowest = queue_rescan_take(daemon->queue);
     if (lowest != 0)
         deliver_look_again(daemon->deliver, lowest);
 }

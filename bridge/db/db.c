@@ -128,16 +128,17 @@ int db_exec(struct db *db, const char *sql, const char *doing)
     return db_result(db, sqlite3_exec(db->handle, sql, NULL, NULL, NULL), doing);
 }
 
-int db_number(struct db *db, const char *sql, int *ret)
+int db_number(struct db *db, const char *sql, int64_t *ret)
 {
     sqlite3_stmt *statement = NULL;
     int code = sqlite3_prepare_v2(db->handle, sql, -1, &statement, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_step(statement);
     if (code == SQLITE_ROW)
-        *ret = sqlite3_column_int(statement, 0);
+        *ret = sqlite3_column_int64(statement, 0);
+    int error = db_result(db, code, "read the database");
     sqlite3_finalize(statement);
-    return code == SQLITE_ROW ? 0 : db_result(db, code, "read the schema");
+    return error;
 }
 
 /* The pragma cannot change inside a transaction, so it is set before one. */
@@ -264,11 +265,11 @@ static int quick_check(struct db *db, char **ret_fault)
 
 static int check_small(struct db *db)
 {
-    int pages = 0, page_bytes = 0;
+    int64_t pages = 0, page_bytes = 0;
     int error = db_number(db, "PRAGMA page_count", &pages);
     if (error == 0)
         error = db_number(db, "PRAGMA page_size", &page_bytes);
-    if (error != 0 || (int64_t)pages * page_bytes > CHECK_MOST_BYTES)
+    if (error != 0 || pages * page_bytes > CHECK_MOST_BYTES)
         return error;
     cleanup_free char *fault = NULL, *again = NULL;
     error = quick_check(db, &fault);

@@ -77,8 +77,8 @@ int db_step(sqlite3_stmt *statement, const char *types);
 
 /* Runs SQL that returns no rows. */
 int db_exec(struct db *db, const char *sql, const char *doing);
-/* The first column of the first row; a query without a row is an error. */
-int db_number(struct db *db, const char *sql, int *ret);
+/* The first column of the first row (NULL: 0). No row leaves *ret as it is. */
+int db_number(struct db *db, const char *sql, int64_t *ret);
 
 /* Prepares a statement that lives as long as the database; NULL after logging
  * when that fails. */

@@ -10,7 +10,7 @@ enum { VERSION_MOST = 1000 }; /* a higher number is not one of ours */
  * place, and it may be the damaged part. */
 int schema_identify(struct db *db, const char *path, char **ret_why)
 {
-    int version = 0, objects = 0, ours = 0;
+    int64_t version = 0, objects = 0, ours = 0;
     int error = db_number(db, "PRAGMA user_version", &version);
     if (error == 0)
         error = db_number(db, "SELECT count(*) FROM sqlite_schema", &objects);
@@ -31,7 +31,7 @@ int schema_identify(struct db *db, const char *path, char **ret_why)
     if (version > schema_migration_count) {
         *ret_why = xasprintf("%s: made by a newer sluice (schema %d, this one knows up to %d): install that "
                              "version again, or move the file away to start an empty queue",
-                             path, version, schema_migration_count);
+                             path, (int)version, schema_migration_count);
         return -EPROTONOSUPPORT;
     }
     return 0;
@@ -58,9 +58,9 @@ static int apply(struct db *db, const struct schema_migration *migration)
 
 int schema_migrate(struct db *db, const char *path, const struct schema_migration *migrations, int count)
 {
-    int version = 0;
+    int64_t version = 0;
     int error = db_number(db, "PRAGMA user_version", &version);
-    for (int i = version; i < count && error == 0; i++) {
+    for (int i = (int)version; i < count && error == 0; i++) {
         error = apply(db, &migrations[i]);
         if (error == 0 && path)
             log_info(EVENT_SCHEMA_APPLIED, "%s: schema/%s", path, migrations[i].name);

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "deliver/internal.h"
+#include "queue/confirm.h"
 
 #include <assert.h>
 #include <errno.h>

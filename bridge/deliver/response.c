@@ -363,11 +363,11 @@ int deliver_bury(struct deliver *deliver, struct lane *lane, int64_t id, unsigne
     struct message message;
     int result = queue_fetch(deliver->queue, id, &message);
     cleanup_free char *topic = xstrdup(result == 0 ? message.topic : "");
-    queue_release(deliver->queue);
+    queue_fetch_done(deliver->queue);
     deliver_note_first(deliver, lane, id);
     if (result == 0)
-        result =
-            queue_bury(deliver->queue, id, attempts, status, reason, error, queue_now_ms(deliver->queue));
+        result = queue_dead_letter(deliver->queue, id, attempts, status, reason, error,
+                                   queue_now_ms(deliver->queue));
     if (result != 0 && result != -ENOENT)
         return result;
     if (result == 0) {

@@ -152,7 +152,7 @@ struct making {
 static int read_message(struct making *making, struct waiting *waiting, struct message *ret)
 {
     struct deliver *deliver = making->flight->deliver;
-    queue_release(deliver->queue);
+    queue_fetch_done(deliver->queue);
     free(making->copy);
     making->copy =
         deliver_lanes_take_copy(deliver, waiting); /* for one attempt: after that the row may tell more */
@@ -316,7 +316,7 @@ int deliver_send(struct deliver *deliver, struct lane *lane, bool lingers)
     if (error == 0)
         take_off(flight);
     request_trim(&deliver->request);
-    queue_release(deliver->queue);
+    queue_fetch_done(deliver->queue);
     if (error == -EINVAL)
         error = set_aside(&making);
     if (error == -ENOENT || flight->claim.count == 0)

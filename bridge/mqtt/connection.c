@@ -15,6 +15,7 @@
 #include "mqtt/redelivery.h"
 #include "mqtt/socket.h"
 #include "mqtt/status.h"
+#include "queue/confirm.h"
 
 #include <errno.h>
 #include <string.h>
@@ -217,7 +218,7 @@ static int give_credentials(struct mqtt *mqtt)
 
 void mqtt_connect(struct mqtt *mqtt)
 {
-    if (queue_note_confirmed(mqtt->queue) != 0) {
+    if (queue_confirmed_save(mqtt->queue) != 0) {
         mqtt_retry_later(mqtt, NULL);
         return;
     }

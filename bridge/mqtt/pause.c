@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "mqtt/connection.h"
 #include "mqtt/socket.h"
+#include "queue/confirm.h"
 
 #include <errno.h>
 #include <string.h>
@@ -70,7 +71,7 @@ static void on_end(uv_poll_t *poll, int status, int events)
         return;
     mqtt_unwatch(mqtt);
     if (got == 0)
-        queue_let_go(mqtt->queue);
+        queue_release_awaited(mqtt->queue);
 }
 
 /* A broker that does not close the connection must not keep us from deleting for ever. */
@@ -81,7 +82,7 @@ static void end_without_broker(struct mqtt *mqtt)
     if (clock_uptime_ms() - mqtt->since_ms < (failed ? FAILED_MOST_MS : CLOSE_MOST_MS))
         return;
     mqtt_unwatch(mqtt);
-    queue_let_go(mqtt->queue);
+    queue_release_awaited(mqtt->queue);
 }
 
 /* ---- the storage fails ---- */

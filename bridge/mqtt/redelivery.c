@@ -6,6 +6,7 @@
 #include "mqtt/redelivery.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "queue/confirm.h"
 
 #include <string.h>
 
@@ -64,7 +65,7 @@ void mqtt_redelivery_init(struct mqtt *mqtt, size_t route_count)
     redelivery->replay = replay_new();
     struct reading reading = {.replay = redelivery->replay};
     queue_confirm(mqtt->queue, queue_last_id(mqtt->queue) - rows);
-    if (queue_packets(mqtt->queue, rows, remember, &reading) != 0)
+    if (queue_unconfirmed_each(mqtt->queue, rows, remember, &reading) != 0)
         log_warning(EVENT_REDELIVERY_UNKNOWN,
                     "the newest messages cannot be read: redelivered messages may be stored twice");
     redelivery->confirmed_id = queue_confirmed_id(mqtt->queue);
@@ -117,7 +118,7 @@ void mqtt_redelivery_stored(struct mqtt *mqtt)
     struct redelivery *redelivery = &mqtt->redelivery;
     if (redelivery->first_due && !(redelivery->dup && queue_drops_oldest(mqtt->queue))) {
         confirm(mqtt, queue_last_id(mqtt->queue));
-        queue_note_with_commit(mqtt->queue);
+        queue_confirmed_save_with_commit(mqtt->queue);
     }
     redelivery->first_due = false;
 }
@@ -131,7 +132,7 @@ void mqtt_redelivery_committed(struct mqtt *mqtt, bool is_committed)
         replay_discarded(redelivery->replay);
     if (is_committed && redelivery->drained_ms != 0) {
         redelivery->last_drained_ms = redelivery->drained_ms;
-        queue_drained(mqtt->queue, redelivery->drained_ms);
+        queue_drained_set(mqtt->queue, redelivery->drained_ms);
     }
     redelivery->drained_ms = 0;
     redelivery->unacked = 0;

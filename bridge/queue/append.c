@@ -1,30 +1,23 @@
 /* queue/append.c - messages on their way in: begin, append, commit.
  *
- * One commit is shared by everything that happened since the last one: the
- * messages that an edge appended, and the deletes of what was delivered
- * meanwhile.
+ * One commit holds everything since the last one: the messages that were appended, and the
+ * deletes of messages that were delivered meanwhile.
  */
 #include "base/fault.h"
 #include "message/body.h"
-#include "queue/internal.h"
+#include "queue/clock.h"
+#include "queue/confirm.h"
+#include "queue/count.h"
+#include "queue/limits.h"
+#include "queue/settle.h"
+#include "queue/tx.h"
 
 #include <errno.h>
 #include <stdio.h>
 
-/* So many ids are confirmed before that is written down, for each time costs a
- * page. Far fewer than there are packet identifiers: a row that is found after a
- * crash, and not known to be confirmed, must be the last one that had its own. */
-enum { CONFIRMED_MOST = 4096 };
-
 int queue_begin(struct queue *queue)
 {
-    queue->append_error = 0;
-    queue->appended = 0;
-    queue->device_saved = false;
-    int error = db_begin(&queue->db, DB_SYNC);
-    if (error != 0)
-        queue_transaction_ended(queue, DB_SYNC, false, error);
-    return error;
+    return queue_tx_begin(queue, DB_SYNC);
 }
 
 int queue_append(struct queue *queue, const struct message *message, int64_t *ret_id)
@@ -50,12 +43,11 @@ int queue_append(struct queue *queue, const struct message *message, int64_t *re
     queue_bind_text(statement, 13, message->idempotency_key);
     int error = db_run(&queue->db, statement, "store a message");
     sqlite3_clear_bindings(statement);
-    if (error != 0) {
-        queue->append_error = error;
-        return error;
-    }
-    queue->appended++;
-    queue_limit_appended(queue, message->payload_bytes);
+    if (error != 0)
+        return queue_tx_fail(queue, error);
+    queue->tx.is_worth_a_sync = true;
+    queue_count_appended(queue);
+    queue_limits_appended(queue, message->payload_bytes);
     *ret_id = id;
     return 0;
 }
@@ -91,41 +83,32 @@ void queue_key(const struct queue *queue, int64_t id, char key[static MESSAGE_KE
 
 int queue_commit(struct queue *queue)
 {
-    if (queue->appended == 0 && !queue->device_saved && !queue->limits.counted && queue->append_error == 0) {
-        queue_rollback(queue); /* nothing is worth a sync */
+    int error = queue->tx.error;
+    if (!queue->tx.is_worth_a_sync && error == 0) {
+        queue_tx_rollback(queue, 0);
         return 0;
     }
-    int64_t confirmed = queue->confirmed;
-    bool note = queue->note_due || confirmed - queue->confirmed_written >= CONFIRMED_MOST;
-    int error = queue->append_error != 0 ? queue->append_error : queue_delete_settled(queue, NULL);
-    if (error == 0 && note)
-        error = queue_write_confirmed(queue, NULL);
+    if (error == 0)
+        error = queue_settled_delete(queue, SIZE_MAX);
+    if (error == 0)
+        error = queue_drained_save(queue, false);
+    if (error == 0 && queue_confirmed_is_due(queue))
+        error = queue_confirmed_write(queue);
     if (error == 0 && fault_fails("queue.commit"))
         error = -EIO;
     if (error != 0) {
-        queue->append_error = error;
-        queue_rollback(queue);
+        queue_tx_rollback(queue, error);
         return error;
     }
-    error = db_commit(&queue->db);
-    if (error == 0) {
-        queue->settled.count = 0;
-        if (note)
-            queue->confirmed_written = confirmed;
-        queue->note_due = false;
-        if (queue->limits.delivered_deleted)
-            queue->unconfirmed.count = 0;
+    error = queue_tx_commit(queue);
+    if (error == 0)
         queue->last_id = queue->next_id - 1;
-    }
-    queue_transaction_ended(queue, DB_SYNC, error == 0, error);
     return error;
 }
 
 void queue_rollback(struct queue *queue)
 {
-    db_rollback(&queue->db);
-    queue_transaction_ended(queue, DB_SYNC, false, queue->append_error);
-    queue->append_error = 0;
+    queue_tx_rollback(queue, queue->tx.error);
 }
 
 static int touch_run(struct queue *queue, void *unused)

@@ -4,8 +4,8 @@
  * message is tried once more and judged again.
  */
 #include "message/history.h"
-#include "queue/internal.h"
-#include "queue/queue.h"
+#include "queue/count.h"
+#include "queue/tx.h"
 
 #include <errno.h>
 
@@ -14,7 +14,7 @@ struct blame {
     unsigned attempts;
     int status;
     const char *error;
-    const char *event; /* why it is set aside, or that it failed */
+    const char *event; /* the reason of a dead letter, or that it failed */
     int64_t wall_ms;
 };
 
@@ -52,18 +52,18 @@ int queue_blame(struct queue *queue, int64_t id, unsigned attempts, int status, 
 static int move_to_dead(struct queue *queue, void *context)
 {
     const struct blame *blame = context;
-    sqlite3_stmt *bury = queue->statements[Q_BURY];
-    bind_blame(bury, blame);
-    int error = db_run(&queue->db, bury, "set a message aside");
+    sqlite3_stmt *insert = queue->statements[Q_DEAD_LETTER];
+    bind_blame(insert, blame);
+    int error = db_run(&queue->db, insert, "dead-letter a message");
     if (error != 0)
         return error;
     if (sqlite3_changes(queue->db.handle) == 0)
         return -ENOENT;
-    return queue_delete(queue, blame->id, blame->id, "set a message aside");
+    return queue_rows_delete(queue, blame->id, blame->id, "dead-letter a message");
 }
 
-int queue_bury(struct queue *queue, int64_t id, unsigned attempts, int status, const char *reason,
-               const char *error, int64_t wall_ms)
+int queue_dead_letter(struct queue *queue, int64_t id, unsigned attempts, int status, const char *reason,
+                      const char *error, int64_t wall_ms)
 {
     struct blame blame = {.id = id,
                           .attempts = attempts,

@@ -34,11 +34,12 @@
  * Here is also until when a run had everything that the broker had for it
  * (`drained`, see schema/001_queue.sql). That is noted in transactions that
  * are made anyway, and seldom, for it costs a page: after a crash, the bound of
- * what is late is up to NOTE_EVERY_MS too low.
+ * what is late is up to SAVE_EVERY_MS too low.
  */
-#include "base/clock.h"
+#include "queue/clock.h"
 #include "base/log.h"
-#include "queue/internal.h"
+#include "queue/confirm.h"
+#include "queue/tx.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -47,7 +48,7 @@
 
 enum {
     STEP_LEAST_MS = 500, /* less is not worth a write; daemons slew that */
-    NOTE_EVERY_MS = 10 * 60 * 1000,
+    SAVE_EVERY_MS = 10 * 60 * 1000,
 };
 
 static bool is_step(const struct clock_epoch *from, const struct clock_epoch *to)
@@ -84,7 +85,7 @@ static int read_last(struct queue *queue, const struct clock_epoch *now, struct 
     }
     int error = db_result(&queue->db, code, "read the last run");
     sqlite3_finalize(row);
-    next.noted_ms = next.drained_ms;
+    next.saved_ms = next.drained_ms;
     if (error == 0)
         *ret = next;
     return error;
@@ -110,7 +111,7 @@ static int insert_run(struct queue *queue, struct run_clock *run)
     sqlite3_bind_int(insert, 4, run->epoch.synchronised);
     sqlite3_bind_int64(insert, 5, run->drained_ms);
     sqlite3_bind_int64(insert, 6, run->away_since_ms);
-    sqlite3_bind_int64(insert, 7, queue->confirmed);
+    sqlite3_bind_int64(insert, 7, queue_confirmed_id(queue));
     int error = db_run(&queue->db, insert, "start a run");
     sqlite3_finalize(insert);
     run->run = sqlite3_last_insert_rowid(queue->db.handle);
@@ -157,7 +158,7 @@ static int repair_runs(struct queue *queue, void *context)
 static int start_another(struct queue *queue, void *context)
 {
     struct change *change = context;
-    int error = queue_note_drained(queue, true);
+    int error = queue_drained_save(queue, true);
     return error != 0 ? error : queue_run_start(queue, change->now, &change->next);
 }
 
@@ -180,7 +181,7 @@ int queue_clock_set(struct queue *queue, const struct clock_epoch *now)
     queue->run = change.next.run;
     queue->known_run.id = 0;
     queue->edition++;
-    queue->limits.age_cursor = 0; /* ages may be known now */
+    queue->drops.age_cursor = 0; /* ages may be known now */
     log_notice(repairs ? EVENT_CLOCK_SYNCHRONISED : EVENT_CLOCK_STEPPED,
                repairs ? "the times of messages received since boot are corrected by %+.3f s"
                        : "by %+.3f s; messages received before keep their times",
@@ -206,22 +207,22 @@ int64_t queue_now_ms(const struct queue *queue)
 
 /* ---- what is late ---- */
 
-void queue_drained(struct queue *queue, int64_t uptime_ms)
+void queue_drained_set(struct queue *queue, int64_t uptime_ms)
 {
     queue->clock.drained_ms = uptime_ms;
 }
 
-int queue_note_drained(struct queue *queue, bool at_end)
+int queue_drained_save(struct queue *queue, bool at_end)
 {
     struct run_clock *run = &queue->clock;
-    bool recent = run->noted_ms > 0 && run->drained_ms - run->noted_ms < NOTE_EVERY_MS;
-    if (run->drained_ms == run->noted_ms || (recent && !at_end))
+    bool recent = run->saved_ms > 0 && run->drained_ms - run->saved_ms < SAVE_EVERY_MS;
+    if (run->drained_ms == run->saved_ms || (recent && !at_end))
         return 0;
-    sqlite3_stmt *statement = queue->statements[Q_NOTE_DRAINED];
+    sqlite3_stmt *statement = queue->statements[Q_DRAINED];
     sqlite3_bind_int64(statement, 1, run->run);
     sqlite3_bind_int64(statement, 2, run->drained_ms);
-    int error = db_run(&queue->db, statement, "note until when the broker had nothing left");
+    int error = db_run(&queue->db, statement, "save when the broker had nothing left");
     if (error == 0)
-        run->noted_ms = run->drained_ms;
+        run->saved_ms = run->drained_ms;
     return error;
 }

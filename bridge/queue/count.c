@@ -1,16 +1,15 @@
 /* queue/count.c - how many messages there are: for max_messages, and for people.
  *
- * Nobody counts a million rows at a start. They are counted in steps, in the order
- * of ids, a few milliseconds at a time; what is appended or deleted meanwhile is
- * accounted for, so that at the end the number is exact, and from then on it is
- * kept so. Appended rows lie behind the cursor: they are counted when it comes to
- * them. Deleted ones count only if the cursor is beyond them.
+ * Nobody counts a million rows at a start. They are counted in steps, in the order of ids, a
+ * few milliseconds at a time. What is appended or deleted meanwhile is accounted for, so
+ * at the end the number is exact, and stays exact. Appended rows come after the cursor: they
+ * are counted when it reaches them. Deleted rows matter only when the cursor has passed them.
  *
- * When another process changed the queue, it is counted again; until that is done,
- * the old number holds.
+ * When another process changed the queue, it is counted again; until that is done, the old
+ * number stays in use.
  */
+#include "queue/count.h"
 #include "base/clock.h"
-#include "queue/internal.h"
 
 enum { STEP_ROWS = 512, STEP_MS = 5 };
 
@@ -56,36 +55,41 @@ void queue_count_step(struct queue *queue)
         ;
 }
 
+int64_t queue_count_rows(const struct queue *queue)
+{
+    return queue->count.messages + queue->count.change;
+}
+
 void queue_count_appended(struct queue *queue)
 {
     queue->count.change++;
 }
 
-void queue_count_deleted(struct queue *queue, int64_t last, int64_t rows)
-{
-    queue->count.change -= rows;
-    if (last <= queue->count.cursor)
-        queue->count.change_so_far -= rows;
-}
-
-int64_t queue_count_split(const struct queue *queue)
-{
-    return queue->count.counting ? queue->count.cursor : 0;
-}
-
-int64_t queue_waiting(const struct queue *queue)
-{
-    if (!queue->count.known)
-        return -1;
-    int64_t delivered = (int64_t)(queue->settled.count + queue->unconfirmed.count);
-    int64_t rows = queue->count.messages + queue->count.change;
-    return rows > delivered ? rows - delivered : 0;
-}
-
-void queue_count_ended(struct queue *queue, bool committed)
+int queue_rows_delete(struct queue *queue, int64_t first, int64_t last, const char *doing)
 {
     struct count *count = &queue->count;
-    if (committed) {
+    int64_t split = count->counting ? count->cursor : 0;
+    if (first <= split && split < last) { /* so that the rows up to the cursor are known */
+        int error = queue_rows_delete(queue, first, split, doing);
+        return error != 0 ? error : queue_rows_delete(queue, split + 1, last, doing);
+    }
+    sqlite3_stmt *statement = queue->statements[Q_DELETE];
+    sqlite3_bind_int64(statement, 1, first);
+    sqlite3_bind_int64(statement, 2, last);
+    int error = db_run(&queue->db, statement, doing);
+    if (error != 0)
+        return error;
+    int rows = sqlite3_changes(queue->db.handle);
+    count->change -= rows;
+    if (last <= count->cursor)
+        count->change_so_far -= rows;
+    return 0;
+}
+
+void queue_count_ended(struct queue *queue, const struct queue_end *end)
+{
+    struct count *count = &queue->count;
+    if (end->committed) {
         count->messages += count->change;
         count->so_far += count->change_so_far;
     }

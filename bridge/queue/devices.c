@@ -4,7 +4,7 @@
  * that has some in it, and read again for the next one: so it is never ahead of what
  * is on the disk, nor behind.
  */
-#include "queue/internal.h"
+#include "queue/tx.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -86,11 +86,9 @@ int queue_device_save(struct queue *queue, const char *ack_topic, const char *ro
     sqlite3_bind_int64(statement, 13, device->speaker);
     sqlite3_bind_int64(statement, 14, device->steady);
     sqlite3_bind_int64(statement, 15, device->returns);
-    int error = db_run(&queue->db, statement, "note a device");
-    if (error != 0)
-        queue->append_error = error;
-    queue->device_saved = true;
-    return error;
+    int error = db_run(&queue->db, statement, "save a device");
+    queue->tx.is_worth_a_sync = true;
+    return error != 0 ? queue_tx_fail(queue, error) : 0;
 }
 
 int queue_devices_prune(struct queue *queue)
@@ -98,7 +96,5 @@ int queue_devices_prune(struct queue *queue)
     sqlite3_stmt *statement = queue->statements[Q_DEVICES_PRUNE];
     sqlite3_bind_int64(statement, 1, QUEUE_DEVICES);
     int error = db_run(&queue->db, statement, "forget devices");
-    if (error != 0)
-        queue->append_error = error;
-    return error;
+    return error != 0 ? queue_tx_fail(queue, error) : 0;
 }

@@ -7,9 +7,13 @@
  *
  * The log tells of the first, once a minute of how many, and when it is over.
  */
+#include "queue/drop.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "queue/internal.h"
+#include "queue/claims.h"
+#include "queue/count.h"
+#include "queue/limits.h"
+#include "queue/settle.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -17,14 +21,9 @@
 
 enum {
     STEP_ROWS = 500,         /* in a transaction of the upkeep */
-    TELL_MS = 60 * 1000,     /* the log is told at most so often */
+    REPORT_MS = 60 * 1000,   /* between two reports in the log */
     SPARE_BYTES = 16 * 1024, /* room that is made beyond what is needed */
 };
-
-const char *const queue_reasons[REASONS] = {[REASON_SIZE] = "max_size",
-                                            [REASON_MESSAGES] = "max_messages",
-                                            [REASON_FREE] = "min_free",
-                                            [REASON_AGE] = "max_age"};
 
 /* ---- counting ---- */
 
@@ -47,13 +46,11 @@ static int count_dropped(struct queue *queue, enum queue_reason reason, const ch
     sqlite3_bind_int64(statement, 4, clock_wall_ms());
     int error = db_run(&queue->db, statement, "count what is dropped");
     sqlite3_clear_bindings(statement);
-    if (error != 0) {
-        queue->append_error = error;
-        return error;
-    }
-    queue->limits.counted = true;
-    queue->limits.tallies[reason].uncommitted++;
-    queue->limits.tallies[reason].newest = newest;
+    if (error != 0)
+        return queue_tx_fail(queue, error);
+    queue->tx.is_worth_a_sync = true;
+    queue->drops.tallies[reason].uncommitted++;
+    queue->drops.tallies[reason].newest = newest;
     return 0;
 }
 
@@ -96,12 +93,12 @@ static int drop_message(struct queue *queue, enum queue_reason reason, size_t *r
 {
     struct victim victim;
     int error;
-    while ((error = read_victim(queue, Q_OLDEST, queue->limits.drop_cursor, &victim)) == 0) {
+    while ((error = read_victim(queue, Q_OLDEST, queue->drops.cursor, &victim)) == 0) {
         cleanup_free char *route = victim.route;
-        queue->limits.drop_cursor = victim.id;
-        if (queue_find_claim(queue, victim.id))
+        queue->drops.cursor = victim.id;
+        if (queue_claim_find(queue, victim.id))
             continue;
-        error = queue_delete(queue, victim.id, victim.id, "drop a message");
+        error = queue_rows_delete(queue, victim.id, victim.id, "drop a message");
         if (error == 0)
             error = count_dropped(queue, reason, route, victim.bytes, false);
         if (error == 0)
@@ -156,33 +153,29 @@ static int drop_oldest(struct queue *queue, int64_t bytes)
         rows++;
         dropped_bytes += queue_row_bytes(row_bytes);
         if (reason != REASON_MESSAGES)
-            queue_limit_measure(queue);
+            queue_limits_measure(queue);
     }
     return 0;
 }
 
 int queue_make_room(struct queue *queue, size_t bytes)
 {
-    struct limits *limits = &queue->limits;
+    const struct limits *limits = &queue->limits;
     int64_t row_bytes = queue_row_bytes(bytes);
     if (!limits->given || (limits->measured_ms != 0 && too_small(queue, row_bytes) == REASONS))
         return 0;
-    queue_limit_measure(queue);
+    queue_limits_measure(queue);
     if (too_small(queue, row_bytes) == REASONS)
         return 0;
-    if (!limits->delivered_deleted) {
-        int error = queue_delete_delivered(queue);
-        if (error != 0) {
-            queue->append_error = error;
-            return error;
-        }
-        limits->delivered_deleted = true;
-        queue_limit_measure(queue);
+    if (!queue->drops.delivered_deleted) {
+        int error = queue_delivered_delete(queue);
+        if (error != 0)
+            return queue_tx_fail(queue, error);
+        queue->drops.delivered_deleted = true;
+        queue_limits_measure(queue);
     }
     int error = drop_oldest(queue, row_bytes);
-    if (error != 0 && error != -ENOSPC)
-        queue->append_error = error;
-    return error;
+    return error != 0 && error != -ENOSPC ? queue_tx_fail(queue, error) : error;
 }
 
 /* ---- in the upkeep ---- */
@@ -212,7 +205,7 @@ struct expired {
 static int find_expired(struct queue *queue, struct expired *expired)
 {
     sqlite3_stmt *statement = queue->statements[Q_AGES];
-    expired->cursor = queue->limits.age_cursor;
+    expired->cursor = queue->drops.age_cursor;
     sqlite3_bind_int64(statement, 1, expired->cursor);
     sqlite3_bind_int(statement, 2, STEP_ROWS);
     int code;
@@ -220,7 +213,7 @@ static int find_expired(struct queue *queue, struct expired *expired)
         int64_t id = sqlite3_column_int64(statement, 0), age_ms = age_of(queue, statement);
         if (age_ms >= 0 && age_ms < queue->limits.max_age_ms)
             break;
-        struct queue_claim *claim = queue_find_claim(queue, id);
+        struct queue_claim *claim = queue_claim_find(queue, id);
         if (claim)
             claim->expired |= age_ms >= 0;
         else if (age_ms >= 0 && !queue_is_settled(queue, id))
@@ -241,31 +234,46 @@ static int drop_expired(struct queue *queue, void *context)
     int error = 0;
     for (size_t i = 0; i < expired->count && error == 0; i++) {
         const struct victim *row = &expired->rows[i];
-        error = queue_delete(queue, row->id, row->id, "drop what is too old");
+        error = queue_rows_delete(queue, row->id, row->id, "drop what is too old");
         if (error == 0)
             error = count_dropped(queue, REASON_AGE, row->route, row->bytes, false);
     }
     return error;
 }
 
-int queue_expire(struct queue *queue)
+static int expire(struct queue *queue)
 {
     struct expired *expired = xcalloc(1, sizeof *expired);
     int error = find_expired(queue, expired);
     if (error == 0 && expired->count > 0)
         error = queue_transaction(queue, DB_LAZY, drop_expired, expired);
     if (error == 0)
-        queue->limits.age_cursor = expired->cursor;
+        queue->drops.age_cursor = expired->cursor;
     for (size_t i = 0; i < expired->count; i++)
         free(expired->rows[i].route);
     free(expired);
     return error;
 }
 
+/* A message that is sent again and again may be in flight whenever queue_drop_step looks, so
+ * its age counts here too. */
+void queue_unclaim(struct queue *queue, struct queue_claim *claim)
+{
+    LIST_REMOVE(claim, others);
+    for (size_t i = 0; claim->expired && i < claim->count; i++) {
+        if (queue_is_settled(queue, claim->ids[i]))
+            continue;
+        if (claim->ids[i] <= queue->drops.age_cursor)
+            queue->drops.age_cursor = claim->ids[i] - 1;
+        expire(queue);
+        return; /* the first is the oldest */
+    }
+}
+
 /* The limit that is exceeded, not just reached, or REASONS. */
 static enum queue_reason exceeded(struct queue *queue)
 {
-    queue_limit_measure(queue);
+    queue_limits_measure(queue);
     if (queue_messages_room(queue) < 0)
         return REASON_MESSAGES;
     return queue->limits.size_room < 0 ? REASON_SIZE : REASONS;
@@ -275,7 +283,7 @@ static int drop_surplus(struct queue *queue, void *unused)
 {
     (void)unused;
     enum queue_reason reason;
-    int error = queue_delete_delivered(queue); /* they make room too */
+    int error = queue_delivered_delete(queue); /* they make room too */
     if (error != 0)
         return error;
     for (int rows = 0; rows < STEP_ROWS && (reason = exceeded(queue)) != REASONS; rows++) {
@@ -289,19 +297,16 @@ static int drop_surplus(struct queue *queue, void *unused)
 
 int queue_drop_step(struct queue *queue)
 {
-    struct limits *limits = &queue->limits;
-    int error = limits->max_age_ms > 0 ? queue_expire(queue) : 0;
+    const struct limits *limits = &queue->limits;
+    int error = limits->max_age_ms > 0 ? expire(queue) : 0;
     if (error != 0 || limits->when_full != CONFIG_FULL_DROP_OLDEST || exceeded(queue) == REASONS)
         return error;
-    error = queue_transaction(queue, DB_LAZY, drop_surplus, NULL);
-    if (error == 0)
-        queue->settled.count = queue->unconfirmed.count = 0;
-    return error;
+    return queue_transaction(queue, DB_LAZY, drop_surplus, NULL);
 }
 
 /* ---- telling ---- */
 
-static void tell_first(const struct queue *queue, enum queue_reason reason)
+static void report_first(const struct queue *queue, enum queue_reason reason)
 {
     const char *limit = queue_limit_text(queue, reason);
     if (reason == REASON_AGE)
@@ -310,58 +315,56 @@ static void tell_first(const struct queue *queue, enum queue_reason reason)
     else
         log_warning(EVENT_MESSAGES_DROPPED,
                     "the queue is full (%s): %s are dropped; the table `dropped` counts them", limit,
-                    queue->limits.tallies[reason].newest ? "new messages" : "the oldest messages");
+                    queue->drops.tallies[reason].newest ? "new messages" : "the oldest messages");
 }
 
-void queue_drop_ended(struct queue *queue, bool committed)
+void queue_drop_ended(struct queue *queue, const struct queue_end *end)
 {
-    struct limits *limits = &queue->limits;
+    struct drops *drops = &queue->drops;
     int64_t now_ms = clock_uptime_ms();
     for (enum queue_reason reason = REASON_SIZE; reason < REASONS; reason++) {
-        struct tally *tally = &limits->tallies[reason];
+        struct tally *tally = &drops->tallies[reason];
         uint64_t rows = tally->uncommitted;
         tally->uncommitted = 0;
-        if (!committed || rows == 0)
+        if (!end->committed || rows == 0)
             continue;
-        queue->edition++; /* no copy of a row that is gone is to be sent */
+        queue->edition++; /* no copy of a dropped row may be sent */
         if (tally->in_all == 0) {
-            tally->began_ms = tally->told_ms = now_ms;
-            tell_first(queue, reason);
+            tally->began_ms = now_ms;
+            report_first(queue, reason);
+            tally->reports = (struct throttle){.reported_ms = now_ms};
         }
         tally->in_all += rows;
-        tally->since_told += rows;
-        tally->last_ms = now_ms;
-        limits->dropped += rows;
+        tally->reports.count += rows;
+        drops->messages += rows;
     }
-    limits->measured_ms = 0;
-    limits->drop_cursor = 0;
-    limits->delivered_deleted = limits->counted = false;
+    queue->limits.measured_ms = 0;
+    drops->cursor = 0;
+    drops->delivered_deleted = false;
 }
 
-void queue_drop_tell(struct queue *queue)
+void queue_drop_report(struct queue *queue)
 {
     int64_t now_ms = clock_uptime_ms();
     for (enum queue_reason reason = REASON_SIZE; reason < REASONS; reason++) {
-        struct tally *tally = &queue->limits.tallies[reason];
-        if (tally->in_all == 0 || now_ms - tally->told_ms < TELL_MS)
+        struct tally *tally = &queue->drops.tallies[reason];
+        if (tally->in_all == 0 || now_ms - tally->reports.reported_ms < REPORT_MS)
             continue;
-        unsigned long long in_all = tally->in_all, since_told = tally->since_told;
-        long long minutes = (now_ms - tally->began_ms) / 60000;
-        tally->told_ms = now_ms;
-        tally->since_told = 0;
-        if (since_told > 0) {
+        unsigned long long in_all = tally->in_all, rows = throttle_due(&tally->reports, 0, now_ms, REPORT_MS);
+        if (rows > 0) {
             log_warning(EVENT_MESSAGES_DROPPED, "%llu messages in the last minute (%s), %llu in %lld minutes",
-                        since_told, queue_limit_text(queue, reason), in_all, minutes);
-            continue;
+                        rows, queue_limit_text(queue, reason), in_all,
+                        (long long)(now_ms - tally->began_ms) / 60000);
+        } else {
+            log_notice(EVENT_DROPPING_ENDED,
+                       "nothing was dropped in the last minute (%s); %llu messages were dropped before",
+                       queue_limit_text(queue, reason), in_all);
+            *tally = (struct tally){.in_all = 0};
         }
-        log_notice(EVENT_DROPPING_ENDED,
-                   "nothing was dropped in the last minute (%s); %llu messages were dropped before",
-                   queue_limit_text(queue, reason), in_all);
-        *tally = (struct tally){.in_all = 0};
     }
 }
 
 uint64_t queue_dropped(const struct queue *queue)
 {
-    return queue->limits.dropped;
+    return queue->drops.messages;
 }

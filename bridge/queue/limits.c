@@ -16,8 +16,9 @@
  * commit, and nothing that could be dropped would make it smaller: then the edges
  * hold, whatever when_full says.
  */
+#include "queue/limits.h"
 #include "base/clock.h"
-#include "queue/internal.h"
+#include "queue/count.h"
 
 #include <assert.h>
 #include <libgen.h>
@@ -37,6 +38,11 @@ static const int64_t headroom_bytes = 2 * MIB;
 static const int64_t disk_room_bytes = 4 * MIB; /* stored until the disk is looked at again */
 static const int64_t wal_least_bytes = 4 * MIB; /* as journal_size_limit in db/db.c */
 
+const char *const queue_reasons[REASONS] = {[REASON_SIZE] = "max_size",
+                                            [REASON_MESSAGES] = "max_messages",
+                                            [REASON_FREE] = "min_free",
+                                            [REASON_AGE] = "max_age"};
+
 int64_t queue_row_bytes(size_t bytes)
 {
     return ROW_BYTES + (int64_t)bytes + (bytes > INLINE_BYTES ? INLINE_BYTES : 0);
@@ -52,21 +58,12 @@ void queue_limit(struct queue *queue, const struct config_queue *config)
     limits->max_age_ms = config->max_age_ms;
     limits->when_full = config->when_full;
     limits->measured_ms = limits->disk_at_ms = 0;
-    limits->age_cursor = 0;
+    queue->drops.age_cursor = 0;
     memset(limits->over, 0, sizeof limits->over);
     queue_count_step(queue); /* a small queue is counted at once */
 }
 
 /* ---- measuring ---- */
-
-static int64_t number(struct queue *queue, enum queue_statement which)
-{
-    sqlite3_stmt *statement = queue->statements[which];
-    int code = sqlite3_step(statement);
-    int64_t found = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
-    sqlite3_reset(statement);
-    return found;
-}
 
 static int64_t wal_bytes(struct queue *queue)
 {
@@ -103,11 +100,6 @@ static int64_t full_at(const struct limits *limits)
     return limits->max_size - (eighth < headroom_bytes ? eighth : headroom_bytes);
 }
 
-static int64_t messages(const struct queue *queue)
-{
-    return queue->count.messages + queue->count.change;
-}
-
 /* Once full, it takes a twentieth of the limit before there is room again. */
 static bool is_over(bool was_over, int64_t value, int64_t limit)
 {
@@ -130,15 +122,15 @@ static void measure_disk(struct queue *queue, int64_t now_ms)
     limits->free_room = (spare > 0 ? spare : 0) + limits->free_bytes;
 }
 
-void queue_limit_measure(struct queue *queue)
+void queue_limits_measure(struct queue *queue)
 {
     struct limits *limits = &queue->limits;
     int64_t now_ms = clock_uptime_ms();
     limits->measured_ms = now_ms;
     if (limits->page_bytes == 0)
-        limits->page_bytes = number(queue, Q_PAGE_SIZE);
-    limits->free_bytes = number(queue, Q_FREE_PAGES) * limits->page_bytes;
-    limits->used_bytes = number(queue, Q_PAGE_COUNT) * limits->page_bytes - limits->free_bytes;
+        limits->page_bytes = queue_number(queue, Q_PAGE_SIZE);
+    limits->free_bytes = queue_number(queue, Q_FREE_PAGES) * limits->page_bytes;
+    limits->used_bytes = queue_number(queue, Q_PAGE_COUNT) * limits->page_bytes - limits->free_bytes;
     limits->wal_bytes = wal_bytes(queue);
     if (!limits->given)
         return;
@@ -148,25 +140,24 @@ void queue_limit_measure(struct queue *queue)
     limits->size_room = full_at(limits) - limits->used_bytes - wal_least_bytes;
     limits->over[REASON_MESSAGES] =
         limits->max_messages > 0 && queue->count.known &&
-        is_over(limits->over[REASON_MESSAGES], messages(queue), limits->max_messages);
+        is_over(limits->over[REASON_MESSAGES], queue_count_rows(queue), limits->max_messages);
     measure_disk(queue, now_ms);
 }
 
-void queue_limit_appended(struct queue *queue, size_t bytes)
+void queue_limits_appended(struct queue *queue, size_t bytes)
 {
     struct limits *limits = &queue->limits;
     int64_t row_bytes = queue_row_bytes(bytes);
     limits->size_room -= row_bytes;
     limits->free_room -= row_bytes;
     limits->disk_room -= row_bytes;
-    queue_count_appended(queue);
 }
 
 int64_t queue_messages_room(const struct queue *queue)
 {
     if (queue->limits.max_messages == 0 || !queue->count.known)
         return INT64_MAX;
-    return queue->limits.max_messages - messages(queue);
+    return queue->limits.max_messages - queue_count_rows(queue);
 }
 
 /* ---- what is full ---- */
@@ -188,7 +179,7 @@ static enum queue_reason look(struct queue *queue)
     bool stale = limits->measured_ms == 0 || clock_uptime_ms() - limits->measured_ms >= LOOK_MS;
     bool used_up = limits->size_room <= 0 || limits->free_room <= 0 || queue_messages_room(queue) <= 0;
     if (stale || used_up || first_over(limits) != REASONS)
-        queue_limit_measure(queue);
+        queue_limits_measure(queue);
     return first_over(limits);
 }
 
@@ -290,18 +281,18 @@ char *queue_full_text(struct queue *queue)
 
 char *queue_room_text(struct queue *queue)
 {
-    queue_limit_measure(queue);
+    queue_limits_measure(queue);
     char used[24], most[24], left[24];
     size_text(queue->limits.used_bytes + queue->limits.wal_bytes, used);
     size_text(queue->limits.max_size, most);
     size_text(queue_disk_free(queue), left);
-    return queue->limits.max_messages > 0
-               ? xasprintf("%lld of %lld messages, %s of %s, %s left on the disk", (long long)messages(queue),
-                           (long long)queue->limits.max_messages, used, most, left)
-               : xasprintf("%s of %s, %s left on the disk", used, most, left);
+    return queue->limits.max_messages > 0 ? xasprintf("%lld of %lld messages, %s of %s, %s left on the disk",
+                                                      (long long)queue_count_rows(queue),
+                                                      (long long)queue->limits.max_messages, used, most, left)
+                                          : xasprintf("%s of %s, %s left on the disk", used, most, left);
 }
 
-void queue_limit_problem_set(struct queue *queue)
+void queue_limits_problem_set(struct queue *queue)
 {
     const struct limits *limits = &queue->limits;
     cleanup_free char *words = NULL;
@@ -309,62 +300,10 @@ void queue_limit_problem_set(struct queue *queue)
     if (limits->when_full == CONFIG_FULL_HOLD) {
         reason = look(queue);
     } else {
-        while (reason < REASON_AGE && limits->tallies[reason].in_all == 0)
+        while (reason < REASON_AGE && queue->drops.tallies[reason].in_all == 0)
             reason++;
     }
     if (limits->given && reason < REASON_AGE)
         words = xasprintf("%s: %s", queue_limit_text(queue, reason), consequence[limits->when_full]);
     queue_problem_set(queue, "full", words);
-}
-
-/* ---- what is under way ---- */
-
-void queue_claim(struct queue *queue, struct queue_claim *claim, const int64_t *ids, size_t count)
-{
-    assert(count > 0);
-    *claim = (struct queue_claim){.ids = ids, .count = count};
-    LIST_INSERT_HEAD(&queue->limits.claims, claim, others);
-}
-
-static bool holds(const struct queue_claim *claim, int64_t id)
-{
-    size_t from = 0, to = claim->count;
-    while (from < to) {
-        size_t middle = from + (to - from) / 2;
-        if (claim->ids[middle] == id)
-            return true;
-        if (claim->ids[middle] < id)
-            from = middle + 1;
-        else
-            to = middle;
-    }
-    return false;
-}
-
-struct queue_claim *queue_find_claim(const struct queue *queue, int64_t id)
-{
-    struct queue_claim *claim;
-    LIST_FOREACH(claim, &queue->limits.claims, others)
-        if (holds(claim, id))
-            return claim;
-    return NULL;
-}
-
-bool queue_is_claimed(const struct queue *queue, int64_t id)
-{
-    return queue_find_claim(queue, id) != NULL;
-}
-
-/* What is tried again and again may be under way each time that upkeep looks. */
-void queue_unclaim(struct queue *queue, struct queue_claim *claim)
-{
-    LIST_REMOVE(claim, others);
-    for (size_t i = 0; claim->expired && i < claim->count; i++) {
-        if (queue_is_settled(queue, claim->ids[i]))
-            continue;
-        if (claim->ids[i] <= queue->limits.age_cursor)
-            queue->limits.age_cursor = claim->ids[i] - 1;
-        queue_expire(queue);
-        return; /* the first is the oldest */
-    }
 }

@@ -1,15 +1,15 @@
-/* queue/lock.c - the file beside the database: who uses it, and how that ended.
+/* queue/lock.c - the lock file beside the database: it keeps a second writer out, and tells
+ * how the last use of the database ended.
  *
- * It is a file of its own because closing any descriptor of the database itself
- * would drop the locks that SQLite holds on it (fcntl(2) locks belong to the
- * process). One line is in it, always of the same length, for a disk that is full
- * takes that too:
+ * It is a file of its own, because closing any descriptor of the database itself would drop
+ * the locks that SQLite holds on it (fcntl(2) locks belong to the process). It has one line,
+ * always of the same length, so that it can be written on a full disk too:
  *
- *     running TOKEN    the last run of the database; it did not close it in order
- *     closed  TOKEN    it did
- *     damaged TOKEN    it found it damaged
+ *     running TOKEN    the run with this token has it open, or ended without closing it
+ *     closed  TOKEN    that run closed it
+ *     damaged TOKEN    that run found it damaged
  */
-#include "queue/internal.h"
+#include "queue/lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +20,8 @@
 
 enum { LINE_BYTES = 25 };
 
-static const char *const words[] = {
-    [MARK_RUNNING] = "running", [MARK_CLOSED] = "closed", [MARK_DAMAGED] = "damaged"};
+static const char *const names[] = {
+    [LOCK_RUNNING] = "running", [LOCK_CLOSED] = "closed", [LOCK_DAMAGED] = "damaged"};
 
 int queue_lock(const char *path, int *ret_fd)
 {
@@ -38,24 +38,24 @@ int queue_lock(const char *path, int *ret_fd)
     return 0;
 }
 
-enum queue_mark queue_mark(int fd, char ret_token[static 17])
+enum lock_state queue_lock_read(int fd, char ret_token[static 17])
 {
     char line[LINE_BYTES + 1] = "", word[8] = "", token[17] = "";
     if (pread(fd, line, LINE_BYTES, 0) != LINE_BYTES || sscanf(line, "%7s %16[0-9a-f]", word, token) != 2)
-        return MARK_NONE;
+        return LOCK_UNKNOWN;
     memcpy(ret_token, token, sizeof token);
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        if (words[i] && strcmp(word, words[i]) == 0)
-            return (enum queue_mark)i;
-    return MARK_NONE;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (names[i] && strcmp(word, names[i]) == 0)
+            return (enum lock_state)i;
+    return LOCK_UNKNOWN;
 }
 
-void queue_set_mark(int fd, enum queue_mark mark, const char *token)
+void queue_lock_write(int fd, enum lock_state state, const char *token)
 {
     char line[LINE_BYTES + 1];
-    snprintf(line, sizeof line, "%-7s %-16.16s\n", words[mark], token);
-    /* Best effort: without it a small database is checked needlessly, or a damaged one
-     * found out later. */
+    snprintf(line, sizeof line, "%-7s %-16.16s\n", names[state], token);
+    /* Best effort: without it, a small database is checked without need, or damage is found
+     * later. */
     if (pwrite(fd, line, LINE_BYTES, 0) == LINE_BYTES)
         fdatasync(fd);
 }

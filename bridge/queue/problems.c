@@ -4,8 +4,9 @@
  * that fails cannot store that it fails. A run starts and ends with an empty table; what
  * is still wrong is reported again.
  */
+#include "queue/problems.h"
 #include "base/clock.h"
-#include "queue/internal.h"
+#include "queue/tx.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -71,6 +72,14 @@ int queue_problems_write(struct queue *queue)
         problem->written = problem->description ? xstrdup(problem->description) : NULL;
     }
     return 0;
+}
+
+void queue_problems_forget(struct queue *queue)
+{
+    for (size_t i = 0; i < QUEUE_PROBLEMS; i++) {
+        free(queue->problems[i].written);
+        queue->problems[i].written = NULL;
+    }
 }
 
 void queue_problems_free(struct queue *queue)

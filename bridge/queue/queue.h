@@ -7,7 +7,7 @@
  *   queue_settle                                        delivered: remembered, and
  *       deleted by the next commit or by queue_settle_commit, whichever is first
  *   queue_blame                                         a failure is its own fault
- *   queue_bury                                          set aside
+ *   queue_dead_letter                                          set aside
  *
  * Nothing here waits for a lock: where another process holds it, -EBUSY comes
  * back and the caller tries again later, by a timer. -ENOSPC, -EIO, -EROFS and
@@ -138,7 +138,7 @@ bool queue_clock_is_right(const struct queue *queue);
 int64_t queue_now_ms(const struct queue *queue);
 /* At this uptime the sender had nothing left that was not stored: a lower bound
  * of the time of messages that are late. */
-void queue_drained(struct queue *queue, int64_t uptime_ms);
+void queue_drained_set(struct queue *queue, int64_t uptime_ms);
 
 /* ---- reading ---- */
 
@@ -163,37 +163,12 @@ void queue_refresh(struct queue *queue);
 /* The lowest id of the messages that a person brought back from the dead letters since
  * the last call (queue_admin_retry, in another process); 0: none. Tells the log of that,
  * and of what such a process dropped. Costs little when nobody changed the queue. */
-int64_t queue_returned(struct queue *queue);
+int64_t queue_rescan_take(struct queue *queue);
 
-/* Reads one message. Its pointers are valid until queue_release. -ENOENT when
+/* Reads one message. Its pointers are valid until queue_fetch_done. -ENOENT when
  * it is gone (a person dropped it). */
 int queue_fetch(struct queue *queue, int64_t id, struct message *ret);
-void queue_release(struct queue *queue);
-
-/* Everything up to this id is acknowledged, and its sender knows that: it will
- * not send it again. Until then its rows stay, even when they were delivered, for
- * they tell a redelivery from a new message after a restart. A run that ends
- * with queue_close leaves word of it to the next. */
-void queue_confirm(struct queue *queue, int64_t id);
-int64_t queue_confirmed_id(const struct queue *queue);
-/* What is here may be deleted when it is delivered, though it is not confirmed: nobody is
- * there who could confirm it. It stays among queue_packets until it is. */
-void queue_let_go(struct queue *queue);
-/* The next commit that stores something writes down what is confirmed: packet identifiers of
- * it are given anew. */
-void queue_note_with_commit(struct queue *queue);
-/* Whether something up to this id may still be confirmed: it is not yet, and not let go. */
-bool queue_is_awaited(const struct queue *queue, int64_t id);
-/* Writes down, durably, what is confirmed; the commits do that only now and then.
- * Before a broker may give packet identifiers anew that rows still have. 0, -EBUSY:
- * again later, -Exxx. */
-int queue_note_confirmed(struct queue *queue);
-
-/* Which messages came by MQTT and are not confirmed, oldest first, at most those of
- * the last `limit` ids; dead letters, and what is delivered and was let go, included.
- * digest: replay_digest of topic and payload. visit must not use the queue. */
-typedef void queue_packet_fn(void *context, int64_t id, uint16_t packet_id, uint64_t digest);
-int queue_packets(struct queue *queue, unsigned limit, queue_packet_fn *visit, void *context);
+void queue_fetch_done(struct queue *queue);
 
 /* Delivered. Only remembers it; when the process dies before the delete was
  * committed, the message is delivered again under the same key. may_come_again: its
@@ -201,8 +176,8 @@ int queue_packets(struct queue *queue, unsigned limit, queue_packet_fn *visit, v
 void queue_settle(struct queue *queue, int64_t id, bool may_come_again);
 /* How many are remembered and may be deleted now; how many must wait until they
  * are confirmed. */
-size_t queue_settled_count(const struct queue *queue);
-size_t queue_unconfirmed_count(const struct queue *queue);
+size_t queue_settled_count(struct queue *queue);
+size_t queue_unconfirmed_count(struct queue *queue);
 /* Whether this one is among either; may be asked in a visit. */
 bool queue_is_settled(struct queue *queue, int64_t id);
 /* Deletes them in a transaction of their own that does not sync: all of them, or
@@ -218,8 +193,8 @@ void queue_trim(struct queue *queue);
 int queue_blame(struct queue *queue, int64_t id, unsigned attempts, int status, const char *error,
                 int64_t wall_ms);
 /* Moves it to the dead letters, with its history. reason is one word. 0, or -ENOENT when it is gone. */
-int queue_bury(struct queue *queue, int64_t id, unsigned attempts, int status, const char *reason,
-               const char *error, int64_t wall_ms);
+int queue_dead_letter(struct queue *queue, int64_t id, unsigned attempts, int status, const char *reason,
+                      const char *error, int64_t wall_ms);
 
 /* Subscriptions that the broker holds, or may still have messages for. */
 struct subscription {

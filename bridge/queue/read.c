@@ -117,7 +117,7 @@ int queue_fetch(struct queue *queue, int64_t id, struct message *ret)
     return 0;
 }
 
-void queue_release(struct queue *queue)
+void queue_fetch_done(struct queue *queue)
 {
     sqlite3_reset(queue->statements[Q_FETCH]);
 }
@@ -225,20 +225,4 @@ void queue_refresh(struct queue *queue)
         queue->data_version = sqlite3_column_int64(statement, 0);
     }
     sqlite3_reset(statement);
-}
-
-/* ---- what came last ---- */
-
-int queue_packets(struct queue *queue, unsigned limit, queue_packet_fn *visit, void *context)
-{
-    sqlite3_stmt *statement = queue->statements[Q_PACKETS];
-    int64_t newest = queue->next_id - 1 - limit;
-    sqlite3_bind_int64(statement, 1, queue->confirmed > newest ? queue->confirmed : newest);
-    int code;
-    while ((code = db_step(statement, "iii")) == SQLITE_ROW)
-        visit(context, sqlite3_column_int64(statement, 0), (uint16_t)sqlite3_column_int(statement, 1),
-              (uint64_t)sqlite3_column_int64(statement, 2));
-    int error = db_result(&queue->db, code, "read the newest messages");
-    sqlite3_reset(statement);
-    return error;
 }

@@ -12,9 +12,9 @@
  * must not be opened here to ask for them: closing a descriptor of it would drop
  * the locks that this process holds on it, by any descriptor.
  */
+#include "queue/readers.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "queue/internal.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -25,7 +25,7 @@
 
 enum {
     LOG_MOST_BYTES = 8 * 1024 * 1024, /* twice what the log is cut to when it starts again */
-    SAY_EVERY_MS = 60 * 60 * 1000,
+    REPORT_EVERY_MS = 60 * 60 * 1000,
     UNSEEN_MS = 10 * 1000, /* a holder that is not found may be a checkpoint of someone else */
     READ_LOCK_FIRST = 123, /* bytes of the -shm file: one of these is locked by each reader */
     READ_LOCK_LAST = 127,
@@ -110,14 +110,12 @@ static char *name_readers(const pid_t *pids, unsigned count)
     return text ? text : xstrdup("a process that cannot be seen from here (in a container?)");
 }
 
-/* ---- what is said of it ---- */
+/* ---- reports ---- */
 
-static void say_held(struct queue *queue, const char *who, int64_t bytes, int64_t now_ms)
+static void report_held(struct queue *queue, const char *who, int64_t bytes, int64_t now_ms)
 {
-    struct queue_readers *readers = &queue->readers;
-    if (readers->said_ms != 0 && now_ms - readers->said_ms < SAY_EVERY_MS)
+    if (throttle_due(&queue->readers.reports, 1, now_ms, REPORT_EVERY_MS) == 0)
         return;
-    readers->said_ms = now_ms;
     log_warning(EVENT_WAL_HELD,
                 "the write-ahead log has grown to %.1f MB because a query is open: %s; close it",
                 (double)bytes / 1e6, who);
@@ -126,10 +124,10 @@ static void say_held(struct queue *queue, const char *who, int64_t bytes, int64_
     queue_problem_set(queue, "reader", words);
 }
 
-static void say_over(struct queue *queue, int64_t now_ms)
+static void report_over(struct queue *queue, int64_t now_ms)
 {
     struct queue_readers *readers = &queue->readers;
-    if (readers->said_ms != 0) {
+    if (readers->reports.reported_ms != 0) {
         log_notice(EVENT_WAL_RELEASED, "after %lld s", (long long)(now_ms - readers->since_ms) / 1000);
         queue_problem_set(queue, "reader", NULL);
     }
@@ -151,7 +149,7 @@ void queue_readers_step(struct queue *queue)
     if (status.st_size > LOG_MOST_BYTES)
         code = db_checkpoint(&queue->db, SQLITE_CHECKPOINT_TRUNCATE);
     if (code == SQLITE_OK) {
-        say_over(queue, now_ms);
+        report_over(queue, now_ms);
         return;
     }
     if (code != SQLITE_BUSY)
@@ -163,5 +161,5 @@ void queue_readers_step(struct queue *queue)
     if (count == 0 && now_ms - readers->since_ms < UNSEEN_MS)
         return;
     cleanup_free char *who = name_readers(pids, count);
-    say_held(queue, who, status.st_size, now_ms);
+    report_held(queue, who, status.st_size, now_ms);
 }

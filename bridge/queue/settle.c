@@ -1,21 +1,32 @@
-/* queue/settle.c - messages on their way out: what was delivered is remembered,
- * and deleted later.
+/* queue/settle.c - messages on their way out: a delivered message is remembered, and
+ * its row is deleted later.
  *
- * A delete needs no sync of its own: when it is lost, one more delivery is made
- * under the same key. So deletes ride on the next commit, or are made together.
+ * A delete needs no sync of its own: when it is lost, the message is delivered once more under
+ * the same key. So deletes are part of the next commit, or are made together. Which rows
+ * must stay for a while is the rule in queue/confirm.h.
  */
-#include "queue/internal.h"
+#include "queue/settle.h"
+#include "queue/clock.h"
+#include "queue/confirm.h"
+#include "queue/count.h"
 
 #include <string.h>
 
-static void ids_add(struct ids *ids, int64_t id)
+/* ---- lists of ids ----
+ *
+ *     | deleted by the open transaction | the others            |
+ *     0                                 deleted                 count
+ *
+ * The first part is always sorted. */
+
+static void add(struct ids *ids, int64_t id)
 {
     if (ids->count == ids->capacity) {
         ids->capacity = ids->capacity > 0 ? 2 * ids->capacity : 64;
         ids->ids = xrealloc(ids->ids, ids->capacity * sizeof *ids->ids);
     }
     ids->ids[ids->count++] = id;
-    ids->sorted = ids->count == 1 || (ids->sorted && id > ids->highest);
+    ids->sorted = ids->count == ids->deleted + 1 || (ids->sorted && id > ids->highest);
     if (id > ids->highest)
         ids->highest = id;
 }
@@ -26,187 +37,142 @@ static int by_id(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void ids_sort(struct ids *ids)
+static void sort(struct ids *ids)
 {
-    if (!ids->sorted && ids->count > 0)
-        qsort(ids->ids, ids->count, sizeof ids->ids[0], by_id);
+    if (!ids->sorted && ids->count > ids->deleted)
+        qsort(ids->ids + ids->deleted, ids->count - ids->deleted, sizeof ids->ids[0], by_id);
     ids->sorted = true;
 }
 
-static bool ids_have(struct ids *ids, int64_t id)
+static bool have(struct ids *ids, int64_t id)
 {
-    if (ids->count == 0 || id > ids->highest) /* as usual: what is read lies ahead of what was delivered */
+    if (ids->count == 0 || id > ids->highest) /* the usual case: the scan is ahead of deliveries */
         return false;
-    ids_sort(ids);
-    return bsearch(&id, ids->ids, ids->count, sizeof ids->ids[0], by_id) != NULL;
+    sort(ids);
+    const int64_t *others = ids->ids + ids->deleted;
+    return bsearch(&id, ids->ids, ids->deleted, sizeof id, by_id) ||
+           bsearch(&id, others, ids->count - ids->deleted, sizeof id, by_id);
 }
 
-bool queue_is_settled(struct queue *queue, int64_t id)
+/* Adjacent ids are deleted together. */
+static int delete_ids(struct queue *queue, struct ids *ids, size_t most, bool are_awaited)
 {
-    return ids_have(&queue->settled, id) || ids_have(&queue->unconfirmed, id);
+    sort(ids);
+    size_t end = ids->count - ids->deleted > most ? ids->deleted + most : ids->count;
+    while (ids->deleted < end) {
+        size_t next = ids->deleted + 1;
+        while (next < end && ids->ids[next] == ids->ids[next - 1] + 1)
+            next++;
+        int64_t first = ids->ids[ids->deleted], last = ids->ids[next - 1];
+        int error = queue_fingerprints_keep(queue, first, last, are_awaited);
+        if (error == 0)
+            error = queue_rows_delete(queue, first, last, "delete delivered messages");
+        if (error != 0)
+            return error;
+        ids->deleted = next;
+    }
+    return 0;
+}
+
+static void end_ids(struct ids *ids, bool committed)
+{
+    if (committed && ids->deleted > 0) {
+        ids->count -= ids->deleted;
+        memmove(ids->ids, ids->ids + ids->deleted, ids->count * sizeof ids->ids[0]);
+    } else if (ids->deleted > 0) {
+        ids->sorted = false; /* both parts together */
+    }
+    ids->deleted = 0;
+}
+
+/* ---- delivered messages ---- */
+
+/* Moves those that were confirmed or released meanwhile to the list that may be deleted. */
+static void sort_out(struct queue *queue)
+{
+    struct ids *unconfirmed = &queue->unconfirmed;
+    int64_t awaited_after = queue_awaited_after(queue);
+    if (awaited_after == queue->sorted_out_to)
+        return;
+    queue->sorted_out_to = awaited_after;
+    size_t kept = unconfirmed->deleted;
+    for (size_t i = kept; i < unconfirmed->count; i++) {
+        int64_t id = unconfirmed->ids[i];
+        if (id > awaited_after)
+            unconfirmed->ids[kept++] = id;
+        else
+            add(&queue->settled, id);
+    }
+    unconfirmed->count = kept;
 }
 
 void queue_settle(struct queue *queue, int64_t id, bool may_come_again)
 {
     bool waits = may_come_again && queue_is_awaited(queue, id);
-    ids_add(waits ? &queue->unconfirmed : &queue->settled, id);
+    add(waits ? &queue->unconfirmed : &queue->settled, id);
 }
 
-/* Those up to this id may be deleted. */
-static void release(struct queue *queue, int64_t id)
+bool queue_is_settled(struct queue *queue, int64_t id)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < queue->unconfirmed.count; i++) {
-        int64_t delivered = queue->unconfirmed.ids[i];
-        if (delivered <= id)
-            ids_add(&queue->settled, delivered);
-        else
-            queue->unconfirmed.ids[kept++] = delivered;
-    }
-    queue->unconfirmed.count = kept;
+    return have(&queue->settled, id) || have(&queue->unconfirmed, id);
 }
 
-void queue_confirm(struct queue *queue, int64_t id)
+size_t queue_settled_count(struct queue *queue)
 {
-    if (id <= queue->confirmed)
-        return;
-    queue->confirmed = id;
-    release(queue, id);
-}
-
-void queue_let_go(struct queue *queue)
-{
-    queue->let_go = queue->last_id;
-    release(queue, queue->last_id);
-}
-
-void queue_note_with_commit(struct queue *queue)
-{
-    queue->note_due = queue->confirmed > queue->confirmed_written;
-}
-
-bool queue_is_awaited(const struct queue *queue, int64_t id)
-{
-    return id > queue->confirmed && id > queue->let_go;
-}
-
-int queue_write_confirmed(struct queue *queue, void *unused)
-{
-    (void)unused;
-    sqlite3_stmt *statement = queue->statements[Q_CONFIRMED];
-    sqlite3_bind_int64(statement, 1, queue->run);
-    sqlite3_bind_int64(statement, 2, queue->confirmed);
-    int error = db_run(&queue->db, statement, "note what is confirmed");
-    if (error != 0)
-        return error;
-    sqlite3_bind_int64(queue->statements[Q_DELETE_MARKS], 1, queue->confirmed);
-    return db_run(&queue->db, queue->statements[Q_DELETE_MARKS], "delete what is confirmed");
-}
-
-int queue_note_confirmed(struct queue *queue)
-{
-    int64_t confirmed = queue->confirmed;
-    if (confirmed == queue->confirmed_written)
-        return 0;
-    int error = queue_transaction(queue, DB_SYNC, queue_write_confirmed, NULL);
-    if (error == 0)
-        queue->confirmed_written = confirmed;
-    return error;
-}
-
-int64_t queue_confirmed_id(const struct queue *queue)
-{
-    return queue->confirmed;
-}
-
-size_t queue_settled_count(const struct queue *queue)
-{
+    sort_out(queue);
     return queue->settled.count;
 }
 
-size_t queue_unconfirmed_count(const struct queue *queue)
+size_t queue_unconfirmed_count(struct queue *queue)
 {
+    sort_out(queue);
     return queue->unconfirmed.count;
 }
 
-int queue_delete(struct queue *queue, int64_t first, int64_t last, const char *doing)
+int64_t queue_waiting(const struct queue *queue)
 {
-    int64_t split = queue_count_split(queue);
-    if (first <= split && split < last) {
-        int error = queue_delete(queue, first, split, doing);
-        return error != 0 ? error : queue_delete(queue, split + 1, last, doing);
-    }
-    sqlite3_stmt *statement = queue->statements[Q_DELETE];
-    sqlite3_bind_int64(statement, 1, first);
-    sqlite3_bind_int64(statement, 2, last);
-    int error = db_run(&queue->db, statement, doing);
-    if (error == 0)
-        queue_count_deleted(queue, last, sqlite3_changes(queue->db.handle));
-    return error;
+    const struct ids *settled = &queue->settled, *unconfirmed = &queue->unconfirmed;
+    if (!queue->count.known)
+        return -1;
+    int64_t delivered =
+        (int64_t)(settled->count - settled->deleted + unconfirmed->count - unconfirmed->deleted);
+    int64_t rows = queue_count_rows(queue);
+    return rows > delivered ? rows - delivered : 0;
 }
 
-typedef int range_fn(struct queue *queue, int64_t first, int64_t last);
-
-/* Neighbours go together. */
-static int each_range(struct queue *queue, struct ids *list, range_fn *work)
+int64_t queue_oldest_waiting(struct queue *queue)
 {
-    ids_sort(list);
-    for (size_t i = 0, next; i < list->count; i = next) {
-        for (next = i + 1; next < list->count && list->ids[next] == list->ids[next - 1] + 1; next++)
-            ;
-        int error = work(queue, list->ids[i], list->ids[next - 1]);
-        if (error != 0)
-            return error;
-    }
-    return 0;
+    int64_t oldest = queue_number(queue, Q_OLDEST_ID);
+    return oldest == 0 || queue_is_settled(queue, oldest) ? INT64_MAX : oldest;
 }
 
-/* What is deleted before it is confirmed leaves a mark, in the same transaction. */
-static int mark_range(struct queue *queue, int64_t first, int64_t last)
+/* ---- deleting ---- */
+
+int queue_settled_delete(struct queue *queue, size_t most)
 {
-    sqlite3_stmt *statement = queue->statements[Q_LEAVE_MARK];
-    sqlite3_bind_int64(statement, 1, first);
-    sqlite3_bind_int64(statement, 2, last);
-    queue->marked = last > queue->marked ? last : queue->marked;
-    return db_run(&queue->db, statement, "mark what was delivered");
+    sort_out(queue);
+    return delete_ids(queue, &queue->settled, most, false);
 }
 
-static int delete_range(struct queue *queue, int64_t first, int64_t last)
+int queue_delivered_delete(struct queue *queue)
 {
-    int error = last > queue->confirmed && first <= queue->let_go ? mark_range(queue, first, last) : 0;
-    return error != 0 ? error : queue_delete(queue, first, last, "delete what was delivered");
+    int error = queue_settled_delete(queue, SIZE_MAX);
+    return error != 0 ? error : delete_ids(queue, &queue->unconfirmed, SIZE_MAX, true);
 }
 
-static int delete_unconfirmed_range(struct queue *queue, int64_t first, int64_t last)
+void queue_settle_ended(struct queue *queue, const struct queue_end *end)
 {
-    int error = mark_range(queue, first, last);
-    return error != 0 ? error : queue_delete(queue, first, last, "delete what was delivered");
+    end_ids(&queue->settled, end->committed);
+    end_ids(&queue->unconfirmed, end->committed);
 }
 
-int queue_delete_settled(struct queue *queue, void *unused)
+static int delete_settled(struct queue *queue, void *context)
 {
-    (void)unused;
-    int error = each_range(queue, &queue->settled, delete_range);
-    return error != 0 ? error : queue_note_drained(queue, false);
-}
-
-int queue_delete_delivered(struct queue *queue)
-{
-    int error = each_range(queue, &queue->settled, delete_range);
-    return error != 0 ? error : each_range(queue, &queue->unconfirmed, delete_unconfirmed_range);
+    int error = queue_settled_delete(queue, *(const size_t *)context);
+    return error != 0 ? error : queue_drained_save(queue, false);
 }
 
 int queue_settle_commit(struct queue *queue, size_t most)
 {
-    struct ids *settled = &queue->settled;
-    size_t count = settled->count;
-    ids_sort(settled);
-    if (most < count)
-        settled->count = most;
-    int error = queue_transaction(queue, DB_LAZY, queue_delete_settled, NULL);
-    size_t gone = error == 0 ? settled->count : 0;
-    if (gone < count)
-        memmove(settled->ids, settled->ids + gone, (count - gone) * sizeof settled->ids[0]);
-    settled->count = count - gone;
-    return error;
+    return queue_transaction(queue, DB_LAZY, delete_settled, &most);
 }

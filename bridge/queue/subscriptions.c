@@ -5,8 +5,7 @@
  * of two filters was subscribed to first; a filter that comes back gets a new
  * one. Changes are rare; each is a synchronised commit.
  */
-#include "queue/internal.h"
-#include "queue/queue.h"
+#include "queue/tx.h"
 
 int queue_subscriptions(struct queue *queue, queue_subscription_fn *visit, void *context)
 {

@@ -153,7 +153,7 @@ static void assert_all_busy(struct queue *queue, int64_t id)
     assert_int_equal(queue_trial_commit(queue), -EBUSY);
     assert_int_equal(queue_settle_commit(queue, SIZE_MAX), -EBUSY);
     assert_int_equal(queue_blame(queue, id, 1, 409, "x", 0), -EBUSY);
-    assert_int_equal(queue_bury(queue, id, 1, 400, "rejected", "x", 0), -EBUSY);
+    assert_int_equal(queue_dead_letter(queue, id, 1, 400, "rejected", "x", 0), -EBUSY);
     assert_int_equal(queue_subscription_add(queue, "new/#"), -EBUSY);
     assert_int_equal(queue_subscription_vanish(queue, "old/#"), -EBUSY);
     assert_true(clock_uptime_ms() - start_ms < 200); /* none of them waited */
@@ -171,7 +171,7 @@ static void it_never_waits_for_a_lock(void **state)
 
     struct message message; /* reading goes on meanwhile */
     assert_int_equal(queue_fetch(queue, id, &message), 0);
-    queue_release(queue);
+    queue_fetch_done(queue);
     execute(other, "ROLLBACK");
     sqlite3_close(other);
 

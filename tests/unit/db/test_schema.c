@@ -26,7 +26,7 @@ static void assert_shown(const char *payload, size_t bytes, const char *shown)
     int64_t id = store(queue, &message);
     cleanup_free char *expected = xasprintf("%s|%zu", shown, bytes);
     assert_answer("SELECT payload, bytes FROM pending", expected);
-    assert_int_equal(queue_bury(queue, id, 1, 400, "rejected", "x", clock_wall_ms()), 0);
+    assert_int_equal(queue_dead_letter(queue, id, 1, 400, "rejected", "x", clock_wall_ms()), 0);
     assert_answer("SELECT payload, bytes FROM dead", expected);
     queue_close(queue);
     sqlite3 *handle = look(SQLITE_OPEN_READWRITE);
@@ -96,7 +96,7 @@ static void queries_in_targets_are_masked(void **state)
     message.target = "/api/x?user_key=secret&a=?";
     int64_t id = store(queue, &message);
     assert_answer("SELECT target FROM pending", "/api/x?***");
-    assert_int_equal(queue_bury(queue, id, 1, 400, "rejected", "x", clock_wall_ms()), 0);
+    assert_int_equal(queue_dead_letter(queue, id, 1, 400, "rejected", "x", clock_wall_ms()), 0);
     assert_answer("SELECT target FROM dead", "/api/x?***");
     message.target = "/api/x";
     store(queue, &message);
@@ -113,7 +113,7 @@ static void the_summary_counts_by_route(void **state)
     message.route = "heartbeat";
     store(queue, &message);
     store(queue, &message);
-    assert_int_equal(queue_bury(queue, dead, 1, 400, "rejected", "x", clock_wall_ms()), 0);
+    assert_int_equal(queue_dead_letter(queue, dead, 1, 400, "rejected", "x", clock_wall_ms()), 0);
     assert_answer("SELECT route, waiting, dead, oldest_waiting LIKE '____-__-__ __:__:__%' FROM summary",
                   "heartbeat|2|0|1\nsensor|1|1|1");
     queue_close(queue);

@@ -6,6 +6,7 @@
 #include "unit.h"
 
 #include "base/clock.h"
+#include "queue/confirm.h"
 #include "queue/queue.h"
 
 #include <errno.h>

@@ -212,7 +212,7 @@ static void check_fetches(struct check *check, struct queue *queue)
             if (strcmp(key, message.key) != 0)
                 find(check, "message %d has the key %s, not %s", number, message.key, key);
         }
-        queue_release(queue);
+        queue_fetch_done(queue);
     }
 }
 
@@ -235,7 +235,7 @@ static void check_goes_on(struct check *check, struct queue *queue)
     for (unsigned i = 0; i < ARRAY_LEN(check->tokens); i++)
         if (check->tokens[i][0] && strncmp(check->tokens[i], message.key, 16) == 0)
             find(check, "a run token is used again");
-    queue_release(queue);
+    queue_fetch_done(queue);
 }
 
 char *ledger_check(const struct ledger *ledger, const char *path, bool power_was_cut)

@@ -5,8 +5,8 @@
  */
 #include "queue/storage_scenario.h"
 #include "base/clock.h"
+#include "queue/confirm.h"
 #include "queue/fault_vfs.h"
-#include "queue/queue.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -246,9 +246,9 @@ static void bury(struct scenario *s)
 {
     struct entry *entry = oldest_waiting(s->ledger);
     entry->condemned = true;
-    int error = queue_bury(s->queue, entry->id, 3, 422, "rejected", "no", clock_wall_ms());
+    int error = queue_dead_letter(s->queue, entry->id, 3, 422, "rejected", "no", clock_wall_ms());
     if (error != 0)
-        on_failure(s->ledger, error, "queue_bury");
+        on_failure(s->ledger, error, "queue_dead_letter");
     else
         entry->buried = true;
 }

@@ -2,7 +2,7 @@
  * an argument, and another boot by a change of the rows of the last one. */
 #include "queue/queue_place.h"
 
-#include "queue/internal.h"
+#include "queue/clock.h"
 
 /* 2026-11-22, and what a Raspberry Pi believes before it learned that. */
 static const struct clock_epoch right = {.ms = INT64_C(1795368796000), .synchronised = true};
@@ -39,7 +39,7 @@ static void begin_again(struct queue *queue, const struct clock_epoch *epoch)
 {
     struct run_clock next;
     assert_int_equal(db_begin(&queue->db, DB_SYNC), 0);
-    assert_int_equal(queue_note_drained(queue, true), 0);
+    assert_int_equal(queue_drained_save(queue, true), 0);
     assert_int_equal(queue_run_start(queue, epoch, &next), 0);
     assert_int_equal(db_commit(&queue->db), 0);
     queue->clock = next;
@@ -59,7 +59,7 @@ static struct message fetch(struct queue *queue, int64_t id)
 {
     struct message message;
     assert_int_equal(queue_fetch(queue, id, &message), 0);
-    queue_release(queue);
+    queue_fetch_done(queue);
     return message; /* its texts are gone */
 }
 
@@ -118,7 +118,7 @@ static void all_runs_of_this_boot_are_repaired(void **state)
     struct clock_epoch other = by(&wrong, 7000);
     begin_again(queue, &other);
     int64_t second = store_text(queue, "garden/x/sensor", "2");
-    assert_int_equal(queue_bury(queue, second, 1, 400, "rejected", NULL, 0), 0);
+    assert_int_equal(queue_dead_letter(queue, second, 1, 400, "rejected", NULL, 0), 0);
     begin_again(queue, &wrong);
     int64_t third = store_text(queue, "garden/x/sensor", "3");
     assert_int_equal(queue_clock_set(queue, &right), 0);
@@ -188,7 +188,7 @@ static void a_restart_does_not_forget_the_time(void **state)
 static void a_step_from_right_to_right_begins_another_run(void **state)
 {
     struct queue *queue = open_with(&right);
-    queue_drained(queue, 5000);
+    queue_drained_set(queue, 5000);
     int64_t before = store_text(queue, "garden/x/sensor", "1");
     cleanup_free char *key = xstrdup(fetch(queue, before).key);
     struct clock_epoch later = by(&right, 3600000);
@@ -251,7 +251,7 @@ static void a_locked_database_is_repaired_later(void **state)
 static void late_is_repaired_with_its_run(void **state)
 {
     struct queue *queue = open_with(&wrong);
-    queue_drained(queue, 5000);
+    queue_drained_set(queue, 5000);
     int64_t id = store_late(queue), on_time = store_text(queue, "garden/x/sensor", "2");
     assert_true(fetch(queue, id).late);
     assert_int_equal(fetch(queue, id).late_since_ms, wrong.ms + 5000);
@@ -264,10 +264,10 @@ static void late_is_repaired_with_its_run(void **state)
 static void the_bound_outlives_a_restart(void **state)
 {
     struct queue *queue = open_with(&right);
-    queue_drained(queue, 5000);
+    queue_drained_set(queue, 5000);
     begin_again(queue, &wrong);
     assert_int_equal(fetch(queue, store_late(queue)).late_since_ms, right.ms + 5000);
-    queue_drained(queue, 6000);
+    queue_drained_set(queue, 6000);
     queue_close(queue);
     assert_answer("SELECT drained_ms FROM run ORDER BY id DESC LIMIT 1", "6000");
 }
@@ -285,7 +285,7 @@ static void the_first_run_knows_no_bound(void **state)
 static void the_bound_outlives_a_boot(void **state)
 {
     struct queue *queue = open_with(&right);
-    queue_drained(queue, 5000);
+    queue_drained_set(queue, 5000);
     queue_close(queue);
     reboot();
     queue = open_with(&wrong);
@@ -295,7 +295,7 @@ static void the_bound_outlives_a_boot(void **state)
     /* A boot that never knew the time leaves no better bound. */
     reboot();
     queue = open_with(&wrong);
-    queue_drained(queue, 1000);
+    queue_drained_set(queue, 1000);
     queue_close(queue);
     reboot();
     queue = open_with(&wrong);
@@ -308,13 +308,13 @@ static void the_bound_outlives_a_boot(void **state)
 static void the_bound_outlives_a_crash(void **state)
 {
     struct queue *queue = open_with(&right);
-    queue_drained(queue, 5000);
+    queue_drained_set(queue, 5000);
     store_text(queue, "garden/x/sensor", "1");
     assert_answer("SELECT drained_ms FROM run", "5000");
-    queue_drained(queue, 6000);
+    queue_drained_set(queue, 6000);
     store_text(queue, "garden/x/sensor", "2");
     assert_answer("SELECT drained_ms FROM run", "5000"); /* a page in each commit would be too much */
-    queue_drained(queue, 5000 + 10 * 60 * 1000);
+    queue_drained_set(queue, 5000 + 10 * 60 * 1000);
     store_text(queue, "garden/x/sensor", "3");
     assert_answer("SELECT drained_ms FROM run", "605000");
     queue_close(queue);
@@ -323,11 +323,11 @@ static void the_bound_outlives_a_crash(void **state)
 static void people_see_it(void **state)
 {
     struct queue *queue = open_with(&wrong);
-    queue_drained(queue, 5000);
+    queue_drained_set(queue, 5000);
     store_late(queue);
     int64_t dead = store_late(queue);
     store_text(queue, "garden/x/sensor", "3");
-    assert_int_equal(queue_bury(queue, dead, 1, 400, "rejected", NULL, 0), 0);
+    assert_int_equal(queue_dead_letter(queue, dead, 1, 400, "rejected", NULL, 0), 0);
     assert_answer("SELECT substr(received, 20) FROM pending", " ? (late)\n ?");
     assert_answer("SELECT substr(received, 20) FROM dead", " ? (late)");
     assert_int_equal(queue_clock_set(queue, &right), 0);

@@ -145,7 +145,7 @@ static void dead_letters_are_no_waiting_messages(void **state)
     store_many(queue, 10, 10);
     assert_full(queue, "max_messages");
     for (int64_t id = 1; id <= 10; id++)
-        assert_int_equal(queue_bury(queue, id, 1, 400, "rejected", "x", clock_wall_ms()), 0);
+        assert_int_equal(queue_dead_letter(queue, id, 1, 400, "rejected", "x", clock_wall_ms()), 0);
     assert_full(queue, NULL);
     store_many(queue, 9, 10);
     assert_full(queue, NULL);
@@ -257,7 +257,7 @@ static void dead_letters_take_space(void **state)
     int64_t id = 0;
     while (!queue_full(queue)) {
         store_many(queue, 1, 50000);
-        assert_int_equal(queue_bury(queue, ++id, 1, 400, "rejected", "x", clock_wall_ms()), 0);
+        assert_int_equal(queue_dead_letter(queue, ++id, 1, 400, "rejected", "x", clock_wall_ms()), 0);
     }
     assert_full(queue, "max_size");
     queue_close(queue);
@@ -426,7 +426,7 @@ static void dead_letters_go_when_nothing_waits(void **state)
     int64_t id = 0;
     while (!queue_full(queue)) {
         store_many(queue, 1, sizeof payload);
-        assert_int_equal(queue_bury(queue, ++id, 1, 400, "rejected", "x", clock_wall_ms()), 0);
+        assert_int_equal(queue_dead_letter(queue, ++id, 1, 400, "rejected", "x", clock_wall_ms()), 0);
     }
     store_many(queue, 1, sizeof payload);
     for (int i = 0; i < 10; i++) {
@@ -500,7 +500,7 @@ static void what_is_too_old_goes(void **state)
 {
     struct queue *queue = open_queue();
     store_many(queue, 6, 10);
-    assert_int_equal(queue_bury(queue, 1, 1, 400, "rejected", "x", clock_wall_ms()), 0);
+    assert_int_equal(queue_dead_letter(queue, 1, 1, 400, "rejected", "x", clock_wall_ms()), 0);
     by_hand("UPDATE message SET uptime_ms = uptime_ms - 3600 * 1000 - 1 WHERE id <= 4;"
             "UPDATE dead_letter SET uptime_ms = uptime_ms - 7200 * 1000");
     queue_limit(queue, &one_hour);

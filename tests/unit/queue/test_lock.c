@@ -3,7 +3,7 @@
  * salvage and runs. */
 #include "queue/queue_place.h"
 
-#include "queue/internal.h"
+#include "queue/clock.h"
 
 #include <dirent.h>
 #include <sys/wait.h>
@@ -29,7 +29,7 @@ static void count_packet(void *context, int64_t id, uint16_t packet_id, uint64_t
 static unsigned known(struct queue *queue)
 {
     unsigned count = 0;
-    assert_int_equal(queue_packets(queue, 65535, count_packet, &count), 0);
+    assert_int_equal(queue_unconfirmed_each(queue, 65535, count_packet, &count), 0);
     return count;
 }
 
@@ -39,11 +39,11 @@ static void confirm_then_step(struct queue *queue)
     for (int i = 0; i < 10; i++)
         store_text(queue, "t", "1");
     queue_confirm(queue, 10);
-    assert_int_equal(queue_note_confirmed(queue), 0);
+    assert_int_equal(queue_confirmed_save(queue), 0);
     struct clock_epoch now = queue->clock.epoch;
     now.ms += 3600 * 1000;
     assert_int_equal(queue_clock_set(queue, &now), 0);
-    assert_int_equal(queue_note_confirmed(queue), 0); /* as a reconnect does */
+    assert_int_equal(queue_confirmed_save(queue), 0); /* as a reconnect does */
 }
 
 static void a_step_of_the_clock_forgets_no_confirmation(void **state)
@@ -78,7 +78,7 @@ static void a_confirmed_dead_letter_is_not_awaited_again(void **state)
     store_text(queue, "t", "keep");
     int64_t id = store_text(queue, "t", "1");
     queue_confirm(queue, id);
-    assert_int_equal(queue_bury(queue, id, 10, 400, "rejected", "no", 1), 0);
+    assert_int_equal(queue_dead_letter(queue, id, 10, 400, "rejected", "no", 1), 0);
     queue_close(queue);
     queue = open_queue();
     assert_int_equal(queue_confirmed_id(queue), id);
@@ -164,7 +164,7 @@ static void fetch_all(struct queue *queue)
     struct message message;
     for (int64_t id = 1; id <= 8; id++)
         if (queue_fetch(queue, id, &message) == 0)
-            queue_release(queue);
+            queue_fetch_done(queue);
 }
 
 /* One flipped bit must not cost a copy of the database with every look at it. */

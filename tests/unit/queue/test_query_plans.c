@@ -1,7 +1,7 @@
 /* No statement's cost grows with the queue: what the daemon runs every second, and
  * what it runs at its start, finds its rows by key, without sorting.
  *
- * The statements are those of the table in queue/queue.c, and all that SQLite runs in a
+ * The statements are those of the table in queue/sql.c, and all that SQLite runs in a
  * scenario that leads through every part of the queue.
  */
 #include "queue/queue_place.h"
@@ -180,24 +180,24 @@ static void live(struct queue *queue)
 {
     unsigned packets = 0;
     struct message message;
-    assert_int_equal(queue_packets(queue, 100, see_packet, &packets), 0);
+    assert_int_equal(queue_unconfirmed_each(queue, 100, see_packet, &packets), 0);
     assert_int_equal(queue_scan(queue, 0, INT64_MAX, 10, see_message, NULL), 10);
     int64_t id = store_text(queue, "garden/a/sensor", "1");
     confirm_and_settle(queue, id);
     assert_int_equal(queue_settle_commit(queue, SIZE_MAX), 0);
     id = store_text(queue, "garden/a/sensor", "2");
     assert_int_equal(queue_fetch(queue, id, &message), 0);
-    queue_release(queue);
+    queue_fetch_done(queue);
     free(queue_copy(queue, id));
     assert_int_equal(queue_blame(queue, id, 1, 409, "conflict", 0), 0);
-    assert_int_equal(queue_bury(queue, id, 2, 400, "rejected", "bad", 0), 0);
+    assert_int_equal(queue_dead_letter(queue, id, 2, 400, "rejected", "bad", 0), 0);
     assert_int_equal(queue_trial_commit(queue), 0);
     assert_int_equal(queue_subscription_add(queue, "garden/+/sensor"), 0);
     assert_int_equal(queue_subscription_grant(queue, "garden/+/sensor", true), 0);
     assert_int_equal(queue_subscription_vanish(queue, "garden/+/sensor"), 0);
     assert_int_equal(queue_subscription_unsubscribed(queue, "garden/+/sensor"), 0);
     assert_int_equal(queue_subscriptions(queue, see_subscription, NULL), 0);
-    queue_drained(queue, clock_uptime_ms());
+    queue_drained_set(queue, clock_uptime_ms());
     assert_int_equal(queue_clock_changed(queue), 0);
     queue_problem_set(queue, "full", "so it is");
     queue_problem_set(queue, "full", NULL);
@@ -315,7 +315,7 @@ static void the_newest_packets_are_found_among_the_newest_rows(void **state)
         struct queue *queue = open_queue();
         unsigned packets = 0;
         listen();
-        assert_int_equal(queue_packets(queue, 100, see_packet, &packets), 0);
+        assert_int_equal(queue_unconfirmed_each(queue, 100, see_packet, &packets), 0);
         heard.listening = false;
         assert_int_equal(packets, with_packet_ids ? 100 : 0);
         assert_in_range(heard.steps, 1, 100 * 40);

@@ -38,7 +38,7 @@ static void what_was_stored_comes_back_byte_for_byte(void **state)
     assert_int_equal(out.attempts, 0);
     assert_true(out.this_boot);
     assert_true(out.received_ms > before_ms - 1000 && out.received_ms < before_ms + 1000);
-    queue_release(queue);
+    queue_fetch_done(queue);
     queue_close(queue);
 }
 
@@ -56,7 +56,7 @@ static void what_is_absent_stays_absent(void **state)
     assert_null(out.content_type);
     assert_int_equal(out.packet_id, 0);
     assert_false(out.late);
-    queue_release(queue);
+    queue_fetch_done(queue);
     assert_int_equal(queue_fetch(queue, id + 1, &out), -ENOENT);
     queue_close(queue);
     assert_answer("SELECT typeof(payload), length(payload), packet_id, late_since_uptime_ms FROM message",
@@ -154,7 +154,7 @@ static void fetch_key(struct queue *queue, int64_t id, char key[static 48])
     struct message message;
     assert_int_equal(queue_fetch(queue, id, &message), 0);
     memcpy(key, message.key, sizeof message.key);
-    queue_release(queue);
+    queue_fetch_done(queue);
 }
 
 static bool is_key(const char *key, int64_t id)
@@ -198,7 +198,7 @@ static void a_message_keeps_its_key_over_restarts(void **state)
         assert_string_equal(after, before);
     }
     /* Set aside and left alone for some runs, it still has it. */
-    assert_int_equal(queue_bury(queue, id, 1, 400, "rejected", "no", clock_wall_ms()), 0);
+    assert_int_equal(queue_dead_letter(queue, id, 1, 400, "rejected", "no", clock_wall_ms()), 0);
     queue_close(queue);
     queue_close(open_queue());
     assert_answer("SELECT idempotency_key FROM dead", before);
@@ -317,7 +317,7 @@ static void a_copy_is_what_was_stored_until_someone_changes_it(void **state)
     assert_int_equal(copied.uptime_ms, out.uptime_ms);
     assert_int_equal(copied.payload_bytes, sizeof bytes);
     assert_memory_equal(copied.payload, bytes, sizeof bytes);
-    queue_release(at.queue);
+    queue_fetch_done(at.queue);
 
     sqlite3 *person = look(SQLITE_OPEN_READWRITE);
     assert_int_equal(sqlite3_exec(person, "DELETE FROM message WHERE id = 1", NULL, NULL, NULL), SQLITE_OK);
@@ -344,7 +344,7 @@ static void nothing_is_left_open_between_calls(void **state)
     struct message message;
     assert_int_equal(queue_scan(queue, 0, id, 1, see, &seen), 1);
     assert_int_equal(queue_fetch(queue, id, &message), 0);
-    queue_release(queue);
+    queue_fetch_done(queue);
     sqlite3 *other = look(SQLITE_OPEN_READWRITE);
     assert_answer("SELECT 1", "1");
     cleanup_free char *result = ask_with(other, "PRAGMA wal_checkpoint(TRUNCATE)");
@@ -387,7 +387,7 @@ static void a_delivered_row_stays_until_it_is_confirmed(void **state)
     struct message message;
     assert_int_equal(queue_fetch(queue, first, &message), -ENOENT);
     assert_int_equal(queue_fetch(queue, second, &message), 0);
-    queue_release(queue);
+    queue_fetch_done(queue);
     queue_close(queue);
 }
 
@@ -453,12 +453,12 @@ static void the_newest_packets_are_known_after_a_restart(void **state)
         message.packet_id = 100 + i;
         int64_t id = store(queue, &message);
         if (i == 3)
-            assert_int_equal(queue_bury(queue, id, 1, 400, "rejected", "x", clock_wall_ms()), 0);
+            assert_int_equal(queue_dead_letter(queue, id, 1, 400, "rejected", "x", clock_wall_ms()), 0);
     }
     queue_close(queue);
     queue = open_queue();
     struct packets packets = {0};
-    assert_true(queue_packets(queue, 3, see_packet, &packets) >= 0);
+    assert_true(queue_unconfirmed_each(queue, 3, see_packet, &packets) >= 0);
     assert_int_equal(packets.count, 3); /* the newest three, oldest first, the dead one too */
     for (int i = 0; i < 3; i++)
         assert_int_equal(packets.ids[i], 102 + i);
@@ -469,7 +469,7 @@ static void the_newest_packets_are_known_after_a_restart(void **state)
 static struct packets packets_of(struct queue *queue)
 {
     struct packets packets = {0};
-    assert_int_equal(queue_packets(queue, 1000, see_packet, &packets), 0);
+    assert_int_equal(queue_unconfirmed_each(queue, 1000, see_packet, &packets), 0);
     return packets;
 }
 
@@ -484,7 +484,7 @@ static void what_was_let_go_is_known_until_it_is_confirmed(void **state)
     posted.packet_id = 0;
     queue_settle(queue, store(queue, &posted), true);
     assert_true(queue_is_awaited(queue, waits));
-    queue_let_go(queue);
+    queue_release_awaited(queue);
     assert_false(queue_is_awaited(queue, waits));
     assert_int_equal(queue_settled_count(queue), 2);
     assert_int_equal(queue_settle_commit(queue, SIZE_MAX), 0);
@@ -496,7 +496,7 @@ static void what_was_let_go_is_known_until_it_is_confirmed(void **state)
     assert_int_equal(packets.count, 2);
     assert_true(packets.digests[0] == replay_digest("a", "1", 1));
     assert_true(packets.digests[1] == replay_digest("b", "2", 1));
-    queue_let_go(queue);
+    queue_release_awaited(queue);
     queue_settle(queue, waits, true); /* delivered afterwards */
     assert_int_equal(queue_unconfirmed_count(queue), 0);
     assert_int_equal(queue_settle_commit(queue, SIZE_MAX), 0);
@@ -521,7 +521,7 @@ static void what_was_noted_as_confirmed_is_not_known_after_a_crash(void **state)
     store_text(queue, "a", "a");
     store_text(queue, "b", "b");
     queue_confirm(queue, 1);
-    assert_int_equal(queue_note_confirmed(queue), 0);
+    assert_int_equal(queue_confirmed_save(queue), 0);
     queue_confirm(queue, 2); /* not noted */
     assert_answer("SELECT max(confirmed_id) FROM run", "1");
     store_text(queue, "c", "c");
@@ -532,7 +532,7 @@ static void what_was_noted_as_confirmed_is_not_known_after_a_crash(void **state)
 
     queue = open_queue();
     struct packets packets = {0};
-    assert_int_equal(queue_packets(queue, 100, see_packet, &packets), 0);
+    assert_int_equal(queue_unconfirmed_each(queue, 100, see_packet, &packets), 0);
     assert_int_equal(packets.count, 2);
     assert_true(packets.digests[0] == replay_digest("b", "b", 1));
     assert_answer("SELECT confirmed_id FROM run ORDER BY id DESC LIMIT 1", "1"); /* the new run knows */
@@ -558,8 +558,8 @@ static void blame_is_noted_and_kept(void **state)
     struct message message;
     assert_int_equal(queue_fetch(queue, id, &message), 0);
     assert_int_equal(message.attempts, 4);
-    queue_release(queue);
-    assert_int_equal(queue_bury(queue, id, 4, 400, "rejected", "no", 3000), 0);
+    queue_fetch_done(queue);
+    assert_int_equal(queue_dead_letter(queue, id, 4, 400, "rejected", "no", 3000), 0);
     assert_answer("SELECT history FROM dead_letter",
                   HISTORY "\n{\"number\":3,\"time\":3000,\"event\":\"rejected\",\"attempt\":4,\"status\":400,"
                           "\"words\":\"no\"}");
@@ -576,7 +576,7 @@ static void the_buried_lie_among_the_dead_whole(void **state)
         ask("SELECT id, run, route, topic, uptime_ms, source, method, target, content_type, "
             "packet_id, late_since_uptime_ms, hex(payload) FROM message");
     int64_t now = clock_wall_ms();
-    assert_int_equal(queue_bury(queue, id, 5, 400, "rejected", "bad field", now), 0);
+    assert_int_equal(queue_dead_letter(queue, id, 5, 400, "rejected", "bad field", now), 0);
     assert_answer("SELECT count(*) FROM message", "0");
     assert_answer("SELECT id, run, route, topic, uptime_ms, source, method, target, content_type, "
                   "packet_id, late_since_uptime_ms, hex(payload) FROM dead_letter",
@@ -585,7 +585,7 @@ static void the_buried_lie_among_the_dead_whole(void **state)
                   "5|400|bad field|rejected");
     cleanup_free char *died = xasprintf("%lld", (long long)now);
     assert_answer("SELECT died_ms FROM dead_letter", died);
-    assert_int_equal(queue_bury(queue, id, 5, 400, "rejected", "bad field", now), -ENOENT);
+    assert_int_equal(queue_dead_letter(queue, id, 5, 400, "rejected", "bad field", now), -ENOENT);
     struct message out;
     assert_int_equal(queue_fetch(queue, id, &out), -ENOENT);
     queue_close(queue);
@@ -615,12 +615,12 @@ static void a_message_keeps_the_key_of_its_client(void **state)
         assert_int_equal(queue_fetch(queue, id, &out), 0);
         assert_string_equal(out.key, "\"8e03978e\"");
         assert_string_equal(out.target, "/api/c?user_key=k");
-        queue_release(queue);
+        queue_fetch_done(queue);
         assert_answer("SELECT idempotency_key, target FROM pending", "\"8e03978e\"|/api/c?***");
         queue_close(queue);
         queue = open_queue();
     }
-    assert_int_equal(queue_bury(queue, id, 1, 400, "rejected", "bad", clock_wall_ms()), 0);
+    assert_int_equal(queue_dead_letter(queue, id, 1, 400, "rejected", "bad", clock_wall_ms()), 0);
     assert_answer("SELECT idempotency_key, target FROM dead", "\"8e03978e\"|/api/c?***");
     queue_close(queue);
 }
@@ -670,7 +670,7 @@ static void a_repeated_request_is_found_while_it_waits(void **state)
     queue_close(queue);
     queue = open_queue();
     assert_int_equal(find_repeated(queue, &first), id);
-    assert_int_equal(queue_bury(queue, id, 1, 400, "rejected", "bad", clock_wall_ms()), 0);
+    assert_int_equal(queue_dead_letter(queue, id, 1, 400, "rejected", "bad", clock_wall_ms()), 0);
     assert_int_equal(find_repeated(queue, &first), 0);
     queue_close(queue);
 }

@@ -2,7 +2,7 @@
  * gone; meanwhile all goes on. */
 #include "queue/queue_place.h"
 
-#include "queue/internal.h"
+#include "queue/readers.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -159,7 +159,7 @@ static void a_reader_that_holds_the_log_is_named_once(void **state)
     /* Also the name that it gave itself is no danger to a terminal. */
     cleanup_free char *who = xasprintf("pid %d (pager?[2J)", (int)reader.pid);
     assert_said(who);
-    queue->readers.said_ms = clock_uptime_ms() - 3600 * 1000 - 1;
+    queue->readers.reports.reported_ms = clock_uptime_ms() - 3600 * 1000 - 1;
     queue_readers_step(queue);
     queue_readers_step(queue);
     assert_said(who); /* again after an hour */

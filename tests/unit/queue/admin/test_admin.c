@@ -24,8 +24,8 @@ static struct queue *open_stocked(void)
                                          "house/a/sensor",  "garden/a/sensor", "garden/b/sensor"};
     for (size_t i = 0; i < ARRAY_LEN(topics); i++)
         store_text(queue, topics[i], "{}");
-    assert_int_equal(queue_bury(queue, 5, 3, 422, "rejected", "422: no", 1), 0);
-    assert_int_equal(queue_bury(queue, 6, 0, 0, "path", NULL, 1), 0);
+    assert_int_equal(queue_dead_letter(queue, 5, 3, 422, "rejected", "422: no", 1), 0);
+    assert_int_equal(queue_dead_letter(queue, 6, 0, 0, "path", NULL, 1), 0);
     return queue;
 }
 
@@ -124,7 +124,7 @@ static void what_is_retried_comes_back_as_it_was(void **state)
     struct queue_admin *admin = open_admin(true);
     struct queue_filter all = {.up_to = 0};
     uint64_t changed = 0;
-    assert_int_equal(queue_returned(queue), 0);
+    assert_int_equal(queue_rescan_take(queue), 0);
     assert_int_equal(queue_admin_retry(admin, &all, NULL, NULL, &changed), 0);
     assert_int_equal(changed, 2);
     assert_int_equal(queue_admin_close(admin), 0);
@@ -137,8 +137,8 @@ static void what_is_retried_comes_back_as_it_was(void **state)
         "{\"number\":1,\"time\":1,\"event\":\"rejected\",\"attempt\":3,\"status\":422,\"words\":\"422: "
         "no\"}\n"
         "|\"event\":\"retried\"}");
-    assert_int_equal(queue_returned(queue), 5);
-    assert_int_equal(queue_returned(queue), 0);
+    assert_int_equal(queue_rescan_take(queue), 5);
+    assert_int_equal(queue_rescan_take(queue), 0);
     assert_answer("select count(*) from rescan", "0");
     free(before);
     queue_close(queue);
@@ -157,14 +157,14 @@ static void what_came_back_is_seen_after_a_failure(void **state)
     struct queue_admin *admin = open_admin(true);
     struct queue_filter all = {.up_to = 0};
     uint64_t changed = 0;
-    assert_int_equal(queue_returned(queue), 0);
+    assert_int_equal(queue_rescan_take(queue), 0);
     assert_int_equal(queue_admin_retry(admin, &all, NULL, NULL, &changed), 0);
     assert_int_equal(queue_admin_close(admin), 0);
     sqlite3_set_authorizer(queue->db.handle, deny_returned, NULL);
-    assert_int_equal(queue_returned(queue), 0);
+    assert_int_equal(queue_rescan_take(queue), 0);
     sqlite3_set_authorizer(queue->db.handle, NULL, NULL);
-    assert_int_equal(queue_returned(queue), 5);
-    assert_int_equal(queue_returned(queue), 0);
+    assert_int_equal(queue_rescan_take(queue), 5);
+    assert_int_equal(queue_rescan_take(queue), 0);
     queue_close(queue);
 }
 
@@ -179,7 +179,7 @@ static void what_is_dropped_is_counted(void **state)
     assert_int_equal(queue_admin_close(admin), 0);
     assert_answer("select id from message", "3\n4");
     assert_answer("select reason, route, messages, bytes from dropped", "by-hand|sensor|4|8");
-    assert_int_equal(queue_returned(queue), 0);
+    assert_int_equal(queue_rescan_take(queue), 0);
     queue_close(queue);
 }
 

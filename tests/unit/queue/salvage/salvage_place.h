@@ -260,7 +260,7 @@ static inline void fill(struct queue *queue)
         queue_settle(queue, i, true);
     assert_int_equal(queue_settle_commit(queue, SIZE_MAX), 0);
     for (int i = 0; i < DEAD; i++)
-        assert_int_equal(queue_bury(queue, ROWS - 10 * i, 3, 400, "rejected", "no", 1000), 0);
+        assert_int_equal(queue_dead_letter(queue, ROWS - 10 * i, 3, 400, "rejected", "no", 1000), 0);
     assert_int_equal(queue_blame(queue, ROWS - 1, 4, 500, "why", 1000), 0);
     assert_int_equal(queue_subscription_add(queue, "garden/+/sensor"), 0);
     assert_int_equal(queue_subscription_grant(queue, "garden/+/sensor", true), 0);

@@ -233,7 +233,7 @@ static void messages_of_a_lost_run_get_new_keys(void **state)
     assert_int_equal(queue_fetch(queue, ROWS - 1, &message), 0);
     assert_false(message.clock_synchronised);
     assert_int_equal(strncmp(message.key, new, 16), 0);
-    queue_release(queue);
+    queue_fetch_done(queue);
     queue_close(queue);
 }
 

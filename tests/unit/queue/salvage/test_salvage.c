@@ -105,7 +105,7 @@ static void use(struct queue *queue)
 {
     int64_t after = 0, visited = 0;
     struct message message;
-    queue_packets(queue, 1000, ignore_packet, NULL);
+    queue_unconfirmed_each(queue, 1000, ignore_packet, NULL);
     for (int i = 0; i < 100; i++)
         if (queue_scan(queue, after, INT64_MAX, 10, ignore, &visited) <= 0)
             break;
@@ -116,11 +116,11 @@ static void use(struct queue *queue)
             continue;
         assert_non_null(message.route);
         assert_non_null(message.topic);
-        queue_release(queue);
+        queue_fetch_done(queue);
         if (id % 3 == 0)
             confirm_and_settle(queue, id);
         if (id % 50 == 1)
-            queue_bury(queue, id, 1, 400, "rejected", "x", 0);
+            queue_dead_letter(queue, id, 1, 400, "rejected", "x", 0);
     }
     if (queue_begin(queue) == 0) {
         int64_t id;

@@ -1,0 +1,17 @@
+/* queue/count.h - how many rows the table `message` has, kept exact (queue/count.c). */
+#ifndef SLUICE_QUEUE_COUNT_H
+#define SLUICE_QUEUE_COUNT_H
+
+#include "queue/tx.h"
+
+/* A bounded step of counting, where that is due. */
+void queue_count_step(struct queue *queue);
+/* Those of the open transaction included. Exact once queue->count.known. */
+int64_t queue_count_rows(const struct queue *queue);
+/* In a transaction: a row was added. */
+void queue_count_appended(struct queue *queue);
+/* In a transaction: deletes the messages from first to last. */
+int queue_rows_delete(struct queue *queue, int64_t first, int64_t last, const char *doing);
+void queue_count_ended(struct queue *queue, const struct queue_end *end);
+
+#endif

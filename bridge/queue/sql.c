@@ -1,0 +1,127 @@
+/* queue/sql.c - the statements of the queue. schema/ explains the tables and columns. */
+#include "queue/sql.h"
+
+/* In the order of queue/read.c. */
+#define ROW_COLUMNS                                                                                          \
+    "id, run, route, topic, source, method, target, content_type, uptime_ms, late_since_uptime_ms,"          \
+    " packet_id, attempts, idempotency_key"
+
+/* clang-format off */
+const char *const queue_statement_sql[Q_STATEMENTS] = {
+    [Q_APPEND] =
+        "INSERT INTO message (id, run, route, topic, uptime_ms, source, method, target, content_type,"
+        " packet_id, late_since_uptime_ms, payload, idempotency_key)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    [Q_FIND_REPEATED] =
+        /* Among the latest few: a client that gives all its requests one key must not make each of
+         * them slower than the last. */
+        "SELECT id, payload FROM message WHERE id IN (SELECT id FROM message WHERE idempotency_key = ?1"
+        " AND route = ?2 ORDER BY id DESC LIMIT 32) AND topic = ?3 AND method = ?4 AND target = ?5"
+        " AND abs(length(payload) - ?6) <= 9", /* an age may gain digits */
+    [Q_DELETE] =
+        "DELETE FROM message WHERE id BETWEEN ?1 AND ?2",
+    [Q_SCAN] =
+        "SELECT id, route, topic FROM message WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
+    [Q_COPY] =
+        "SELECT " ROW_COLUMNS ", CASE WHEN length(payload) <= 256 THEN payload END FROM message"
+        " WHERE id = ?1",
+    [Q_FETCH] =
+        "SELECT " ROW_COLUMNS ", payload FROM message WHERE id = ?1",
+    [Q_VERSION] =
+        "PRAGMA data_version",
+    [Q_RUN] =
+        "SELECT token, boot_id, epoch_ms, synchronised, away_since_ms FROM run WHERE id = ?1",
+    [Q_UNCONFIRMED] =
+        "SELECT id, packet_id, packet_digest(topic, payload) FROM message"
+        " WHERE id > ?1 AND packet_id IS NOT NULL"
+        " UNION ALL SELECT id, packet_id, packet_digest(topic, payload) FROM dead_letter"
+        " WHERE id > ?1 AND packet_id IS NOT NULL"
+        " UNION ALL SELECT id, packet_id, digest FROM fingerprint WHERE id > ?1"
+        " ORDER BY id",
+    [Q_FINGERPRINTS_KEEP] =
+        "INSERT OR REPLACE INTO fingerprint (id, packet_id, digest)"
+        " SELECT id, packet_id, packet_digest(topic, payload) FROM message"
+        " WHERE id BETWEEN ?1 AND ?2 AND packet_id IS NOT NULL",
+    [Q_FINGERPRINTS_DELETE] =
+        "DELETE FROM fingerprint WHERE id <= ?1",
+    [Q_BLAME] =
+        "UPDATE message SET attempts = ?2, last_status = ?3, last_error = ?4,"
+        " history = history_add(history, ?5, ?6, ?2, ?3, ?4) WHERE id = ?1",
+    [Q_DEAD_LETTER] =
+        "INSERT INTO dead_letter (id, run, route, topic, uptime_ms, source, method, target, content_type,"
+        " packet_id, late_since_uptime_ms, attempts, last_status, last_error, died_ms, reason, payload, idempotency_key,"
+        " history) SELECT id, run, route, topic, uptime_ms, source, method, target, content_type,"
+        " packet_id, late_since_uptime_ms, ?2, ?3, ?4, ?5, ?6, payload, idempotency_key,"
+        " history_add(history, ?5, ?6, ?2, ?3, ?4) FROM message WHERE id = ?1",
+    [Q_TOUCH_RUN] =
+        "UPDATE run SET token = token WHERE id = ?1",
+    [Q_OLDEST_ID] =
+        "SELECT id FROM message WHERE id > 0 ORDER BY id LIMIT 1",
+    [Q_CONFIRMED] =
+        "UPDATE run SET confirmed_id = ?2 WHERE id = ?1",
+    [Q_DRAINED] =
+        "UPDATE run SET drained_ms = ?2 WHERE id = ?1",
+    [Q_PAGE_SIZE] =
+        "PRAGMA page_size",
+    [Q_PAGE_COUNT] =
+        "PRAGMA page_count",
+    [Q_FREE_PAGES] =
+        "PRAGMA freelist_count",
+    [Q_COUNT] =
+        "SELECT id FROM message WHERE id > ?1 ORDER BY id LIMIT ?2",
+    [Q_OLDEST] =
+        "SELECT id, route, length(payload) FROM message WHERE id > ?1 ORDER BY id LIMIT 1",
+    [Q_OLDEST_DEAD] =
+        "SELECT id, route, length(payload) FROM dead_letter WHERE id > ?1 ORDER BY id LIMIT 1",
+    [Q_DELETE_DEAD] =
+        "DELETE FROM dead_letter WHERE id = ?1",
+    [Q_AGES] =
+        "SELECT m.id, m.route, length(m.payload), m.uptime_ms, r.boot_id, r.epoch_ms, r.synchronised"
+        " FROM message AS m LEFT JOIN run AS r ON r.id = m.run WHERE m.id > ?1 ORDER BY m.id LIMIT ?2",
+    [Q_DROPPED] =
+        "INSERT INTO dropped (reason, route, messages, bytes, since_ms, last_ms) VALUES (?1, ?2, 1, ?3, ?4, ?4)"
+        " ON CONFLICT (reason, route) DO UPDATE SET messages = messages + 1, bytes = bytes + ?3, last_ms = ?4",
+    [Q_PROBLEM] =
+        "INSERT INTO problem (name, since_ms, description) VALUES (?1, ?2, ?3)"
+        " ON CONFLICT (name) DO UPDATE SET since_ms = ?2, description = ?3",
+    [Q_PROBLEM_OVER] =
+        "DELETE FROM problem WHERE name = ?1",
+    [Q_NO_PROBLEMS] =
+        "DELETE FROM problem",
+    [Q_RESCAN] =
+        "SELECT from_id FROM rescan WHERE one = 1",
+    [Q_RESCAN_DELETE] =
+        "DELETE FROM rescan WHERE one = 1",
+    [Q_DROPPED_BY_HAND] =
+        "SELECT coalesce(sum(messages), 0) FROM dropped WHERE reason = 'by-hand'",
+    [Q_DEVICE] =
+        "SELECT boot, up_to, ahead, earlier, lives, first, stored, lost, speaker, steady, returns, last_ms"
+        " FROM device_state WHERE ack_topic = ?1",
+    [Q_DEVICE_SAVE] =
+        "INSERT INTO device_state (ack_topic, route, boot, up_to, ahead, gaps, earlier, lives, first, stored, lost,"
+        " since_ms, last_ms, speaker, steady, returns)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, ?13, ?14, ?15)"
+        " ON CONFLICT (ack_topic) DO UPDATE SET route = ?2, boot = ?3, up_to = ?4, ahead = ?5, gaps = ?6, earlier = ?7,"
+        " lives = ?8, first = ?9, stored = ?10, lost = ?11, last_ms = ?12, speaker = ?13,"
+        " steady = ?14, returns = ?15",
+    [Q_DEVICES_PRUNE] =
+        "DELETE FROM device_state WHERE ack_topic IN (SELECT ack_topic FROM device_state ORDER BY last_ms"
+        " LIMIT max(0, (SELECT count(*) FROM device_state) - ?1))",
+    [Q_SUBSCRIPTIONS] =
+        "SELECT filter, identifier, granted, covered_to, unsubscribed FROM subscription",
+    [Q_SUBSCRIPTION_ADD] =
+        "INSERT INTO subscription (filter, identifier)"
+        " VALUES (?1, (SELECT coalesce(max(identifier), 0) + 1 FROM subscription))"
+        " ON CONFLICT (filter) DO UPDATE SET identifier = excluded.identifier, granted = 0,"
+        " covered_to = NULL, unsubscribed = 0 WHERE covered_to IS NOT NULL",
+    [Q_SUBSCRIPTION_GRANT] =
+        "UPDATE subscription SET granted = 1 WHERE filter = ?1 AND NOT granted",
+    [Q_SUBSCRIPTION_REFUSE] =
+        "UPDATE subscription SET granted = 0 WHERE filter = ?1 AND granted",
+    [Q_SUBSCRIPTION_VANISH] =
+        "UPDATE subscription SET covered_to = (SELECT max(identifier) FROM subscription)"
+        " WHERE filter = ?1 AND covered_to IS NULL",
+    [Q_SUBSCRIPTION_UNSUBSCRIBED] =
+        "UPDATE subscription SET unsubscribed = 1 WHERE filter = ?1 AND covered_to IS NOT NULL",
+};
+/* clang-format on */
