@@ -99,7 +99,7 @@ static void log_stopped(const struct daemon *daemon)
 static void finish(void *context)
 {
     struct daemon *daemon = context;
-    intake_http_free(daemon->http);
+    http_free(daemon->http);
     bool clean = !daemon->mqtt || mqtt_stop(daemon->mqtt);
     if (!clean) {
         /* A worker thread hangs in a connect; joining it could take minutes. */
@@ -147,7 +147,7 @@ static void on_terminate(uv_signal_t *signal, int number)
     deliver_pause(daemon->deliver, confirms, finish, daemon);
     if (daemon->mqtt)
         mqtt_hurry(daemon->mqtt);
-    intake_http_hurry(daemon->http);
+    http_hurry(daemon->http);
 }
 
 /* ---- reloading ---- */
@@ -169,7 +169,7 @@ static void swap_config(void *context)
         mqtt_resubscribe(daemon->mqtt);
     else
         start_mqtt(daemon);
-    intake_http_reconfigure(daemon->http, daemon->config);
+    http_reconfigure(daemon->http, daemon->config);
     if (old != daemon->first_config)
         config_free(old);
     log_notice(EVENT_CONFIG_RELOADED, "%zu backends, %zu routes", daemon->config->backend_count,
@@ -374,7 +374,7 @@ int daemon_run(const char *config_path, struct config *config)
     daemon.deliver = deliver_new(&daemon.loop, daemon.queue, config, &daemon.metrics);
     daemon.intake = intake_new(daemon.queue, config, &daemon.metrics, on_released, &daemon);
     start_mqtt(&daemon);
-    daemon.http = intake_http_new(&daemon.loop, config, daemon.intake, daemon.queue);
+    daemon.http = http_new(&daemon.loop, config, daemon.intake, daemon.queue);
     daemon.control = control_new(&daemon.loop, config->daemon.socket, daemon.intake, daemon.queue,
                                  &(struct control_calls){on_status_asked, deliver_returned, &daemon});
     daemon_status_sample(&daemon.minute, &daemon.metrics);

@@ -34,7 +34,7 @@ struct daemon {
     struct clock_watch *clock;
     struct intake *intake;
     struct mqtt *mqtt; /* NULL: there is nothing to subscribe to */
-    struct intake_http *http;
+    struct http *http;
     struct deliver *deliver;
     struct control *control;
     struct metrics metrics;

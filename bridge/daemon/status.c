@@ -97,7 +97,7 @@ char *daemon_status_json(const struct daemon_status *status)
     status_add_text(json, STATUS_CONFIGURATION, status->config_path);
     if (status->mqtt)
         mqtt_describe(status->mqtt, status_add_object(json, STATUS_BROKER));
-    intake_http_describe(status->http, status_add_list(json, STATUS_HTTP));
+    http_describe(status->http, status_add_list(json, STATUS_HTTP));
     deliver_describe(status->deliver, status_add_list(json, STATUS_BACKENDS),
                      status_add_list(json, STATUS_ROUTES));
     add_queue(status, status_add_object(json, STATUS_DAEMON_QUEUE));

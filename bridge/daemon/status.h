@@ -14,7 +14,7 @@ struct daemon_status {
     const struct config *config;
     struct queue *queue;
     const struct mqtt *mqtt;
-    const struct intake_http *http;
+    const struct http *http;
     const struct deliver *deliver;
     const struct metrics *metrics;
     const struct metrics_minute *minute;

@@ -1,17 +1,18 @@
-/* http/listen.c - the sockets on which HTTP clients come. See http/listen.h.
+/* http/listen.c - see http/listen.h.
  *
- * Who comes is looked at here, before anything is spent on it: from addresses that
- * are not allowed, or that have enough connections already, a connection is closed
- * at once. When there are as many as there may be, none is accepted until one ends:
- * those that come meanwhile wait in the kernel, and what they sent with them.
+ * A client is checked here, before anything is spent on it: one whose address is not
+ * allowed, or that has its share of connections already, is closed at once. When there
+ * are as many connections as there may be, none is accepted until one ends: further clients,
+ * and what they sent, wait in the kernel.
  *
- * The kernel hands a connection over when its first bytes are there (TCP_DEFER_ACCEPT),
- * or after a second of silence. So they are read at once, and what was sent in one go is
- * read whole, even if the client has reset the connection since (see http/server.c).
+ * The kernel hands a connection over when its first bytes are there (TCP_DEFER_ACCEPT), or
+ * after a second of silence. So they are read at once, and what was sent in one go is read
+ * whole, even if the client has reset the connection since (http/server.c).
  */
 #include "http/listen.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/throttle.h"
 #include "net/watch.h"
 
 #include <errno.h>
@@ -24,57 +25,41 @@
 enum {
     BACKLOG = 512,
     DEFER_S = 1,
-    ACCEPT_MOST = 128,          /* in one go */
-    TELL_MS = 60 * 1000,        /* clients that are not let in are told of at most so often */
-    RETRY_TOLD_MS = 600 * 1000, /* and an address that cannot be listened on */
+    ACCEPT_MOST = 128, /* in one go */
+    REPORT_EVERY_MS = 60 * 1000,
+    REPORT_ADDRESS_EVERY_MS = 600 * 1000, /* that cannot be listened on */
 };
 
 struct socket {
     const struct config_listen *config;
     int fd;    /* -1: not open yet, */
     int error; /* for this reason, -Exxx */
-    int64_t told_ms;
+    struct throttle reports;
 };
 
-/* What happens again and again. */
-struct tally {
-    int64_t told_ms; /* uptime; 0: never yet */
-    unsigned count;  /* since then */
-};
-
-struct httpd_listen {
+struct http_listen {
     const struct config_http *config;
-    const struct httpd_listen_calls *calls;
+    const struct http_listen_calls *calls;
     void *context;
     struct watch_set *watches;
     struct socket *sockets;
     size_t socket_count;
-    struct tally turned_away, failures;
-    bool full_told;
+    struct throttle refusals, failures;
+    bool full_logged;
 };
 
 /* ---- clients ---- */
 
-/* Returns how often it happened, when that is to be told now, or 0. */
-static unsigned count(struct tally *tally)
-{
-    int64_t now_ms = clock_uptime_ms();
-    unsigned so_far = ++tally->count;
-    if (tally->told_ms != 0 && now_ms - tally->told_ms < TELL_MS)
-        return 0;
-    *tally = (struct tally){.told_ms = now_ms};
-    return so_far;
-}
-
-static void turn_away(struct httpd_listen *listen, int fd, const struct address *client, const char *why)
+static void refuse(struct http_listen *listen, int fd, const struct address *client, const char *why)
 {
     close(fd);
-    unsigned times = count(&listen->turned_away);
+    uint64_t times = throttle_due(&listen->refusals, 1, clock_uptime_ms(), REPORT_EVERY_MS);
     if (times == 0)
         return;
     char text[ADDRESS_TEXT_BYTES];
     address_format(client, text);
-    log_warning(EVENT_HTTP_CLIENT_REFUSED, "%s: %s (%u clients since the last line)", text, why, times);
+    log_warning(EVENT_HTTP_CLIENT_REFUSED, "%s: %s (%llu clients since the last line)", text, why,
+                (unsigned long long)times);
 }
 
 static bool is_allowed(const struct config_http *config, const struct address *client)
@@ -95,46 +80,46 @@ static struct address address_of(const struct sockaddr_storage *from)
     return address;
 }
 
-static bool is_full(struct httpd_listen *listen)
+static bool check_full(struct http_listen *listen)
 {
     unsigned all;
     listen->calls->count(listen->context, NULL, &all, NULL);
     bool full = all >= listen->config->max_connections;
-    if (full && !listen->full_told)
+    if (full && !listen->full_logged)
         log_warning(EVENT_HTTP_CONNECTIONS_FULL, "%u connections; further clients wait until one ends", all);
     if (full)
-        listen->full_told = true;
+        listen->full_logged = true;
     else if (all < listen->config->max_connections / 2)
-        listen->full_told = false;
+        listen->full_logged = false;
     return full;
 }
 
-static void welcome(struct httpd_listen *listen, int fd, const struct sockaddr_storage *from)
+static void admit(struct http_listen *listen, int fd, const struct sockaddr_storage *from)
 {
     struct address client = address_of(from);
     unsigned all, same;
     listen->calls->count(listen->context, &client, &all, &same);
     if (!is_allowed(listen->config, &client))
-        turn_away(listen, fd, &client, "it is in none of the ranges of allow");
+        refuse(listen, fd, &client, "it is in none of the ranges of allow");
     else if (same >= listen->config->max_connections_per_client)
-        turn_away(listen, fd, &client, "it has max_connections_per_client connections already");
+        refuse(listen, fd, &client, "it has max_connections_per_client connections already");
     else
         listen->calls->accepted(listen->context, fd, &client);
 }
 
-static void pause_all(struct httpd_listen *listen)
+static void pause_all(struct http_listen *listen)
 {
     for (size_t i = 0; i < listen->socket_count; i++)
         if (listen->sockets[i].fd >= 0)
             watch_want(listen->watches, listen->sockets[i].fd, 0);
 }
 
-static void accept_failed(struct httpd_listen *listen, int error)
+static void accept_failed(struct http_listen *listen, int error)
 {
-    unsigned times = count(&listen->failures);
+    uint64_t times = throttle_due(&listen->failures, 1, clock_uptime_ms(), REPORT_EVERY_MS);
     if (times > 0)
-        log_error(EVENT_HTTP_ACCEPT_FAILED, "%s; trying again every second (%u times since the last line)",
-                  strerror(error), times);
+        log_error(EVENT_HTTP_ACCEPT_FAILED, "%s; trying again every second (%llu times since the last line)",
+                  strerror(error), (unsigned long long)times);
     pause_all(listen);
 }
 
@@ -142,9 +127,9 @@ static void on_client(void *context, int fd, int status, int events)
 {
     (void)status;
     (void)events;
-    struct httpd_listen *listen = context;
+    struct http_listen *listen = context;
     for (int i = 0; i < ACCEPT_MOST; i++) {
-        if (is_full(listen)) {
+        if (check_full(listen)) {
             pause_all(listen);
             return;
         }
@@ -152,7 +137,7 @@ static void on_client(void *context, int fd, int status, int events)
         socklen_t bytes = sizeof from;
         int client = accept4(fd, (struct sockaddr *)&from, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (client >= 0) {
-            welcome(listen, client, &from);
+            admit(listen, client, &from);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             accept_failed(listen, errno);
             return;
@@ -187,7 +172,7 @@ static int bind_socket(const struct config_listen *config)
     return error;
 }
 
-static void open_socket(struct httpd_listen *listen, struct socket *socket)
+static void open_socket(struct http_listen *listen, struct socket *socket)
 {
     int fd = bind_socket(socket->config);
     int error = fd < 0 ? fd : watch_keep(listen->watches, fd);
@@ -200,15 +185,12 @@ static void open_socket(struct httpd_listen *listen, struct socket *socket)
     if (fd >= 0)
         close(fd);
     socket->error = error;
-    int64_t now_ms = clock_uptime_ms();
-    if (socket->told_ms == 0 || now_ms - socket->told_ms >= RETRY_TOLD_MS) {
-        socket->told_ms = now_ms;
+    if (throttle_due(&socket->reports, 1, clock_uptime_ms(), REPORT_ADDRESS_EVERY_MS) > 0)
         log_error(EVENT_HTTP_LISTEN_FAILED, "%s: %s; trying again every second", socket->config->text,
                   strerror(-error));
-    }
 }
 
-static void close_socket(struct httpd_listen *listen, const struct socket *socket)
+static void close_socket(struct http_listen *listen, const struct socket *socket)
 {
     if (socket->fd < 0)
         return;
@@ -216,9 +198,9 @@ static void close_socket(struct httpd_listen *listen, const struct socket *socke
     close(socket->fd);
 }
 
-void httpd_listen_look(struct httpd_listen *listen)
+void http_listen_look(struct http_listen *listen)
 {
-    bool full = is_full(listen);
+    bool full = check_full(listen);
     for (size_t i = 0; i < listen->socket_count; i++) {
         struct socket *socket = &listen->sockets[i];
         if (socket->fd < 0)
@@ -228,7 +210,7 @@ void httpd_listen_look(struct httpd_listen *listen)
     }
 }
 
-void httpd_listen_describe(const struct httpd_listen *listen, struct cJSON *array)
+void http_listen_describe(const struct http_listen *listen, struct cJSON *array)
 {
     for (size_t i = 0; listen && i < listen->socket_count; i++) {
         const struct socket *socket = &listen->sockets[i];
@@ -245,7 +227,7 @@ static bool is_same(const struct config_listen *a, const struct config_listen *b
 }
 
 /* Old sockets close before new ones open: 0.0.0.0 may follow 127.0.0.1. */
-void httpd_listen_reconfigure(struct httpd_listen *listen, const struct config_http *config)
+void http_listen_reconfigure(struct http_listen *listen, const struct config_http *config)
 {
     struct socket *old = listen->sockets;
     size_t old_count = listen->socket_count;
@@ -264,21 +246,21 @@ void httpd_listen_reconfigure(struct httpd_listen *listen, const struct config_h
     for (size_t k = 0; k < old_count; k++)
         close_socket(listen, &old[k]);
     free(old);
-    httpd_listen_look(listen);
+    http_listen_look(listen);
 }
 
-struct httpd_listen *httpd_listen_new(uv_loop_t *loop, const struct config_http *config,
-                                      const struct httpd_listen_calls *calls, void *context)
+struct http_listen *http_listen_new(uv_loop_t *loop, const struct config_http *config,
+                                    const struct http_listen_calls *calls, void *context)
 {
-    struct httpd_listen *listen = xcalloc(1, sizeof *listen);
+    struct http_listen *listen = xcalloc(1, sizeof *listen);
     listen->calls = calls;
     listen->context = context;
     listen->watches = watch_set_new(loop, on_client, listen);
-    httpd_listen_reconfigure(listen, config);
+    http_listen_reconfigure(listen, config);
     return listen;
 }
 
-void httpd_listen_free(struct httpd_listen *listen)
+void http_listen_free(struct http_listen *listen)
 {
     if (!listen)
         return;

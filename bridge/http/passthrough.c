@@ -1,9 +1,9 @@
-/* http/passthrough.c - GET and HEAD, passed on to the backend while the client waits.
+/* http/passthrough.c - see http/passthrough.h.
  *
- * The backend's status, content type and body come back as they are, redirects and
- * errors too. Nothing is stored, nothing is tried again, and it is no evidence for or
- * against the backend: these requests have connections of their own, apart from those
- * of delivery. How many are under way and how long an answer may be is limited.
+ * The client gets the backend's status, content type and body as they are, of redirects and
+ * errors too. Nothing is stored or tried again, and nothing is learned about the backend:
+ * these requests have connections of their own, apart from those of deliveries. The number
+ * of requests in flight and the length of a response are limited.
  */
 #include "http/passthrough.h"
 #include "base/log.h"
@@ -13,114 +13,111 @@
 
 #include <string.h>
 
-struct pass {
+enum { RETRY_AFTER_S = 1 };
+
+struct passthrough {
     const struct config_http *config;
     const struct config_backend *backend;
     const struct config_route *route;
     struct transfer *transfer;
-    unsigned under_way;
+    unsigned in_flight;
 };
 
-/* A request under way. */
-struct passing {
-    struct pass *pass;
-    struct httpd_request *request;
-    bool head;
+struct exchange {
+    struct passthrough *passthrough;
+    struct http_request *request;
+    bool is_head;
 };
 
-static void refuse(struct httpd_request *request, unsigned status, const char *words, unsigned retry_after_s)
-{
-    cleanup_free char *body = xasprintf("{\"error\":\"%s\"}\n", words);
-    httpd_answer(request, &(struct httpd_answer){.status = status,
-                                                 .body = body,
-                                                 .body_bytes = strlen(body),
-                                                 .retry_after_s = retry_after_s,
-                                                 .passed_on = status == 502 || status == 504});
-}
-
-static void answer_failure(const struct passing *passing, const struct reply *reply)
+static void respond_failure(const struct exchange *exchange, const struct reply *reply)
 {
     cleanup_free char *error =
-        redact_text(passing->pass->backend, passing->pass->route, httpd_target(passing->request),
-                    reply->error, strlen(reply->error));
-    log_debug(EVENT_HTTP_PASSTHROUGH_FAILED, "backend %s: %s", passing->pass->backend->name, error);
+        redact_text(exchange->passthrough->backend, exchange->passthrough->route,
+                    http_request_target(exchange->request), reply->error, strlen(reply->error));
+    log_debug(EVENT_HTTP_PASSTHROUGH_FAILED, "backend %s: %s", exchange->passthrough->backend->name, error);
     if (reply->timed_out)
-        refuse(passing->request, 504, "the backend did not answer in time", 0);
+        http_respond_error(exchange->request, 504, 0, "the backend did not respond in time");
     else if (reply->cut)
-        refuse(passing->request, 502, "the backend's answer is longer than passthrough_size", 0);
+        http_respond_error(exchange->request, 502, 0,
+                           "the backend's response is longer than passthrough_size");
     else
-        refuse(passing->request, 502, "the backend cannot be reached", 0);
+        http_respond_error(exchange->request, 502, 0, "the backend cannot be reached");
 }
 
 static void on_done(void *context, const struct reply *reply)
 {
-    struct passing *passing = context;
-    passing->pass->under_way--;
+    struct exchange *exchange = context;
+    exchange->passthrough->in_flight--;
     if (reply->failure != TRANSFER_OK) {
-        answer_failure(passing, reply);
+        respond_failure(exchange, reply);
     } else {
-        bool length_known = passing->head && reply->content_length > 0;
-        httpd_answer(passing->request,
-                     &(struct httpd_answer){.status = (unsigned)reply->status,
-                                            .content_type = reply->content_type ? reply->content_type : "",
-                                            .body = passing->head ? NULL : reply->body,
-                                            .body_bytes = length_known    ? (size_t)reply->content_length
-                                                          : passing->head ? 0
-                                                                          : reply->body_bytes,
-                                            .passed_on = true});
+        bool length_known = exchange->is_head && reply->content_length > 0;
+        http_respond(exchange->request,
+                     &(struct http_response){.status = (unsigned)reply->status,
+                                             .content_type = reply->content_type ? reply->content_type : "",
+                                             .body = exchange->is_head ? NULL : reply->body,
+                                             .body_bytes = length_known        ? (size_t)reply->content_length
+                                                           : exchange->is_head ? 0
+                                                                               : reply->body_bytes,
+                                             .passed_on = true});
     }
-    free(passing);
+    free(exchange);
 }
 
-/* As many long answers as may be under way wait for clients that do not read them. */
-static bool has_much_to_send(const struct pass *pass, const struct httpd_request *http)
+/* Clients do not read their responses, which are as much as all requests in flight may bring. */
+static bool has_much_to_send(const struct passthrough *passthrough, const struct http_request *http)
 {
-    uint64_t most = (uint64_t)pass->config->passthrough_requests * (uint64_t)pass->config->passthrough_size;
-    return httpd_unsent_bytes(http) >= most;
+    uint64_t most =
+        (uint64_t)passthrough->config->passthrough_requests * (uint64_t)passthrough->config->passthrough_size;
+    return http_request_unsent_bytes(http) >= most;
 }
 
-/* The memory of a request's texts is given back: these are rare. */
-void pass_start(struct pass *pass, struct httpd_request *http)
+void passthrough_start(struct passthrough *passthrough, struct http_request *http)
 {
-    if (pass->under_way >= pass->config->passthrough_requests || has_much_to_send(pass, http)) {
-        refuse(http, 503, "too many requests are being passed on", 1);
+    if (passthrough->in_flight >= passthrough->config->passthrough_requests ||
+        has_much_to_send(passthrough, http)) {
+        http_respond_error(http, 503, RETRY_AFTER_S, "too many requests are being passed on");
         return;
     }
-    struct request request = {.response_most = (size_t)pass->config->passthrough_size};
-    if (request_pass(&request, pass->backend, pass->route, httpd_method(http), httpd_target(http),
-                     httpd_header(http, "Accept"), httpd_header(http, "Authorization")) != 0) {
-        refuse(http, 400, "the request is too long to be passed on, or holds more than visible ASCII", 0);
+    struct request request = {.response_most = (size_t)passthrough->config->passthrough_size};
+    if (request_pass(&request, passthrough->backend, passthrough->route, http_request_method(http),
+                     http_request_target(http), http_request_header(http, "Accept"),
+                     http_request_header(http, "Authorization")) != 0) {
+        http_respond_error(http, 400, 0,
+                           "the request is too long to be passed on, or holds more than visible ASCII");
     } else {
-        struct passing *passing = xcalloc(1, sizeof *passing);
-        *passing =
-            (struct passing){.pass = pass, .request = http, .head = strcmp(httpd_method(http), "HEAD") == 0};
-        pass->under_way++;
-        transfer_start(pass->transfer, &request, on_done, passing);
+        struct exchange *exchange = xcalloc(1, sizeof *exchange);
+        *exchange = (struct exchange){.passthrough = passthrough,
+                                      .request = http,
+                                      .is_head = strcmp(http_request_method(http), "HEAD") == 0};
+        passthrough->in_flight++;
+        transfer_start(passthrough->transfer, &request, on_done, exchange);
     }
     request_done(&request);
 }
 
-struct pass *pass_new(uv_loop_t *loop, const struct config *config, const struct config_http *http)
+struct passthrough *passthrough_new(uv_loop_t *loop, const struct config *config,
+                                    const struct config_http *http)
 {
-    struct pass *pass = xcalloc(1, sizeof *pass);
-    pass->config = http;
-    pass->route = &config->routes[http->route];
-    pass->backend = &config->backends[pass->route->backend];
-    pass->transfer = transfer_new(loop, pass->backend);
-    return pass;
+    struct passthrough *passthrough = xcalloc(1, sizeof *passthrough);
+    passthrough->config = http;
+    passthrough->route = &config->routes[http->route];
+    passthrough->backend = &config->backends[passthrough->route->backend];
+    passthrough->transfer = transfer_new(loop, passthrough->backend);
+    return passthrough;
 }
 
 static void drop(void *context)
 {
-    struct passing *passing = context;
-    refuse(passing->request, 503, "sluice is starting over", 1);
-    free(passing);
+    struct exchange *exchange = context;
+    http_respond_error(exchange->request, 503, RETRY_AFTER_S, "sluice is being reloaded or stopped");
+    free(exchange);
 }
 
-void pass_free(struct pass *pass)
+void passthrough_free(struct passthrough *passthrough)
 {
-    if (!pass)
+    if (!passthrough)
         return;
-    transfer_free(pass->transfer, drop);
-    free(pass);
+    transfer_free(passthrough->transfer, drop);
+    free(passthrough);
 }

@@ -1,18 +1,20 @@
-/* http/passthrough.h - GET and HEAD, passed on to the backend while the client waits. */
-#ifndef SLUICE_INTAKE_HTTP_PASS_H
-#define SLUICE_INTAKE_HTTP_PASS_H
+/* http/passthrough.h - GET and HEAD requests, passed on to the backend while the client waits. */
+#ifndef SLUICE_HTTP_PASSTHROUGH_H
+#define SLUICE_HTTP_PASSTHROUGH_H
 
 #include "config/config.h"
-#include "http/server.h"
+#include "http/request.h"
+#include <uv.h>
 
-struct pass;
+struct passthrough;
 
 /* Keeps what it is given. */
-struct pass *pass_new(uv_loop_t *loop, const struct config *config, const struct config_http *http);
-/* Answers the request, sooner or later. */
-void pass_start(struct pass *pass, struct httpd_request *request);
-/* Requests under way are answered 503. Lets go of the memory when the loop has run once
- * more. Takes NULL. */
-void pass_free(struct pass *pass);
+struct passthrough *passthrough_new(uv_loop_t *loop, const struct config *config,
+                                    const struct config_http *http);
+/* Responds to the request, sooner or later. */
+void passthrough_start(struct passthrough *passthrough, struct http_request *request);
+/* Requests in flight get 503. The memory is released when the loop has run once more. Takes
+ * NULL. */
+void passthrough_free(struct passthrough *passthrough);
 
 #endif
