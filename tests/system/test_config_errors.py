@@ -49,7 +49,12 @@ def check_case(name, directory):
     text = (CASES / f"{name}.conf").read_bytes()
     (directory / f"{name}.conf").write_bytes(text.replace(b"@CA@", bytes(directory / "ca.pem")))
     status, out, err = sluice("check", f"{name}.conf", cwd=directory, CREDENTIALS_DIRECTORY=str(credentials))
-    return status, out, err.replace(str(directory / "ca.pem"), "@CA@")
+    return status, out, without_key_lists(err).replace(str(directory / "ca.pem"), "@CA@")
+
+
+def without_key_lists(errors):
+    """A new key must not change the other cases; test_the_example_has_every_key has the lists."""
+    return re.sub(r"(?<=; its keys are ).*", "...", errors)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in CASES.glob("*.conf")))
@@ -105,12 +110,9 @@ def test_neighbours_are_read_in_order(tmp_path):
         write(tmp_path / "conf.d" / ignored, "nonsense\n")
     status, _, err = sluice("check", "sluice.conf", cwd=tmp_path)
     assert status == 1
-    assert [line.split(": ")[:2] for line in err.splitlines()] == [
+    assert [line.split(": ")[:2] for line in without_key_lists(err).splitlines()] == [
         ["conf.d/10-a.conf:4", "host is already set in sluice.conf:2; delete one of the two"],
-        ["conf.d/20-b.conf:2", "unknown key 'port' in [backend]; its keys are url, query, header, bearer, username, "
-                               "password, ca_file, cert_file, key_file, protocol, max_in_flight, "
-                               "max_connections, rate, gzip, timeout, connect_timeout, retry_min, retry_max, "
-                               "max_attempts, on_status, expect_body"],
+        ["conf.d/20-b.conf:2", "unknown key 'port' in [backend]; its keys are ..."],
         ["conf.d/Z.conf:2", "keepalive = 1"],
     ]
 

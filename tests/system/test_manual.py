@@ -73,8 +73,8 @@ def test_every_option_is_in_help_page_and_completion(words):
 
 
 def test_commands_are_completed():
-    assert COMMANDS == ["run", "status", "queue", "send", "check"]
-    assert OF_QUEUE == ["ls", "show", "retry", "drop", "export", "count"]
+    assert {"run", "status", "queue", "send", "check"} <= set(COMMANDS)
+    assert {"ls", "show", "retry", "drop", "export", "count"} <= set(OF_QUEUE)
     assert completed("''") == [*COMMANDS, "help"] == completed("help", "''")
     assert completed("queue", "''") == [*OF_QUEUE, "help"]
     before = ["queue", "ls", "-c", f"{REPO}/config/sluice.conf", "--route"]
