@@ -1,14 +1,14 @@
-/* cmd/send.c - sluice send TOPIC [PAYLOAD | - | -l]: puts messages into the queue as if
- * they had come by MQTT, and ends with 0 only when they are durable.
+/* cmd/send.c - sluice send: puts messages into the queue as if they had come by MQTT. Exit
+ * status 0 means that they are durable.
  *
- * With -l, lines that came together are stored together, and while that is done the
- * next ones come. What cannot be stored now, for the queue is full or sluice is just
- * being started, is tried again: nobody is there who could read the line once more.
+ * With -l, lines that come together are stored together, and the next ones come meanwhile. A
+ * line that cannot be stored now, because the queue is full or sluice is starting, is tried
+ * again, because it cannot be read from standard input again.
  */
-#include "cmd/send.h"
 #include "cmd/args.h"
 #include "cmd/cmd.h"
 #include "cmd/locate.h"
+#include "cmd/send_store.h"
 #include "message/topic.h"
 
 #include <errno.h>
@@ -18,23 +18,23 @@
 #include <unistd.h>
 
 enum {
-    TRIES_MS = 100,
-    TRIES = 100,
-    TELL_TRIES = 20, /* a daemon that is about to start or to stop takes no longer */
-    PATIENCE_MS = 1000,
+    TRY_WAIT_MS = 100,
+    TRIES_MOST = 100,
+    REPORT_TRIES = 20,    /* a daemon that starts or stops takes no longer */
+    AGAIN_WAIT_MS = 1000, /* after the sender reported a reason */
 };
 
 struct sending {
     const char *config_path, *topic, *payload; /* NULL: empty, or lines */
     bool lines;
     struct config_place place;
-    struct cmd_send_store store;
+    struct sender sender;
 };
 
-static int fail(const struct sending *sending, int status, const char *words)
+static int fail(const struct sending *sending, int status, const char *message)
 {
     fprintf(stderr, "sluice send: %s%s%s\n", sending->topic ? sending->topic : "", sending->topic ? ": " : "",
-            words);
+            message);
     return status;
 }
 
@@ -43,25 +43,25 @@ static void wait_ms(int ms)
     nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
 }
 
-/* What one piece means for the command. */
-static int status_of(const struct sending *sending, const struct cmd_send_piece *piece)
+/* The exit status for one message; reports why it is not stored. */
+static int status_of(const struct sending *sending, const struct send_message *message)
 {
-    const char *words = sending->store.words ? sending->store.words : "it could not be stored";
-    switch (piece->fate) {
-    case CMD_SEND_STORED:
+    const char *reason = sending->sender.reason ? sending->sender.reason : "it could not be stored";
+    switch (message->result) {
+    case SEND_STORED:
         return CMD_EXIT_OK;
-    case CMD_SEND_UNROUTED:
+    case SEND_UNROUTED:
         return fail(sending, CMD_EXIT_DATA,
                     "no route takes this topic; see [route NAME] in the configuration");
-    case CMD_SEND_REFUSED:
-        return fail(sending, CMD_EXIT_DATA, words);
-    case CMD_SEND_DROPPED:
+    case SEND_REFUSED:
+        return fail(sending, CMD_EXIT_DATA, reason);
+    case SEND_DROPPED:
         return fail(sending, CMD_EXIT_AGAIN, "the queue is full, and it was dropped (when_full)");
-    case CMD_SEND_AHEAD:
+    case SEND_AHEAD:
         return fail(sending, CMD_EXIT_AGAIN,
                     "this reading (\"s\") is more than 64 ahead of one that is missing: send that one first");
     default:
-        return fail(sending, sending->store.hopeless ? CMD_EXIT_FAILED : CMD_EXIT_AGAIN, words);
+        return fail(sending, sending->sender.permanent ? CMD_EXIT_FAILED : CMD_EXIT_AGAIN, reason);
     }
 }
 
@@ -69,29 +69,29 @@ static int status_of(const struct sending *sending, const struct cmd_send_piece 
 
 static int send_one(struct sending *sending, const char *payload, size_t bytes)
 {
-    struct cmd_send_piece piece = {.payload = payload, .payload_bytes = bytes};
-    if (bytes > CMD_SEND_PAYLOAD)
+    struct send_message message = {.payload = payload, .payload_bytes = bytes};
+    if (bytes > SEND_PAYLOAD_MOST)
         return fail(sending, CMD_EXIT_DATA, "a payload has at most 1 MiB");
-    for (int i = 0; i < TRIES && piece.fate == CMD_SEND_WAITS; i++) {
+    for (int i = 0; i < TRIES_MOST && message.result == SEND_PENDING; i++) {
         if (i > 0)
-            wait_ms(TRIES_MS);
-        cmd_send_store(&sending->store, &piece, 1);
+            wait_ms(TRY_WAIT_MS);
+        sender_store(&sending->sender, &message, 1);
     }
-    return status_of(sending, &piece);
+    return status_of(sending, &message);
 }
 
 static int send_input(struct sending *sending)
 {
     struct buf input cleanup_buf;
-    buf_init(&input, CMD_SEND_PAYLOAD + 1);
-    char piece[16 * 1024];
+    buf_init(&input, SEND_PAYLOAD_MOST + 1);
+    char chunk[16 * 1024];
     ssize_t got;
-    while ((got = read(STDIN_FILENO, piece, sizeof piece)) != 0) {
+    while ((got = read(STDIN_FILENO, chunk, sizeof chunk)) != 0) {
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
             return fail(sending, CMD_EXIT_FAILED, strerror(errno));
-        if (buf_append(&input, piece, (size_t)got) != 0)
+        if (buf_append(&input, chunk, (size_t)got) != 0)
             return fail(sending, CMD_EXIT_DATA, "a payload has at most 1 MiB");
     }
     return send_one(sending, buf_text(&input), input.bytes);
@@ -99,79 +99,80 @@ static int send_input(struct sending *sending)
 
 /* ---- lines ---- */
 
-struct batch {
-    struct cmd_send_piece pieces[CMD_SEND_BATCH];
+struct line_batch {
+    struct send_message messages[SEND_BATCH_MESSAGES];
     size_t count;
 };
 
-static bool is_under_way(const struct batch *batch)
+static bool has_pending(const struct line_batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++)
-        if (batch->pieces[i].fate == CMD_SEND_WAITS)
+        if (batch->messages[i].result == SEND_PENDING)
             return true;
     return false;
 }
 
-/* Those that could not be stored now wait again. True when there are any. */
-static bool turn_back(struct batch *batch)
+/* Makes the messages pending again that could not be stored now. Returns whether there are any. */
+static bool retry_failed(struct line_batch *batch)
 {
     bool any = false;
     for (size_t i = 0; i < batch->count; i++)
-        if (batch->pieces[i].fate == CMD_SEND_AGAIN) {
-            batch->pieces[i].fate = CMD_SEND_WAITS;
+        if (batch->messages[i].result == SEND_AGAIN) {
+            batch->messages[i].result = SEND_PENDING;
             any = true;
         }
     return any;
 }
 
-static int send_batch(struct sending *sending, struct batch *batch)
+static int send_batch(struct sending *sending, struct line_batch *batch)
 {
-    bool told = false;
+    bool reported = false;
     int status = CMD_EXIT_OK;
-    for (int tries = 1; is_under_way(batch); tries++) {
-        cmd_send_store(&sending->store, batch->pieces, batch->count);
-        bool again = !sending->store.hopeless && turn_back(batch);
-        bool lasts = is_under_way(batch) && (again || tries >= TELL_TRIES);
-        if (lasts && !told && sending->store.words) {
-            fprintf(stderr, "sluice send: %s; trying again\n", sending->store.words);
-            told = true;
+    for (int tries = 1; has_pending(batch); tries++) {
+        sender_store(&sending->sender, batch->messages, batch->count);
+        bool again = !sending->sender.permanent && retry_failed(batch);
+        bool lasts = has_pending(batch) && (again || tries >= REPORT_TRIES);
+        if (lasts && !reported && sending->sender.reason) {
+            fprintf(stderr, "sluice send: %s; trying again\n", sending->sender.reason);
+            reported = true;
         }
-        if (is_under_way(batch))
-            wait_ms(again ? PATIENCE_MS : TRIES_MS);
+        if (has_pending(batch))
+            wait_ms(again ? AGAIN_WAIT_MS : TRY_WAIT_MS);
     }
-    if (told)
+    if (reported)
         fprintf(stderr, "sluice send: stored\n");
     for (size_t i = 0; i < batch->count && (status == CMD_EXIT_OK || status == CMD_EXIT_AGAIN); i++) {
-        int one = status_of(sending, &batch->pieces[i]);
+        int one = status_of(sending, &batch->messages[i]);
         status = one != CMD_EXIT_OK ? one : status;
     }
     return status;
 }
 
-/* Takes a line out of the input; at the end also what has no line end. A blank one,
- * and the CR that serial lines end with, are nothing. False: it is too long. */
-static bool take_line(struct batch *batch, const char *line, size_t bytes)
+/* Adds a line to the batch, without the CR that serial lines end with, unless it is blank.
+ * Returns false if it is too long. */
+static bool add_line(struct line_batch *batch, const char *line, size_t bytes)
 {
     if (bytes > 0 && line[bytes - 1] == '\r')
         bytes--;
-    if (bytes > CMD_SEND_PAYLOAD)
+    if (bytes > SEND_PAYLOAD_MOST)
         return false;
     if (bytes > 0)
-        batch->pieces[batch->count++] = (struct cmd_send_piece){.payload = line, .payload_bytes = bytes};
+        batch->messages[batch->count++] = (struct send_message){.payload = line, .payload_bytes = bytes};
     return true;
 }
 
-/* How many bytes of the input are whole lines that fit into a batch, up to one that is too long. */
-static size_t fill(struct batch *batch, const struct buf *input, bool end)
+/* Fills the batch with whole lines of the input, up to one that is too long; at the end of the
+ * input, the last line needs no line end. Returns the number of their bytes. */
+static size_t fill(struct line_batch *batch, const struct buf *input, bool end)
 {
     size_t at = 0;
     batch->count = 0;
-    while (at < input->bytes && batch->count < CMD_SEND_BATCH && at < CMD_SEND_BATCH_BYTES) {
+    while (at < input->bytes && batch->count < SEND_BATCH_MESSAGES && at < SEND_BATCH_BYTES) {
         const char *line = input->data + at, *newline = memchr(line, '\n', input->bytes - at);
         if (!newline && !end)
             break;
         size_t bytes = newline ? (size_t)(newline - line) : input->bytes - at;
-        if (!take_line(batch, line, bytes))
+        if (!add_line(batch, line, bytes))
             break;
         at += bytes + (newline != NULL);
     }
@@ -181,11 +182,11 @@ static size_t fill(struct batch *batch, const struct buf *input, bool end)
 static int send_lines(struct sending *sending)
 {
     struct buf input cleanup_buf;
-    struct batch batch;
-    buf_init(&input, CMD_SEND_PAYLOAD + 64 * 1024);
+    struct line_batch batch;
+    buf_init(&input, SEND_PAYLOAD_MOST + 64 * 1024);
     int status = CMD_EXIT_OK;
     for (bool end = false; status == CMD_EXIT_OK || status == CMD_EXIT_AGAIN;) {
-        char piece[64 * 1024];
+        char chunk[64 * 1024];
         size_t used = fill(&batch, &input, end);
         if (used > 0) {
             int one = send_batch(sending, &batch);
@@ -194,16 +195,16 @@ static int send_lines(struct sending *sending)
             input.bytes -= used;
             continue;
         }
-        if (input.bytes > CMD_SEND_PAYLOAD + (end ? 0U : 1U)) /* one may be a CR */
+        if (input.bytes > SEND_PAYLOAD_MOST + (end ? 0U : 1U)) /* the last byte may be a CR */
             return fail(sending, CMD_EXIT_DATA, "a line has at most 1 MiB");
         if (end)
             break;
-        ssize_t got = read(STDIN_FILENO, piece, sizeof piece);
+        ssize_t got = read(STDIN_FILENO, chunk, sizeof chunk);
         if (got < 0 && errno != EINTR)
             return fail(sending, CMD_EXIT_FAILED, strerror(errno));
         end = got == 0;
         if (got > 0)
-            buf_append(&input, piece, (size_t)got);
+            buf_append(&input, chunk, (size_t)got);
     }
     return status;
 }
@@ -244,13 +245,13 @@ static int send_command(const struct command *command, int argc, char **argv)
         return status;
     const char *why;
     if (!topic_name_valid(sending.topic, &why)) {
-        fprintf(stderr, "sluice send: '%s' is no topic: %s\n", sending.topic, why);
+        fprintf(stderr, "sluice send: '%s' is not a topic: %s\n", sending.topic, why);
         return CMD_EXIT_DATA;
     }
     status = locate_queue("sluice send", sending.config_path, &sending.place);
     if (status != CMD_EXIT_OK)
         return status;
-    sending.store = (struct cmd_send_store){
+    sending.sender = (struct sender){
         .config_path = sending.config_path,
         .place = &sending.place,
         .topic = sending.topic,
@@ -264,7 +265,7 @@ static int send_command(const struct command *command, int argc, char **argv)
     else
         status = send_one(&sending, sending.payload ? sending.payload : "",
                           sending.payload ? strlen(sending.payload) : 0);
-    cmd_send_store_done(&sending.store);
+    sender_done(&sending.sender);
     config_place_done(&sending.place);
     return status;
 }

@@ -1,15 +1,14 @@
-/* cmd/send_store.c - through the daemon's socket, or into the queue of one that is
- * stopped; see cmd/send.h.
+/* cmd/send_store.c - see cmd/send_store.h.
  *
- * There is one writer of new messages at a time: the daemon while it runs, and for a
- * moment this process while it does not. Whoever has the queue's lock is the one; a
- * daemon that starts meanwhile waits for that moment, and after it has time to come to
- * its turn, however much there is to be sent.
+ * There is one writer of new messages at a time: the daemon while it runs, and otherwise, for
+ * a moment, this process. The writer has the lock of the queue. A daemon that starts meanwhile
+ * waits for the lock, and this process then leaves it free for long enough, however many
+ * messages there are to send.
  */
+#include "cmd/send_store.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "cmd/client.h"
-#include "cmd/send.h"
 #include "intake/batch.h"
 #include "queue/admin/admin.h"
 #include "queue/queue.h"
@@ -23,54 +22,54 @@
 #include <unistd.h>
 
 enum {
-    YIELD_MS = 150, /* longer than a daemon that starts lets pass between two looks at the lock */
-    ANSWER_WAIT_S = 30,
-    ANSWER_MOST = 512,
+    YIELD_MS = 150, /* a daemon that starts tries the lock more often than this */
+    RESPONSE_WAIT_S = 30,
+    RESPONSE_MOST = 512,
 };
 
-static void say(struct cmd_send_store *store, const char *format, ...) PRINTF_LIKE(2, 3);
+static void set_reason(struct sender *sender, const char *format, ...) PRINTF_LIKE(2, 3);
 
-static void say(struct cmd_send_store *store, const char *format, ...)
+static void set_reason(struct sender *sender, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    free(store->words);
-    store->words = xvasprintf(format, arguments);
+    free(sender->reason);
+    sender->reason = xvasprintf(format, arguments);
     va_end(arguments);
 }
 
-static void hang_up(struct cmd_send_store *store)
+static void disconnect(struct sender *sender)
 {
-    if (store->fd >= 0)
-        close(store->fd);
-    store->fd = -1;
+    if (sender->fd >= 0)
+        close(sender->fd);
+    sender->fd = -1;
 }
 
-void cmd_send_store_done(struct cmd_send_store *store)
+void sender_done(struct sender *sender)
 {
-    hang_up(store);
-    free(store->words);
+    disconnect(sender);
+    free(sender->reason);
 }
 
 /* ---- through the socket ---- */
 
-/* A daemon took nothing, or said nothing, for so long. Whether to go on waiting for it. */
-static bool wait_longer(struct cmd_send_store *store)
+/* The daemon did not read or answer for RESPONSE_WAIT_S. Returns whether to go on waiting. */
+static bool report_hang(struct sender *sender)
 {
-    say(store, "sluice hangs, or is very busy: no answer for %d s; the message may be stored all the same",
-        ANSWER_WAIT_S);
-    if (store->patient && !store->told_of_hanging)
-        fprintf(stderr, "sluice send: sluice hangs, or is very busy: waiting for its answer\n");
-    store->told_of_hanging = true;
-    return store->patient;
+    set_reason(sender, "sluice hangs, or is very busy: no response for %d s; the message may be stored",
+               RESPONSE_WAIT_S);
+    if (sender->patient && !sender->hang_reported)
+        fprintf(stderr, "sluice send: sluice hangs, or is very busy: waiting for its response\n");
+    sender->hang_reported = true;
+    return sender->patient;
 }
 
 /* 0, or -Exxx; -EAGAIN: it hangs. */
-static int write_all(struct cmd_send_store *store, const char *data, size_t bytes)
+static int write_all(struct sender *sender, const char *data, size_t bytes)
 {
     while (bytes > 0) {
-        ssize_t sent = send(store->fd, data, bytes, MSG_NOSIGNAL);
-        if (sent < 0 && (errno == EINTR || (errno == EAGAIN && wait_longer(store))))
+        ssize_t sent = send(sender->fd, data, bytes, MSG_NOSIGNAL);
+        if (sent < 0 && (errno == EINTR || (errno == EAGAIN && report_hang(sender))))
             continue;
         if (sent <= 0)
             return sent < 0 ? -errno : -EPIPE;
@@ -80,33 +79,32 @@ static int write_all(struct cmd_send_store *store, const char *data, size_t byte
     return 0;
 }
 
-static int write_pieces(struct cmd_send_store *store, const struct cmd_send_piece *pieces, size_t count)
+static int write_messages(struct sender *sender, const struct send_message *messages, size_t count)
 {
     struct buf frames cleanup_buf;
     buf_init(&frames, SIZE_MAX / 4);
     for (size_t i = 0; i < count; i++) {
-        if (pieces[i].fate != CMD_SEND_WAITS)
+        if (messages[i].result != SEND_PENDING)
             continue;
-        buf_printf(&frames, "%zu %zu\n%s", strlen(store->topic), pieces[i].payload_bytes, store->topic);
-        buf_append(&frames, pieces[i].payload, pieces[i].payload_bytes);
+        buf_printf(&frames, "%zu %zu\n%s", strlen(sender->topic), messages[i].payload_bytes, sender->topic);
+        buf_append(&frames, messages[i].payload, messages[i].payload_bytes);
     }
-    return write_all(store, buf_text(&frames), frames.bytes);
+    return write_all(sender, buf_text(&frames), frames.bytes);
 }
 
-/* Answers are short and few: a byte at a time would do, but they are read as they come. */
 struct reader {
     char data[4096];
     size_t bytes, at;
 };
 
 /* One line, without its end. 0, or -Exxx; -EAGAIN: it hangs. */
-static int read_line(struct cmd_send_store *store, struct reader *reader, char line[static ANSWER_MOST])
+static int read_line(struct sender *sender, struct reader *reader, char line[static RESPONSE_MOST])
 {
     size_t used = 0;
     for (;;) {
         if (reader->at == reader->bytes) {
-            ssize_t got = read(store->fd, reader->data, sizeof reader->data);
-            if (got < 0 && (errno == EINTR || (errno == EAGAIN && wait_longer(store))))
+            ssize_t got = read(sender->fd, reader->data, sizeof reader->data);
+            if (got < 0 && (errno == EINTR || (errno == EAGAIN && report_hang(sender))))
                 continue;
             if (got <= 0)
                 return got < 0 ? -errno : -ECONNRESET;
@@ -116,61 +114,61 @@ static int read_line(struct cmd_send_store *store, struct reader *reader, char l
         char c = reader->data[reader->at++];
         if (c == '\n')
             break;
-        if (used < ANSWER_MOST - 1)
+        if (used < RESPONSE_MOST - 1)
             line[used++] = c;
     }
     line[used] = '\0';
-    store->told_of_hanging = false;
+    sender->hang_reported = false;
     return 0;
 }
 
-static enum cmd_send_fate fate_of(struct cmd_send_store *store, const char *line)
+static enum send_result parse_result(struct sender *sender, const char *line)
 {
     static const struct {
         const char *word;
-        enum cmd_send_fate fate;
-    } fates[] = {{"stored", CMD_SEND_STORED},     {"dropped", CMD_SEND_DROPPED}, {"ahead", CMD_SEND_AHEAD},
-                 {"unrouted", CMD_SEND_UNROUTED}, {"wrong", CMD_SEND_REFUSED},   {"full", CMD_SEND_AGAIN},
-                 {"failed", CMD_SEND_AGAIN}};
+        enum send_result result;
+    } results[] = {{"stored", SEND_STORED},     {"dropped", SEND_DROPPED}, {"ahead", SEND_AHEAD},
+                   {"unrouted", SEND_UNROUTED}, {"wrong", SEND_REFUSED},   {"full", SEND_AGAIN},
+                   {"failed", SEND_AGAIN}};
     size_t word_bytes = strcspn(line, " ");
     const char *rest = line + word_bytes + (line[word_bytes] == ' ');
-    for (size_t i = 0; i < ARRAY_LEN(fates); i++) {
-        if (strlen(fates[i].word) != word_bytes || strncmp(fates[i].word, line, word_bytes) != 0)
+    for (size_t i = 0; i < ARRAY_LEN(results); i++) {
+        if (strlen(results[i].word) != word_bytes || strncmp(results[i].word, line, word_bytes) != 0)
             continue;
-        if (strcmp(fates[i].word, "full") == 0)
-            say(store, "the queue is full (%s)", rest);
+        if (strcmp(results[i].word, "full") == 0)
+            set_reason(sender, "the queue is full (%s)", rest);
         else if (*rest)
-            say(store, "%s", rest);
-        return fates[i].fate;
+            set_reason(sender, "%s", rest);
+        return results[i].result;
     }
-    say(store, "sluice answers '%s', which is not known here", line);
-    return CMD_SEND_AGAIN;
+    set_reason(sender, "the response '%s' of sluice is unknown", line);
+    return SEND_AGAIN;
 }
 
-static void refuse_all(struct cmd_send_piece *pieces, size_t count)
+static void fail_pending(struct send_message *messages, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (pieces[i].fate == CMD_SEND_WAITS)
-            pieces[i].fate = CMD_SEND_AGAIN;
+        if (messages[i].result == SEND_PENDING)
+            messages[i].result = SEND_AGAIN;
 }
 
-/* What has no answer when the connection ends is sent again; it may have been stored. */
-static void send_pieces(struct cmd_send_store *store, struct cmd_send_piece *pieces, size_t count)
+/* A message without a response when the connection ends stays pending; it may be stored. */
+static void send_messages(struct sender *sender, struct send_message *messages, size_t count)
 {
     struct reader reader = {.bytes = 0};
-    char line[ANSWER_MOST];
-    int error = write_pieces(store, pieces, count);
+    char line[RESPONSE_MOST];
+    int error = write_messages(sender, messages, count);
     for (size_t i = 0; i < count && error == 0; i++) {
-        if (pieces[i].fate != CMD_SEND_WAITS)
+        if (messages[i].result != SEND_PENDING)
             continue;
-        error = read_line(store, &reader, line);
+        error = read_line(sender, &reader, line);
         if (error == 0)
-            pieces[i].fate = fate_of(store, line);
+            messages[i].result = parse_result(sender, line);
     }
     if (error != 0)
-        hang_up(store);
+        disconnect(sender);
     if (error == -EAGAIN)
-        refuse_all(pieces, count); /* once more would be twice */
+        fail_pending(messages, count); /* it may be stored: do not send it twice */
 }
 
 /* ---- into the queue ---- */
@@ -180,63 +178,64 @@ static void ignore_release(void *unused)
     (void)unused;
 }
 
-/* Stores the waiting pieces by one commit, and tells their fates in `taken`. */
-static int take_pieces(const struct cmd_send_store *store, struct batch *batch,
-                       const struct cmd_send_piece *pieces, size_t count, enum cmd_send_fate *taken)
+/* Stores the waiting messages by one commit, and sets their results in `taken`. */
+static int take_messages(const struct sender *sender, struct batch *batch,
+                         const struct send_message *messages, size_t count, enum send_result *taken)
 {
-    static const enum cmd_send_fate fates[] = {[INTAKE_STORED] = CMD_SEND_STORED,
-                                               [INTAKE_AGAIN] = CMD_SEND_STORED,
-                                               [INTAKE_DROPPED] = CMD_SEND_DROPPED,
-                                               [INTAKE_AHEAD] = CMD_SEND_AHEAD,
-                                               [INTAKE_UNROUTED] = CMD_SEND_UNROUTED};
+    static const enum send_result results[] = {[INTAKE_STORED] = SEND_STORED,
+                                               [INTAKE_AGAIN] = SEND_STORED,
+                                               [INTAKE_DROPPED] = SEND_DROPPED,
+                                               [INTAKE_AHEAD] = SEND_AHEAD,
+                                               [INTAKE_UNROUTED] = SEND_UNROUTED};
     int error = batch_begin(batch);
     if (error != 0)
         return error;
     for (size_t i = 0; i < count; i++) {
-        struct intake_message message = {.topic = store->topic,
+        struct intake_message message = {.topic = sender->topic,
                                          .source = "send",
-                                         .payload = pieces[i].payload,
-                                         .payload_bytes = pieces[i].payload_bytes,
+                                         .payload = messages[i].payload,
+                                         .payload_bytes = messages[i].payload_bytes,
                                          .copy = &(struct route_copy){.filter_count = 0}};
-        taken[i] = pieces[i].fate == CMD_SEND_WAITS ? fates[batch_take(batch, &message)] : pieces[i].fate;
+        taken[i] =
+            messages[i].result == SEND_PENDING ? results[batch_take(batch, &message)] : messages[i].result;
     }
     return batch_commit(batch);
 }
 
-static void store_in(struct cmd_send_store *store, struct queue *queue, const struct config *config,
-                     struct cmd_send_piece *pieces, size_t count)
+static void store_by_batch(struct sender *sender, struct queue *queue, const struct config *config,
+                           struct send_message *messages, size_t count)
 {
     struct metrics metrics = {0};
-    enum cmd_send_fate taken[CMD_SEND_BATCH];
+    enum send_result taken[SEND_BATCH_MESSAGES];
     queue_limit(queue, &config->queue);
     struct intake *intake = intake_new(queue, config, &metrics, ignore_release, NULL);
     struct batch *batch =
-        batch_new(intake, NULL, &(struct batch_limits){.messages = CMD_SEND_BATCH}, NULL, NULL);
-    int error = take_pieces(store, batch, pieces, count, taken);
+        batch_new(intake, NULL, &(struct batch_limits){.messages = SEND_BATCH_MESSAGES}, NULL, NULL);
+    int error = take_messages(sender, batch, messages, count, taken);
     if (error == 0) {
         for (size_t i = 0; i < count; i++)
-            pieces[i].fate = taken[i];
+            messages[i].result = taken[i];
     } else if (error == -ENOBUFS) {
         cleanup_free char *full = queue_full_text(queue);
-        say(store, "the queue is full (%s), and sluice is stopped", full);
-        refuse_all(pieces, count);
+        set_reason(sender, "the queue is full (%s), and sluice is stopped", full);
+        fail_pending(messages, count);
     } else {
-        say(store, "%s: %s", store->place->queue, batch_error_text(error));
-        refuse_all(pieces, count);
+        set_reason(sender, "%s: %s", sender->place->queue, batch_error_text(error));
+        fail_pending(messages, count);
     }
     batch_free(batch);
     intake_free(intake);
 }
 
-/* While no daemon has it. -EBUSY: one has it by now; the pieces go on waiting. */
-static void store_alone(struct cmd_send_store *store, struct cmd_send_piece *pieces, size_t count)
+/* While no daemon has the queue. If one has it by now (-EBUSY), the messages stay pending. */
+static void store_alone(struct sender *sender, struct send_message *messages, size_t count)
 {
     struct config_errors errors = {0};
-    struct config *config = config_file_load_hidden(store->config_path, &errors);
+    struct config *config = config_file_load_hidden(sender->config_path, &errors);
     if (!config) {
-        say(store, "sluice is stopped, and its configuration is invalid: %s", errors.lines[0]);
-        store->hopeless = true;
-        refuse_all(pieces, count);
+        set_reason(sender, "sluice is stopped, and its configuration is invalid: %s", errors.lines[0]);
+        sender->permanent = true;
+        fail_pending(messages, count);
     }
     config_errors_done(&errors);
     if (!config)
@@ -246,67 +245,72 @@ static void store_alone(struct cmd_send_store *store, struct cmd_send_piece *pie
     struct queue *queue = NULL;
     cleanup_free char *why = NULL;
     log_init(LOG_LEVEL_WARNING);
-    int error = queue_open(store->place->queue, &queue, &why);
+    int error = queue_open(sender->place->queue, &queue, &why);
     if (error == 0) {
-        store_in(store, queue, config, pieces, count);
+        store_by_batch(sender, queue, config, messages, count);
         queue_close(queue);
-        store->yields_to_ms = clock_uptime_ms() + YIELD_MS;
-    } else if (error == -EACCES) { /* not hopeless: it is being restarted, most of the time */
-        say(store,
+        sender->yield_until_ms = clock_uptime_ms() + YIELD_MS;
+    } else if (error == -EACCES) { /* not permanent: mostly, sluice is just restarting */
+        set_reason(
+            sender,
             "sluice is stopped, and only root and its user may write its queue: start it, or use sudo");
-        refuse_all(pieces, count);
+        fail_pending(messages, count);
     } else if (error != -EBUSY) {
-        say(store, "sluice is stopped, and %s", why);
-        store->hopeless = error != -ENOSPC;
-        refuse_all(pieces, count);
+        set_reason(sender, "sluice is stopped, and %s", why);
+        sender->permanent = error != -ENOSPC;
+        fail_pending(messages, count);
     }
     config_free(config);
 }
 
-static void yield(const struct cmd_send_store *store)
+static void yield(const struct sender *sender)
 {
-    int64_t wait_ms = store->yields_to_ms - clock_uptime_ms();
+    int64_t wait_ms = sender->yield_until_ms - clock_uptime_ms();
     if (wait_ms > 0)
         nanosleep(&(struct timespec){.tv_nsec = wait_ms * 1000000}, NULL);
 }
 
-/* ---- whichever ---- */
+/* ---- either ---- */
 
-static int connect_to_daemon(struct cmd_send_store *store)
+static int connect_to_daemon(struct sender *sender)
 {
-    if (store->fd >= 0)
+    if (sender->fd >= 0)
         return 0;
-    int fd = client_connect(store->place->socket);
+    int fd = client_connect(sender->place->socket);
     if (fd < 0)
         return fd;
-    struct timeval most = {.tv_sec = ANSWER_WAIT_S};
+    struct timeval most = {.tv_sec = RESPONSE_WAIT_S};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof most);
-    store->fd = fd;
-    store->let_in = true;
-    if (write_all(store, "send\n", strlen("send\n")) == 0)
+    sender->fd = fd;
+    sender->was_connected = true;
+    if (write_all(sender, "send\n", strlen("send\n")) == 0)
         return 0;
-    hang_up(store);
+    disconnect(sender);
     return -ECONNREFUSED;
 }
 
-void cmd_send_store(struct cmd_send_store *store, struct cmd_send_piece *pieces, size_t count)
+void sender_store(struct sender *sender, struct send_message *messages, size_t count)
 {
-    yield(store);
-    int error = connect_to_daemon(store);
+    yield(sender);
+    int error = connect_to_daemon(sender);
     if (error == 0) {
-        send_pieces(store, pieces, count);
+        send_messages(sender, messages, count);
     } else if (error == -EACCES) {
-        say(store,
-            "%s: you may not: members of the group sluice may (usermod -aG sluice YOUR-NAME, and log "
-            "in again), or use sudo",
-            store->place->socket);
-        store->hopeless = !store->let_in; /* while it starts, its directory is not the group's yet */
-        refuse_all(pieces, count);
-    } else if (queue_admin_holder(store->place->queue) == 0) {
-        store_alone(store, pieces, count);
+        set_reason(
+            sender,
+            "%s: permission denied: members of the group sluice may send (usermod -aG sluice YOUR-NAME, and "
+            "log in again), or use sudo",
+            sender->place->socket);
+        /* While sluice starts, its directory does not belong to the group yet. */
+        sender->permanent = !sender->was_connected;
+        fail_pending(messages, count);
+    } else if (queue_admin_holder(sender->place->queue) == 0) {
+        store_alone(sender, messages, count);
     } else {
-        say(store, "sluice runs, but does not listen at %s: its log says why; mend that, and restart it",
-            store->place->socket);
+        set_reason(
+            sender,
+            "sluice runs, but does not listen at %s: its log has the reason; correct that, and restart it",
+            sender->place->socket);
     }
 }

@@ -91,8 +91,8 @@ def test_lines(house, backend):
 
 @pytest.mark.parametrize("topic, words", [
     ("nowhere/a", "no route takes this topic"),
-    ("garden/+/sensor", "is no topic: '+' and '#' stand in topic filters only"),
-    ("", "is no topic: it is empty"),
+    ("garden/+/sensor", "is not a topic: '+' and '#' stand in topic filters only"),
+    ("", "is not a topic: it is empty"),
     ("garden/a\nmessage 7, pending", "it holds a control character"),
     ("garden/\x9b/sensor", "it holds a control character"),
 ])
@@ -167,8 +167,8 @@ def test_a_sluice_that_hangs(sluice, mosquitto, backend):
     sluice.signal(signal.SIGSTOP)
     say(lines, "2\n")
     sluice.command("send", "garden/one/sensor", "x", expect=75, timeout=2 * PATIENCE_S)
-    assert "the message may be stored all the same" in sluice.said
-    assert "waiting for its answer" in hear(lines)
+    assert "no response for 30 s; the message may be stored" in sluice.said
+    assert "waiting for its response" in hear(lines)
     sluice.signal(signal.SIGCONT)
     say(lines, "3\n")
     assert finish(lines)[0] == 0
