@@ -175,7 +175,7 @@ static int open_sound(struct queue *queue, bool damaged, salvage_progress_fn *pr
     if (error != 0)
         return error;
     enum lock_state last = queue_lock_read(queue->lock_fd, token);
-    cleanup_free char *seen = queue_salvage_look(queue->path);
+    cleanup_free char *seen = queue_salvage_check_wal(queue->path);
     enum db_trust trust = damaged || seen || last == LOCK_DAMAGED ? DB_DAMAGED
                           : last == LOCK_RUNNING                  ? DB_DOUBTED
                                                                   : DB_TRUSTED;

@@ -1,10 +1,11 @@
-/* queue/salvage/salvage.c - setting aside, and taking the place. See queue/salvage/salvage.h.
+/* queue/salvage/salvage.c - in which order files are renamed and removed. See
+ * queue/salvage/salvage.h.
  *
- * The order of the steps is the point of this file. The copy is complete and on the
- * disk before anything else gets another name. The database leaves its name before
- * its write-ahead log does: SQLite takes a database without its log for complete,
- * and a log beside another database for that one's. The directory is synced before
- * the new database takes the name, and after.
+ * The order must be safe at any crash. The copy is complete and on the disk before any
+ * other file is renamed. The damaged database is renamed before its write-ahead log:
+ * SQLite would believe that a database without its log is complete, and it would apply a
+ * log to any database beside it. The directory is synced before and after the new database
+ * gets its name.
  */
 #include "queue/salvage/salvage.h"
 #include "base/clock.h"
@@ -22,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SET_ASIDE_MANY = 3 };
+enum { KEPT_MANY = 3 };
 
 struct place {
     char *path; /* of the database, links followed */
@@ -54,7 +55,8 @@ static void place_done(struct place *place)
     free(place->salvaged);
 }
 
-static int64_t size_of(const char *path) /* -1: it is not there */
+/* -1: there is no such file. */
+static int64_t size_of(const char *path)
 {
     struct stat status;
     return stat(path, &status) == 0 ? (int64_t)status.st_size : -1;
@@ -78,7 +80,7 @@ static int rename_file(const char *from, const char *to)
     return rename(from, to) == 0 ? 0 : -errno;
 }
 
-static int rename_if_there(const char *from, const char *to)
+static int rename_if_exists(const char *from, const char *to)
 {
     int error = rename_file(from, to);
     return error == -ENOENT ? 0 : error;
@@ -95,8 +97,8 @@ static bool exists(const char *path)
     return access(path, F_OK) == 0;
 }
 
-/* A dated name that is not taken. */
-static char *name_aside(const struct place *place)
+/* An unused name with a date, under which the damaged database is kept. */
+static char *unused_name(const struct place *place)
 {
     char date[32];
     time_t now = (time_t)(clock_wall_ms() / 1000);
@@ -113,8 +115,8 @@ static char *name_aside(const struct place *place)
     }
 }
 
-/* How many databases were set aside so far, and the last of them (or NULL). */
-static unsigned count_aside(const struct place *place, char **ret_last)
+/* How many damaged databases are kept, and the name of the last one (or NULL). */
+static unsigned count_kept(const struct place *place, char **ret_last)
 {
     unsigned count = 0;
     cleanup_free char *prefix = xasprintf("%s.damaged-", place->name);
@@ -137,12 +139,12 @@ static unsigned count_aside(const struct place *place, char **ret_last)
     return count;
 }
 
-/* The database has left its name: its log follows it, and the new one comes. */
-static int take_place(const struct place *place, const char *aside)
+/* After the damaged database was renamed: renames its log, and then the new database. */
+static int finish_swap(const struct place *place, const char *kept)
 {
-    cleanup_free char *wal_aside = xasprintf("%s-wal", aside);
-    int error = rename_if_there(place->wal, wal_aside);
-    /* A reader may go on with it; a new one belongs to the new database. */
+    cleanup_free char *kept_wal = xasprintf("%s-wal", kept);
+    int error = rename_if_exists(place->wal, kept_wal);
+    /* A process that reads the damaged database may keep it open. */
     if (error == 0)
         error = remove_file(place->shm);
     if (error == 0)
@@ -152,30 +154,30 @@ static int take_place(const struct place *place, const char *aside)
     return error == 0 ? sync_directory(place) : error;
 }
 
-static int swap(const struct place *place, const char *aside)
+static int swap(const struct place *place, const char *kept)
 {
     int error = rename_file(place->tmp, place->salvaged);
     if (error == 0)
         error = sync_directory(place);
     if (error == 0)
-        error = rename_if_there(place->path, aside);
-    return error == 0 ? take_place(place, aside) : error;
+        error = rename_if_exists(place->path, kept);
+    return error == 0 ? finish_swap(place, kept) : error;
 }
 
-/* ---- what an earlier process began ---- */
+/* ---- a salvage that was interrupted ---- */
 
 static int resume(const struct place *place)
 {
     int error = remove_file(place->tmp);
     if (error != 0 || !exists(place->salvaged))
         return error;
-    if (size_of(place->path) > 0) /* it was not set aside yet: all is done again */
+    if (size_of(place->path) > 0) /* it was not renamed yet: the salvage starts again */
         return remove_file(place->salvaged);
     char *last;
-    count_aside(place, &last);
+    count_kept(place, &last);
     if (last) {
         log_notice(EVENT_SALVAGE_RESUMED, "%s", place->path);
-        error = take_place(place, last);
+        error = finish_swap(place, last);
     }
     free(last);
     return error;
@@ -187,14 +189,15 @@ int queue_salvage_resume(const char *path, char **ret_why)
     place_init(&place, path);
     int error = resume(&place);
     if (error != 0)
-        *ret_why = xasprintf("%s: a salvage that was cut off cannot be ended: %s", path, strerror(-error));
+        *ret_why =
+            xasprintf("%s: a salvage that was interrupted cannot be finished: %s", path, strerror(-error));
     place_done(&place);
     return error;
 }
 
 /* ---- damage that SQLite would ignore ---- */
 
-char *queue_salvage_look(const char *path)
+char *queue_salvage_check_wal(const char *path)
 {
     static const char *const reasons[] = {
         [WAL_DAMAGED] = "its write-ahead log is damaged",
@@ -218,7 +221,7 @@ char *queue_salvage_look(const char *path)
 /* ---- the salvage ---- */
 
 static void log_result(const char *path, const struct salvage_result *result, enum wal_state wal,
-                       const char *aside)
+                       const char *kept)
 {
     cleanup_free char *lost =
         result->bad_rows + result->bad_pages == 0
@@ -229,7 +232,7 @@ static void log_result(const char *path, const struct salvage_result *result, en
     log_error(EVENT_SALVAGED,
               "%s: %llu messages and %llu dead letters; %s; the damaged database is kept as %s", path,
               (unsigned long long)result->counts.messages, (unsigned long long)result->counts.dead_letters,
-              lost, aside);
+              lost, kept);
     if (wal == WAL_FOREIGN)
         log_warning(EVENT_SALVAGE_WAL_IGNORED,
                     "%s: the write-ahead log beside it belongs to another database", path);
@@ -244,9 +247,9 @@ static void log_result(const char *path, const struct salvage_result *result, en
 static void warn_of_many(const struct place *place)
 {
     char *last;
-    unsigned count = count_aside(place, &last);
+    unsigned count = count_kept(place, &last);
     free(last);
-    if (count > SET_ASIDE_MANY)
+    if (count > KEPT_MANY)
         log_warning(
             EVENT_DISK_FAILING,
             "%s: there are %u damaged databases beside it: the disk seems to fail; replace it, and delete "
@@ -293,10 +296,10 @@ int queue_salvage(const char *path, salvage_progress_fn *progress, void *context
     if (error == 0)
         error = copy_database(&place, progress, context, &result, &wal);
     if (error == 0) {
-        cleanup_free char *aside = name_aside(&place);
-        error = swap(&place, aside);
+        cleanup_free char *kept = unused_name(&place);
+        error = swap(&place, kept);
         if (error == 0)
-            log_result(place.path, &result, wal, aside);
+            log_result(place.path, &result, wal, kept);
     }
     if (error == 0) {
         warn_of_many(&place);

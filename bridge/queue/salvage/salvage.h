@@ -1,10 +1,9 @@
-/* queue/salvage/salvage.h - a damaged queue: set aside, and what can be read put into a new
- * one.
+/* queue/salvage/salvage.h - a damaged queue: its readable rows are copied into a new one.
  *
  *     queue.db, queue.db-wal                     damaged
- *        │ read page by page, not by SQLite
+ *        │ SQLite reads each page by itself
  *        ▼
- *     queue.db.salvage-tmp                       grows; worth nothing if we die
+ *     queue.db.salvage-tmp                       grows; worthless if the process dies
  *        │ complete and synced: renamed
  *        ▼
  *     queue.db.salvaged                          complete
@@ -13,33 +12,33 @@
  *        ▼
  *     queue.db
  *
- * Wherever the process dies, queue.db is either the damaged one, and all is done
- * again, or it is missing, and queue.db.salvaged takes its place at the next start.
- * What is set aside is never deleted by sluice.
+ * When the process dies at any point, either queue.db is still the damaged one, and the
+ * salvage starts again, or queue.db is missing, and the next start renames
+ * queue.db.salvaged. sluice never deletes the damaged files.
  *
- * No connection of this process may have the database open meanwhile: closing a
- * descriptor of it would drop that connection's locks.
+ * No connection of this process may have the database open during the salvage: when a
+ * process closes a descriptor of a file, it loses all its locks on that file.
  */
 #ifndef SLUICE_QUEUE_SALVAGE_H
 #define SLUICE_QUEUE_SALVAGE_H
 
 #include "base/base.h"
 
-/* Before the database is opened: ends what an earlier process could not. Errors
- * as queue_open(). */
+/* Finishes a salvage that an earlier process began. To be called before the database is
+ * opened. Returns 0 or an error as queue_open() does, with a message in *ret_why. */
 int queue_salvage_resume(const char *path, char **ret_why);
 
-/* Whether something is wrong that SQLite would pass over in silence: a write-ahead
- * log that is broken before its end, that belongs to another database, or whose
- * database is gone. Returns words for people, or NULL. */
-char *queue_salvage_look(const char *path);
+/* Looks for damage that SQLite would ignore: a write-ahead log that is damaged before its
+ * end, that belongs to another database, or whose database is gone. Returns a message, which
+ * the caller frees, or NULL. */
+char *queue_salvage_check_wal(const char *path);
 
-/* Called every now and then by what takes long. */
+/* Called from time to time during long work. */
 typedef void salvage_progress_fn(void *context);
 
-/* Does all of the above, and logs what came of it. Called with words that say what
- * is wrong; progress (may be NULL) is called every now and then. On failure nothing
- * has changed, or a resume at the next start goes on; errors as queue_open(). */
+/* Salvages the database at path, and logs the result. progress may be NULL. Returns 0 or an
+ * error as queue_open() does, with a message in *ret_why; then nothing has changed, or
+ * queue_salvage_resume() finishes the work. */
 int queue_salvage(const char *path, salvage_progress_fn *progress, void *context, char **ret_why);
 
 #endif

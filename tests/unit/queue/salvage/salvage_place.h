@@ -1,5 +1,5 @@
 /* salvage_place.h - a queue to damage, in memory where possible, because thousands are
- * made; and what must come out of it. */
+ * made; and the rows that must be copied from it. */
 #ifndef SLUICE_SALVAGE_PLACE_H
 #define SLUICE_SALVAGE_PLACE_H
 
@@ -45,7 +45,7 @@ static inline void flip(uint8_t *data, size_t bytes)
     unsigned flips = 1 + chance(chance(4) == 0 ? 400 : 12);
     for (unsigned i = 0; i < flips; i++) {
         size_t at = chance((uint32_t)bytes);
-        if (chance(3) == 0) /* where the structure is */
+        if (chance(3) == 0) /* where SQLite keeps the structure of a page */
             at = at / PAGE_BYTES * PAGE_BYTES + chance(40);
         data[at] = chance(2) ? (uint8_t)chance(256) : data[at] ^ (uint8_t)(1u << chance(8));
     }
@@ -180,7 +180,7 @@ static inline unsigned each_row(row_fn *call)
 static inline void check_row(int64_t id, const char *text)
 {
     if (id < 1 || id > ROWS || !rows[id] || strcmp(rows[id], text) != 0)
-        fail_msg("message %lld came out as %.120s", (long long)id, text);
+        fail_msg("message %lld was copied as %.120s", (long long)id, text);
 }
 
 static inline void salvage(void)
@@ -190,8 +190,8 @@ static inline void salvage(void)
         fail_msg("%s", why);
 }
 
-/* Every row that came out must be as it was, and not delivered. Returns how many did not
- * come out. */
+/* Every row that was copied must be unchanged, and not delivered. Returns how many rows
+ * are missing. */
 static inline unsigned lost_rows(void)
 {
     return ROWS - LAST_DELIVERED - each_row(check_row);

@@ -1,4 +1,4 @@
-/* One page, read as a whole table: whatever is in it, and whatever it leads to. */
+/* Reads single pages as whole tables: sound ones completely, and damaged ones safely. */
 #include "salvage_place.h"
 
 #include "queue/salvage/reader.h"
@@ -26,7 +26,7 @@ static void close_reader(void)
     pages_close(&pages);
 }
 
-/* Reads everything that can be read, as every table. Returns the number of messages. */
+/* Reads a page as each table that it may belong to. Returns the number of messages. */
 static unsigned read_all(const uint8_t *page, uint32_t number, enum page_type type)
 {
     unsigned messages = 0;
@@ -109,7 +109,7 @@ static void no_page_crashes_the_reader(void **state)
     open_reader();
     for (unsigned seed = 1; seed <= FUZZ_PAGES; seed++) {
         random_state = seed;
-        /* On the heap and of the exact size: a byte too far is seen. */
+        /* On the heap and of the exact size: a sanitizer sees each byte that is read beyond it. */
         cleanup_free uint8_t *page = malloc(PAGE_BYTES);
         uint32_t number = 2 + chance((uint32_t)(file_size / PAGE_BYTES) - 1);
         memcpy(page, file_bytes + (size_t)(number - 1) * PAGE_BYTES, PAGE_BYTES);

@@ -1,4 +1,4 @@
-/* A damaged queue, as the daemon sees it: it is found to be damaged, it is salvaged, and it
+/* A damaged queue, as the daemon sees it: the damage is found, the queue is salvaged, and it
  * can be used as before. */
 #include "salvage_place.h"
 
@@ -6,7 +6,7 @@ enum { FUZZ_OPENS = 150 };
 
 /* ---- what is kept ---- */
 
-static void a_sound_database_comes_out_as_it_was(void **state)
+static void a_sound_database_is_copied_unchanged(void **state)
 {
     put_template();
     cleanup_free char *runs = ask("SELECT id, token, boot_id, epoch_ms, synchronised, confirmed_id FROM run");
@@ -28,7 +28,7 @@ static void a_sound_database_comes_out_as_it_was(void **state)
     assert_int_equal(count_files("queue.db.salvage", false), 0);
 }
 
-static void what_was_counted_and_noted_is_kept(void **state)
+static void counters_and_problems_are_kept(void **state)
 {
     put_template();
     sqlite3 *handle = look(SQLITE_OPEN_READWRITE);
@@ -86,7 +86,7 @@ static void a_small_database_is_checked_after_a_crash(void **state)
     assert_int_equal(count_files("queue.db.damaged-", false), 1);
 }
 
-/* ---- any damage at all ---- */
+/* ---- any damage ---- */
 
 static void ignore(void *context, int64_t id, const char *route, const char *topic)
 {
@@ -147,7 +147,7 @@ static void random_flips_never_stop_the_queue(void **state)
         struct queue *queue;
         char *why = NULL;
         int error = queue_open(place.path, &queue, &why);
-        if (error == -EPROTONOSUPPORT || error == -EEXIST) { /* the version, or what it is, was hit */
+        if (error == -EPROTONOSUPPORT || error == -EEXIST) { /* the version or the tables' names were hit */
             free(why);
             continue;
         }
@@ -168,10 +168,10 @@ static void random_flips_never_stop_the_queue(void **state)
         if (count_files("queue.db.damaged-", false) > 0)
             assert_answer("PRAGMA quick_check", "ok");
     }
-    assert_true(found > 10 && salvaged > 10); /* both ways were gone */
+    assert_true(found > 10 && salvaged > 10); /* found at start, and later */
 }
 
-static void flips_in_the_log_never_crash_the_reader(void **state)
+static void flips_in_the_log_never_crash_the_salvage(void **state)
 {
     store_and_die(1, 30);
     read_wal();
@@ -195,12 +195,12 @@ static void flips_in_the_log_never_crash_the_reader(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_fast_place(a_sound_database_comes_out_as_it_was),
-        in_fast_place(what_was_counted_and_noted_is_kept),
+        in_fast_place(a_sound_database_is_copied_unchanged),
+        in_fast_place(counters_and_problems_are_kept),
         in_fast_place(a_row_with_fewer_columns_gets_the_defaults),
         in_fast_place(a_small_database_is_checked_after_a_crash),
         in_fast_place(random_flips_never_stop_the_queue),
-        in_fast_place(flips_in_the_log_never_crash_the_reader),
+        in_fast_place(flips_in_the_log_never_crash_the_salvage),
     };
     return cmocka_run_group_tests(tests, make_template, free_template);
 }

@@ -3,13 +3,13 @@
 
 #include "queue/salvage/wal_check.h"
 
-static void assert_wal_is(const char *words)
+static void assert_wal_is(const char *reason)
 {
-    cleanup_free char *found = queue_salvage_look(place.path);
-    if (!words)
+    cleanup_free char *found = queue_salvage_check_wal(place.path);
+    if (!reason)
         assert_null(found);
-    else if (!found || !strstr(found, words))
-        fail_msg("it says: %s", found ? found : "(nothing)");
+    else if (!found || !strstr(found, reason))
+        fail_msg("it returned: %s", found ? found : "(nothing)");
 }
 
 static const size_t frame_bytes = 24 + PAGE_BYTES;
@@ -23,7 +23,7 @@ static void a_sound_log_is_no_damage(void **state)
     assert_int_equal(count_files("queue.db.damaged-", false), 0);
 }
 
-/* As a power cut leaves it: what was not synced is torn. */
+/* As after a power cut: only the frames that were not synced are torn. */
 static void a_torn_end_of_the_log_is_no_damage(void **state)
 {
     store_and_die(1, 30);
@@ -36,7 +36,7 @@ static void a_torn_end_of_the_log_is_no_damage(void **state)
     assert_int_equal(count_files("queue.db.damaged-", false), 0);
 }
 
-static void a_log_damaged_in_the_middle_keeps_what_lies_behind(void **state)
+static void a_log_damaged_in_the_middle_keeps_the_later_commits(void **state)
 {
     store_and_die(1, 30);
     read_wal();
@@ -94,12 +94,12 @@ static void without_its_log_the_database_is_as_of_the_last_checkpoint(void **sta
     cleanup_free char *wal = beside("-wal"), *shm = beside("-shm");
     assert_int_equal(unlink(wal), 0);
     unlink(shm);
-    queue = open_queue(); /* which the log of the test has a line about */
+    queue = open_queue();
     queue_close(queue);
     assert_answer("SELECT count(*) FROM message", "1");
 }
 
-static void the_log_of_another_database_is_not_taken(void **state)
+static void the_log_of_another_database_is_not_used(void **state)
 {
     store_and_die(1, 20); /* the other one */
     read_wal();
@@ -115,7 +115,7 @@ static void the_log_of_another_database_is_not_taken(void **state)
     assert_int_equal(count_files("queue.db.damaged-", true), 1);
 }
 
-static void a_log_of_noise_is_passed_over(void **state)
+static void a_log_of_noise_is_ignored(void **state)
 {
     for (unsigned seed = 1; seed <= 300; seed++) {
         random_state = seed;
@@ -124,7 +124,7 @@ static void a_log_of_noise_is_passed_over(void **state)
         for (size_t i = 0; i < wal_size; i++)
             wal_bytes[i] = (uint8_t)chance(256);
         write_wal();
-        char *why = queue_salvage_look(place.path);
+        char *why = queue_salvage_check_wal(place.path);
         assert_null(why);
         salvage();
         assert_int_equal(lost_rows(), 0);
@@ -136,12 +136,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         in_fast_place(a_sound_log_is_no_damage),
         in_fast_place(a_torn_end_of_the_log_is_no_damage),
-        in_fast_place(a_log_damaged_in_the_middle_keeps_what_lies_behind),
+        in_fast_place(a_log_damaged_in_the_middle_keeps_the_later_commits),
         in_fast_place(a_log_without_its_header_keeps_its_messages),
         in_fast_place(the_log_alone_is_enough),
         in_fast_place(without_its_log_the_database_is_as_of_the_last_checkpoint),
-        in_fast_place(the_log_of_another_database_is_not_taken),
-        in_fast_place(a_log_of_noise_is_passed_over),
+        in_fast_place(the_log_of_another_database_is_not_used),
+        in_fast_place(a_log_of_noise_is_ignored),
     };
     return cmocka_run_group_tests(tests, make_template, free_template);
 }
