@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "base/utf8.h"
 #include "config/errors.h"
-#include "config/lines.h"
 #include "config/validate.h"
 #include <dirent.h>
 #include <errno.h>
@@ -279,7 +278,7 @@ struct config *config_file_load(const char *path, struct config_errors *errors)
 {
     struct config_parser *parser = config_parser_new(errors, fetch_secret, NULL);
 
-    config_parser_check_files(parser, file_readable);
+    parser->readable = file_readable;
     return load(parser, path, errors);
 }
 

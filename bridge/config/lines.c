@@ -5,7 +5,6 @@
  * value are dropped, also before a key: every line stands alone, and none continues the
  * line before it. A ';' after a blank begins a comment.
  */
-#include "config/lines.h"
 #include "base/buf.h"
 #include "base/utf8.h"
 #include "config/errors.h"
@@ -310,11 +309,6 @@ struct config_parser *config_parser_new(struct config_errors *errors, config_sec
         if (config_keys[i].naming == CONFIG_UNNAMED)
             add_section(parser, (enum config_kind)i, "");
     return parser;
-}
-
-void config_parser_check_files(struct config_parser *parser, config_readable_fn *readable)
-{
-    parser->readable = readable;
 }
 
 void config_parser_text(struct config_parser *parser, const char *file, const char *text, size_t bytes)

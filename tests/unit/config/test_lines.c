@@ -1,5 +1,8 @@
 #include "config/config_text.h"
 
+#include "base/buf.h"
+#include "config/keys.h"
+
 static void all_errors_in_the_order_of_lines(void **state)
 {
     struct config_errors errors = {0};
@@ -39,6 +42,18 @@ static void several_files(void **state)
         "3.conf:1: key 'host' comes before the first section; write it below a line such as [broker]");
     assert_string_equal(errors.lines[1], "3.conf:3: host is already set in 1.conf:2; delete one of the two");
     config_errors_done(&errors);
+}
+
+static void an_unknown_key_draws_the_list_of_all(void **state)
+{
+    const struct config_keys *table = &config_keys[CONFIG_BACKEND];
+    struct buf expected cleanup_buf;
+
+    buf_init(&expected, 4096);
+    buf_append_text(&expected, "3: unknown key 'xxxxxxxxxxxxxxxx' in [backend]; its keys are ");
+    for (size_t i = 0; i < table->count; i++)
+        buf_printf(&expected, "%s%s", i > 0 ? ", " : "", table->keys[i].name);
+    expect_error(BACKEND "xxxxxxxxxxxxxxxx = 1\n" ROUTE, buf_text(&expected));
 }
 
 static void layout(void **state)
@@ -174,6 +189,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_errors_in_the_order_of_lines),
         cmocka_unit_test(several_files),
+        cmocka_unit_test(an_unknown_key_draws_the_list_of_all),
         cmocka_unit_test(layout),
         cmocka_unit_test(long_names),
         cmocka_unit_test(long_lines),

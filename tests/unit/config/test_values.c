@@ -58,10 +58,24 @@ static void long_values_in_errors(void **state)
     expect_error(text, start);
 }
 
+/* expect_body is looked for in the first 4096 bytes of a response. */
+static void texts_have_a_limit(void **state)
+{
+    char value[4098] = {0};
+
+    memset(value, 'x', 4097);
+    cleanup_free char *too_long = xasprintf("%sexpect_body = %s\n%s", BACKEND, value, ROUTE);
+    cleanup_free char *start = xasprintf("3: expect_body = %.200s...: must have at most 4096 bytes", value);
+    expect_error(too_long, start);
+    cleanup_free char *fits = xasprintf("%sexpect_body = %s\n%s", BACKEND, value + 1, ROUTE);
+    config_free(parsed(fits));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(durations),
+        cmocka_unit_test(texts_have_a_limit),
         cmocka_unit_test(long_values_in_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
