@@ -281,7 +281,7 @@ static void on_upkeep(uv_timer_t *timer)
     queue_upkeep(daemon->queue, activity - daemon->upkeep_activity < UPKEEP_QUIET);
     daemon->upkeep_activity = activity;
     deliver_returned(daemon);
-    deliver_tell(daemon->deliver);
+    deliver_log_rest(daemon->deliver);
     daemon_status_sample(&daemon->minute, &daemon->metrics);
 }
 

@@ -30,7 +30,7 @@ void halves_split(struct halves *halves, const int64_t *ids, unsigned count, boo
         push(halves, ids[count / 2 - 1], like);
 }
 
-bool halves_convict(const struct half *half)
+bool halves_is_to_blame(const struct half *half)
 {
     return half && half->scope && half->scope->passes > half->passes;
 }

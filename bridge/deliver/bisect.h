@@ -43,6 +43,6 @@ void halves_split(struct halves *halves, const int64_t *ids, unsigned count, boo
 
 /* Whether a failure of this part would be its own: where it failed before, others
  * passed since. */
-bool halves_convict(const struct half *half); /* takes NULL */
+bool halves_is_to_blame(const struct half *half); /* takes NULL */
 
 #endif

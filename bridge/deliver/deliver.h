@@ -1,7 +1,7 @@
-/* deliver/deliver.h - the engine: claims messages, sends them, and acts on the answers.
+/* deliver/deliver.h - the engine: claims messages, sends them, and acts on the responses.
  *
- * Each backend is a destination with a budget of requests under way; each route
- * has 64 lanes, a lane is first in, first out with one request under way, so
+ * Each backend is a destination with a budget of requests in flight; each route
+ * has 64 lanes, a lane is first in, first out with one request in flight, so
  * order per key holds through outages, retries, crashes and reloads. A message
  * leaves the queue after a 2xx, or for the dead letters once it is proved that
  * it, and not its backend or route, is at fault. No backend waits for another.
@@ -28,24 +28,24 @@ void deliver_released(struct deliver *deliver);
 /* Another process brought messages back, with this id or higher ones. */
 void deliver_look_again(struct deliver *deliver, int64_t lowest);
 
-/* Starts nothing more; calls idle, from the loop, when no request is under way.
+/* Starts nothing more; calls idle, from the loop, when no request is in flight.
  * to_end: not before what was stored until now is confirmed (see queue_confirm),
  * and what was delivered is deleted. */
 typedef void deliver_idle_fn(void *context);
 void deliver_pause(struct deliver *deliver, bool to_end, deliver_idle_fn *idle, void *context);
 
-/* Starts over with another configuration (or the same): what is under way is
+/* Starts over with another configuration (or the same): what is in flight is
  * dropped and will be sent again under the same keys, suspicions are forgotten.
  * The old configuration is no longer used on return. */
 void deliver_restart(struct deliver *deliver, const struct config *config);
 
-/* Tells the log what was only counted so far. To be called now and then. */
-void deliver_tell(struct deliver *deliver);
+/* Logs the number of dead letters that were not logged one by one. To be called now and then. */
+void deliver_log_rest(struct deliver *deliver);
 /* Each backend's and each route's state, since when, why, until when; appended to two
  * arrays (deliver/status.c). */
 void deliver_describe(const struct deliver *deliver, struct cJSON *backends, struct cJSON *routes);
 
-/* Takes NULL. Memory is let go when the loop has run once more. */
+/* Takes NULL. Memory is freed when the loop has run once more. */
 void deliver_free(struct deliver *deliver);
 
 #endif

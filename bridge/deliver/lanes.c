@@ -1,7 +1,7 @@
 /* deliver/lanes.c - which messages wait in which lane: a window over the queue.
  *
  * The queue may hold millions of messages, memory may not. There is no index by
- * lane either, for each would wear the SD card with every message. So each lane
+ * lane either, because each would wear the SD card with every message. So each lane
  * knows the ids of its next 64 messages or two batches, and the queue is read in the
  * order of ids, in bounded steps, each row once or little more than once:
  *
@@ -15,24 +15,17 @@
  * in it), the rows after its horizon are read again until it is full, and every other
  * lane that is behind takes what it has room for from the same steps.
  */
-#include "base/log.h"
-#include "deliver/internal.h"
+#include "deliver/lanes.h"
+
+#include "deliver/line.h"
+#include "deliver/suspect.h"
 
 #include <assert.h>
 
-enum { STEP_ROWS = 256 };
-
-void deliver_suspect_clear(struct suspect *suspect)
-{
-    free(suspect->last.words);
-    free(suspect->first.words);
-    *suspect = (struct suspect){.id = 0};
-}
-
-struct waiting *deliver_lanes_at(const struct lane *lane, unsigned position)
-{
-    return &lane->ring[(lane->first + position) % lane->route->lane_ids];
-}
+enum {
+    STEP_ROWS = 256,
+    COPIES_MOST = 4096, /* of all lanes */
+};
 
 static bool is_full(const struct lane *lane)
 {
@@ -42,12 +35,12 @@ static bool is_full(const struct lane *lane)
 static bool has(const struct lane *lane, int64_t id)
 {
     unsigned at = 0;
-    while (at < lane->count && deliver_lanes_at(lane, at)->id != id)
+    while (at < lane->count && lane_at(lane, at)->id != id)
         at++;
     return at < lane->count;
 }
 
-struct queue_copy *deliver_lanes_take_copy(struct deliver *deliver, struct waiting *waiting)
+struct queue_copy *lanes_take_copy(struct deliver *deliver, struct waiting *waiting)
 {
     struct queue_copy *copy = waiting->copy;
     waiting->copy = NULL;
@@ -62,39 +55,41 @@ static void push(struct deliver *deliver, struct lane *lane, int64_t id)
         lane->ring = xcalloc(lane->route->lane_ids, sizeof *lane->ring);
     struct queue_copy *copy = deliver->copies < COPIES_MOST ? queue_copy(deliver->queue, id) : NULL;
     deliver->copies += copy != NULL;
-    *deliver_lanes_at(lane, lane->count) = (struct waiting){.id = id, .copy = copy};
+    *lane_at(lane, lane->count) = (struct waiting){.id = id, .copy = copy};
     if (lane->count++ == 0) {
         lane->route->busy_lanes++;
         lane->route->backend->busy_lanes++;
-        deliver_line_up(deliver, lane);
+        line_join(deliver, lane);
     }
 }
 
-void deliver_lanes_remove(struct deliver *deliver, struct lane *lane, int64_t id)
+/* The last message left it. */
+static void on_empty(struct lane *lane)
+{
+    lane->linger_until_ms = 0;
+    lane->look_count = 0;
+    lane->route->busy_lanes--;
+    lane->route->backend->busy_lanes--;
+    line_leave(lane);
+}
+
+void lanes_remove(struct deliver *deliver, struct lane *lane, int64_t id)
 {
     unsigned at = 0;
-    while (at < lane->count && deliver_lanes_at(lane, at)->id != id)
+    while (at < lane->count && lane_at(lane, at)->id != id)
         at++;
     assert(at < lane->count);
-    free(deliver_lanes_take_copy(deliver, deliver_lanes_at(lane, at)));
+    free(lanes_take_copy(deliver, lane_at(lane, at)));
     for (; at > 0; at--) /* usually it is the first */
-        *deliver_lanes_at(lane, at) = *deliver_lanes_at(lane, at - 1);
+        *lane_at(lane, at) = *lane_at(lane, at - 1);
     lane->first = (lane->first + 1) % lane->route->lane_ids;
     if (lane->suspect.id == id)
-        deliver_suspect_clear(&lane->suspect);
-    if (--lane->count == 0) {
-        lane->linger_until_ms = 0;
-        lane->look_count = 0;
-        lane->route->busy_lanes--;
-        lane->route->backend->busy_lanes--;
-        if (lane->in_line) {
-            TAILQ_REMOVE(&lane->route->backend->line, lane, line);
-            lane->in_line = false;
-        }
-    }
+        suspect_clear(lane);
+    if (--lane->count == 0)
+        on_empty(lane);
 }
 
-bool deliver_lanes_hungry(const struct lane *lane)
+bool lanes_is_hungry(const struct lane *lane)
 {
     unsigned low = lane->route->lane_ids / 4, batch = lane->route->config->batch;
     return lane->behind && lane->count <= (batch > low ? batch : low);
@@ -130,7 +125,7 @@ static struct lane *lane_of(struct deliver *deliver, const char *route_name, con
 static void sort_last(struct lane *lane)
 {
     for (unsigned at = lane->count - 1; at > 0; at--) {
-        struct waiting *one = deliver_lanes_at(lane, at), *before = deliver_lanes_at(lane, at - 1);
+        struct waiting *one = lane_at(lane, at), *before = lane_at(lane, at - 1);
         if (before->id < one->id)
             return;
         struct waiting earlier = *one;
@@ -161,8 +156,8 @@ static void visit_new(void *context, int64_t id, const char *route_name, const c
 }
 
 /* Takes the row unless the lane lacks an earlier one: either its horizon is
- * before this step's start, or it was full earlier in this step, which leaves its
- * horizon behind as well. */
+ * before this step's start, or it was full earlier in this step, and then its
+ * horizon did not move on either. */
 static void visit_again(void *context, int64_t id, const char *route_name, const char *topic)
 {
     struct step *step = context;
@@ -187,7 +182,7 @@ static struct lane *hungriest(struct deliver *deliver)
     for (size_t r = 0; r < deliver->config->route_count; r++)
         for (size_t i = 0; i < ROUTE_LANES; i++) {
             struct lane *lane = &deliver->routes[r].lanes[i];
-            lane->feeding = lane->behind && !is_full(lane) && (lane->feeding || deliver_lanes_hungry(lane));
+            lane->feeding = lane->behind && !is_full(lane) && (lane->feeding || lanes_is_hungry(lane));
             if (lane->feeding && (!found || lane->horizon < found->horizon))
                 found = lane;
         }
@@ -234,21 +229,68 @@ static int step_new(struct deliver *deliver)
     return deliver->frontier < deliver->tail;
 }
 
-int deliver_lanes_step(struct deliver *deliver)
+int lanes_step(struct deliver *deliver)
 {
     int again = step_again(deliver);
     int more = again < 0 ? again : step_new(deliver);
     return more < 0 ? more : again || more;
 }
 
-void deliver_lanes_free(struct route_state *route)
+/* ---- messages that came back ---- */
+
+static void forget(struct deliver *deliver, struct lane *lane, int64_t after)
+{
+    unsigned kept = 0;
+    lane->kept_to = 0;
+    for (unsigned at = 0; at < lane->count; at++) {
+        struct waiting *waiting = lane_at(lane, at);
+        if (waiting->id > after && !queue_is_claimed(deliver->queue, waiting->id)) {
+            free(lanes_take_copy(deliver, waiting));
+            continue;
+        }
+        lane->kept_to = waiting->id > lane->kept_to ? waiting->id : lane->kept_to;
+        *lane_at(lane, kept++) = *waiting;
+    }
+    if (lane->count > 0 && kept == 0)
+        on_empty(lane);
+    lane->count = kept;
+    if (lane->halves)
+        lane->halves->count = 0;
+    if (lane->suspect.id > after)
+        suspect_clear(lane);
+    if (!lane->behind || lane->horizon > after)
+        lane->horizon = after;
+    lane->behind = lane->feeding = true;
+}
+
+bool lanes_forget(struct deliver *deliver, int64_t lowest)
+{
+    if (lowest > deliver->frontier)
+        return false;
+    for (size_t r = 0; r < deliver->config->route_count; r++)
+        for (size_t i = 0; i < ROUTE_LANES; i++)
+            forget(deliver, &deliver->routes[r].lanes[i], lowest - 1);
+    return true;
+}
+
+/* ---- life ---- */
+
+void lanes_init(struct route_state *route)
+{
+    enum { IDS_LEAST = 64 };
+    route->lane_ids = 2 * route->config->batch > IDS_LEAST ? 2 * route->config->batch : IDS_LEAST;
+    for (size_t i = 0; i < ROUTE_LANES; i++)
+        route->lanes[i].route = route;
+}
+
+void lanes_free(struct route_state *route)
 {
     for (size_t i = 0; i < ROUTE_LANES; i++) {
         for (unsigned at = 0; at < route->lanes[i].count; at++)
-            free(deliver_lanes_at(&route->lanes[i], at)->copy);
+            free(lane_at(&route->lanes[i], at)->copy);
         free(route->lanes[i].ring);
         free(route->lanes[i].halves);
-        deliver_suspect_clear(&route->lanes[i].suspect);
+        suspect_clear(&route->lanes[i]);
     }
     lane_map_done(&route->topics);
 }

@@ -1,29 +1,33 @@
 /* deliver/send.c - what a lane sends: its first message, or a batch of the first ones.
  *
  * A batch is what waits at the head of one lane for one URL: a lone message leaves at
- * once, a backlog leaves in large batches. What is under suspicion is sent alone: the
+ * once, a backlog leaves in large batches. Suspected messages are sent alone: the
  * probe of a suspected scope is one message, and so is one that failed before. Of a
  * batch that failed, halves are sent (deliver/bisect.h).
  */
+#include "deliver/send.h"
+
 #include "base/clock.h"
-#include "deliver/internal.h"
+#include "deliver/dead_letter.h"
+#include "deliver/lanes.h"
+#include "deliver/suspect.h"
 
 #include <errno.h>
 
 /* ---- what ---- */
 
-/* Whether the first message of the lane failed so often and nothing passed meanwhile, not
- * even since. */
+/* Whether the first message of the lane failed this often, and nothing passed in between,
+ * nor since. */
 static bool is_tried(const struct lane *lane, unsigned times)
 {
     const struct suspect *suspect = &lane->suspect;
-    return lane->count == 0 || (suspect->id == deliver_lanes_at(lane, 0)->id &&
-                                suspect->unrelieved >= times && suspect->passes == suspect->scope->passes);
+    return lane->count == 0 || (suspect->id == lane_at(lane, 0)->id && suspect->unrelieved >= times &&
+                                suspect->passes == suspect->scope->passes);
 }
 
-/* Whether it is time to look behind the first messages of a suspected scope: the
- * only lane with work tried its first max_attempts times in vain, or every lane
- * did so twice as often. Then these may be what is at fault, and nothing else
+/* Whether it is time to try other messages than the first ones of a suspected scope: the
+ * only lane with work tried its first message max_attempts times in vain, or every lane
+ * did so twice as often. The first messages may be at fault then, and nothing else
  * would ever show it. It is the one case in which a message may overtake. */
 static bool is_stuck(const struct deliver *deliver, const struct lane *lane)
 {
@@ -58,16 +62,11 @@ static unsigned pick(const struct deliver *deliver, const struct lane *lane)
     return position;
 }
 
-static bool is_suspect(const struct lane *lane)
-{
-    return lane->count > 0 && lane->suspect.id == deliver_lanes_at(lane, 0)->id;
-}
-
-unsigned deliver_send_most(const struct lane *lane)
+unsigned send_most(const struct lane *lane)
 {
     const struct route_state *route = lane->route;
     unsigned most = route->config->batch;
-    if (most <= 1 || is_suspect(lane) || route->scope.suspected ||
+    if (most <= 1 || suspect_is_first(lane) || route->scope.suspected ||
         route->backend->destination.scope.suspected)
         return 1;
     unsigned rate_bound = rate_most(&route->backend->rate);
@@ -78,56 +77,18 @@ unsigned deliver_send_most(const struct lane *lane)
 /* The part of a batch that failed that the lane's first message belongs to, or NULL. */
 static const struct half *next_half(const struct lane *lane)
 {
-    return lane->halves ? halves_next(lane->halves, deliver_lanes_at(lane, 0)->id) : NULL;
+    return lane->halves ? halves_next(lane->halves, lane_at(lane, 0)->id) : NULL;
 }
 
 /* A connection that breaks takes every request on it along. Those are tried again
  * one by one, with nothing else on the connection: only so it shows which of
  * them breaks it. */
-bool deliver_must_isolate(const struct lane *lane)
+bool send_must_isolate(const struct lane *lane)
 {
-    if (is_suspect(lane))
+    if (suspect_is_first(lane))
         return lane->suspect.isolate;
     const struct half *half = next_half(lane);
     return half && half->isolate;
-}
-
-void deliver_note_first(struct deliver *deliver, struct lane *lane, int64_t id)
-{
-    struct failure *first = &lane->suspect.first;
-    if (lane->suspect.id != id || !first->words)
-        return;
-    queue_blame(deliver->queue, id, 1, first->status, first->words, first->wall_ms);
-    free(first->words);
-    first->words = NULL;
-}
-
-/* A failure counts once a neighbour passed after it. Small numbers stay in
- * memory, so that an outage costs no writes: after one, every message that was
- * under way when it began has one failure to its name. */
-static void count_attempt(struct flight *flight)
-{
-    struct suspect *suspect = &flight->lane->suspect;
-    if (suspect->id != flight->ids[0])
-        return;
-    if (suspect->owed && suspect->scope->passes > suspect->passes) {
-        suspect->owed = false;
-        suspect->attempts++;
-        suspect->unrelieved = 0;
-        flight->convicted = true;
-        struct failure *last = &suspect->last;
-        if (suspect->attempts > 1) {
-            deliver_note_first(flight->deliver, flight->lane, flight->ids[0]);
-            queue_blame(flight->deliver->queue, flight->ids[0], suspect->attempts, last->status, last->words,
-                        last->wall_ms);
-        } else {
-            free(suspect->first.words);
-            suspect->first = *last;
-            suspect->first.words = xstrdup(last->words);
-        }
-    }
-    if (suspect->attempts > flight->attempts)
-        flight->attempts = suspect->attempts;
 }
 
 /* ---- the request ---- */
@@ -154,8 +115,7 @@ static int read_message(struct making *making, struct waiting *waiting, struct m
     struct deliver *deliver = making->flight->deliver;
     queue_fetch_done(deliver->queue);
     free(making->copy);
-    making->copy =
-        deliver_lanes_take_copy(deliver, waiting); /* for one attempt: after that the row may tell more */
+    making->copy = lanes_take_copy(deliver, waiting); /* for one attempt: after that the row may hold more */
     if (making->copy && !deliver->fresh) {
         queue_refresh(deliver->queue);
         deliver->fresh = true;
@@ -165,26 +125,26 @@ static int read_message(struct making *making, struct waiting *waiting, struct m
     return queue_fetch(deliver->queue, waiting->id, ret);
 }
 
-/* Adds the message at this place of the lane. -ENOENT: it is gone, and so are others'
- * places. Other errors: the request ends before it. */
+/* Adds the message at this place of the lane. -ENOENT: it is gone, and all after it moved
+ * up. Other errors: the request ends before it. */
 static int add_message(struct making *making, unsigned position)
 {
     struct flight *flight = making->flight;
     struct deliver *deliver = flight->deliver;
     struct lane *lane = flight->lane;
-    struct waiting *waiting = deliver_lanes_at(lane, position);
+    struct waiting *waiting = lane_at(lane, position);
     int64_t id = waiting->id;
     struct message message;
     int error = read_message(making, waiting, &message);
     if (error == -ENOENT) /* a person dropped it, or a limit did */
-        deliver_lanes_remove(deliver, lane, id);
+        lanes_remove(deliver, lane, id);
     if (error != 0)
         return error;
     unsigned attempts = message.attempts;
     if (flight->count == 0) {
         flight->ids[0] = id;
         flight->attempts = attempts;
-        count_attempt(flight);
+        suspect_count(flight);
         attempts = flight->attempts;
     }
     if (attempts >= lane->route->backend->config->max_attempts) {
@@ -203,7 +163,7 @@ static int add_message(struct making *making, unsigned position)
 }
 
 /* Whether another message can be added. What is sent as it is lies in making->copy, or
- * where SQLite has it: reading the next one would let that go. */
+ * where SQLite has it: reading the next one would overwrite that. */
 static bool has_room(const struct making *making, unsigned most)
 {
     const struct flight *flight = making->flight;
@@ -222,50 +182,32 @@ static int add_messages(struct making *making, unsigned most)
         unsigned position = start + flight->count;
         if (flight->count == 0) /* again after one that was gone */
             half = next_half(lane);
-        else if (half && deliver_lanes_at(lane, position)->id > half->end_id)
+        else if (half && lane_at(lane, position)->id > half->end_id)
             break;
         error = add_message(making, position);
         if (error != 0 && error != -ENOENT)
             break;
     }
-    if (flight->count > 0) { /* what is wrong with the next one is told when it is the first */
+    if (flight->count > 0) { /* what is wrong with the next one is reported when it is the first */
         free(making->why);
         making->why = NULL;
     }
-    if (start == 0 && !is_suspect(lane))
-        flight->convicted = halves_convict(half);
+    if (start == 0 && !suspect_is_first(lane))
+        flight->blamed = halves_is_to_blame(half);
     return flight->count > 0 ? 0 : error != 0 ? error : -ENOENT;
 }
 
-/* What can never be sent is set aside. */
-static int set_aside(const struct making *making)
+/* The first message can never be sent. */
+static int reject(const struct making *making)
 {
     const struct flight *flight = making->flight;
     const struct suspect *suspect = &flight->lane->suspect;
     bool known = suspect->id == flight->ids[0];
-    return deliver_bury(flight->deliver, flight->lane, flight->ids[0], flight->attempts,
-                        known ? suspect->last.status : 0, making->reason,
-                        making->why ? making->why
-                        : known     ? suspect->last.words
-                                    : NULL);
-}
-
-void deliver_flight_drop(void *context)
-{
-    struct flight *flight = context;
-    queue_unclaim(flight->deliver->queue, &flight->claim);
-    free(flight->target);
-    free(flight);
-}
-
-static void on_done(void *context, const struct reply *reply)
-{
-    struct flight *flight = context;
-    struct deliver *deliver = flight->deliver;
-    struct lane *lane = flight->lane;
-    deliver_answer(flight, reply);
-    deliver_flight_drop(flight);
-    deliver_landed(deliver, lane);
+    return dead_letter_add(flight->deliver, flight->lane, flight->ids[0], flight->attempts,
+                           known ? suspect->last.status : 0, making->reason,
+                           making->why ? making->why
+                           : known     ? suspect->last.reason
+                                       : NULL);
 }
 
 static int make_request(struct making *making, unsigned most)
@@ -283,13 +225,13 @@ static int make_request(struct making *making, unsigned most)
     return error;
 }
 
-/* From here on it is under way. */
-static void take_off(struct flight *flight)
+/* From here on it is in flight. */
+static void start(struct flight *flight, transfer_done_fn *done)
 {
     struct deliver *deliver = flight->deliver;
     struct lane *lane = flight->lane;
     struct backend_state *backend = lane->route->backend;
-    flight->isolated = deliver_must_isolate(lane) && backend->destination.in_flight == 0;
+    flight->isolated = send_must_isolate(lane) && backend->destination.in_flight == 0;
     backend->isolated = flight->isolated;
     flight->backend_probe = destination_started(&backend->destination);
     flight->route_probe = scope_started(&lane->route->scope);
@@ -300,12 +242,12 @@ static void take_off(struct flight *flight)
     lane->look_count = 0;
     deliver->in_flight++;
     deliver->metrics->requests++;
-    transfer_start(backend->transfer, &deliver->request, on_done, flight);
+    transfer_start(backend->transfer, &deliver->request, done, flight);
 }
 
-int deliver_send(struct deliver *deliver, struct lane *lane, bool lingers)
+int send_next(struct deliver *deliver, struct lane *lane, bool lingers, transfer_done_fn *done)
 {
-    unsigned most = deliver_send_most(lane);
+    unsigned most = send_most(lane);
     struct flight *flight = xcalloc(1, sizeof *flight + most * sizeof flight->ids[0]);
     flight->deliver = deliver;
     flight->lane = lane;
@@ -314,11 +256,11 @@ int deliver_send(struct deliver *deliver, struct lane *lane, bool lingers)
     if (error == 0 && lingers && flight->count == lane->count)
         error = -EAGAIN;
     if (error == 0)
-        take_off(flight);
+        start(flight, done);
     request_trim(&deliver->request);
     queue_fetch_done(deliver->queue);
     if (error == -EINVAL)
-        error = set_aside(&making);
+        error = reject(&making);
     if (error == -ENOENT || flight->claim.count == 0)
         error = error < 0 && error != -ENOENT ? error : -ENOMSG;
     if (error != 0) {
@@ -328,4 +270,12 @@ int deliver_send(struct deliver *deliver, struct lane *lane, bool lingers)
     free(making.copy);
     free(making.why);
     return error;
+}
+
+void send_drop(void *context)
+{
+    struct flight *flight = context;
+    queue_unclaim(flight->deliver->queue, &flight->claim);
+    free(flight->target);
+    free(flight);
 }

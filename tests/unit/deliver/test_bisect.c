@@ -152,11 +152,11 @@ static void what_vanished_takes_its_part_along(void **state)
 static void only_a_later_pass_convicts(void **state)
 {
     struct scope scope = {.passes = 5};
-    assert_false(halves_convict(NULL));
-    assert_false(halves_convict(&(struct half){.scope = NULL}));
-    assert_false(halves_convict(&(struct half){.scope = &scope, .passes = 5}));
+    assert_false(halves_is_to_blame(NULL));
+    assert_false(halves_is_to_blame(&(struct half){.scope = NULL}));
+    assert_false(halves_is_to_blame(&(struct half){.scope = &scope, .passes = 5}));
     scope.passes++;
-    assert_true(halves_convict(&(struct half){.scope = &scope, .passes = 5}));
+    assert_true(halves_is_to_blame(&(struct half){.scope = &scope, .passes = 5}));
 }
 
 /* Each bad message has at most log2(n) batches above it that fail, and each of
