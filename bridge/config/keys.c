@@ -66,7 +66,8 @@ const struct config_keys config_keys[CONFIG_KIND_COUNT] = {
                         .example = "garden",
                         KEYS(backend_keys),
                         .brief =
-                            "Where messages go. Each backend has a section, with a name that you choose."},
+                            "Where messages go. Each backend has a section, with a name that you choose.",
+                        .text = "A backend that is away does not delay another one."},
     [CONFIG_ROUTE] = {.word = "route",
                       .naming = CONFIG_NAMED,
                       .example = "sensor",

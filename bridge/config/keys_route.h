@@ -9,9 +9,10 @@ KEY(backend, backend, backend, .none = "the only backend", .example = "garden",
 
 KEY(path, path_template, path, .initial = "", .none = "nothing", .example = "/collections/{3}",
     .brief = "The path that follows the url of the backend. {2} is the second level of the topic.",
-    .text = "Levels are percent-encoded. With `/collections/{3}`, a message with the topic "
-            "`garden/wino-1/sensor` "
-            "is posted to `https://garden.example.org/api/collections/sensor`.")
+    .text =
+        "Levels are percent-encoded. With `/collections/{3}`, a message with the topic "
+        "`garden/wino-1/sensor` is posted to `https://garden.example.org/api/collections/sensor`. A message "
+        "whose level there is empty, `.` or `..` is never sent: it becomes a dead letter.")
 
 KEY(ack_topic, topic_template, ack_topic, .none = "no acknowledgements", .suggested = true,
     .example = "garden/{2}/ack",
@@ -69,10 +70,10 @@ KEY(add, add, add, .repeatable = true,
         "received, and `{received}` cannot be relied on.\n"
         "- `{late_since}`: where the message waited at the broker while sluice was away: it was published "
         "between this time and `{received}`.\n\n"
-        "A value becomes a number, true, false or null where it is written as one, or is one reference to a "
-        "number. Every other value becomes a string, and so does a value in double quotes, in which a quote "
-        "is written `\\\"` and a backslash `\\\\`. A brace is written `{{` or `}}`. A field that refers to "
-        "something that the message does not have is left out.")
+        "A value that is written as a number, true, false or null, or that is a single reference to a "
+        "number, keeps this type. Every other value becomes a string. A value in double quotes is always a "
+        "string; in it, a quote is written `\\\"` and a backslash `\\\\`. A brace is written `{{` or `}}`. A "
+        "field that refers to something that the message does not have is left out.")
 
 KEY(not_object, not_object, not_object, .initial = "dead",
     .brief = "With body = json: what happens to a message that is not a JSON object.",
