@@ -1,6 +1,7 @@
-/* base/event.h - the name of every event that is logged. The names are stable: each log
- * line starts with one, the journal has it as the field SLUICE_EVENT, and scripts and
- * tests match it; the words behind it may change. sluice(8) has this list for people.
+/* base/event.h - the name of every event that is logged. Names are stable: each log line
+ * starts with one, the journal has it in the field SLUICE_EVENT, and scripts and tests match
+ * it. The text after the name may change. The list in sluice(8) is made from this table, so a
+ * row is one line.
  *
  *     EVENT(constant, "name", "what happened")
  */
@@ -10,26 +11,26 @@
 /* clang-format off */
 #define LOG_EVENTS(EVENT) \
     /* the daemon */ \
-    EVENT(READY, "ready", "sluice has started and does its work") \
+    EVENT(READY, "ready", "sluice has started") \
     EVENT(STOPPING, "stopping", "sluice was asked to stop") \
     EVENT(STOPPED, "stopped", "sluice has stopped; the line has the totals") \
-    EVENT(CONFIG_ERROR, "config-error", "a line of the configuration is wrong") \
+    EVENT(CONFIG_ERROR, "config-error", "the configuration has an error") \
     EVENT(CONFIG_RELOADED, "config-reloaded", "a new configuration is in force") \
     EVENT(CONFIG_REFUSED, "config-refused", "a new configuration has errors, and the old one stays in force") \
     EVENT(RESTART_NEEDED, "restart-needed", "a key was changed that only a restart puts in force") \
     EVENT(SECRET_EXPOSED, "secret-exposed", "every user of the machine can read a secret file") \
     EVENT(SOCKET_UNAVAILABLE, "socket-unavailable", "the control socket cannot be made") \
     EVENT(SOCKET_UNWATCHED, "socket-unwatched", "a connection to a backend cannot be watched") \
-    EVENT(STORAGE_WRITES, "storage-writes", "what was written to the disk in the last hour") \
+    EVENT(STORAGE_WRITES, "storage-writes", "the number of bytes that were written to the disk in the last hour") \
     /* the broker */ \
     EVENT(BROKER_CONNECTED, "broker-connected", "the broker accepted the connection") \
     EVENT(BROKER_AWAY, "broker-away", "the broker cannot be reached, or refuses the connection") \
     EVENT(SUBSCRIBE_FAILED, "subscribe-failed", "a SUBSCRIBE could not be sent") \
     EVENT(SUBSCRIPTION_REFUSED, "subscription-refused", "the broker refuses a subscription") \
     EVENT(SUBSCRIPTION_DOWNGRADED, "subscription-downgraded", "the broker grants less than QoS 1") \
-    EVENT(UNSUBSCRIBED, "unsubscribed", "sluice unsubscribes from a filter that no route has") \
+    EVENT(UNSUBSCRIBED, "unsubscribed", "sluice unsubscribes from a topic filter that no route has any more") \
     EVENT(MESSAGE_UNROUTED, "message-unrouted", "no route takes a message") \
-    EVENT(MESSAGE_REDELIVERED, "message-redelivered", "the broker sent a message again that is stored") \
+    EVENT(MESSAGE_REDELIVERED, "message-redelivered", "the broker sent a stored message again") \
     EVENT(REDELIVERY_UNKNOWN, "redelivery-unknown", "redelivered messages cannot be recognised") \
     /* HTTP clients */ \
     EVENT(HTTP_LISTENING, "http-listening", "sluice accepts HTTP clients") \
@@ -45,7 +46,7 @@
     EVENT(DEVICE_NEW, "device-new", "a device was seen for the first time") \
     EVENT(DEVICE_SHARED, "device-shared", "several devices use one name") \
     EVENT(READINGS_LOST, "readings-lost", "a device lost readings") \
-    EVENT(READING_MALFORMED, "reading-malformed", "the members that number a reading are wrong") \
+    EVENT(READING_MALFORMED, "reading-malformed", "the members of the payload that number a reading are wrong") \
     /* backends and routes */ \
     EVENT(BACKEND_AWAY, "backend-away", "a backend does not work; sluice tries again") \
     EVENT(BACKEND_MISCONFIGURED, "backend-misconfigured", "a person must correct a backend's configuration") \
@@ -53,9 +54,9 @@
     EVENT(ROUTE_AWAY, "route-away", "the requests of one route fail; sluice tries again") \
     EVENT(ROUTE_MISCONFIGURED, "route-misconfigured", "a person must correct a route's configuration") \
     EVENT(ROUTE_BACK, "route-back", "a route works again") \
-    EVENT(ROUTE_HELD, "route-held", "everything was rejected, and no more is dead-lettered") \
+    EVENT(ROUTE_HELD, "route-held", "every message of a route was rejected, and no more are dead-lettered") \
     EVENT(MESSAGE_DEAD, "message-dead", "a message was dead-lettered") \
-    EVENT(MESSAGES_UNFIT, "messages-unfit", "no message fits the path or body of its route") \
+    EVENT(MESSAGES_UNFIT, "messages-unfit", "no message of a route fits its path or body") \
     EVENT(RESPONSE_HTML, "response-html", "a 2xx response is a web page") \
     EVENT(BATCH_SIZE_REDUCED, "batch-size-reduced", "a backend refused a batch for its size (413)") \
     /* the queue */ \
@@ -68,7 +69,7 @@
     EVENT(QUEUE_WRITE_FAILED, "queue-write-failed", "a commit failed, and nothing is acknowledged") \
     EVENT(QUEUE_WRITABLE, "queue-writable", "commits succeed again") \
     EVENT(QUEUE_UNUSABLE, "queue-unusable", "the queue cannot be opened") \
-    EVENT(QUEUE_OUTDATED, "queue-outdated", "the database is older than its last use") \
+    EVENT(QUEUE_OUTDATED, "queue-outdated", "the database is older than when sluice last used it") \
     EVENT(RESERVE_USED, "reserve-used", "the disk is full, and the reserve file was removed") \
     EVENT(RESERVE_FAILED, "reserve-failed", "the reserve file cannot be written") \
     EVENT(DISK_HAS_SPACE, "disk-has-space", "the disk has space again") \

@@ -1,8 +1,8 @@
-/* base/log.c - one line per event, to the journal or to standard error; see base/log.h.
+/* base/log.c - see base/log.h.
  *
- * A line is put together on the stack and written with one system call, so the lines of
- * several processes on one terminal do not mix. A message longer than MESSAGE_BYTES is
- * cut, and ends in "...". What cannot be written is lost: nobody is left to report it to.
+ * A line is built on the stack and written with one system call, so that the lines of several
+ * processes on one terminal do not mix. A message longer than MESSAGE_BYTES is cut, and ends
+ * in "...". A line that cannot be written is lost: there is no place to report it.
  */
 #include "base/log.h"
 
@@ -38,12 +38,12 @@ static const char *const events[] = {
 #undef EVENT_NAME
 };
 
-/* There is one standard error in a process, and so one of these. */
+/* One for the process, as there is one standard error. */
 static struct {
     enum log_level most;
     bool journal; /* standard error is the journal */
-    bool native;  /* ... and it takes fields: no container without a journal of its own */
-    bool all;     /* whatever the configuration says */
+    bool native;  /* and it takes fields; false in a container without its own journal */
+    bool all;     /* ignore the level of the configuration */
 } state = {.most = LOG_LEVEL_INFO};
 
 /* JOURNAL_STREAM is "DEVICE:INODE" of the journal's socket. A child whose standard error
@@ -76,9 +76,9 @@ bool log_enabled(enum log_level level)
     return level <= state.most;
 }
 
-/* Appends text with everything that is not a printable character (controls of
- * ASCII and of ISO 6429, which terminals obey too, and bytes that are no UTF-8)
- * written as \xNN; `line` has four bytes for each of text. */
+/* Copies text to line, which has four bytes for each byte of text. Control characters (of
+ * ASCII, and of ISO 6429, which terminals obey, too) and bytes that are not UTF-8 become
+ * \xNN. Returns the number of bytes. */
 static size_t escape(char *line, const char *text, size_t bytes)
 {
     static const char hex[] = "0123456789abcdef";
@@ -113,7 +113,7 @@ static size_t end_with_dots(char message[static MESSAGE_BYTES])
     return bytes + 3;
 }
 
-/* False: the journal did not take it. sd_journal_send() is content where there is none. */
+/* False: the journal did not take it. sd_journal_send() succeeds where there is no journal. */
 static bool write_to_journal(enum log_level level, enum log_event event, const char *line)
 {
 #ifdef HAVE_SYSTEMD

@@ -1,12 +1,12 @@
 /* base/log.h - one line per event, to the journal or to standard error.
  *
- * Each line starts with the event's name (base/event.h). Where standard error is the
- * journal (JOURNAL_STREAM, sd-daemon(3)), the line goes there by the native protocol,
- * with its priority, and with the name in the field SLUICE_EVENT. Elsewhere the time
- * (UTC, milliseconds) and the level come first:
+ * Each line starts with the event's name (base/event.h). If standard error is the
+ * journal (JOURNAL_STREAM, sd-daemon(3)), the line goes there by the native protocol, with its
+ * priority, and with the name in the field SLUICE_EVENT. Otherwise the time (UTC,
+ * milliseconds) and the level come first:
  *     2026-11-22T17:33:16.123Z warning backend-away: garden: away since ...
  * Control characters in a message, which may quote the network, are written as
- * \xNN: no line can be forged. Secrets never come here: callers strike them out.
+ * \xNN, so that no line can be forged. Callers withhold secrets.
  */
 #ifndef SLUICE_LOG_H
 #define SLUICE_LOG_H
@@ -17,11 +17,11 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
-/* Looks at the environment for the journal; most: the least important level
- * that is still written (default LOG_LEVEL_INFO). */
+/* Finds out whether standard error is the journal. most: the least important level that is
+ * written (default LOG_LEVEL_INFO). */
 void log_init(enum log_level most);
-/* The same again, as the configuration says it; nothing where it was LOG_LEVEL_DEBUG
- * from the start (-v). */
+/* Changes `most` to the level of the configuration, unless it was LOG_LEVEL_DEBUG from the
+ * start (-v). */
 void log_limit(enum log_level most);
 bool log_enabled(enum log_level level);
 

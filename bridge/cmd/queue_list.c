@@ -1,7 +1,7 @@
 /* cmd/queue_list.c - sluice queue ls, count, export: many messages at once.
  *
- * What ls prints for people is aligned a page at a time: the newest few are one page,
- * and where all are wanted, nobody waits for a million of them before the first.
+ * ls aligns its columns a page at a time. The newest few messages are one page; a list of all
+ * has many, so that the first lines of a million do not have to wait for the last.
  */
 #include "cmd/queue_list.h"
 #include "cmd/queue.h"
@@ -19,7 +19,7 @@ enum {
     DEFAULT_MOST = 50,
     PAGE_LINES = 200,
     WIDE = 120,           /* columns: room for the year */
-    UNKNOWN_COLUMNS = 200 /* of a payload, where nobody looks */
+    UNKNOWN_COLUMNS = 200 /* of a payload, if no terminal limits it */
 };
 
 enum { ID, RECEIVED, STATE, ROUTE, TOPIC, PAYLOAD, COLUMNS };
@@ -37,7 +37,7 @@ struct listing {
     size_t count, capacity;
     bool brief;             /* a narrow terminal: no year, no route */
     size_t widths[COLUMNS]; /* never less than those of the page before */
-    uint64_t most;          /* newest first, and so many; 0: oldest first, and all */
+    uint64_t most;          /* this many, newest first; 0: all, oldest first */
     bool headed;
     struct queue_listed listed;
 };
@@ -112,7 +112,7 @@ static void widen(struct listing *listing)
     }
 }
 
-/* Blanks behind it up to the column's width, or, for numbers, before it. */
+/* Pads the text to the width of its column: numbers on the left, others on the right. */
 static void print_cell(const struct listing *listing, size_t column, const char *text, const char *colour)
 {
     if (is_left_out(listing, column))
@@ -135,7 +135,7 @@ static void print_head(struct listing *listing)
     listing->headed = true;
 }
 
-/* What is left of the terminal's line; 0: nobody knows how long it is. */
+/* The columns that remain for the payload. */
 static size_t payload_room(const struct listing *listing)
 {
     size_t used = 0;
@@ -231,7 +231,7 @@ static bool export_row(void *context, const struct message_row *row)
     return !ferror(stdout);
 }
 
-/* The newest few, as programs want them. */
+/* The newest few, as JSON. They are read newest first, and printed oldest first. */
 struct newest {
     char **lines;
     uint64_t count, most;

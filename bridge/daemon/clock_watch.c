@@ -1,15 +1,13 @@
-/* daemon/clock_watch.c - notices that the wall clock changed. See daemon/clock_watch.h.
+/* daemon/clock_watch.c - see daemon/clock_watch.h.
  *
- * A step is told by the kernel: a timer that lies in a future which never comes
- * (timerfd_create(2), TFD_TIMER_CANCEL_ON_SET) is cancelled by it, and becomes
- * readable. Nothing tells that the clock became synchronised without a step: a
- * daemon found that it was right, or slews it. So the kernel is asked whenever
- * the status is written, every ten seconds, for the price of a system call. The
- * same look finds a step where there is no such timer, and tries a repair again
- * for which the database was locked.
+ * The kernel reports a step: it cancels a timer that never expires (timerfd_create(2),
+ * TFD_TIMER_CANCEL_ON_SET), which becomes readable. It does not report that the clock became
+ * synchronised without a step, because an NTP daemon found it right, or slews it. So
+ * clock_watch_look() asks the kernel every ten seconds, which costs one system call. It also
+ * finds a step if there is no such timer, and repairs times again if the database was locked.
  *
- * A message is repaired whenever that is; only what is delivered before carries
- * the mark of a clock that is not right.
+ * The times of messages in the queue can be repaired at any moment; a message that is
+ * delivered before is marked as one with a clock that is not right.
  */
 #include "daemon/clock_watch.h"
 #include "base/clock.h"
@@ -21,7 +19,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { PATIENCE_MS = 10 * 60 * 1000 }; /* of a start: the network, and NTP, may come late */
+enum { PATIENCE_MS = 10 * 60 * 1000 }; /* after the start: the network and NTP may come late */
 
 enum stage { NOT_LOOKED, RIGHT, WAITING, EXPLAINED };
 
@@ -49,8 +47,8 @@ static int open_timer(void)
     return -error;
 }
 
-/* It stays armed. What there is to read says nothing that the look does not find:
- * ECANCELED (or, in the tests, that a file was written). */
+/* The timer stays armed. The result of read() does not matter: ECANCELED, or, in the tests,
+ * that a file was written. */
 static void on_step(uv_poll_t *poll, int status, int events)
 {
     (void)status;
@@ -79,9 +77,9 @@ static void watch_steps(struct clock_watch *watch, uv_loop_t *loop)
     uv_poll_start(&watch->poll, UV_READABLE, on_step);
 }
 
-/* ---- what people are told ---- */
+/* ---- reports ---- */
 
-static bool is_there(const char *path)
+static bool exists(const char *path)
 {
     return access(path, F_OK) == 0;
 }
@@ -89,19 +87,20 @@ static bool is_there(const char *path)
 static const char *advice(enum clock_word word)
 {
     if (word == CLOCK_DENIED)
-        return "the kernel may not be asked (adjtimex), as in a container or under systemd's ProtectClock; "
-               "where something keeps the clock right, set clock = trust in [queue]";
-    if (is_there("/run/chrony"))
-        return "does chrony reach its servers (chronyc tracking)? Where it does, put rtcsync into "
+        return "the kernel denies the question (adjtimex), as in a container or under systemd's "
+               "ProtectClock; "
+               "if something else keeps the clock right, set clock = trust in [queue]";
+    if (exists("/run/chrony"))
+        return "does chrony reach its servers (chronyc tracking)? If it does, put rtcsync into "
                "chrony.conf, or set clock = trust in [queue]";
-    if (is_there("/run/systemd/container") || is_there("/.dockerenv") || is_there("/run/.containerenv"))
-        return "this is a container, and its host does not say that the clock is right; where it is, set "
+    if (exists("/run/systemd/container") || exists("/.dockerenv") || exists("/run/.containerenv"))
+        return "this is a container, and its host does not report that the clock is right; if it is, set "
                "clock = trust in [queue]";
-    return "does an NTP daemon run, and reach its servers (timedatectl)? Where the clock is right all the "
-           "same, set clock = trust in [queue]";
+    return "does an NTP daemon run, and reach its servers (timedatectl)? If the clock is right anyway, set "
+           "clock = trust in [queue]";
 }
 
-static void tell_right(struct clock_watch *watch)
+static void report_right(struct clock_watch *watch)
 {
     queue_problem_set(watch->queue, "clock", NULL);
     if (clock_ask() == CLOCK_UNFLAGGED)
@@ -110,25 +109,24 @@ static void tell_right(struct clock_watch *watch)
                                         "sluice");
 }
 
-static void tell_wrong(struct clock_watch *watch, enum stage stage, enum clock_word word)
+static void report_wrong(struct clock_watch *watch, enum stage stage, enum clock_word word)
 {
     if (stage == WAITING) {
         log_notice(EVENT_CLOCK_UNSYNCHRONISED, "not synchronised yet; deliveries are marked until then");
         queue_problem_set(watch->queue, "clock",
-                          "not synchronised yet: the times of what was received since boot "
-                          "are not certain");
+                          "not synchronised yet: the times of messages received since boot are not certain");
         return;
     }
-    cleanup_free char *words = xasprintf("not synchronised: %s", advice(word));
-    log_warning(EVENT_CLOCK_UNSYNCHRONISED, "%s; deliveries are marked until then", words);
-    queue_problem_set(watch->queue, "clock", words);
+    cleanup_free char *reason = xasprintf("not synchronised: %s", advice(word));
+    log_warning(EVENT_CLOCK_UNSYNCHRONISED, "%s; deliveries are marked until then", reason);
+    queue_problem_set(watch->queue, "clock", reason);
 }
 
 /* ---- looking ---- */
 
 void clock_watch_look(struct clock_watch *watch, int64_t uptime_ms)
 {
-    queue_clock_changed(watch->queue); /* what goes wrong is in the log, and tried again */
+    queue_clock_changed(watch->queue); /* it logs an error, and the next look tries again */
     enum clock_word word = clock_ask();
     bool patient = word != CLOCK_DENIED && uptime_ms - watch->since_ms < PATIENCE_MS;
     enum stage stage = queue_clock_is_right(watch->queue) ? RIGHT : patient ? WAITING : EXPLAINED;
@@ -136,9 +134,9 @@ void clock_watch_look(struct clock_watch *watch, int64_t uptime_ms)
         return;
     watch->stage = stage;
     if (stage == RIGHT)
-        tell_right(watch);
+        report_right(watch);
     else
-        tell_wrong(watch, stage, word);
+        report_wrong(watch, stage, word);
 }
 
 struct clock_watch *clock_watch_new(uv_loop_t *loop, struct queue *queue)

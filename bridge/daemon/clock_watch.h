@@ -1,5 +1,5 @@
-/* daemon/clock_watch.h - notices that the wall clock changed, and has the times of
- * messages repaired; where it does not become right, says why and what to do. */
+/* daemon/clock_watch.h - notices changes of the wall clock, and makes the queue repair the
+ * times of its messages. If the clock does not become right, it logs the reason and advice. */
 #ifndef SLUICE_CLOCK_WATCH_H
 #define SLUICE_CLOCK_WATCH_H
 
@@ -8,14 +8,14 @@
 
 struct clock_watch;
 
-/* Keeps what it is given. */
+/* loop and queue must live longer. */
 struct clock_watch *clock_watch_new(uv_loop_t *loop, struct queue *queue);
 
-/* Asks the kernel. To be called now and then, every ten seconds or so: only steps
- * of the clock come by themselves. */
+/* Asks the kernel. To be called about every ten seconds: only steps of the clock are noticed
+ * without it. */
 void clock_watch_look(struct clock_watch *watch, int64_t uptime_ms);
 
-/* Takes NULL. Memory is let go when the loop has run once more. */
+/* Takes NULL. The memory is freed when the loop has run once more. */
 void clock_watch_free(struct clock_watch *watch);
 
 #endif

@@ -1,13 +1,12 @@
-/* daemon/daemon.h - the whole: builds the parts, wires them, shuts them down in order. */
+/* daemon/daemon.h - `sluice run`. */
 #ifndef SLUICE_DAEMON_H
 #define SLUICE_DAEMON_H
 
 #include "config/config.h"
 
-/* Runs until SIGTERM or SIGINT. config_path is read again on SIGHUP. Takes over
- * the configuration. Returns an exit status: 0 stopped on request, 1 it could
- * not start (logged). It may end the process itself when something hangs that
- * cannot be waited for. */
+/* Runs until SIGTERM or SIGINT. Reads config_path again on SIGHUP. Takes over config. Returns
+ * an exit status: 0 stopped on request, 1 it could not start (logged). It ends the process
+ * itself if a worker thread hangs. */
 int daemon_run(const char *config_path, struct config *config);
 
 #endif

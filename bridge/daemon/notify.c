@@ -1,4 +1,4 @@
-/* daemon/notify.c - tells the service manager how we are. See daemon/notify.h. */
+/* daemon/notify.c - see daemon/notify.h. */
 #include "daemon/notify.h"
 
 #ifdef HAVE_SYSTEMD

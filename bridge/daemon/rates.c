@@ -1,4 +1,4 @@
-/* daemon/rates.c - what happened in the last minute; see daemon/rates.h. */
+/* daemon/rates.c - see daemon/rates.h. */
 #include "daemon/rates.h"
 
 enum { MINUTE_MS = 60 * 1000 };
@@ -18,7 +18,7 @@ struct metrics_sample metrics_minute_since(const struct metrics_minute *minute,
     for (unsigned i = 0; i < minute->count; i++) {
         const struct metrics_sample *then = &minute->samples[(oldest + i) % METRICS_MINUTE_SAMPLES];
         if (now->at_ms - then->at_ms > MINUTE_MS)
-            continue; /* the process stood still in between */
+            continue; /* the process was stopped between */
         return (struct metrics_sample){.at_ms = now->at_ms - then->at_ms,
                                        .stored = now->stored - then->stored,
                                        .delivered = now->delivered - then->delivered,

@@ -1,4 +1,4 @@
-/* daemon/rates.h - what happened in the last minute. Pure. */
+/* daemon/rates.h - the counters of the last minute. Pure. */
 #ifndef SLUICE_METRICS_MINUTE_H
 #define SLUICE_METRICS_MINUTE_H
 
@@ -17,8 +17,8 @@ struct metrics_minute {
 /* To be called about once a second. */
 void metrics_minute_note(struct metrics_minute *minute, const struct metrics_sample *now);
 
-/* Since the oldest sample that is not older than a minute, or the start: how much of
- * each, and at_ms, for how long. Zero before the first sample. */
+/* The differences from the oldest sample of the last minute: of each counter, and of at_ms.
+ * Zero before the first sample. */
 struct metrics_sample metrics_minute_since(const struct metrics_minute *minute,
                                            const struct metrics_sample *now);
 

@@ -1,5 +1,5 @@
-/* daemon/status.c - what a running daemon says of itself. Only what it alone knows:
- * what is in the queue, those who ask count themselves (queue/admin/facts.c). */
+/* daemon/status.c - see daemon/status.h. It has what only the daemon knows: the client counts
+ * the rows of the queue itself (queue/admin/facts.c). */
 #include "daemon/status.h"
 #include "base/clock.h"
 #include "db/vfs.h"
@@ -64,24 +64,24 @@ static void add_totals(const struct daemon_status *status, cJSON *to)
 static void add_queue(const struct daemon_status *status, cJSON *to)
 {
     const char *full = queue_full(status->queue);
-    cleanup_free char *words = full ? queue_full_text(status->queue) : NULL;
+    cleanup_free char *limit = full ? queue_full_text(status->queue) : NULL;
     cleanup_free char *room = queue_room_text(status->queue);
     int64_t waiting = queue_waiting(status->queue);
     status_add_text(to, STATUS_DAEMON_QUEUE_PATH, status->config->queue.path);
     if (waiting >= 0)
         status_add_number(to, STATUS_DAEMON_QUEUE_WAITING, waiting);
-    status_add_text(to, STATUS_DAEMON_QUEUE_FULL, words);
+    status_add_text(to, STATUS_DAEMON_QUEUE_FULL, limit);
     status_add_text(to, STATUS_DAEMON_QUEUE_ROOM, room);
 }
 
 static void add_clock(const struct daemon_status *status, cJSON *to)
 {
-    static const char *const words[] = {[CLOCK_SYNCHRONISED] = "synchronised",
-                                        [CLOCK_UNFLAGGED] = "synchronised",
-                                        [CLOCK_UNSYNCHRONISED] = "unsynchronised",
-                                        [CLOCK_DENIED] = "cannot be asked"};
+    static const char *const states[] = {[CLOCK_SYNCHRONISED] = "synchronised",
+                                         [CLOCK_UNFLAGGED] = "synchronised",
+                                         [CLOCK_UNSYNCHRONISED] = "unsynchronised",
+                                         [CLOCK_DENIED] = "cannot be asked"};
     status_add_bool(to, STATUS_CLOCK_RIGHT, queue_clock_is_right(status->queue));
-    status_add_text(to, STATUS_CLOCK_KERNEL, words[clock_ask()]);
+    status_add_text(to, STATUS_CLOCK_KERNEL, states[clock_ask()]);
     status_add_bool(to, STATUS_CLOCK_TRUSTED, status->config->queue.trust_clock);
 }
 

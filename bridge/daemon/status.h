@@ -8,7 +8,7 @@
 #include "mqtt/edge.h"
 #include "queue/queue.h"
 
-/* The parts that are asked. */
+/* Where the status comes from. */
 struct daemon_status {
     const char *config_path;
     const struct config *config;
@@ -26,7 +26,7 @@ struct daemon_status {
  * the database. */
 char *daemon_status_json(const struct daemon_status *status);
 
-/* For daemon.minute, about once a second. */
+/* Takes a sample for last_minute. To be called about once a second. */
 void daemon_status_sample(struct metrics_minute *minute, const struct metrics *metrics);
 
 #endif

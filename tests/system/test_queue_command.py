@@ -300,10 +300,21 @@ def test_what_is_set_aside_while_a_person_thinks_stays(stocked):
     (["queue", "retry"], 2, "--all"),
     (["queue", "drop"], 2, "--all"),
     (["queue", "export", "--yes"], 2, "unknown option '--yes'"),
+    (["queue", "drop", "--al"], 2, "unknown option '--al'; did you mean '--all'?"),
+    (["queue", "drop", "--", "--all"], 2, "'--all' is no ID"),
+    (["queue", "drop", "-5"], 2, "'-5' is no ID"),
+    (["queue", "drop", "-x5"], 2, "unknown option '-x'"),
 ])
 def test_wrong_command_lines(sluice, words, status, said):
     sluice.command(*words, expect=status, configured=False)
     assert said in sluice.said and len(sluice.said.splitlines()) == 1
+
+
+def test_options_and_ids_come_in_any_order(stocked):
+    config = str(stocked.config_file)
+    for words in (["-c", config, "--route=sensor", "1", "2"], ["1", "--route", "sensor", "2", f"-c{config}"],
+                  ["1", "-c", config, "--route=sensor", "--", "2"]):  # fmt: skip
+        assert stocked.command("queue", "count", *words, configured=False) == "2\n"
 
 
 @pytest.mark.parametrize("words", [["ls"], ["count"], ["export"], ["retry"], ["drop", "--yes"]])
