@@ -9,6 +9,31 @@
 #include <cjson/cJSON.h>
 #include <string.h>
 
+struct message_row *message_row_copy(const struct message_row *row)
+{
+    struct message_row found = *row;
+#define TEXT_ADDRESS(name, type) &found.message.name,
+    const char **const texts[] = {&found.last_error, &found.history, &found.reason,
+                                  MESSAGE_TEXTS(TEXT_ADDRESS)};
+    size_t bytes = row->message.payload_bytes;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        bytes += *texts[i] ? strlen(*texts[i]) + 1 : 0;
+    struct message_row *copy = xcalloc(1, sizeof *copy + bytes + 1);
+    char *at = (char *)(copy + 1);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        if (!*texts[i])
+            continue;
+        const char *text = *texts[i];
+        *texts[i] = at;
+        at = stpcpy(at, text) + 1;
+    }
+    if (row->message.payload_bytes > 0)
+        memcpy(at, row->message.payload, row->message.payload_bytes);
+    found.message.payload = at;
+    *copy = found;
+    return copy;
+}
+
 const char *message_row_state(const struct message_row *row)
 {
     return row->dead ? row->reason : "pending";

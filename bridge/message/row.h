@@ -9,18 +9,21 @@ struct cJSON;
 
 struct message_row {
     struct message message;
-    bool dead;              /* set aside; otherwise it waits */
-    int last_status;        /* of the last failure that was its own; 0: there was no answer, or no failure */
+    bool dead;              /* a dead letter; otherwise it waits */
+    int last_status;        /* HTTP, of its last own failure; 0: there was no response, or no failure */
     const char *last_error; /* or NULL */
-    const char *reason;     /* of a dead letter: one word */
-    int64_t died_ms;        /* and when, wall clock */
-    const char *history;    /* message/history.h */
+    const char *history;    /* message/history.h; NULL: none */
+    const char *reason;     /* of a dead letter: one word; otherwise NULL */
+    int64_t died_ms;        /* of a dead letter: when, wall clock */
 };
+
+/* A copy in one piece of memory, freed by the caller. */
+struct message_row *message_row_copy(const struct message_row *row);
 
 /* "rejected" of a dead letter, otherwise "pending". */
 const char *message_row_state(const struct message_row *row);
 
-/* The target of an HTTP request without what is behind the '?', which may be a key;
+/* The target of an HTTP request without what follows the '?', which may be a key;
  * NULL where there is none. Freed by the caller. */
 char *message_row_target(const struct message_row *row);
 

@@ -4,6 +4,7 @@
  * deletes of messages that were delivered meanwhile.
  */
 #include "base/fault.h"
+#include "db/columns.h"
 #include "message/body.h"
 #include "queue/clock.h"
 #include "queue/confirm.h"
@@ -24,23 +25,7 @@ int queue_append(struct queue *queue, const struct message *message, int64_t *re
 {
     int64_t id = queue->next_id++;
     sqlite3_stmt *statement = queue->statements[Q_APPEND];
-    sqlite3_bind_int64(statement, 1, id);
-    sqlite3_bind_int64(statement, 2, queue->run);
-    queue_bind_text(statement, 3, message->route);
-    queue_bind_text(statement, 4, message->topic);
-    sqlite3_bind_int64(statement, 5, message->uptime_ms);
-    queue_bind_text(statement, 6, message->source);
-    queue_bind_text(statement, 7, message->method);
-    queue_bind_text(statement, 8, message->target);
-    queue_bind_text(statement, 9, message->content_type);
-    if (message->packet_id != 0)
-        sqlite3_bind_int(statement, 10, message->packet_id);
-    if (message->late)
-        sqlite3_bind_int64(statement, 11, queue->clock.drained_ms);
-    /* A zero-length blob needs a pointer that is not NULL. */
-    sqlite3_bind_blob64(statement, 12, message->payload_bytes > 0 ? message->payload : "",
-                        message->payload_bytes, SQLITE_STATIC);
-    queue_bind_text(statement, 13, message->idempotency_key);
+    columns_bind(statement, message, id, queue->run, queue->clock.drained_ms);
     int error = db_run(&queue->db, statement, "store a message");
     sqlite3_clear_bindings(statement);
     if (error != 0)

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/throttle.h"
+#include "db/columns.h"
 #include "db/db.h"
 #include "queue/queue.h"
 #include "queue/reserve.h"
@@ -44,16 +45,6 @@ struct ids {
 };
 
 /* ---- times ---- */
-
-/* A row of the table `run`. */
-struct run {
-    int64_t id;
-    char token[17];
-    bool this_boot;
-    int64_t epoch_ms;
-    bool synchronised;
-    int64_t away_since_ms;
-};
 
 /* The times of the current run (queue/clock.c). */
 struct run_clock {

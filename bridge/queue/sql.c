@@ -1,17 +1,12 @@
 /* queue/sql.c - the statements of the queue. schema/ explains the tables and columns. */
 #include "queue/sql.h"
 
-/* In the order of queue/read.c. */
-#define ROW_COLUMNS                                                                                          \
-    "id, run, route, topic, source, method, target, content_type, uptime_ms, late_since_uptime_ms,"          \
-    " packet_id, attempts, idempotency_key"
+#include "db/columns.h"
 
 /* clang-format off */
 const char *const queue_statement_sql[Q_STATEMENTS] = {
     [Q_APPEND] =
-        "INSERT INTO message (id, run, route, topic, uptime_ms, source, method, target, content_type,"
-        " packet_id, late_since_uptime_ms, payload, idempotency_key)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        "INSERT INTO message (" MESSAGE_COLUMNS ", payload) VALUES (" MESSAGE_BINDS ", ?)",
     [Q_FIND_REPEATED] =
         /* Among the latest few: a client that gives all its requests one key must not make each of
          * them slower than the last. */
@@ -23,14 +18,14 @@ const char *const queue_statement_sql[Q_STATEMENTS] = {
     [Q_SCAN] =
         "SELECT id, route, topic FROM message WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
     [Q_COPY] =
-        "SELECT " ROW_COLUMNS ", CASE WHEN length(payload) <= 256 THEN payload END FROM message"
+        "SELECT " MESSAGE_COLUMNS ", attempts, CASE WHEN length(payload) <= 256 THEN payload END FROM message"
         " WHERE id = ?1",
     [Q_FETCH] =
-        "SELECT " ROW_COLUMNS ", payload FROM message WHERE id = ?1",
+        "SELECT " MESSAGE_COLUMNS ", attempts, payload FROM message WHERE id = ?1",
     [Q_VERSION] =
         "PRAGMA data_version",
     [Q_RUN] =
-        "SELECT token, boot_id, epoch_ms, synchronised, away_since_ms FROM run WHERE id = ?1",
+        "SELECT " RUN_COLUMNS " FROM run WHERE id = ?1",
     [Q_UNCONFIRMED] =
         "SELECT id, packet_id, packet_digest(topic, payload) FROM message"
         " WHERE id > ?1 AND packet_id IS NOT NULL"
@@ -48,10 +43,8 @@ const char *const queue_statement_sql[Q_STATEMENTS] = {
         "UPDATE message SET attempts = ?2, last_status = ?3, last_error = ?4,"
         " history = history_add(history, ?5, ?6, ?2, ?3, ?4) WHERE id = ?1",
     [Q_DEAD_LETTER] =
-        "INSERT INTO dead_letter (id, run, route, topic, uptime_ms, source, method, target, content_type,"
-        " packet_id, late_since_uptime_ms, attempts, last_status, last_error, died_ms, reason, payload, idempotency_key,"
-        " history) SELECT id, run, route, topic, uptime_ms, source, method, target, content_type,"
-        " packet_id, late_since_uptime_ms, ?2, ?3, ?4, ?5, ?6, payload, idempotency_key,"
+        "INSERT INTO dead_letter (" MESSAGE_COLUMNS ", payload, attempts, last_status, last_error, died_ms, reason,"
+        " history) SELECT " MESSAGE_COLUMNS ", payload, ?2, ?3, ?4, ?5, ?6,"
         " history_add(history, ?5, ?6, ?2, ?3, ?4) FROM message WHERE id = ?1",
     [Q_TOUCH_RUN] =
         "UPDATE run SET token = token WHERE id = ?1",

@@ -1,6 +1,7 @@
 /* queue/admin/admin.c - looking into the queue; see queue/admin/admin.h. */
 #include "queue/admin/admin.h"
 #include "base/clock.h"
+#include "db/columns.h"
 #include "message/topic.h"
 #include "queue/admin/internal.h"
 
@@ -297,100 +298,43 @@ int queue_admin_glance(struct queue_admin *admin, const struct queue_filter *fil
 
 /* ---- whole rows ---- */
 
-#define ROW_COLUMNS                                                                                          \
-    "m.id, m.route, m.topic, m.source, m.method, m.target, m.content_type, m.uptime_ms,"                     \
-    " m.late_since_uptime_ms, m.attempts, m.last_status, m.last_error, r.token, r.boot_id, r.epoch_ms, "     \
-    "r.synchronised,"                                                                                        \
-    " r.away_since_ms, m.payload, "
+#define ROW_SQL "SELECT " MESSAGE_COLUMNS ", attempts, payload, last_status, last_error, history, "
 
-static const char *const row_sql[2] = {
-    "SELECT " ROW_COLUMNS "NULL, 0, m.idempotency_key, m.history FROM message AS m LEFT JOIN run AS r ON "
-    "r.id = m.run WHERE m.id = ?1",
-    "SELECT " ROW_COLUMNS
-    "m.reason, m.died_ms, m.idempotency_key, m.history FROM dead_letter AS m LEFT JOIN run AS r"
-    " ON r.id = m.run WHERE m.id = ?1",
+static const char *const row_sql[] = {
+    ROW_SQL "NULL, 0 FROM message WHERE id = ?1",
+    ROW_SQL "reason, died_ms FROM dead_letter WHERE id = ?1",
+    "SELECT " RUN_COLUMNS " FROM run WHERE id = ?1",
 };
+enum { RUN = 2 };
 
 static const char *text_of(sqlite3_stmt *row, int column)
 {
     return (const char *)sqlite3_column_text(row, column);
 }
 
-/* As complete() in queue/read.c, for a row that may have lost its run. */
-static struct message read_message(sqlite3_stmt *row)
+/* Its run may be lost. */
+static struct message_row *copy_row(sqlite3_stmt *row, sqlite3_stmt *run_row, bool dead)
 {
-    struct message message = {
-        .id = sqlite3_column_int64(row, 0),
-        .route = text_of(row, 1),
-        .topic = text_of(row, 2),
-        .source = text_of(row, 3),
-        .method = text_of(row, 4),
-        .target = text_of(row, 5),
-        .content_type = text_of(row, 6),
-        .uptime_ms = sqlite3_column_int64(row, 7),
-        .late = sqlite3_column_type(row, 8) != SQLITE_NULL,
-        .late_since_ms = sqlite3_column_int64(row, 8),
-        .attempts = (unsigned)sqlite3_column_int(row, 9),
-        .clock_synchronised = sqlite3_column_int(row, 15) != 0,
-        .payload = sqlite3_column_blob(row, 17),
-        .payload_bytes = (size_t)sqlite3_column_bytes(row, 17),
-    };
-    int64_t epoch_ms = sqlite3_column_int64(row, 14);
-    const char *token = text_of(row, 12), *boot_id = text_of(row, 13);
-    message.received_ms = epoch_ms + message.uptime_ms;
-    message.this_boot = boot_id && strcmp(boot_id, clock_boot_id()) == 0;
-    if (message.late)
-        message.late_since_ms =
-            message.late_since_ms > 0 ? epoch_ms + message.late_since_ms : sqlite3_column_int64(row, 16);
-    if (text_of(row, 20))
-        snprintf(message.key, sizeof message.key, "%s", text_of(row, 20));
-    else
-        snprintf(message.key, sizeof message.key, "%s-%" PRId64, token ? token : "?", message.id);
-    return message;
-}
-
-/* A copy in one piece of memory, its payload first; frees nothing of the statement. */
-static struct message_row *copy_row(sqlite3_stmt *row, bool dead)
-{
-    struct message message = read_message(row);
-    const char *reason = text_of(row, 18), *error = text_of(row, 11);
-    const char *const texts[] = {message.route,  message.topic,  message.source,
-                                 message.method, message.target, message.content_type,
-                                 error,          reason,         text_of(row, 21)};
-    const char *copies[ARRAY_LEN(texts)];
-    size_t bytes = sizeof(struct message_row) + message.payload_bytes + 1;
-    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-        bytes += texts[i] ? strlen(texts[i]) + 1 : 0;
-    struct message_row *copy = xcalloc(1, bytes);
-    char *payload = (char *)(copy + 1), *at = payload + message.payload_bytes + 1;
-    if (message.payload_bytes > 0)
-        memcpy(payload, message.payload, message.payload_bytes);
-    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-        copies[i] = texts[i] ? at : NULL;
-        if (texts[i])
-            at = stpcpy(at, texts[i]) + 1;
-    }
-    *copy = (struct message_row){.message = message,
-                                 .dead = dead,
-                                 .last_status = sqlite3_column_int(row, 10),
-                                 .last_error = copies[6],
-                                 .reason = copies[7],
-                                 .history = copies[8],
-                                 .died_ms = sqlite3_column_int64(row, 19)};
-    struct message *into = &copy->message;
-    into->payload = payload;
-    into->route = copies[0];
-    into->topic = copies[1];
-    into->source = copies[2];
-    into->method = copies[3];
-    into->target = copies[4];
-    into->content_type = copies[5];
-    return copy;
+    int64_t run_id;
+    struct message_row read = {.message = columns_read(row, &run_id),
+                               .dead = dead,
+                               .last_status = sqlite3_column_int(row, COLUMNS),
+                               .last_error = text_of(row, COLUMNS + 1),
+                               .history = text_of(row, COLUMNS + 2),
+                               .reason = text_of(row, COLUMNS + 3),
+                               .died_ms = sqlite3_column_int64(row, COLUMNS + 4)};
+    sqlite3_bind_int64(run_row, 1, run_id);
+    struct run run = {.token = "?"};
+    if (sqlite3_step(run_row) == SQLITE_ROW)
+        run = columns_read_run(run_row, run_id);
+    sqlite3_reset(run_row);
+    columns_complete(&read.message, &run);
+    return message_row_copy(&read);
 }
 
 struct showing {
     struct queue_admin *admin;
-    sqlite3_stmt *rows[2];
+    sqlite3_stmt *rows[ARRAY_LEN(row_sql)];
     queue_row_fn *visit;
     void *context;
     int error;
@@ -403,7 +347,7 @@ static bool show(void *context, const struct queue_glance *glance)
     sqlite3_stmt *row = showing->rows[glance->dead];
     sqlite3_bind_int64(row, 1, glance->id);
     int code = sqlite3_step(row);
-    struct message_row *copy = code == SQLITE_ROW ? copy_row(row, glance->dead) : NULL;
+    struct message_row *copy = code == SQLITE_ROW ? copy_row(row, showing->rows[RUN], glance->dead) : NULL;
     showing->error = queue_admin_result(showing->admin, code, "read a message");
     sqlite3_reset(row);
     bool go_on = showing->error == 0 && (!copy || showing->visit(showing->context, copy));
@@ -416,11 +360,11 @@ int queue_admin_rows(struct queue_admin *admin, const struct queue_filter *filte
 {
     struct showing showing = {.admin = admin, .visit = visit, .context = context};
     int error = 0;
-    for (int i = 0; i < 2 && error == 0; i++)
+    for (size_t i = 0; i < ARRAY_LEN(row_sql) && error == 0; i++)
         error = queue_admin_prepare(admin, row_sql[i], &showing.rows[i]);
     if (error == 0)
         error = queue_admin_glance(admin, filter, newest_first, show, &showing);
-    for (int i = 0; i < 2; i++)
+    for (size_t i = 0; i < ARRAY_LEN(row_sql); i++)
         sqlite3_finalize(showing.rows[i]);
     return error != 0 ? error : showing.error;
 }

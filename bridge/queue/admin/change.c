@@ -5,6 +5,7 @@
  * milliseconds; so between two transactions nobody holds it for longer than that.
  */
 #include "base/clock.h"
+#include "db/columns.h"
 #include "message/history.h"
 #include "queue/admin/internal.h"
 
@@ -141,38 +142,17 @@ static bool collect(void *context, const struct queue_glance *glance)
 
 /* ---- statements ---- */
 
-/* Brings back all columns of a message, but for its attempts, and notes that in its
- * history; a dead letter has them too. Freed by the caller; NULL: the schema cannot be read. */
-static char *insert_sql(struct queue_admin *admin)
-{
-    sqlite3_stmt *names = NULL;
-    char *sql = NULL;
-    int error = queue_admin_prepare(admin,
-                                    "SELECT group_concat(name, ', ') FROM pragma_table_info('message') WHERE"
-                                    " name NOT IN ('attempts', 'history')",
-                                    &names);
-    if (error == 0 && sqlite3_step(names) == SQLITE_ROW) {
-        const char *all = (const char *)sqlite3_column_text(names, 0);
-        sql = xasprintf("INSERT INTO message (attempts, history, %s) SELECT 0,"
-                        " history_add(history, ?2, '" MESSAGE_RETRIED "', 0, 0, NULL), %s"
-                        " FROM dead_letter WHERE id = ?1",
-                        all, all);
-    }
-    sqlite3_finalize(names);
-    return sql;
-}
-
 static int prepare(struct change *change)
 {
     struct queue_admin *admin = change->admin;
-    cleanup_free char *insert = insert_sql(admin);
-    if (!insert)
-        return -EBADMSG;
     const struct {
         const char *sql;
         sqlite3_stmt **to;
     } statements[] = {
-        {insert, &change->insert},
+        {"INSERT INTO message (" MESSAGE_COLUMNS ", payload, attempts, last_status, last_error, history)"
+         " SELECT " MESSAGE_COLUMNS ", payload, 0, last_status, last_error,"
+         " history_add(history, ?2, '" MESSAGE_RETRIED "', 0, 0, NULL) FROM dead_letter WHERE id = ?1",
+         &change->insert},
         {"DELETE FROM message WHERE id = ?1", &change->delete[0]},
         {"DELETE FROM dead_letter WHERE id = ?1", &change->delete[1]},
         {"INSERT INTO dropped (reason, route, messages, bytes, since_ms, last_ms)"
