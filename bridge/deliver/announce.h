@@ -14,7 +14,7 @@ void announce_route(const struct outcome *outcome, int64_t wait_ms);
 void announce_backend_back(const struct outcome *outcome, bool was_suspected);
 void announce_route_back(const struct outcome *outcome, bool was_suspected, const char *how);
 
-/* Uptime since when it is known to fail; 0: it does not, or nobody was told. */
+/* Uptime since when it is known to fail; 0: it does not, or that was not logged. */
 int64_t announce_since_ms(const struct scope *scope, const struct announced *announced);
 
 #endif

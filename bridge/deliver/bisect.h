@@ -16,13 +16,13 @@
 #include "deliver/scope.h"
 #include <stdbool.h>
 
-/* Each halving adds one part, and one more for each time that a batch was smaller
- * than its part, which is seldom: what fits changes little meanwhile. */
+/* Each halving adds one part, and one more each time that a batch was smaller than its
+ * part, which is rare: the size that fits changes little meanwhile. */
 enum { HALVES_MOST = 32 };
 
 struct half {
     int64_t end_id;
-    const struct scope *scope; /* in which it failed; NULL: the answer said that it is to blame */
+    const struct scope *scope; /* in which it failed; NULL: the response blames it */
     uint64_t passes;           /* scope->passes then: later ones prove that it was not the scope */
     bool isolate;              /* a connection broke under it: nothing else may be on it */
 };

@@ -26,7 +26,7 @@ static int64_t backoff_ms(const struct outcome *outcome, unsigned failures)
     return wait_ms;
 }
 
-/* Its lane waits, for the message that is to blame; its neighbours go on. */
+/* Only the lane waits whose message is to blame; the others go on. */
 static void wait_alone(const struct outcome *outcome)
 {
     struct lane *lane = outcome->flight->lane;
@@ -34,7 +34,7 @@ static void wait_alone(const struct outcome *outcome)
     line_wake_at(outcome->flight->deliver, lane->not_before_ms);
 }
 
-/* ---- what a response tells ---- */
+/* ---- evidence ---- */
 
 /* Whether the message may have caused the failure at all: not when it never reached the
  * backend, nor when a proxy reports that the backend is away, or overloaded. */
@@ -165,7 +165,7 @@ void blame_scope(const struct outcome *outcome)
     bool whole_backend = outcome->verdict == VERDICT_AWAY || outcome->reply->failure != TRANSFER_OK;
     struct scope *scope = whole_backend ? &route->backend->destination.scope : &route->scope;
 
-    /* It answers, so it is not away. */
+    /* It responds, so it is not away. */
     if (!whole_backend && !route->backend->by_routes)
         trust_backend(outcome, false);
     if (flight->count == 1)

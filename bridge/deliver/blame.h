@@ -2,7 +2,7 @@
  *
  * One rule for all failures (see deliver/scope.h): a failure suspects the widest scope
  * of its class. A message is only blamed when something else in that scope passed after it
- * had failed, or when the response says that it is this message. A batch that may be to
+ * had failed, or when the response blames this message. A batch that may be to
  * blame is tried again as its halves (deliver/bisect.h), until the message stands alone.
  * Messages are dead-lettered one by one; when ten in a row are rejected and none passes
  * between, the messages are not to blame: the route is held.

@@ -4,8 +4,8 @@
 
 #include "deliver/internal.h"
 
-/* The message leaves its lane and the queue; reason is that of the column, error what the
- * backend said, or NULL. Returns 0 (also when it is gone already), or -Exxx: the storage
+/* The message leaves its lane and the queue; reason is that of the column, error the
+ * details, or NULL. Returns 0 (also when it is gone already), or -Exxx: the storage
  * did not take it, and it stays. */
 int dead_letter_add(struct deliver *deliver, struct lane *lane, int64_t id, unsigned attempts, int status,
                     const char *reason, const char *error);

@@ -320,8 +320,8 @@ static int64_t *list_outages(const struct deliver *deliver)
     return since_ms;
 }
 
-/* Everything is tried anew; but who was told that something does not work is told when
- * it does, and since when it did not. */
+/* Everything is tried anew. But a failure that was logged before the reload keeps the time
+ * when it began, and its end is logged. */
 static void carry_over(struct deliver *deliver, const struct config *old, const int64_t *since_ms)
 {
     for (size_t i = 0; i < old->backend_count; i++)

@@ -31,7 +31,7 @@ bool destination_admits(const struct destination *destination, int64_t now_ms)
     if (!scope_admits(&destination->scope, now_ms))
         return false;
     /* A probe is one at a time by itself, and must not wait for requests that
-     * were under way when the suspicion arose and hang. */
+     * were in flight when the suspicion arose, and hang. */
     return destination->scope.suspected || destination->in_flight < destination_budget(destination);
 }
 

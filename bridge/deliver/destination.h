@@ -1,6 +1,6 @@
 /* deliver/destination.h - a backend as the engine sees it: a suspicion and a budget. Pure.
  *
- * The budget is how many requests may be under way at once. It is 1 until the
+ * The budget is how many requests may be in flight at once. It is 1 until the
  * protocol is known; then the limit for that protocol (HTTP/2: streams,
  * HTTP/1.1: connections), approached from 1 after every suspicion: each delivery
  * opens it by one more, so it doubles with every round trip (1, 2, 4 ...) and a

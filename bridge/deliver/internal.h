@@ -133,7 +133,7 @@ struct flight {
     bool may_come_again; /* see queue_settle */
     char *target;        /* of an HTTP client's message, or NULL; its query may hold a key */
     unsigned count;
-    int64_t ids[]; /* the first ones of the lane, or a single one from behind them */
+    int64_t ids[]; /* the first ones of the lane, or a single later one */
 };
 
 /* A request that ended. */

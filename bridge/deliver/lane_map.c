@@ -10,7 +10,7 @@ enum {
 
 #define LANE_BITS UINT64_C(0xff)
 
-/* FNV-1a (RFC 9923), and a shuffle, for its low bits follow the key's last one. */
+/* FNV-1a (RFC 9923), and a shuffle, because its low bits follow the key's last byte. */
 static uint64_t hash_of(const char *key)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);

@@ -3,7 +3,7 @@
  * New keys take the lanes in turn, so that they are spread evenly: a hash alone would
  * put 50 topics into some 35 of 64 lanes, four of them into one, and those would take
  * four times as long. Once many keys are known, further ones do go by their hash.
- * A key stays in its lane for as long as the map lives; nothing is under way when
+ * A key stays in its lane for as long as the map lives; nothing is in flight when
  * another begins, so that it may choose otherwise.
  */
 #ifndef SLUICE_LANE_MAP_H
@@ -20,6 +20,6 @@ struct lane_map {
 
 /* 0 to lanes - 1, lanes at most 255. Two keys with the same hash share a lane. */
 unsigned lane_map_find(struct lane_map *map, const char *key, unsigned lanes);
-void lane_map_done(struct lane_map *map); /* lets the memory go; it is empty then */
+void lane_map_done(struct lane_map *map); /* frees the memory; it is empty then */
 
 #endif

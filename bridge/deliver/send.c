@@ -50,7 +50,7 @@ static bool is_stuck(const struct deliver *deliver, const struct lane *lane)
 }
 
 /* The place of the one message to send. Usually the first; where that is stuck, it
- * takes turns with those behind it. */
+ * takes turns with the later ones. */
 static unsigned pick(const struct deliver *deliver, const struct lane *lane)
 {
     unsigned position = 0;

@@ -20,7 +20,7 @@ void suspect_note(struct flight *flight, const struct scope *scope, const struct
     struct suspect *suspect = &lane->suspect;
     if (lane_at(lane, 0)->id != flight->ids[0]) {
         suspect->unrelieved += may_be_its_fault;
-        return; /* a probe from behind the suspect, which stays */
+        return; /* a probe with a later message: the suspect stays */
     }
     if (suspect->id != flight->ids[0])
         suspect_clear(lane);
