@@ -1,4 +1,4 @@
-"""What a person says that answers mean, and what TLS wants of both sides."""
+"""What responses mean by the configuration, and what TLS demands of both sides."""
 import ssl
 import subprocess
 import warnings
@@ -35,7 +35,7 @@ def start(make_sluice, mosquitto, backend):
 @pytest.mark.parametrize("where", ["settings", "route"])
 @pytest.mark.parametrize("status", [404, 500, 403, 409])
 def test_dead(start, mosquitto, backend, status, where):
-    """Set aside at the first such answer, nobody else waits."""
+    """Dead-lettered at the first such response; no other message waits."""
     backend.answer = lambda request: (status, {}, b"gone for good") if request.body == BAD else 200
     sluice = start(**{where: {"on_status": f"{status}:dead"}})
     publish_all(mosquitto, PUBLISHED)
@@ -51,7 +51,7 @@ def test_dead(start, mosquitto, backend, status, where):
 
 @pytest.mark.parametrize("status", [409, 404, 500, 302])
 def test_delivered(start, mosquitto, backend, status):
-    """As 409 of a backend that has it already."""
+    """Like a 409 from a backend that has the message already."""
     backend.answer = lambda request: status
     sluice = start({"on_status": f"{status}:delivered"})
     publish_all(mosquitto, PUBLISHED)
@@ -105,7 +105,7 @@ def test_later(start, mosquitto, backend):
 
 
 def test_a_route_counts_before_its_backend(make_sluice, mosquitto, backend):
-    """And for itself alone."""
+    """Only the message itself waits."""
     backend.answer = lambda request: 404 if b'"n":2' in request.body else 200
     routes = {
         "strict": {"topic": "garden/+/sensor", "path": "/strict", "on_status": "404:dead, 409:dead"},
@@ -125,7 +125,7 @@ def test_a_route_counts_before_its_backend(make_sluice, mosquitto, backend):
 
 @pytest.mark.parametrize("meaning", ["dead", "delivered"])
 def test_meanings_hold_for_batches(make_sluice, mosquitto, backend, meaning):
-    """dead: the one that it is about is found. delivered: the batch is done."""
+    """dead: the bad message is found. delivered: the batch is done."""
     published, bad = messages(topics=1, each=64), ("host0", 20)
     backend.answer = lambda request: 500 if bad in names(request) else 200
     sluice = make_sluice(backends={"garden": backend}, routes={"sensor": {**ROUTE, "on_status": f"500:{meaning}"}})
@@ -225,7 +225,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 def test_a_key_under_a_passphrase_is_refused(make_sluice, mosquitto, make_backend, ca):
-    """Nobody is asked for it, which would stop everything else."""
+    """No password is asked for: waiting for one would stop everything else."""
     cert, key = ca.issue("sluice")
     subprocess.run(["openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:open", "-out", f"{key}.locked"],
                    check=True)  # fmt: skip

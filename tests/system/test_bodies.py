@@ -52,7 +52,7 @@ def received_ms(request):
     ids=["device", "empty", "blank", "around", "numbers", "twice", "text", "nested", "deep", "case"],
 )
 def test_fields_are_added_and_nothing_else_changes(start, mosquitto, backend, payload, expected):
-    """Byte for byte what the device sent, and the new members behind its last one."""
+    """Byte for byte what the device sent, and the new members after its last one."""
     start(add="host={2}, version=3")
     mosquitto.publish(TOPIC, payload)
     [request] = backend.wait_for(1)

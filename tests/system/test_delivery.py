@@ -247,7 +247,7 @@ def test_nginx_ends_connections_now_and_then(mosquitto, make_sluice, make_backen
 
 @pytest.mark.parametrize("alpn", [("h2",), ("http/1.1",)], ids=["h2", "http1"])
 def test_order_under_random_failures(mosquitto, make_sluice, make_backend, alpn):
-    """Many topics, every fifth answer a 503, some slow: each topic keeps its order."""
+    """Many topics, every fifth response a 503, some slow: each topic keeps its order."""
     backend, chance = make_backend(alpn=alpn), random.Random(7)
 
     def answer(request):

@@ -1,6 +1,6 @@
 /* deliver_rules.c - what must hold whatever happens: the model of the engine.
  *
- * It knows less than the engine does. Where it cannot tell whether a scope is
+ * It knows less than the engine does. Where it cannot know whether a scope is
  * suspected it says nothing; where it can (the first failure of a message that never
  * failed before, after something passed) it insists.
  */
@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { CONDEMNED_MOST = 10 };
+enum { REJECTED_MOST = 10 };
 
 static const struct config_route *route_config(unsigned route)
 {
@@ -52,7 +52,7 @@ static void check_members(const struct call *call)
         if (message->fate != WAITING || message->unfit)
             world_fail("message %u is sent, its fate is %d", call->members[i], message->fate);
         if (message->in_flight)
-            world_fail("message %u is under way twice", call->members[i]);
+            world_fail("message %u is in flight twice", call->members[i]);
         if (message->route != call->route || lane_of(call->members[i]) != call->lane)
             world_fail("message %u is in a request of another lane", call->members[i]);
         if (path_template_highest_level(route->path) > 0 && strcmp(message->topic, first->topic) != 0)
@@ -103,18 +103,18 @@ static void check_budget(const struct call *call)
 {
     struct world_backend *backend = &world.backends[call->backend];
     const struct config_backend *config = backend_config(call->backend);
-    unsigned limit = backend->told_version == 0   ? 1
-                     : backend->told_version == 1 ? config->max_connections
-                                                  : config->max_in_flight;
+    unsigned limit = backend->known_version == 0   ? 1
+                     : backend->known_version == 1 ? config->max_connections
+                                                   : config->max_in_flight;
     backend->most_limit = limit > backend->most_limit ? limit : backend->most_limit;
     if (backend->doubt.maybe) {
         if (backend->in_flight > backend->most_limit)
-            world_fail("%u requests under way and one more", backend->in_flight);
+            world_fail("%u requests in flight and one more", backend->in_flight);
         return;
     }
     limit = limit < backend->opened ? limit : backend->opened;
     if (backend->in_flight >= limit)
-        world_fail("%u requests under way and one more, the budget is %u", backend->in_flight, limit);
+        world_fail("%u requests in flight and one more, the budget is %u", backend->in_flight, limit);
 }
 
 static void check_rate(const struct call *call)
@@ -184,11 +184,11 @@ void rules_start(struct call *call)
 enum blame { NOBODY, BACKEND, ROUTE, MESSAGE_LATER, MESSAGE };
 
 /* DESIGN's table once more, for the statuses that scenarios use. */
-static enum blame blame_of(const struct answer *answer)
+static enum blame blame_of(const struct response *response)
 {
-    if (answer->failure != TRANSFER_OK)
+    if (response->failure != TRANSFER_OK)
         return BACKEND;
-    switch (answer->status) {
+    switch (response->status) {
     case 200:
         return NOBODY;
     case 403:
@@ -223,16 +223,16 @@ static void passed(const struct call *call)
             message->in_row = 0;
     }
     world.backends[call->backend].opened++;
-    world.routes[call->route].condemned = 0;
-    world.routes[call->route].condemned_lanes = 0;
+    world.routes[call->route].rejected = 0;
+    world.routes[call->route].rejected_lanes = 0;
     world.delivered++;
 }
 
 /* Returns whether none of them failed before. */
-static bool note_failure(const struct call *call, const struct answer *answer, enum blame blame)
+static bool note_failure(const struct call *call, const struct response *response, enum blame blame)
 {
     bool fresh = true;
-    bool broke = answer->failure == TRANSFER_BROKEN && world.backends[call->backend].told_version == 2;
+    bool broke = response->failure == TRANSFER_BROKEN && world.backends[call->backend].known_version == 2;
     for (unsigned i = 0; i < call->count; i++) {
         struct world_message *message = &world.messages[call->members[i]];
         fresh = fresh && !message->failed;
@@ -246,16 +246,16 @@ static bool note_failure(const struct call *call, const struct answer *answer, e
         message->in_row++;
         message->counted += blame == MESSAGE_LATER;
         message->owed = message->owed || blame == BACKEND || blame == ROUTE;
-        message->last_rejected = blame == MESSAGE ? answer->status : 0;
+        message->last_rejected = blame == MESSAGE ? response->status : 0;
     }
     return fresh;
 }
 
-static void doubt_fails(struct doubt *doubt, const struct call *call, const struct answer *answer, bool fresh,
-                        bool probe, bool can_be_firm)
+static void doubt_fails(struct doubt *doubt, const struct call *call, const struct response *response,
+                        bool fresh, bool probe, bool can_be_firm)
 {
     const struct config_backend *config = backend_config(call->backend);
-    bool rest = answer->failure == TRANSFER_OK && (answer->status == 429 || answer->retry_after_s > 0);
+    bool rest = response->failure == TRANSFER_OK && (response->status == 429 || response->retry_after_s > 0);
     if (rest)
         doubt->rest_since = world.started;
     if (!doubt->maybe && fresh && !doubt->sure) {
@@ -269,7 +269,7 @@ static void doubt_fails(struct doubt *doubt, const struct call *call, const stru
     doubt->maybe = true;
     doubt->firm = rest && can_be_firm;
     doubt->probes = 0;
-    int64_t wait_ms = config->retry_min_ms / 10, asked_ms = (int64_t)answer->retry_after_s * 1000;
+    int64_t wait_ms = config->retry_min_ms / 10, asked_ms = (int64_t)response->retry_after_s * 1000;
     wait_ms = asked_ms > wait_ms ? asked_ms : wait_ms;
     doubt->not_before_ms = world.now_ms + (wait_ms < config->retry_max_ms ? wait_ms : config->retry_max_ms);
 }
@@ -284,28 +284,28 @@ static void doubt_ends(struct doubt *doubt, const struct call *call, bool delive
         doubt->maybe = false;
 }
 
-void rules_end(const struct call *call, const struct answer *answer)
+void rules_end(const struct call *call, const struct response *response)
 {
     struct world_backend *backend = &world.backends[call->backend];
     struct world_route *route = &world.routes[call->route];
-    enum blame blame = blame_of(answer);
+    enum blame blame = blame_of(response);
     backend->in_flight--;
     route->in_flight[call->lane] = false;
     if (call->isolated)
         backend->isolated = false;
-    if (answer->failure == TRANSFER_OK)
-        backend->told_version = backend->http_version;
+    if (response->failure == TRANSFER_OK)
+        backend->known_version = backend->http_version;
     for (unsigned i = 0; i < call->count; i++)
         world.messages[call->members[i]].in_flight = false;
-    bool fresh = blame == NOBODY || note_failure(call, answer, blame);
+    bool fresh = blame == NOBODY || note_failure(call, response, blame);
     if (blame == NOBODY)
         passed(call);
     if (blame == BACKEND) {
-        doubt_fails(&backend->doubt, call, answer, fresh, call->backend_probe, true);
+        doubt_fails(&backend->doubt, call, response, fresh, call->backend_probe, true);
         route->doubt.sure = false; /* it is not known whether it is the next probe's turn already */
     } else if (blame == ROUTE) {
         doubt_ends(&backend->doubt, call, false, call->backend_probe);
-        doubt_fails(&route->doubt, call, answer, fresh, call->route_probe, false);
+        doubt_fails(&route->doubt, call, response, fresh, call->route_probe, false);
         backend->doubt.maybe = true; /* where several routes show it */
     } else {
         doubt_ends(&backend->doubt, call, blame == NOBODY, call->backend_probe);
@@ -315,9 +315,9 @@ void rules_end(const struct call *call, const struct answer *answer)
     }
 }
 
-void rules_acted(const struct call *call, const struct answer *answer)
+void rules_acted(const struct call *call, const struct response *response)
 {
-    enum blame blame = blame_of(answer);
+    enum blame blame = blame_of(response);
     struct world_route *route = &world.routes[call->route];
     const struct world_message *message = &world.messages[call->members[0]];
     if (call->count > 1 || blame < MESSAGE_LATER || message->fate != WAITING)
@@ -325,17 +325,17 @@ void rules_acted(const struct call *call, const struct answer *answer)
     rules_look();
     if (message->fate != DEAD)
         return;
-    bool two_lanes = (route->condemned_lanes & (route->condemned_lanes - 1)) != 0;
-    if (route->condemned++ >= CONDEMNED_MOST && two_lanes)
-        world_fail("%u messages of a route in a row are set aside", route->condemned);
-    route->condemned_lanes |= UINT64_C(1) << call->lane;
+    bool two_lanes = (route->rejected_lanes & (route->rejected_lanes - 1)) != 0;
+    if (route->rejected++ >= REJECTED_MOST && two_lanes)
+        world_fail("%u messages of a route in a row are dead-lettered", route->rejected);
+    route->rejected_lanes |= UINT64_C(1) << call->lane;
 }
 
 void rules_restart(void)
 {
     for (unsigned i = 0; i < BACKENDS_MOST; i++) {
         struct world_backend *backend = &world.backends[i];
-        backend->told_version = backend->in_flight = backend->most_limit = 0;
+        backend->known_version = backend->in_flight = backend->most_limit = 0;
         backend->opened = 1;
         backend->isolated = false;
         backend->doubt = (struct doubt){0};
@@ -375,7 +375,7 @@ static void check_death(unsigned at, const char *reason)
     message->fate = DEAD;
     if (strcmp(reason, "path") == 0 || strcmp(reason, "body") == 0) {
         if (!message->unfit)
-            world_fail("message %u could be sent, and is set aside: %s", at, reason);
+            world_fail("message %u could be sent, and is dead-lettered: %s", at, reason);
         return;
     }
     if (world.strict && message->poison == POISON_NONE)

@@ -31,7 +31,7 @@ void world_fail(const char *format, ...)
         const struct world_message *message = &world.messages[i];
         if (message->fate == WAITING || message->fate == COMING)
             fprintf(stderr, "message %u of %s waits: poison %d%s%s\n", i, message->topic, message->poison,
-                    message->unfit ? ", unfit" : "", message->in_flight ? ", under way" : "");
+                    message->unfit ? ", unfit" : "", message->in_flight ? ", in flight" : "");
     }
     fail_msg("seed %llu, after %lld ms: %s", (unsigned long long)world.seed, (long long)world.now_ms, text);
 }
@@ -196,64 +196,64 @@ void transfer_free(struct transfer *transfer, void (*drop_context)(void *context
     free(transfer);
 }
 
-/* ---- answers ---- */
+/* ---- responses ---- */
 
-static struct answer noise(void)
+static struct response noise(void)
 {
-    static const struct answer answers[] = {
+    static const struct response responses[] = {
         {TRANSFER_OK, 500, 0}, {TRANSFER_OK, 503, 1}, {TRANSFER_OK, 403, 0},        {TRANSFER_OK, 400, 0},
         {TRANSFER_OK, 409, 0}, {TRANSFER_OK, 429, 2}, {TRANSFER_UNREACHABLE, 0, 0}, {TRANSFER_BROKEN, 0, 0},
         {TRANSFER_TLS, 0, 0},  {TRANSFER_OK, 404, 0}, {TRANSFER_OK, 422, 0},
     };
-    return answers[world_chance(ARRAY_LEN(answers))];
+    return responses[world_chance(ARRAY_LEN(responses))];
 }
 
-static struct answer answer_to(const struct call *call)
+static struct response response_to(const struct call *call)
 {
     const struct world_backend *backend = &world.backends[call->backend];
     const struct outage *outage = outage_now(call);
     if (call->hung)
-        return (struct answer){TRANSFER_BROKEN, 0, 0};
+        return (struct response){TRANSFER_BROKEN, 0, 0};
     if (outage)
-        return outage->answer;
+        return outage->response;
     for (unsigned i = 0; i < call->count; i++) {
         int poison = world.messages[call->members[i]].poison;
         if (poison == POISON_BREAKS)
-            return (struct answer){TRANSFER_BROKEN, 0, 0};
+            return (struct response){TRANSFER_BROKEN, 0, 0};
         if (poison != POISON_NONE)
-            return (struct answer){TRANSFER_OK, poison, 0};
+            return (struct response){TRANSFER_OK, poison, 0};
     }
     if (call->body_bytes > backend->body_most)
-        return (struct answer){TRANSFER_OK, 413, 0};
+        return (struct response){TRANSFER_OK, 413, 0};
     if (world.now_ms < backend->noise_to_ms && world_chance(100) < backend->noise_percent)
         return noise();
-    return (struct answer){TRANSFER_OK, 200, 0};
+    return (struct response){TRANSFER_OK, 200, 0};
 }
 
-static void end_call(struct call *call, const struct answer *answer)
+static void end_call(struct call *call, const struct response *response)
 {
     char retry_after[16];
-    snprintf(retry_after, sizeof retry_after, "%u", answer->retry_after_s);
+    snprintf(retry_after, sizeof retry_after, "%u", response->retry_after_s);
     const struct reply reply = {
-        .failure = answer->failure,
-        .status = answer->status,
-        .http_version = answer->failure == TRANSFER_OK ? world.backends[call->backend].http_version : 0,
-        .retry_after = answer->retry_after_s > 0 ? retry_after : NULL,
+        .failure = response->failure,
+        .status = response->status,
+        .http_version = response->failure == TRANSFER_OK ? world.backends[call->backend].http_version : 0,
+        .retry_after = response->retry_after_s > 0 ? retry_after : NULL,
         .body = "",
-        .error = answer->failure == TRANSFER_OK ? "" : "it failed",
+        .error = response->failure == TRANSFER_OK ? "" : "it failed",
     };
-    log_debug(EVENT_READY, "answer %llu: %d, %d", (unsigned long long)call->number, answer->failure,
-              answer->status);
-    rules_end(call, answer);
+    log_debug(EVENT_READY, "response %llu: %d, %d", (unsigned long long)call->number, response->failure,
+              response->status);
+    rules_end(call, response);
     call->done(call->context, &reply);
-    rules_acted(call, answer);
+    rules_acted(call, response);
     call_free(call);
 }
 
 /* A connection that breaks takes along everything that is on it. */
 static void break_others(unsigned backend)
 {
-    const struct answer broken = {TRANSFER_BROKEN, 0, 0};
+    const struct response broken = {TRANSFER_BROKEN, 0, 0};
     struct call *call, *next;
     for (call = TAILQ_FIRST(&world.calls); call; call = next) {
         next = TAILQ_NEXT(call, others);
@@ -264,10 +264,11 @@ static void break_others(unsigned backend)
 
 static void end_due(struct call *call)
 {
-    struct answer answer = answer_to(call);
+    struct response response = response_to(call);
     unsigned backend = call->backend;
-    bool all = answer.failure == TRANSFER_BROKEN && !call->hung && world.backends[backend].http_version == 2;
-    end_call(call, &answer);
+    bool all =
+        response.failure == TRANSFER_BROKEN && !call->hung && world.backends[backend].http_version == 2;
+    end_call(call, &response);
     if (all)
         break_others(backend);
 }
@@ -324,7 +325,7 @@ static void remove_one(void)
 }
 
 /* A person brings the first dead letter behind a random one back, as queue/admin/change.c
- * does it, now mended in most cases. */
+ * does it, now corrected in most cases. */
 static void return_one(void)
 {
     rules_look();
@@ -332,7 +333,7 @@ static void return_one(void)
     for (unsigned i = 0; i < world.arrived; i++)
         if (world.messages[at = (start + i) % world.arrived].fate == DEAD)
             break;
-    bool mended = world_chance(4) > 0;
+    bool corrected = world_chance(4) > 0;
     world.return_ms += 1 + world_chance(world_chance(2) ? 100 : 20000);
     if (world.arrived == 0 || world.messages[at].fate != DEAD || world.returned == RETURNS_MOST)
         return;
@@ -344,7 +345,7 @@ static void return_one(void)
         at + 1, at + 1, at + 1);
     execute(world.eye, sql);
     log_debug(EVENT_READY, "message %u is back", at);
-    if (mended)
+    if (corrected)
         world.messages[at].poison = POISON_NONE;
     rules_returned(&world.messages[at]);
     int64_t lowest = queue_rescan_take(world.queue);

@@ -1,4 +1,4 @@
-/* deliver_world.h - a world for the engine: backends that answer as a scenario wants it,
+/* deliver_world.h - a world for the engine: backends that respond as a scenario wants it,
  * and a model that watches what the engine does.
  *
  *   deliver_world.c   time, the fake network (net/transfer.h), what happens when
@@ -53,10 +53,10 @@ struct world_message {
     bool owed;         /* failed alone, and nothing passed in its backend since */
     unsigned counted;  /* such failures after which something did pass */
     unsigned in_row;   /* failures alone since something passed in its route */
-    int last_rejected; /* the status, where the last answer to it alone was a rejection */
+    int last_rejected; /* the status, where the last response to it alone was a rejection */
 };
 
-struct answer {
+struct response {
     enum transfer_failure failure;
     int status;
     unsigned retry_after_s;
@@ -66,31 +66,31 @@ struct outage {
     int64_t from_ms, to_ms;
     int route; /* -1: the whole backend */
     bool hangs;
-    struct answer answer;
+    struct response response;
 };
 
 /* What is known of a suspicion, or of none. */
 struct doubt {
     bool maybe;            /* something failed since the last pass */
     bool sure, firm;       /* it must be suspected */
-    uint64_t rest_since;   /* of the last answer that asked to wait */
+    uint64_t rest_since;   /* of the last response that asked to wait */
     int64_t not_before_ms; /* of the next probe */
-    unsigned probes;       /* under way */
+    unsigned probes;       /* in flight */
 };
 
 struct world_backend {
     unsigned http_version;
     size_t body_most;
-    unsigned noise_percent; /* of answers, until noise_to_ms */
+    unsigned noise_percent; /* of responses, until noise_to_ms */
     int64_t noise_to_ms;
-    int64_t slow_ms; /* answers take up to this long */
+    int64_t slow_ms; /* responses take up to this long */
     struct outage outages[OUTAGES_MOST];
     unsigned outage_count;
 
-    unsigned told_version, in_flight;
-    unsigned most_limit; /* of all versions that were told */
+    unsigned known_version, in_flight;
+    unsigned most_limit; /* of all versions that were known */
     unsigned opened;     /* how far, at most */
-    bool isolated;       /* the request under way must be the only one */
+    bool isolated;       /* the request in flight must be the only one */
     double tokens;
     int64_t tokens_ms;
     struct doubt doubt;
@@ -98,12 +98,12 @@ struct world_backend {
 
 struct world_route {
     bool in_flight[LANES];
-    unsigned condemned;       /* in a row, with nothing delivered between */
-    uint64_t condemned_lanes; /* bits */
+    unsigned rejected;       /* in a row, with nothing delivered between */
+    uint64_t rejected_lanes; /* bits */
     struct doubt doubt;
 };
 
-/* A request under way. */
+/* A request in flight. */
 struct call {
     TAILQ_ENTRY(call) others;
     transfer_done_fn *done;
@@ -137,8 +137,8 @@ struct world {
     int64_t remove_ms; /* a person removes a message then; 0: nobody does */
     int64_t return_ms; /* a person brings a dead letter back then, and again later; 0: nobody does */
     unsigned returned;
-    void (*heard)(const char *level, const char *line); /* what the log is told; or NULL */
-    bool strict; /* whatever fails is an outage: nothing good may be set aside */
+    void (*heard)(const char *level, const char *line); /* called with each log line; or NULL */
+    bool strict; /* whatever fails is an outage: nothing good may be dead-lettered */
     struct calls calls;
     bool ended; /* the engine stopped */
     uint64_t started;
@@ -166,12 +166,12 @@ void world_fail(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /* ---- deliver_rules.c ---- */
 void rules_start(struct call *call);
-void rules_end(const struct call *call, const struct answer *answer);
+void rules_end(const struct call *call, const struct response *response);
 /* After the engine acted upon it. */
-void rules_acted(const struct call *call, const struct answer *answer);
-/* The engine forgets what was under way, and all suspicions. */
+void rules_acted(const struct call *call, const struct response *response);
+/* The engine forgets what was in flight, and all suspicions. */
 void rules_restart(void);
-/* A person brought one back, with its fault mended or not. */
+/* A person brought one back, with its fault corrected or not. */
 void rules_returned(struct world_message *message);
 /* Learns who is dead, and whether that was just. */
 void rules_look(void);

@@ -87,8 +87,8 @@ static void the_limit_follows_the_protocol(void **state)
     start(&destination, 8);
     pass(&destination, 1, 1);
     assert_int_equal(destination_budget(&destination), 2);
-    assert_false(destination_admits(&destination, 0)); /* seven are under way still */
-    pass(&destination, 5, 0);                          /* no response tells nothing */
+    assert_false(destination_admits(&destination, 0)); /* seven are in flight still */
+    pass(&destination, 5, 0);                          /* no response: nothing is known */
     assert_false(destination_admits(&destination, 0));
     pass(&destination, 1, 1);
     start(&destination, 1);

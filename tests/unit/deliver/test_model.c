@@ -1,7 +1,7 @@
-/* test_deliver_model.c - a model check of the engine: random answers over random
+/* test_deliver_model.c - a model check of the engine: random responses over random
  * backends, routes and topics. What must hold is in deliver_rules.c.
  *
- * MODEL_SEED=N runs that seed alone, MODEL_COUNT=N so many of them, MODEL_LOG=1 tells
+ * MODEL_SEED=N runs that seed alone, MODEL_COUNT=N that many of them, MODEL_LOG=1 prints
  * everything that happens.
  */
 #include "deliver/deliver_world.h"
@@ -17,7 +17,7 @@ enum {
     PATIENCE_MS = 24 * 3600 * 1000, /* until then everything must have come through */
 };
 
-static bool is_condemned(const struct world_message *message)
+static bool is_rejected(const struct world_message *message)
 {
     return message->poison == 400 || message->poison == 409 || message->poison == 422;
 }
@@ -28,7 +28,7 @@ static bool must_end(const struct world_message *message, const unsigned poisono
 {
     if (message->unfit || message->poison == POISON_NONE)
         return true;
-    return is_condemned(message) && poisonous[message->route] < 10;
+    return is_rejected(message) && poisonous[message->route] < 10;
 }
 
 static bool is_all_over(void)
@@ -130,23 +130,23 @@ static void draw_shape(struct shape *shape)
 static void draw_outages(struct world_backend *backend, const struct shape *shape)
 {
     static const struct outage kinds[] = {
-        {.answer = {TRANSFER_OK, 500, 0}},
-        {.answer = {TRANSFER_OK, 503, 3}},
-        {.answer = {TRANSFER_OK, 502, 0}},
-        {.answer = {TRANSFER_OK, 429, 2}},
-        {.answer = {TRANSFER_OK, 403, 0}},
-        {.answer = {TRANSFER_OK, 404, 1}},
-        {.answer = {TRANSFER_UNREACHABLE, 0, 0}},
-        {.answer = {TRANSFER_BROKEN, 0, 0}},
-        {.answer = {TRANSFER_TLS, 0, 0}},
-        {.answer = {TRANSFER_OK, 503, 0}},
-        {.answer = {.failure = TRANSFER_UNREACHABLE}, .hangs = true},
+        {.response = {TRANSFER_OK, 500, 0}},
+        {.response = {TRANSFER_OK, 503, 3}},
+        {.response = {TRANSFER_OK, 502, 0}},
+        {.response = {TRANSFER_OK, 429, 2}},
+        {.response = {TRANSFER_OK, 403, 0}},
+        {.response = {TRANSFER_OK, 404, 1}},
+        {.response = {TRANSFER_UNREACHABLE, 0, 0}},
+        {.response = {TRANSFER_BROKEN, 0, 0}},
+        {.response = {TRANSFER_TLS, 0, 0}},
+        {.response = {TRANSFER_OK, 503, 0}},
+        {.response = {.failure = TRANSFER_UNREACHABLE}, .hangs = true},
     };
     backend->outage_count = world_chance(OUTAGES_MOST + 1);
     for (unsigned i = 0; i < backend->outage_count; i++) {
         struct outage *outage = &backend->outages[i];
         *outage = kinds[world_chance(ARRAY_LEN(kinds))];
-        bool of_route = (outage->answer.status == 403 || outage->answer.status == 404) && world_chance(2);
+        bool of_route = (outage->response.status == 403 || outage->response.status == 404) && world_chance(2);
         outage->route = of_route ? (int)world_chance(shape->routes) : -1;
         outage->from_ms = world_chance(3) ? world_chance(WELL_MS / 2) : 0;
         outage->to_ms = outage->from_ms + 1 + world_chance(world_chance(2) ? 500 : WELL_MS / 2);
@@ -369,12 +369,12 @@ static bool is_held(void)
     return world.now_ms >= WELL_MS;
 }
 
-/* When everything is rejected it is not the messages: ten are set aside, no more, and
- * it goes on by itself, also with setting aside. */
+/* When everything is rejected it is not the messages: ten are dead-lettered, no more, and
+ * it goes on by itself, also with dead-lettering. */
 static void a_route_is_held_until_something_passes(void **state)
 {
     world_begin(1);
-    world.backends[0].outages[0] = (struct outage){0, WELL_MS, -1, .answer = {TRANSFER_OK, 400, 0}};
+    world.backends[0].outages[0] = (struct outage){0, WELL_MS, -1, .response = {TRANSFER_OK, 400, 0}};
     world.backends[0].outage_count = 1;
     world_configure(BACKEND_TEXT ROUTE_TEXT "batch = 10\n", 0);
     for (unsigned i = 0; i < 200; i++)
@@ -438,7 +438,7 @@ static void who_lingers_is_woken_after_a_suspicion(void **state)
 {
     world_begin(1);
     world.backends[0].slow_ms = 1;
-    world.backends[0].outages[0] = (struct outage){0, 1120, 1, .answer = {TRANSFER_OK, 500, 0}};
+    world.backends[0].outages[0] = (struct outage){0, 1120, 1, .response = {TRANSFER_OK, 500, 0}};
     world.backends[0].outage_count = 1;
     world_configure(BACKEND_TEXT "retry_min = 100ms\n" ROUTE_TEXT "batch = 10\nlinger = 500ms\n"
                                  "[route r1]\ntopic = r1/+\n",

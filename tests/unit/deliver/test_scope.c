@@ -33,7 +33,7 @@ static void one_probe_at_a_time(void **state)
     scope_wait(&scope, 0, 10);
     assert_true(scope_started(&scope));
     assert_false(scope_admits(&scope, 1000));
-    scope_unstarted(&scope, true); /* it told nothing */
+    scope_unstarted(&scope, true); /* it showed nothing */
     assert_true(scope_admits(&scope, 1000));
 }
 
@@ -43,7 +43,7 @@ static void only_probes_count_while_it_is_suspected(void **state)
     struct scope scope = {0};
     scope_failed(&scope, VERDICT_AWAY, false, 0);
     scope_wait(&scope, 0, 10);
-    for (int i = 0; i < 31; i++) /* what was under way when it went away */
+    for (int i = 0; i < 31; i++) /* what was in flight when it went away */
         assert_false(scope_failed(&scope, VERDICT_AWAY, false, 1));
     assert_int_equal(scope.failures, 1);
     assert_true(scope_started(&scope));
@@ -60,7 +60,7 @@ static void whatever_passes_acquits(void **state)
     scope_failed(&scope, VERDICT_AWAY, false, 7);
     scope.announced = true;
     assert_true(scope_passed(&scope, false));
-    assert_true(scope.announced); /* the caller still has to tell of the end */
+    assert_true(scope.announced); /* the caller still has to log the end */
     assert_int_equal(scope.passes, 1);
     assert_true(scope_admits(&scope, 7));
     assert_false(scope_passed(&scope, false));
@@ -74,7 +74,7 @@ static void a_firm_suspicion_ends_with_a_probe_only(void **state)
     scope_failed(&scope, VERDICT_AWAY, false, 0);
     scope_wait(&scope, 0, 1000);
     scope.firm = true;
-    assert_false(scope_passed(&scope, false)); /* it was under way before the backend asked for rest */
+    assert_false(scope_passed(&scope, false)); /* it was in flight before the backend asked for rest */
     assert_int_equal(scope.passes, 1);
     assert_false(scope_admits(&scope, 999));
     assert_true(scope_started(&scope));
@@ -108,7 +108,7 @@ static void a_new_suspicion_starts_afresh(void **state)
     assert_false(scope.announced || scope.alarmed || scope.probing);
 }
 
-/* It was under way when something else ended its suspicion. */
+/* It was in flight when something else ended its suspicion. */
 static void a_probe_of_an_earlier_suspicion_is_none_of_this_one(void **state)
 {
     struct scope scope = {0};
@@ -121,7 +121,7 @@ static void a_probe_of_an_earlier_suspicion_is_none_of_this_one(void **state)
     unsigned probe = scope_started(&scope);
     assert_int_not_equal(probe, old);
     assert_false(scope_failed(&scope, VERDICT_AWAY, old, 20));
-    assert_false(scope_admits(&scope, 1000)); /* the other one is under way */
+    assert_false(scope_admits(&scope, 1000)); /* the other one is in flight */
     scope_unstarted(&scope, old);
     assert_false(scope_admits(&scope, 1000));
     scope.firm = true;

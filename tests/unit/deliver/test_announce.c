@@ -1,4 +1,4 @@
-/* What the log is told of an outage that lasts: the first failure, how it still is every
+/* What is logged of an outage that lasts: the first failure, how it still is every
  * ten minutes, and the end. Hours pass at once: see deliver_world.h. */
 #include "deliver/deliver_world.h"
 
@@ -49,7 +49,7 @@ static unsigned outlast(int status, int route, const char *more, int minutes, in
     memset(&heard, 0, sizeof heard);
     world.heard = hear;
     world.backends[0].outages[0] =
-        (struct outage){0, minutes * MINUTE_MS, route, .answer = {TRANSFER_OK, status, 0}};
+        (struct outage){0, minutes * MINUTE_MS, route, .response = {TRANSFER_OK, status, 0}};
     world.backends[0].outage_count = 1;
     cleanup_free char *text = xasprintf(
         "[backend b0]\nurl = https://b0.example/api\nretry_max = 20s\n[route r0]\ntopic = r0/+\n%s", more);
@@ -83,22 +83,22 @@ static void check_reminders(unsigned count, const char *who, int status, const c
 }
 
 /* After an hour it is an alarm, which does not wait for its turn. */
-static void a_backend_that_is_away_is_told_of_every_ten_minutes(void **state)
+static void a_backend_that_is_away_is_logged_every_ten_minutes(void **state)
 {
     unsigned count = outlast(503, -1, "", 150, 0);
     check_reminders(count, "b0: away", 503, "", 6);
     expect(count - 1, "^notice b0: back after 90[0-9]{2} s$");
 }
 
-static void so_is_a_route_that_is_misconfigured(void **state)
+static void a_misconfigured_route_is_logged_every_ten_minutes(void **state)
 {
     unsigned count = outlast(403, 0, "[route r1]\ntopic = r1/+\n", 150, 0);
     check_reminders(count, "r0: misconfigured", 403, " in all", 0);
     expect(count - 1, "^notice r0: passes again after 90[0-9]{2} s$");
 }
 
-/* A person mends the key, and has the configuration read again. */
-static void what_a_reload_mends_is_told(void **state)
+/* A person corrects the key, and has the configuration read again. */
+static void the_end_of_a_failure_is_logged_after_a_reload(void **state)
 {
     assert_int_equal(outlast(403, 0, "", 25, 25), 4);
     expect(3, "^notice r0: passes again after 15[0-9]{2} s$");
@@ -106,8 +106,8 @@ static void what_a_reload_mends_is_told(void **state)
     expect(3, "^notice b0: back after 15[0-9]{2} s$");
 }
 
-/* Then it is told once more, and for how long it lasts. */
-static void what_a_reload_does_not_mend_lasts(void **state)
+/* Then it is logged once more, with the time when it began. */
+static void a_failure_that_a_reload_does_not_correct_keeps_its_beginning(void **state)
 {
     assert_int_equal(outlast(503, -1, "", 20, 5), 4);
     const char *since = strstr(heard.lines[0].text, " since ");
@@ -120,10 +120,10 @@ static void what_a_reload_does_not_mend_lasts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_backend_that_is_away_is_told_of_every_ten_minutes),
-        cmocka_unit_test(so_is_a_route_that_is_misconfigured),
-        cmocka_unit_test(what_a_reload_mends_is_told),
-        cmocka_unit_test(what_a_reload_does_not_mend_lasts),
+        cmocka_unit_test(a_backend_that_is_away_is_logged_every_ten_minutes),
+        cmocka_unit_test(a_misconfigured_route_is_logged_every_ten_minutes),
+        cmocka_unit_test(the_end_of_a_failure_is_logged_after_a_reload),
+        cmocka_unit_test(a_failure_that_a_reload_does_not_correct_keeps_its_beginning),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
