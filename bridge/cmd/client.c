@@ -1,6 +1,7 @@
 /* cmd/client.c - asks a running sluice; see cmd/client.h. */
 #include "cmd/client.h"
 #include "base/buf.h"
+#include "control/protocol.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -66,7 +67,7 @@ int client_status(const char *path, cJSON **ret)
 {
     struct buf response cleanup_buf;
     buf_init(&response, RESPONSE_MOST_BYTES);
-    int error = ask(path, "status\n", &response);
+    int error = ask(path, CONTROL_STATUS "\n", &response);
     if (error != 0)
         return error;
     cJSON *json = cJSON_ParseWithLength(buf_text(&response), response.bytes);
@@ -82,5 +83,5 @@ void client_look(const char *path)
 {
     struct buf response cleanup_buf;
     buf_init(&response, RESPONSE_MOST_BYTES);
-    ask(path, "look\n", &response);
+    ask(path, CONTROL_LOOK "\n", &response);
 }

@@ -9,6 +9,7 @@
 #include "cmd/cmd.h"
 #include "cmd/locate.h"
 #include "cmd/send_store.h"
+#include "control/protocol.h"
 #include "message/topic.h"
 
 #include <errno.h>
@@ -70,7 +71,7 @@ static int status_of(const struct sending *sending, const struct send_message *m
 static int send_one(struct sending *sending, const char *payload, size_t bytes)
 {
     struct send_message message = {.payload = payload, .payload_bytes = bytes};
-    if (bytes > SEND_PAYLOAD_MOST)
+    if (bytes > CONTROL_PAYLOAD_MOST)
         return fail(sending, CMD_EXIT_DATA, "a payload has at most 1 MiB");
     for (int i = 0; i < TRIES_MOST && message.result == SEND_PENDING; i++) {
         if (i > 0)
@@ -83,7 +84,7 @@ static int send_one(struct sending *sending, const char *payload, size_t bytes)
 static int send_input(struct sending *sending)
 {
     struct buf input cleanup_buf;
-    buf_init(&input, SEND_PAYLOAD_MOST + 1);
+    buf_init(&input, CONTROL_PAYLOAD_MOST + 1);
     char chunk[16 * 1024];
     ssize_t got;
     while ((got = read(STDIN_FILENO, chunk, sizeof chunk)) != 0) {
@@ -154,7 +155,7 @@ static bool add_line(struct line_batch *batch, const char *line, size_t bytes)
 {
     if (bytes > 0 && line[bytes - 1] == '\r')
         bytes--;
-    if (bytes > SEND_PAYLOAD_MOST)
+    if (bytes > CONTROL_PAYLOAD_MOST)
         return false;
     if (bytes > 0)
         batch->messages[batch->count++] = (struct send_message){.payload = line, .payload_bytes = bytes};
@@ -183,7 +184,7 @@ static int send_lines(struct sending *sending)
 {
     struct buf input cleanup_buf;
     struct line_batch batch;
-    buf_init(&input, SEND_PAYLOAD_MOST + 64 * 1024);
+    buf_init(&input, CONTROL_PAYLOAD_MOST + 64 * 1024);
     int status = CMD_EXIT_OK;
     for (bool end = false; status == CMD_EXIT_OK || status == CMD_EXIT_AGAIN;) {
         char chunk[64 * 1024];
@@ -195,7 +196,7 @@ static int send_lines(struct sending *sending)
             input.bytes -= used;
             continue;
         }
-        if (input.bytes > SEND_PAYLOAD_MOST + (end ? 0U : 1U)) /* the last byte may be a CR */
+        if (input.bytes > CONTROL_PAYLOAD_MOST + (end ? 0U : 1U)) /* the last byte may be a CR */
             return fail(sending, CMD_EXIT_DATA, "a line has at most 1 MiB");
         if (end)
             break;

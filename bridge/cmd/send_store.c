@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cmd/client.h"
+#include "control/protocol.h"
 #include "intake/batch.h"
 #include "queue/admin/admin.h"
 #include "queue/queue.h"
@@ -24,7 +25,6 @@
 enum {
     YIELD_MS = 150, /* a daemon that starts tries the lock more often than this */
     RESPONSE_WAIT_S = 30,
-    RESPONSE_MOST = 512,
 };
 
 static void set_reason(struct sender *sender, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -98,7 +98,7 @@ struct reader {
 };
 
 /* One line, without its end. 0, or -Exxx; -EAGAIN: it hangs. */
-static int read_line(struct sender *sender, struct reader *reader, char line[static RESPONSE_MOST])
+static int read_line(struct sender *sender, struct reader *reader, char line[static CONTROL_RESULT_MOST])
 {
     size_t used = 0;
     for (;;) {
@@ -114,7 +114,7 @@ static int read_line(struct sender *sender, struct reader *reader, char line[sta
         char c = reader->data[reader->at++];
         if (c == '\n')
             break;
-        if (used < RESPONSE_MOST - 1)
+        if (used < CONTROL_RESULT_MOST - 1)
             line[used++] = c;
     }
     line[used] = '\0';
@@ -124,25 +124,19 @@ static int read_line(struct sender *sender, struct reader *reader, char line[sta
 
 static enum send_result parse_result(struct sender *sender, const char *line)
 {
-    static const struct {
-        const char *word;
-        enum send_result result;
-    } results[] = {{"stored", SEND_STORED},     {"dropped", SEND_DROPPED}, {"ahead", SEND_AHEAD},
-                   {"unrouted", SEND_UNROUTED}, {"wrong", SEND_REFUSED},   {"full", SEND_AGAIN},
-                   {"failed", SEND_AGAIN}};
-    size_t word_bytes = strcspn(line, " ");
-    const char *rest = line + word_bytes + (line[word_bytes] == ' ');
-    for (size_t i = 0; i < ARRAY_LEN(results); i++) {
-        if (strlen(results[i].word) != word_bytes || strncmp(results[i].word, line, word_bytes) != 0)
-            continue;
-        if (strcmp(results[i].word, "full") == 0)
-            set_reason(sender, "the queue is full (%s)", rest);
-        else if (*rest)
-            set_reason(sender, "%s", rest);
-        return results[i].result;
-    }
-    set_reason(sender, "the response '%s' of sluice is unknown", line);
-    return SEND_AGAIN;
+    static const enum send_result results[] = {
+        [CONTROL_STORED] = SEND_STORED,     [CONTROL_DROPPED] = SEND_DROPPED, [CONTROL_AHEAD] = SEND_AHEAD,
+        [CONTROL_UNROUTED] = SEND_UNROUTED, [CONTROL_WRONG] = SEND_REFUSED,   [CONTROL_FULL] = SEND_AGAIN,
+        [CONTROL_FAILED] = SEND_AGAIN,      [CONTROL_RESULTS] = SEND_AGAIN};
+    const char *reason;
+    enum control_result result = control_result_parse(line, &reason);
+    if (result == CONTROL_RESULTS)
+        set_reason(sender, "the response '%s' of sluice is unknown", line);
+    else if (result == CONTROL_FULL)
+        set_reason(sender, "the queue is full (%s)", reason);
+    else if (*reason)
+        set_reason(sender, "%s", reason);
+    return results[result];
 }
 
 static void fail_pending(struct send_message *messages, size_t count)
@@ -156,7 +150,7 @@ static void fail_pending(struct send_message *messages, size_t count)
 static void send_messages(struct sender *sender, struct send_message *messages, size_t count)
 {
     struct reader reader = {.bytes = 0};
-    char line[RESPONSE_MOST];
+    char line[CONTROL_RESULT_MOST];
     int error = write_messages(sender, messages, count);
     for (size_t i = 0; i < count && error == 0; i++) {
         if (messages[i].result != SEND_PENDING)
@@ -284,7 +278,7 @@ static int connect_to_daemon(struct sender *sender)
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof most);
     sender->fd = fd;
     sender->was_connected = true;
-    if (write_all(sender, "send\n", strlen("send\n")) == 0)
+    if (write_all(sender, CONTROL_SEND "\n", strlen(CONTROL_SEND "\n")) == 0)
         return 0;
     disconnect(sender);
     return -ECONNREFUSED;

@@ -8,9 +8,8 @@
 #include <stdbool.h>
 
 enum {
-    SEND_BATCH_MESSAGES = 500,       /* messages that share a commit, at most */
-    SEND_PAYLOAD_MOST = 1024 * 1024, /* bytes of one, at most */
-    SEND_BATCH_BYTES = 1 << 20,      /* of all of them, about */
+    SEND_BATCH_MESSAGES = 500,  /* messages that share a commit, at most */
+    SEND_BATCH_BYTES = 1 << 20, /* of all of them, about */
 };
 
 enum send_result {

@@ -1,25 +1,11 @@
-/* control/control.h - the socket at which a running sluice is asked, and given messages.
+/* control/control.h - the control socket of a running sluice, where commands get its status,
+ * notify it and send messages.
  *
- * A Unix stream socket, mode 0660: whoever is in sluice's group may connect. A client
- * says in its first line what it wants:
- *
- *   status    answered by one JSON object, and the end of the connection
- *   look      another process changed the queue: look at it now, not within a second;
- *             answered by "ok"
- *   send      messages follow, as many as the client likes, each as
- *                 TOPIC-BYTES PAYLOAD-BYTES\n, the topic, the payload
- *             and each is answered by one line, in their order:
- *                 stored            durable, for every route that takes it
- *                 dropped WHY       not stored, for the queue is full and says so (when_full)
- *                 unrouted          no route takes this topic
- *                 wrong WHY         this is no topic of a message
- *                 full WHY          not stored: again later
- *                 failed WHY        the storage fails, or too many send: again later
- *
- * What clients send goes through the same door as everything (intake/intake.h), and is
- * answered only after its commit. What came together shares one. Everything is
- * bounded: clients, what is read ahead of an answer, answers that are not read; a
- * client that does not go on is let go, and none ever holds up the loop.
+ * A Unix stream socket, mode 0660: members of sluice's group may connect. sluice-control(7)
+ * describes what clients send and get. Messages enter like those of every edge, through a
+ * batch, and get their result only after the commit. Everything is bounded: clients, what is
+ * read before a response, responses that are not read. A client that does not go on is
+ * closed, and none ever holds up the loop.
  */
 #ifndef SLUICE_CONTROL_H
 #define SLUICE_CONTROL_H
@@ -33,16 +19,15 @@ struct control;
 /* What the daemon does for a client. */
 struct control_calls {
     char *(*status)(void *context); /* JSON; control frees it */
-    void (*look)(void *context);
+    void (*look)(void *context);    /* another process changed the queue */
     void *context;
 };
 
-/* Keeps what it is given. Where there can be no socket, says why in the log, and goes
- * without. */
+/* Keeps what it is given. Where there can be no socket, logs why, and does without. */
 struct control *control_new(uv_loop_t *loop, const char *path, struct intake *intake, struct queue *queue,
                             const struct control_calls *calls);
-/* Takes NULL. Ends all connections, removes the socket; memory is let go when the
- * loop has run once more. */
+/* Ends all connections, and removes the socket. The memory is released when the loop has run
+ * once more. Takes NULL. */
 void control_free(struct control *control);
 
 #endif

@@ -1,12 +1,14 @@
-/* control/send.c - messages that clients of the control socket send.
+/* control/send.c - see control/send.h.
  *
- * What a client sent until now is stored by one commit, up to a limit, and then
- * answered, so one that does not wait for each answer pays for few commits. While the
- * database is locked, or there is more than the limit, nothing more is read from it:
- * what it goes on to send waits in its socket.
+ * What a client has sent is stored by one commit, up to a limit, and then gets its results:
+ * so a client that does not wait for each result pays for few commits. While the database is
+ * locked, or there is more than the limit, we read nothing more from the client: what it
+ * sends meanwhile waits in its socket.
  */
+#include "control/send.h"
 #include "base/clock.h"
-#include "control/internal.h"
+#include "control/client.h"
+#include "control/protocol.h"
 #include "message/topic.h"
 
 #include <errno.h>
@@ -16,8 +18,7 @@
 enum {
     BATCH_MESSAGES = 500, /* in one commit */
     BATCH_MS = 10,        /* to take them, beside the commit */
-    ROUND_MS = 20,        /* for all clients, before the loop comes round */
-    ANSWER_MOST = 200,    /* bytes of one answer */
+    ROUND_MS = 20,        /* for all clients, before the loop goes on */
 };
 
 /* A message as it lies in the buffer. */
@@ -60,20 +61,30 @@ static int read_frame(const struct buf *in, size_t at, struct frame *ret)
 
 /* ---- storing ---- */
 
-/* What one transaction holds. */
+/* The messages of one batch. */
 struct taking {
-    struct client *client;
-    struct buf answers;
+    struct control_client *client;
+    struct buf results;
     size_t bytes; /* of the frames that were taken */
     unsigned count;
     bool broken; /* what follows is no frame */
 };
 
+static void add_result(struct taking *taking, enum control_result result, const char *reason)
+{
+    buf_printf(&taking->results, "%s%s%s\n", control_result_word(result), *reason ? " " : "", reason);
+}
+
 static void take_frame(struct taking *taking, const struct frame *frame)
 {
+    static const enum control_result results[] = {[INTAKE_STORED] = CONTROL_STORED,
+                                                  [INTAKE_AGAIN] = CONTROL_STORED,
+                                                  [INTAKE_DROPPED] = CONTROL_DROPPED,
+                                                  [INTAKE_AHEAD] = CONTROL_AHEAD,
+                                                  [INTAKE_UNROUTED] = CONTROL_UNROUTED};
     const char *why;
     if (!topic_name_valid(frame->topic, &why)) {
-        buf_printf(&taking->answers, "wrong %s\n", why);
+        add_result(taking, CONTROL_WRONG, why);
         return;
     }
     struct intake_message message = {
@@ -83,22 +94,8 @@ static void take_frame(struct taking *taking, const struct frame *frame)
         .payload_bytes = frame->payload_bytes,
         .copy = &(struct route_copy){.filter_count = 0}, /* it stands for all filters */
     };
-    switch (batch_take(taking->client->batch, &message)) {
-    case INTAKE_STORED:
-    case INTAKE_AGAIN:
-        buf_append_text(&taking->answers, "stored\n");
-        break;
-    case INTAKE_DROPPED:
-        buf_append_text(&taking->answers,
-                        "dropped the queue is full, and its configuration says so (when_full)\n");
-        break;
-    case INTAKE_AHEAD:
-        buf_append_text(&taking->answers, "ahead\n");
-        break;
-    case INTAKE_UNROUTED:
-        buf_append_text(&taking->answers, "unrouted\n");
-        break;
-    }
+    enum control_result result = results[batch_take(taking->client->batch, &message)];
+    add_result(taking, result, result == CONTROL_DROPPED ? "the queue is full (when_full)" : "");
 }
 
 static void take_frames(struct taking *taking)
@@ -119,11 +116,11 @@ static void take_frames(struct taking *taking)
 }
 
 /* None of them was stored. */
-static void refuse(struct taking *taking, const char *word, const char *why)
+static void refuse(struct taking *taking, enum control_result result, const char *reason)
 {
-    buf_reset(&taking->answers);
+    buf_reset(&taking->results);
     for (unsigned i = 0; i < taking->count; i++)
-        buf_printf(&taking->answers, "%s %s\n", word, why);
+        add_result(taking, result, reason);
 }
 
 static void skip_frames(struct taking *taking)
@@ -137,7 +134,7 @@ static void skip_frames(struct taking *taking)
     }
 }
 
-/* 0 when all of it is answered, or -EAGAIN. */
+/* 0 when all messages have a result, or -EAGAIN. */
 static int store(struct taking *taking)
 {
     struct batch *batch = taking->client->batch;
@@ -152,24 +149,22 @@ static int store(struct taking *taking)
     }
     if (error == -ENOBUFS) {
         cleanup_free char *full = queue_full_text(taking->client->control->queue);
-        refuse(taking, "full", full);
+        refuse(taking, CONTROL_FULL, full);
     } else if (error != 0) {
-        refuse(taking, "failed", batch_error_text(error));
+        refuse(taking, CONTROL_FAILED, batch_error_text(error));
     }
     return 0;
 }
 
-/* Whether clients had their share of this round of the loop. */
-static bool is_spent(struct control *control)
+static void begin_round(struct control *control)
 {
-    if (control->round_ms != uv_now(control->loop)) {
-        control->round_ms = uv_now(control->loop);
-        control->spent_ms = 0;
-    }
-    return control->spent_ms >= ROUND_MS;
+    if (control->round_ms == uv_now(control->loop))
+        return;
+    control->round_ms = uv_now(control->loop);
+    control->spent_ms = 0;
 }
 
-static bool has_frame(const struct client *client)
+static bool has_frame(const struct control_client *client)
 {
     struct frame frame = {.topic = NULL};
     int result = client->in.bytes > 0 ? read_frame(&client->in, 0, &frame) : 0;
@@ -177,29 +172,21 @@ static bool has_frame(const struct client *client)
     return result != 0;
 }
 
-static void take_again(void *context)
-{
-    control_take(context);
-    control_close_if_done(context);
-}
-
-static void on_again(uv_timer_t *timer)
-{
-    take_again(timer->data);
-}
-
-/* Whatever is left is the beginning of a message; all of it has its time from then on,
- * however often a little more of it comes. */
-static void go_on(struct client *client)
+/* What is left is the beginning of a message, whose time runs from now on, however often a
+ * little more of it comes. */
+static void go_on(struct control_client *client)
 {
     if (client->unread == 0 && client->in.bytes == 0)
         client->waits_ms = 0;
     else if (client->waits_ms == 0)
         client->waits_ms = clock_uptime_ms();
-    control_read_on(client);
+    control_client_read(client);
 }
 
-void control_take(struct client *client)
+static void take_again(uv_timer_t *timer);
+
+/* Stores the whole messages that are there, and responds. */
+static void take(struct control_client *client)
 {
     if (client->closing || uv_is_active((uv_handle_t *)&client->again) || batch_is_waiting(client->batch))
         return;
@@ -207,38 +194,50 @@ void control_take(struct client *client)
         go_on(client);
         return;
     }
-    control_read_stop(client);
+    control_client_stop_reading(client);
     if (client->unread == 0)
         client->waits_ms = 0; /* it is our turn */
-    if (is_spent(client->control)) {
-        uv_timer_start(&client->again, on_again, 1, 0);
+    begin_round(client->control);
+    if (client->control->spent_ms >= ROUND_MS) {
+        uv_timer_start(&client->again, take_again, 1, 0);
         return;
     }
     struct taking taking = {.client = client};
-    buf_init(&taking.answers, (BATCH_MESSAGES + 1) * ANSWER_MOST);
+    buf_init(&taking.results, (BATCH_MESSAGES + 1) * CONTROL_RESULT_MOST);
     int64_t start_ms = clock_uptime_ms();
     int error = store(&taking);
     client->control->spent_ms += clock_uptime_ms() - start_ms;
     if (error == 0) {
-        memmove(client->in.data, client->in.data + taking.bytes, client->in.bytes - taking.bytes);
-        client->in.bytes -= taking.bytes;
-        if (client->in.bytes == 0)
-            buf_done(&client->in); /* it may be large, and the client be silent for hours */
+        control_client_consume(client, taking.bytes);
         if (taking.broken)
-            buf_append_text(&taking.answers, "wrong this is no message\n");
-        if (!taking.broken && has_frame(client))
-            uv_timer_start(&client->again, on_again, 0, 0);
-        control_answer(client, buf_text(&taking.answers), taking.answers.bytes, taking.broken);
+            add_result(&taking, CONTROL_WRONG, "this is no message");
+        else if (has_frame(client))
+            uv_timer_start(&client->again, take_again, 0, 0);
+        control_client_respond(client, buf_text(&taking.results), taking.results.bytes, taking.broken);
         batch_release(client->batch);
         if (!taking.broken)
             go_on(client);
     }
-    buf_done(&taking.answers);
+    buf_done(&taking.results);
 }
 
-void control_take_first(struct client *client)
+static void on_ready(void *context)
+{
+    take(context);
+    control_client_close_if_done(context);
+}
+
+static void take_again(uv_timer_t *timer)
+{
+    on_ready(timer->data);
+}
+
+void control_send_begin(struct control_client *client)
 {
     const struct batch_limits limits = {.messages = BATCH_MESSAGES};
-    client->batch = batch_new(client->control->intake, client->control->loop, &limits, take_again, client);
-    control_take(client);
+    client->control->sender_count++;
+    client->batch = batch_new(client->control->intake, client->control->loop, &limits, on_ready, client);
+    client->received = take;
+    client->waits_ms = 0; /* its first message has its own time */
+    take(client);
 }

@@ -50,6 +50,17 @@ def test_every_key_is_in_the_page():
         assert {key for pair in told for key in pair if key} == keys, f"[{name}]"
 
 
+def test_the_control_protocol_is_in_the_page():
+    page = (PAGES / "sluice-control.7").read_text()
+    words = re.findall(r'= "(\w+)"', (REPO / "bridge/control/protocol.c").read_text())
+    header = (REPO / "bridge/control/protocol.h").read_text()
+    words += re.findall(r'#define CONTROL_\w+ +"(\w+)"', header)
+    limits = {name: eval(value) for name, value in re.findall(r"CONTROL_(\w+) = ([\d *]+),", header)}
+    assert len(words) == 11 and all(re.search(rf"Li {word}\b", page) for word in words)
+    for name in ("CLIENTS_MOST", "SENDERS_MOST", "TOPIC_MOST", "PAYLOAD_MOST", "RESULT_MOST", "PATIENCE_S"):
+        assert re.search(rf"\b{limits[name]}\b", page), name
+
+
 def options_of(text):
     return set(re.findall(r"(?<![\w-])--?[a-z]+", text)) - {"-u"}
 

@@ -1,5 +1,5 @@
-/* A client of the control socket that says a little now and then, for ever, must not keep
- * its place: there is a time for each question, and for each message. The clock is the
+/* A client of the control socket that sends a little now and then, for ever, must not keep
+ * its place: there is a time for each request, and for each message. The clock is the
  * test's own, and libuv's. */
 #include "queue/queue_place.h"
 
@@ -76,7 +76,7 @@ static int move_out(void **state)
     return remove_place(state);
 }
 
-static void say(const char *text)
+static void send_text(const char *text)
 {
     assert_int_equal(send(house.client, text, strlen(text), MSG_NOSIGNAL), strlen(text));
     turn();
@@ -88,68 +88,68 @@ static void wait_s(int seconds)
     turn();
 }
 
-static bool is_let_go(void)
+static bool is_closed(void)
 {
-    char answer[64];
-    return recv(house.client, answer, sizeof answer, 0) == 0;
+    char response[64];
+    return recv(house.client, response, sizeof response, 0) == 0;
 }
 
-static void a_question_has_half_a_minute(void **state)
+static void a_request_has_half_a_minute(void **state)
 {
-    say("sta");
+    send_text("sta");
     wait_s(29);
-    say("t");
-    assert_false(is_let_go());
+    send_text("t");
+    assert_false(is_closed());
     wait_s(2);
-    assert_true(is_let_go());
+    assert_true(is_closed());
 }
 
 static void so_has_each_message(void **state)
 {
     wait_s(20);
-    say("send\n");
+    send_text("send\n");
     wait_s(20);
-    say("3 3\na/");
+    send_text("3 3\na/");
     for (int i = 0; i < 2; i++) {
         wait_s(14);
-        say("a");
-        assert_false(is_let_go());
+        send_text("a");
+        assert_false(is_closed());
     }
     wait_s(3);
-    assert_true(is_let_go());
+    assert_true(is_closed());
 }
 
 /* ... also one whose beginning came together with the end of another. */
 static void so_has_what_follows_a_message(void **state)
 {
-    char answer[64];
-    say("send\n3 1\na/b13 3\na/");
-    assert_int_equal(recv(house.client, answer, sizeof answer, 0), strlen("unrouted\n"));
+    char response[64];
+    send_text("send\n3 1\na/b13 3\na/");
+    assert_int_equal(recv(house.client, response, sizeof response, 0), strlen("unrouted\n"));
     wait_s(29);
-    assert_false(is_let_go());
+    assert_false(is_closed());
     wait_s(2);
-    assert_true(is_let_go());
+    assert_true(is_closed());
 }
 
-static void who_has_said_all_may_stay(void **state)
+static void a_client_between_messages_may_stay(void **state)
 {
-    char answer[64];
-    say("send\n3 1\na/b1");
+    char response[64];
+    send_text("send\n3 1\na/b1");
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(recv(house.client, answer, sizeof answer, 0), strlen("unrouted\n"));
+        assert_int_equal(recv(house.client, response, sizeof response, 0), strlen("unrouted\n"));
         wait_s(3600);
-        assert_false(is_let_go());
-        say("3 1\na/b1");
+        assert_false(is_closed());
+        send_text("3 1\na/b1");
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_question_has_half_a_minute, move_in, move_out),
+        cmocka_unit_test_setup_teardown(a_request_has_half_a_minute, move_in, move_out),
         cmocka_unit_test_setup_teardown(so_has_each_message, move_in, move_out),
         cmocka_unit_test_setup_teardown(so_has_what_follows_a_message, move_in, move_out),
-        cmocka_unit_test_setup_teardown(who_has_said_all_may_stay, move_in, move_out),
+        cmocka_unit_test_setup_teardown(a_client_between_messages_may_stay, move_in, move_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
