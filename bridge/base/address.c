@@ -63,18 +63,19 @@ int address_parse_endpoint(const char *text, struct address *ret_address, uint16
         return -EINVAL;
     }
     if (!brackets && memchr(text, ':', (size_t)(colon - text))) {
-        *ret_why = "an IPv6 address stands in brackets, such as [::1]:8118";
+        *ret_why = "write an IPv6 address in brackets, such as [::1]:8118";
         return -EINVAL;
     }
     const char *start = brackets ? text + 1 : text, *end = brackets ? colon - 1 : colon;
     if (!parse(start, (size_t)(end - start), &address) || brackets == address_is_ipv4(&address)) {
-        *ret_why = "in front of the port stands an address of this machine, not a name; 0.0.0.0 stands for "
-                   "all of its IPv4 addresses, [::] for those of IPv6";
+        *ret_why =
+            "it must be an address of this machine, not a name; 0.0.0.0 means all of its IPv4 addresses, "
+            "[::] all of its IPv6 addresses";
         return -EINVAL;
     }
     long port = number(colon + 1, 65535);
     if (port < 1) {
-        *ret_why = "the port behind ':' must be a number from 1 to 65535";
+        *ret_why = "the port after ':' must be a number from 1 to 65535";
         return -EINVAL;
     }
     *ret_address = address;
@@ -99,15 +100,15 @@ int address_parse_range(const char *text, struct address_range *ret, const char 
     if (slash) {
         long bits = number(slash + 1, ipv4 ? 32 : 128);
         if (bits < 0) {
-            *ret_why = ipv4 ? "behind '/' stands how many bits count, 0 to 32"
-                            : "behind '/' stands how many bits count, 0 to 128";
+            *ret_why = ipv4 ? "the prefix length after '/' must be a number from 0 to 32"
+                            : "the prefix length after '/' must be a number from 0 to 128";
             return -EINVAL;
         }
         range.bits = (unsigned)bits + (ipv4 ? 96 : 0);
     }
     for (unsigned i = range.bits; i < 128; i++) {
         if (bit(&range.base, i)) {
-            *ret_why = "bits are set behind those that count; a range begins with its first address, such as "
+            *ret_why = "bits are set after the prefix; write the first address of the range, such as "
                        "192.168.0.0/16";
             return -EINVAL;
         }

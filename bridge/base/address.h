@@ -1,7 +1,7 @@
-/* base/address.h - network addresses: where to listen, and who may come. Pure.
+/* base/address.h - network addresses: where to listen, and which clients are allowed. Pure.
  *
- * Every address is kept as one of IPv6; one of IPv4 as ::ffff:a.b.c.d (RFC 4291,
- * section 2.5.5.2), so that a client looks the same on any socket.
+ * Every address is stored as an IPv6 address; an IPv4 address as ::ffff:a.b.c.d (RFC 4291,
+ * section 2.5.5.2). So a client has the same address on sockets of both kinds.
  */
 #ifndef SLUICE_ADDRESS_H
 #define SLUICE_ADDRESS_H
@@ -13,15 +13,15 @@ struct address {
     uint8_t bytes[16];
 };
 
-/* An address and a port, such as 0.0.0.0:8118 or [::1]:8118. Returns 0, or -EINVAL
- * with the reason, and what would be right, in *ret_why (static text). */
+/* An address and a port, such as 0.0.0.0:8118 or [::1]:8118. Returns 0, or -EINVAL with the
+ * reason in *ret_why (static text). */
 int address_parse_endpoint(const char *text, struct address *ret_address, uint16_t *ret_port,
                            const char **ret_why);
 
 /* A range of addresses. */
 struct address_range {
     struct address base;
-    unsigned bits; /* of it that count, 0 to 128 */
+    unsigned bits; /* length of the prefix, 0 to 128 */
 };
 
 /* "192.168.0.0/16", "fd00::/8", or one address. As above. */
@@ -30,7 +30,7 @@ bool address_in_range(const struct address *address, const struct address_range 
 
 bool address_is_ipv4(const struct address *address);
 bool address_equal(const struct address *a, const struct address *b);
-/* As people write it. */
+/* In the usual notation. */
 #define ADDRESS_TEXT_BYTES 46
 void address_format(const struct address *address, char text[static ADDRESS_TEXT_BYTES]);
 

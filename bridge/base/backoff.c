@@ -12,8 +12,7 @@ static int64_t at_most(int64_t value, int64_t bound)
     return value < bound ? value : bound;
 }
 
-/* first * 2^(failures - 1), but at most longest; doubles only while there is
- * room for it, so it cannot overflow. */
+/* first * 2^(failures - 1), but at most longest. Cannot overflow. */
 static int64_t ceiling_ms(int64_t first_ms, int64_t longest_ms, unsigned failures)
 {
     int64_t ceiling = at_most(first_ms, longest_ms);
@@ -29,14 +28,14 @@ int64_t backoff_wait_ms(int64_t first_ms, int64_t longest_ms, unsigned failures,
 {
     assert(first_ms > 0 && longest_ms > 0);
     uint64_t ceiling = (uint64_t)ceiling_ms(first_ms, longest_ms, failures);
-    /* ceiling * chance / 2^32, in two halves that fit 64 bits. */
+    /* ceiling * chance / 2^32, in two halves that fit into 64 bits. */
     uint64_t spread = (ceiling >> 32) * chance + (((ceiling & UINT32_MAX) * chance) >> 32);
     int64_t wait = (int64_t)spread;
     int64_t least = first_ms / 10 > 0 ? first_ms / 10 : 1;
     return at_most(wait > least ? wait : least, longest_ms);
 }
 
-/* Seconds, digits only, as milliseconds; more than the bound is the bound. */
+/* Seconds, in digits only, as milliseconds; at most longest_ms. */
 static int parse_seconds(const char *text, int64_t longest_ms, int64_t *ret_ms)
 {
     int64_t ms = 0;

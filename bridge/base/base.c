@@ -1,17 +1,16 @@
-/* base/base.c - memory that is either there or the process is not. */
+/* base/base.c - allocation that ends the process when it fails. */
 #include "base/base.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-/* Without stdio, which might want memory itself, and without running what was
- * left for exit(): nothing of it can be trusted to work now. */
+/* Uses neither stdio, which may allocate memory itself, nor exit(), whose handlers may. */
 static void __attribute__((noreturn)) out_of_memory(void)
 {
-    static const char words[] = "sluice: out of memory\n";
-    if (write(STDERR_FILENO, words, sizeof(words) - 1) < 0) {
-        /* Nobody is listening; the exit status still tells. */
+    static const char message[] = "sluice: out of memory\n";
+    if (write(STDERR_FILENO, message, sizeof(message) - 1) < 0) {
+        /* Nobody reads it; the exit status remains. */
     }
     _exit(EXIT_FAILURE);
 }
@@ -26,7 +25,7 @@ void *xcalloc(size_t count, size_t bytes)
 
 void *xrealloc(void *old, size_t bytes)
 {
-    /* realloc(old, 0) frees in glibc, which no caller here means. */
+    /* glibc's realloc(old, 0) frees the memory, which no caller expects. */
     void *memory = realloc(old, bytes ? bytes : 1);
     if (!memory)
         out_of_memory();

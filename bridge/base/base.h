@@ -1,14 +1,15 @@
-/* base/base.h - what every file may use: attributes and scope-bound cleanup.
+/* base/base.h - attributes, cleanup at the end of a scope, and allocation.
  *
- * Conventions of the whole house:
+ * Conventions of the whole program:
  *  - A function that can fail returns 0 or a negative errno (-EINVAL, -ENOMEM,
  *    ...). Results come last, through parameters named ret_...; they are left
  *    untouched when the function fails.
- *  - The world failing is returned and handled; our own mistakes are assert()s.
- *  - Out of memory in small allocations ends the process: a supervisor starts
- *    it again, and nothing that was acknowledged is lost by it (xmalloc & co.).
- *    Allocations whose size comes from outside (payloads) are checked instead.
- *  - Units are part of names: wait_ms, body_bytes.
+ *  - Errors of the environment are returned and handled. Our own mistakes are
+ *    assert()s.
+ *  - When a small allocation fails, the process ends (xcalloc() etc.). The service
+ *    manager starts it again, and no acknowledged message is lost. Allocations whose
+ *    size comes from outside (payloads) return an error instead.
+ *  - Names contain units: wait_ms, body_bytes.
  */
 #ifndef SLUICE_BASE_H
 #define SLUICE_BASE_H
@@ -29,8 +30,8 @@ static inline void base_cleanup_free(void *pointer)
     free(*(void **)pointer);
 }
 
-/* Like malloc() and friends, but end the process with a message on stderr when
- * memory is exhausted. */
+/* Like calloc() etc., but without memory they write a message to stderr and end the
+ * process. */
 void *xcalloc(size_t count, size_t bytes) __attribute__((warn_unused_result));
 void *xrealloc(void *old, size_t bytes) __attribute__((warn_unused_result));
 char *xstrdup(const char *text) __attribute__((warn_unused_result));

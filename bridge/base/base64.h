@@ -4,7 +4,7 @@
 
 #include "base/buf.h"
 
-/* 0 or -EMSGSIZE; then a part may be there. */
+/* Returns 0 or -EMSGSIZE; then a part may be appended. */
 int base64_append(struct buf *out, const void *data, size_t bytes);
 
 #endif

@@ -1,8 +1,7 @@
-/* base/buf.c - a growing byte buffer that is born with its limit; see base/buf.h.
+/* base/buf.c - a growing byte buffer with a limit; see base/buf.h.
  *
- * Every append goes through buf_reserve(), the only place that refuses, grows,
- * and knows about the NUL behind the bytes. An append happens whole or not at
- * all.
+ * Every append calls buf_reserve(), the only function that checks the limit and
+ * allocates. An append succeeds completely or changes nothing.
  */
 #include "base/buf.h"
 

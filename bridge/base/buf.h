@@ -1,10 +1,10 @@
-/* base/buf.h - a growing byte buffer that is born with its limit.
+/* base/buf.h - a growing byte buffer with a limit.
  *
- * Invariants: data is either NULL (nothing appended yet) or holds `bytes` bytes
- * followed by a NUL that is not counted, so text in it is a C string. A buffer
- * never grows beyond its limit: the append that would do so fails with
- * -EMSGSIZE and marks the buffer as `overflowed`; what was in it stays. A run
- * of appends may be checked once, at its end, by buf_overflowed().
+ * Invariants: data is NULL (nothing was appended yet), or it holds `bytes` bytes and a
+ * NUL after them, which is not counted. So text in it is a C string. A buffer never grows
+ * beyond its limit: the append that would exceed it fails with -EMSGSIZE, marks the buffer
+ * as `overflowed`, and leaves the content as it was. After several appends, one call of
+ * buf_overflowed() tells whether all of them succeeded.
  */
 #ifndef SLUICE_BUF_H
 #define SLUICE_BUF_H
@@ -25,15 +25,15 @@ struct buf {
 void buf_init(struct buf *buf, size_t limit_bytes);
 void buf_done(struct buf *buf);  /* frees the memory; the buffer may be used again */
 void buf_reset(struct buf *buf); /* empties it and keeps the memory */
-/* Takes away what is behind the first `bytes`; there must be as many. A failed
- * append stays noted. */
+/* Shortens the content to its first `bytes`; it must have as many. The buffer remains
+ * `overflowed` if it was. */
 void buf_cut(struct buf *buf, size_t bytes);
 
 /* Each returns 0 or -EMSGSIZE. */
 int buf_append(struct buf *buf, const void *data, size_t bytes);
 int buf_append_text(struct buf *buf, const char *text);
 int buf_append_char(struct buf *buf, char c);
-int buf_append_number(struct buf *buf, int64_t number); /* decimal, without printf's cost */
+int buf_append_number(struct buf *buf, int64_t number); /* decimal; much faster than buf_printf() */
 int buf_printf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Appends text percent-encoded: everything but the unreserved characters
  * A-Z a-z 0-9 - . _ ~ (RFC 3986, section 2.3). */

@@ -38,8 +38,8 @@ int64_t clock_steady_us(void)
 int64_t clock_wall_ms(void)
 {
     int64_t offset_ms = 0;
-    char word[FAULT_WORD_BYTES];
-    fault_clock(&offset_ms, word);
+    char state[FAULT_STATE_BYTES];
+    fault_clock(&offset_ms, state);
     return read_ms(CLOCK_REALTIME) + offset_ms;
 }
 
@@ -53,14 +53,14 @@ uint32_t clock_chance(void)
 
 /* ---- whether the wall clock is right ---- */
 
-/* The kernel lets maxerror grow from the last word of an NTP daemon on; here, it
- * says so by STA_UNSYNC as well. */
+/* The kernel increases maxerror since the last report of an NTP daemon. At this value it
+ * sets STA_UNSYNC itself. */
 #define MAXERROR_MOST_US 16000000L
 
-/* chrony without `rtcsync` leaves STA_UNSYNC set, to keep the kernel from writing
- * to the hardware clock; but it reports the error that is left, as every daemon
- * does. systemd's timedatectl goes by that, too. */
-enum clock_word clock_judge(int result, int status, long maxerror_us)
+/* chrony without `rtcsync` leaves STA_UNSYNC set, so that the kernel does not write to the
+ * hardware clock. But like every daemon it reports the remaining error, and systemd's
+ * timedatectl uses that too. */
+enum clock_state clock_state_of(int result, int status, long maxerror_us)
 {
     if (result < 0)
         return CLOCK_DENIED;
@@ -69,23 +69,23 @@ enum clock_word clock_judge(int result, int status, long maxerror_us)
     return maxerror_us < MAXERROR_MOST_US ? CLOCK_UNFLAGGED : CLOCK_UNSYNCHRONISED;
 }
 
-enum clock_word clock_ask(void)
+enum clock_state clock_kernel_state(void)
 {
-    static const char *const words[] = {
+    static const char *const names[] = {
         [CLOCK_SYNCHRONISED] = "synchronised",
         [CLOCK_UNFLAGGED] = "unflagged",
         [CLOCK_UNSYNCHRONISED] = "unsynchronised",
         [CLOCK_DENIED] = "denied",
     };
     int64_t offset_ms;
-    char word[FAULT_WORD_BYTES];
-    if (fault_clock(&offset_ms, word))
-        for (size_t i = 0; i < ARRAY_LEN(words); i++)
-            if (strcmp(word, words[i]) == 0)
-                return (enum clock_word)i;
-    struct timex kernel = {.modes = 0}; /* ask, change nothing */
+    char state[FAULT_STATE_BYTES];
+    if (fault_clock(&offset_ms, state))
+        for (size_t i = 0; i < ARRAY_LEN(names); i++)
+            if (strcmp(state, names[i]) == 0)
+                return (enum clock_state)i;
+    struct timex kernel = {.modes = 0}; /* reads only */
     int result = adjtimex(&kernel);
-    return clock_judge(result, kernel.status, (long)kernel.maxerror);
+    return clock_state_of(result, kernel.status, (long)kernel.maxerror);
 }
 
 static bool trusted;
@@ -97,13 +97,13 @@ void clock_trust(void)
 
 bool clock_synchronised(void)
 {
-    return trusted || clock_ask() <= CLOCK_UNFLAGGED;
+    return trusted || clock_kernel_state() <= CLOCK_UNFLAGGED;
 }
 
 struct clock_epoch clock_epoch(void)
 {
     int64_t before_ms = clock_uptime_ms(), wall_ms, after_ms;
-    for (int tries = 3;; tries--) { /* we may lose the processor between the two */
+    for (int tries = 3;; tries--) { /* the process may be interrupted between the two */
         wall_ms = clock_wall_ms();
         after_ms = clock_uptime_ms();
         if (after_ms - before_ms <= 1 || tries == 0)
@@ -121,7 +121,7 @@ static bool read_boot_id(char id[static BOOT_ID_BYTES])
     int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
-    ssize_t got = read(fd, id, BOOT_ID_BYTES); /* procfs gives it whole or not at all */
+    ssize_t got = read(fd, id, BOOT_ID_BYTES); /* procfs returns all of it, or nothing */
     close(fd);
     return got == BOOT_ID_BYTES;
 }
@@ -140,12 +140,12 @@ const char *clock_boot_id(void)
 
 /* ---- times as text ---- */
 
-/* The years 0 to 9999, for which RFC 3339 has a form. */
+/* The years 0 to 9999, which RFC 3339 can express. */
 #define RFC3339_LEAST_MS INT64_C(-62167219200000)
 #define RFC3339_MOST_MS  INT64_C(253402300799999)
 
-/* Writes a number with leading zeros and a mark behind it; returns the place after
- * both. Every request has such a time, and printf takes ten times as long. */
+/* Writes a number with leading zeros, and a mark after it. Returns the place after both.
+ * Every request contains such a time, and printf needs ten times as long. */
 static char *put_digits(char *at, int number, int digits, char mark)
 {
     for (int i = digits - 1; i >= 0; i--, number /= 10)
@@ -178,12 +178,11 @@ void clock_format_rfc3339(int64_t wall_ms, char text[static CLOCK_RFC3339_BYTES]
 
 int clock_parse_http_date(const char *text, int64_t *ret_wall_ms)
 {
-    /* strptime() reads these names as English because the process stays in the
-     * "C" locale. Its %y puts 69 to 99 into the 20th century; RFC 9110's rule
-     * for two digits moves with the year in which one asks, which is no help to
-     * a machine that may not know the year. */
+    /* strptime() expects English names because the process stays in the "C" locale. Its %y
+     * puts 69 to 99 into the 20th century. The rule of RFC 9110 for two digits depends on the
+     * current year, which this machine may not know. */
     static const char *const forms[] = {
-        "%a, %d %b %Y %H:%M:%S GMT", /* the one that is sent today */
+        "%a, %d %b %Y %H:%M:%S GMT", /* the usual one */
         "%A, %d-%b-%y %H:%M:%S GMT", /* RFC 850 */
         "%a %b %e %H:%M:%S %Y",      /* asctime() */
     };
@@ -195,7 +194,7 @@ int clock_parse_http_date(const char *text, int64_t *ret_wall_ms)
         struct tm normal = date;
         int64_t seconds = (int64_t)timegm(&normal);
         if (normal.tm_mday != date.tm_mday && date.tm_sec < 60)
-            return -EINVAL; /* 31 February; a leap second may well end a day */
+            return -EINVAL; /* 31 February; but a leap second may end a day */
         *ret_wall_ms = seconds * 1000;
         return 0;
     }

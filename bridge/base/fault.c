@@ -1,8 +1,8 @@
-/* base/fault.c - points at which the tests make the daemon stop or fail; see base/fault.h.
- * Nothing is left of this file in a release.
+/* base/fault.c - points at which the tests can make the daemon stop or fail; see base/fault.h.
+ * A release contains nothing of this file.
  *
- * A SLUICE_FAULT that does not parse ends the process: a test must not pass
- * because its fault was misspelt.
+ * A SLUICE_FAULT that cannot be parsed ends the process: a test must not pass because its
+ * fault was misspelt.
  */
 #include "base/fault.h"
 
@@ -30,9 +30,9 @@ static const char *const action_names[] = {
 
 struct armed {
     char *point;
-    unsigned long first, times; /* acts from passage `first` on, so many times */
+    unsigned long first, times; /* acts at visit `first`, and at the next times - 1 visits */
     enum action action;
-    unsigned long passed;
+    unsigned long visits;
 };
 
 static void __attribute__((noreturn)) misspelt(const char *what)
@@ -107,8 +107,8 @@ bool fault_fails(const char *point)
         struct armed *armed = &all[i];
         if (strcmp(armed->point, point))
             continue;
-        armed->passed++;
-        if (armed->passed < armed->first || armed->passed - armed->first >= armed->times)
+        armed->visits++;
+        if (armed->visits < armed->first || armed->visits - armed->first >= armed->times)
             continue;
         switch (armed->action) {
         case ACTION_KILL:
@@ -125,11 +125,11 @@ bool fault_fails(const char *point)
     return fails;
 }
 
-/* A test writes the file in one go; what is not whole yet, the last one stands. */
-bool fault_clock(int64_t *ret_offset_ms, char ret_word[static FAULT_WORD_BYTES])
+/* While a test writes the file, its last complete content counts. */
+bool fault_clock(int64_t *ret_offset_ms, char ret_state[static FAULT_STATE_BYTES])
 {
     static int64_t offset_ms;
-    static char word[FAULT_WORD_BYTES];
+    static char state[FAULT_STATE_BYTES];
     const char *name = getenv("SLUICE_CLOCK");
     if (!name)
         return false;
@@ -143,10 +143,10 @@ bool fault_clock(int64_t *ret_offset_ms, char ret_word[static FAULT_WORD_BYTES])
     int64_t number = strtoll(text, &end, 10);
     if (end != text && *end == ' ') {
         offset_ms = number;
-        snprintf(word, sizeof word, "%.*s", (int)strcspn(end + 1, "\n"), end + 1);
+        snprintf(state, sizeof state, "%.*s", (int)strcspn(end + 1, "\n"), end + 1);
     }
     *ret_offset_ms = offset_ms;
-    memcpy(ret_word, word, sizeof word);
+    memcpy(ret_state, state, sizeof state);
     return true;
 }
 

@@ -1,18 +1,18 @@
 /* base/fault.h - points at which the tests can make the daemon stop or fail.
  *
- * Only with -DSLUICE_FAULTS (the dev and asan presets); in a release they are
- * nothing at all. The environment variable SLUICE_FAULT arms points:
+ * They exist only with -DSLUICE_FAULTS (the dev and asan presets), not in a release. The
+ * environment variable SLUICE_FAULT arms points:
  *
  *     SLUICE_FAULT="intake.read:37:kill,queue.commit:3:fail:2"
  *
- * NAME:N:ACTION[:TIMES] - at the Nth time that the process comes by the point
- * (N from 1), and at the following TIMES - 1 times (default 1):
- *   kill  the process kills itself (SIGKILL), as a power cut would
- *   fail  fault_fails() returns true, and the code there acts as if its
- *         operation had failed
- *   stop  the process stops itself (SIGSTOP) until someone continues it
+ * NAME:N:ACTION[:TIMES] - when the process reaches the point for the Nth time (N from 1),
+ * and the following TIMES - 1 times (default 1):
+ *   kill  the process kills itself (SIGKILL), like a power cut
+ *   fail  fault_fails() returns true, and the code acts as if its operation had
+ *         failed
+ *   stop  the process stops itself (SIGSTOP) until somebody continues it
  *
- * Points (every one is listed here):
+ * All points:
  *   intake.read    in the message callback, after the message was appended
  *   intake.own     in the message callback: `fail` makes sluice queue a
  *                  SUBSCRIBE, a PINGREQ-like packet and a PUBLISH of its own in
@@ -20,14 +20,14 @@
  *   queue.commit   just before COMMIT; `fail`: the commit fails
  *   queue.trial    in the trial commit; `fail`: it fails
  *   intake.flush   after COMMIT, before the acknowledgements are written
- *   http.answer    after COMMIT, before HTTP clients are answered
- *   deliver.answer after a response came, before it is acted upon
+ *   http.answer    after COMMIT, before HTTP clients get their responses
+ *   deliver.answer after a response came, before it has any effect
  *   salvage.room   `fail`: there is no room for a second copy of the queue
- *   salvage.row    after a row was put into the new database
- *   salvage.step   before each file gets another name, or is removed
+ *   salvage.row    after a row was inserted into the new database
+ *   salvage.step   before each file is renamed or removed
  *
- * SLUICE_CLOCK names a file that stands for the wall clock, "OFFSET_MS WORD": how
- * far it is off the machine's, and what the kernel says of it (the words are in
+ * SLUICE_CLOCK names a file that replaces the wall clock, "OFFSET_MS STATE": its
+ * difference from the machine's clock, and its state in the kernel (the names are in
  * base/clock.c). Writing the file is a step of the clock.
  */
 #ifndef SLUICE_FAULT_H
@@ -36,22 +36,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FAULT_WORD_BYTES 16
+#define FAULT_STATE_BYTES 16
 
 #ifdef SLUICE_FAULTS
-/* Both stay untouched, and it returns false, where there is no such file. */
-bool fault_clock(int64_t *ret_offset_ms, char ret_word[static FAULT_WORD_BYTES]);
-/* A descriptor that becomes readable when the file is written; -1: there is none. */
+/* False, and both are unchanged, when there is no such file. */
+bool fault_clock(int64_t *ret_offset_ms, char ret_state[static FAULT_STATE_BYTES]);
+/* A descriptor that becomes readable when the file is written; -1: there is no file. */
 int fault_clock_fd(void);
 bool fault_fails(const char *point);
-/* How long this thread was ready to run and did not get a processor, since it
- * began: what the tests must not take for a loop that hangs. */
+/* How long this thread has waited for a processor since it began. The tests must not
+ * mistake that for a loop that hangs. */
 int64_t fault_run_delay_ns(void);
 #else
-static inline bool fault_clock(int64_t *ret_offset_ms, char ret_word[static FAULT_WORD_BYTES])
+static inline bool fault_clock(int64_t *ret_offset_ms, char ret_state[static FAULT_STATE_BYTES])
 {
     (void)ret_offset_ms;
-    (void)ret_word;
+    (void)ret_state;
     return false;
 }
 

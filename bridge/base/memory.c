@@ -1,4 +1,4 @@
-/* base/memory.c - gives memory back. See base/memory.h. */
+/* base/memory.c - see base/memory.h. */
 #include "base/memory.h"
 
 #include <malloc.h>
@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Only mappings that are executable and not writable: those are the file's own
- * pages, never changed (relocated data is mapped without execution). Losing them
- * loses nothing, even those of this function. */
+/* Only mappings that are executable and not writable: their pages are the same as in the
+ * file (relocated data is not executable). So nothing is lost, even when this function
+ * unmaps itself. */
 static void unmap_text(const char *line)
 {
     unsigned long start, end; /* as long as a pointer on Linux */

@@ -1,11 +1,10 @@
-/* base/memory.h - gives memory back that only the start, or a burst, needed. */
+/* base/memory.h - returns memory to the kernel after the start, or after a burst. */
 #ifndef SLUICE_MEMORY_H
 #define SLUICE_MEMORY_H
 
-/* Free heap goes back to the kernel (malloc_trim(3)), and pages of program text
- * are unmapped: most of what libcurl and its dozens of libraries map is touched
- * once, when they are loaded. What is used again is mapped again from the page
- * cache. Cheap enough for every time that nothing is to be done. */
+/* Returns the free heap (malloc_trim(3)), and unmaps pages of program text: libcurl and its
+ * dozens of libraries use most of their pages only once, when they are loaded. The kernel
+ * maps a page again when it is used. Cheap enough to call whenever the daemon is idle. */
 void memory_trim(void);
 
 #endif

@@ -12,7 +12,7 @@ size_t utf8_sequence(const void *text, size_t bytes, uint32_t *ret_code)
     }
 
     size_t length;
-    uint32_t code, least; /* the least code that needs this length: below it is overlong */
+    uint32_t code, least; /* the lowest code that needs this length */
     if ((at[0] & 0xe0) == 0xc0) {
         length = 2, least = 0x80, code = at[0] & 0x1fu;
     } else if ((at[0] & 0xf0) == 0xe0) {

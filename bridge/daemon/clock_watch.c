@@ -84,9 +84,9 @@ static bool exists(const char *path)
     return access(path, F_OK) == 0;
 }
 
-static const char *advice(enum clock_word word)
+static const char *advice(enum clock_state state)
 {
-    if (word == CLOCK_DENIED)
+    if (state == CLOCK_DENIED)
         return "the kernel denies the question (adjtimex), as in a container or under systemd's "
                "ProtectClock; "
                "if something else keeps the clock right, set clock = trust in [queue]";
@@ -103,13 +103,13 @@ static const char *advice(enum clock_word word)
 static void report_right(struct clock_watch *watch)
 {
     queue_problem_set(watch->queue, "clock", NULL);
-    if (clock_ask() == CLOCK_UNFLAGGED)
+    if (clock_kernel_state() == CLOCK_UNFLAGGED)
         log_info(EVENT_CLOCK_UNFLAGGED, "the clock is right, but the kernel's flag is not set (chrony "
                                         "without rtcsync?); this is enough for "
                                         "sluice");
 }
 
-static void report_wrong(struct clock_watch *watch, enum stage stage, enum clock_word word)
+static void report_wrong(struct clock_watch *watch, enum stage stage, enum clock_state state)
 {
     if (stage == WAITING) {
         log_notice(EVENT_CLOCK_UNSYNCHRONISED, "not synchronised yet; deliveries are marked until then");
@@ -117,7 +117,7 @@ static void report_wrong(struct clock_watch *watch, enum stage stage, enum clock
                           "not synchronised yet: the times of messages received since boot are not certain");
         return;
     }
-    cleanup_free char *reason = xasprintf("not synchronised: %s", advice(word));
+    cleanup_free char *reason = xasprintf("not synchronised: %s", advice(state));
     log_warning(EVENT_CLOCK_UNSYNCHRONISED, "%s; deliveries are marked until then", reason);
     queue_problem_set(watch->queue, "clock", reason);
 }
@@ -127,8 +127,8 @@ static void report_wrong(struct clock_watch *watch, enum stage stage, enum clock
 void clock_watch_look(struct clock_watch *watch, int64_t uptime_ms)
 {
     queue_clock_changed(watch->queue); /* it logs an error, and the next look tries again */
-    enum clock_word word = clock_ask();
-    bool patient = word != CLOCK_DENIED && uptime_ms - watch->since_ms < PATIENCE_MS;
+    enum clock_state state = clock_kernel_state();
+    bool patient = state != CLOCK_DENIED && uptime_ms - watch->since_ms < PATIENCE_MS;
     enum stage stage = queue_clock_is_right(watch->queue) ? RIGHT : patient ? WAITING : EXPLAINED;
     if (stage == watch->stage)
         return;
@@ -136,7 +136,7 @@ void clock_watch_look(struct clock_watch *watch, int64_t uptime_ms)
     if (stage == RIGHT)
         report_right(watch);
     else
-        report_wrong(watch, stage, word);
+        report_wrong(watch, stage, state);
 }
 
 struct clock_watch *clock_watch_new(uv_loop_t *loop, struct queue *queue)

@@ -81,7 +81,7 @@ static void add_clock(const struct daemon_status *status, cJSON *to)
                                          [CLOCK_UNSYNCHRONISED] = "unsynchronised",
                                          [CLOCK_DENIED] = "cannot be asked"};
     status_add_bool(to, STATUS_CLOCK_RIGHT, queue_clock_is_right(status->queue));
-    status_add_text(to, STATUS_CLOCK_KERNEL, states[clock_ask()]);
+    status_add_text(to, STATUS_CLOCK_KERNEL, states[clock_kernel_state()]);
     status_add_bool(to, STATUS_CLOCK_TRUSTED, status->config->queue.trust_clock);
 }
 

@@ -1,31 +1,30 @@
-/* net/watch.c - the sockets that somebody waits for, on the loop.
+/* net/watch.c - waits for events of sockets, on the loop.
  *
- * Why it exists: curl ends its interest in a connection's socket with every
- * request, and takes it up again with the next one. To make a uv_poll_t and close
- * it each time is six system calls for a request that otherwise needs five. So
- * the uv_poll_t of a kept socket lives as long as the socket:
+ * curl stops waiting for a connection's socket after every request, and starts again with
+ * the next one. To create and close a uv_poll_t each time takes six system calls, for a
+ * request that otherwise takes five. So the uv_poll_t of a permanent socket lives as long
+ * as the socket:
  *
- *                       wanted (curl's view)    watched (libuv's, and so epoll's)
+ *                       wanted (by curl)        watched (by libuv and epoll)
  *     watch_keep        0                       0
  *     watch_want(IN)    IN                      IN
  *     watch_want(0)     0                       IN      <- no system call
  *     watch_want(IN)    IN                      IN      <- none either
  *     watch_want(0)     0                       IN
- *     it is readable    0                       0       <- closed by the peer, say
+ *     it is readable    0                       0       <- the peer closed it, for example
  *
- * That is, events that are no longer wanted stay watched until one comes: then
- * the watch has to end, or the loop would spin. Only wanting nothing is lazy in
- * this way. A socket that is watched for writing while only reading is wanted
- * would be ready at once, so a change from some events to others is made at once.
+ * Events that are no longer wanted stay watched until one occurs. Then the watch must end,
+ * or the loop would spin. Only the change to no events is delayed in this way. A socket that
+ * is watched for writing although only reading is wanted would be ready at once, so a
+ * change from some events to others takes effect immediately.
  *
- * epoll forgets a socket that is closed, and its number comes back with the next
- * one. libuv must hear of it before (watch_forget), or it takes the new socket
- * for the old one, and never watches it.
+ * epoll forgets a socket that is closed, and the next socket gets its number. libuv must
+ * know that before (watch_forget). Otherwise it mistakes the new socket for the old one, and
+ * never watches it.
  *
- * Rejected: an epoll descriptor of our own inside the loop's. It saves the same
- * calls, but costs an epoll_wait of its own in every round, and has to solve
- * again what libuv has solved: events of one round for a socket that was closed
- * earlier in the same round.
+ * Rejected: an epoll descriptor of our own inside the loop's. It saves the same calls, but
+ * needs an epoll_wait() in every round, and must again solve what libuv has solved: events of
+ * one round for a socket that was closed earlier in the same round.
  */
 #include "net/watch.h"
 #include "base/base.h"
@@ -37,7 +36,7 @@ struct watch {
     uv_poll_t poll;
     struct watch_set *set;
     int fd;
-    bool kept;
+    bool permanent;
     int wanted;
     int watched;
 };
@@ -46,7 +45,7 @@ struct watch_set {
     uv_loop_t *loop;
     watch_fn *call;
     void *context;
-    struct watch **by_fd; /* NULL where a number is not known */
+    struct watch **by_fd; /* NULL: not in the set */
     size_t size;
 };
 
@@ -75,10 +74,10 @@ static void enter(struct watch_set *set, struct watch *watch)
     set->by_fd[fd] = watch;
 }
 
-static int add(struct watch_set *set, int fd, bool kept, struct watch **ret_watch)
+static int add(struct watch_set *set, int fd, bool permanent, struct watch **ret_watch)
 {
     struct watch *watch = xcalloc(1, sizeof *watch);
-    *watch = (struct watch){.set = set, .fd = fd, .kept = kept};
+    *watch = (struct watch){.set = set, .fd = fd, .permanent = permanent};
     int error = uv_poll_init_socket(set->loop, &watch->poll, fd);
     if (error != 0) {
         free(watch);
@@ -94,7 +93,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct watch *watch = poll->data;
     if (status < 0)
-        watch->watched = 0; /* libuv has stopped it */
+        watch->watched = 0; /* libuv stopped it */
     if (watch->wanted != 0) {
         watch->set->call(watch->set->context, watch->fd, status, events); /* may free watch */
         return;
@@ -114,7 +113,7 @@ int watch_want(struct watch_set *set, int fd, int events)
 {
     struct watch *watch = find(set, fd);
     if (events == 0) {
-        if (watch && watch->kept)
+        if (watch && watch->permanent)
             watch->wanted = 0;
         else
             watch_forget(set, fd);

@@ -20,7 +20,7 @@ static void the_kernel_is_understood(void **state)
     static const struct {
         int result, status;
         long maxerror_us;
-        enum clock_word word;
+        enum clock_state state;
     } cases[] = {
         {TIME_OK, STA_PLL, 500, CLOCK_SYNCHRONISED},
         {TIME_INS, STA_PLL | STA_INS, 500, CLOCK_SYNCHRONISED},   /* a leap second is near */
@@ -29,7 +29,8 @@ static void the_kernel_is_understood(void **state)
         {-1, 0, 0, CLOCK_DENIED},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-        assert_int_equal(clock_judge(cases[i].result, cases[i].status, cases[i].maxerror_us), cases[i].word);
+        assert_int_equal(clock_state_of(cases[i].result, cases[i].status, cases[i].maxerror_us),
+                         cases[i].state);
 }
 
 static void the_epoch_is_what_both_clocks_say(void **state)
@@ -37,7 +38,8 @@ static void the_epoch_is_what_both_clocks_say(void **state)
     struct clock_epoch epoch = clock_epoch();
     assert_in_range(epoch.ms + clock_uptime_ms() - clock_wall_ms() + 1000, 0, 2000);
     assert_int_equal(epoch.synchronised, clock_synchronised());
-    assert_int_equal(epoch.synchronised, clock_ask() == CLOCK_SYNCHRONISED || clock_ask() == CLOCK_UNFLAGGED);
+    assert_int_equal(epoch.synchronised,
+                     clock_kernel_state() == CLOCK_SYNCHRONISED || clock_kernel_state() == CLOCK_UNFLAGGED);
     assert_false(epoch.trusted);
 }
 
