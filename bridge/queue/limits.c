@@ -19,6 +19,7 @@
 #include "queue/limits.h"
 #include "base/clock.h"
 #include "queue/count.h"
+#include "text/units.h"
 
 #include <assert.h>
 #include <libgen.h>
@@ -216,51 +217,20 @@ static const char *const consequence[] = {
     [CONFIG_FULL_DROP_NEWEST] = "new messages are dropped (when_full = drop-newest)",
 };
 
-static void size_text(int64_t bytes, char text[static 24])
-{
-    static const char units[] = {'G', 'M', 'K'};
-    for (size_t i = 0; i < sizeof units; i++) {
-        int64_t unit = INT64_C(1) << (30 - 10 * i);
-        if (bytes < unit)
-            continue;
-        if (bytes % unit == 0)
-            snprintf(text, 24, "%lld%c", (long long)(bytes / unit), units[i]);
-        else
-            snprintf(text, 24, "%.1f%c", (double)bytes / (double)unit, units[i]);
-        return;
-    }
-    snprintf(text, 24, "%lld", (long long)bytes);
-}
-
-static void duration_text(int64_t ms, char text[static 24])
-{
-    static const struct {
-        int64_t ms;
-        char unit;
-    } units[] = {{24 * 3600 * 1000, 'd'}, {3600 * 1000, 'h'}, {60 * 1000, 'm'}};
-    size_t i = 0;
-    while (i < ARRAY_LEN(units) && ms % units[i].ms != 0)
-        i++;
-    if (i < ARRAY_LEN(units))
-        snprintf(text, 24, "%lld%c", (long long)(ms / units[i].ms), units[i].unit);
-    else
-        snprintf(text, 24, "%lldms", (long long)ms);
-}
-
 const char *queue_limit_text(const struct queue *queue, enum queue_reason reason)
 {
     static char text[48];
     const struct limits *limits = &queue->limits;
-    char value[24];
+    char value[UNITS_BYTES];
     switch (reason) {
     case REASON_SIZE:
-        size_text(limits->max_size, value);
+        units_exact_size(limits->max_size, value);
         break;
     case REASON_FREE:
-        size_text(limits->min_free, value);
+        units_exact_size(limits->min_free, value);
         break;
     case REASON_AGE:
-        duration_text(limits->max_age_ms, value);
+        units_exact_duration(limits->max_age_ms, value);
         break;
     default:
         snprintf(value, sizeof value, "%lld", (long long)limits->max_messages);
@@ -282,10 +252,10 @@ char *queue_full_text(struct queue *queue)
 char *queue_room_text(struct queue *queue)
 {
     queue_limits_measure(queue);
-    char used[24], most[24], left[24];
-    size_text(queue->limits.used_bytes + queue->limits.wal_bytes, used);
-    size_text(queue->limits.max_size, most);
-    size_text(queue_disk_free(queue), left);
+    char used[UNITS_BYTES], most[UNITS_BYTES], left[UNITS_BYTES];
+    units_size(queue->limits.used_bytes + queue->limits.wal_bytes, used);
+    units_exact_size(queue->limits.max_size, most);
+    units_size(queue_disk_free(queue), left);
     return queue->limits.max_messages > 0 ? xasprintf("%lld of %lld messages, %s of %s, %s left on the disk",
                                                       (long long)queue_count_rows(queue),
                                                       (long long)queue->limits.max_messages, used, most, left)

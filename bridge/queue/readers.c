@@ -15,6 +15,7 @@
 #include "queue/readers.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "text/units.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -116,9 +117,9 @@ static void report_held(struct queue *queue, const char *who, int64_t bytes, int
 {
     if (throttle_due(&queue->readers.reports, 1, now_ms, REPORT_EVERY_MS) == 0)
         return;
-    log_warning(EVENT_WAL_HELD,
-                "the write-ahead log has grown to %.1f MB because a query is open: %s; close it",
-                (double)bytes / 1e6, who);
+    char size[UNITS_BYTES];
+    log_warning(EVENT_WAL_HELD, "the write-ahead log has grown to %s because a query is open: %s; close it",
+                units_size(bytes, size), who);
     cleanup_free char *words =
         xasprintf("a query that was left open lets the write-ahead log grow; close it: %s", who);
     queue_problem_set(queue, "reader", words);

@@ -114,7 +114,7 @@ def test_hold_leaves_messages_at_the_broker(make_sluice, mosquitto, away, protoc
     away.start()
     all_arrived(away, 60)
     assert max(most) <= 10
-    assert re.search(r"\d of 10 messages, \S+ of 1G, ", sluice.wait_event("queue-room"))
+    assert re.search(r"\d of 10 messages, \S+ \S+ of 1G, ", sluice.wait_event("queue-room"))
     # Full again and again, told once a minute.
     sluice.wait_events(1, "queue-full")
     wait_until(lambda: not sluice.sql("select * from problem where name <> 'clock'"), what="the problem to be over")
