@@ -72,24 +72,21 @@ const struct config_keys config_keys[CONFIG_KIND_COUNT] = {
                       .naming = CONFIG_NAMED,
                       .example = "sensor",
                       KEYS(route_keys),
-                      .brief =
-                          "Which messages go there, and how. Each route has a section, with a name that you "
-                          "choose.",
-                      .text = "A message that matches several routes is delivered once for each of them. A "
-                              "message that matches none is not forwarded."},
+                      .brief = "Which messages go there, and how. Each route has a section, with a name "
+                               "that you choose.",
+                      .text = "A message that matches several routes is delivered once for each of them. "
+                              "A message that matches none is not forwarded."},
     [CONFIG_HTTP] = {.word = "http",
                      .naming = CONFIG_MAYBE_NAMED,
                      KEYS(http_keys),
-                     .brief =
-                         "HTTP without TLS, for clients that post to sluice as they would to the backend. It "
-                         "is off while no key is set.",
-                     .text =
-                         "What a client posts to `/api` or below is stored, and then delivered to the same "
-                         "path and query below the `url` of the backend, in the order of each client and "
-                         "path. Its topic is the address of the client and the path. Its route has the name "
-                         "of the section, or `http` where the section has no name.\n\n"
-                         "More sections, `[http NAME]`, can listen on other addresses and use other "
-                         "backends."},
+                     .brief = "HTTP without TLS, for clients that post to sluice as they would to the "
+                              "backend. It is off while no key is set.",
+                     .text = "HTTP CLIENTS below describes requests and responses. The requests of a "
+                             "client for one path are delivered in order. Their topic is the address of "
+                             "the client and the path. Their route has the name of the section, or "
+                             "`http` where the section has no name.\n\n"
+                             "More sections, `[http NAME]`, can listen on other addresses and use other "
+                             "backends."},
 };
 
 size_t config_key_find(enum config_kind kind, const char *name)

@@ -56,9 +56,8 @@ KEY(connect_timeout, duration, connect_timeout_ms, .initial = "10s", .min = "100
 
 KEY(retry_min, duration, retry_min_ms, .initial = "1s", .min = "10ms", .max = "1h",
     .brief = "How long sluice waits after a first failure at most.",
-    .text =
-        "After a failure, sluice waits for a random part of `retry_min`, then for a random part of twice as "
-        "much, and so on up to `retry_max`.")
+    .text = "After a failure, sluice waits for a random part of `retry_min`, then for a random part of "
+            "twice as much, and so on up to `retry_max`.")
 
 KEY(retry_max, duration, retry_max_ms, .initial = "5m", .min = "10ms", .max = "1d",
     .brief = "How long sluice waits after many failures at most.",
@@ -66,24 +65,22 @@ KEY(retry_max, duration, retry_max_ms, .initial = "5m", .min = "10ms", .max = "1
 
 KEY(max_attempts, number, max_attempts, .initial = "10", .min = "1", .max = "1000",
     .brief = "After how many failures a message becomes a dead letter.",
-    .text =
-        "A failure counts while other messages get through. Failures while the backend is away do not count.")
+    .text = "A failure counts while other messages get through. Failures while the backend is away do not "
+            "count.")
 
 KEY(on_status, on_status, on_status, .repeatable = true, .example = "404:dead, 409:delivered, 500:dead",
     .brief = "What the status of a response means: STATUS:MEANING, separated by commas.",
-    .text =
-        "- `delivered`: the message is delivered; of a batch, all messages are.\n"
-        "- `dead`: the message is bad, and becomes a dead letter.\n"
-        "- `later`: sluice tries this message again later. At last it becomes a dead letter.\n"
-        "- `retry`: the backend is away. All messages wait, and none becomes a dead letter.\n"
-        "- `hold`: the configuration is wrong. The route waits until it is corrected.\n\n"
-        "A status that is not listed has its usual meaning: 2xx is `delivered`; 408, 425, 429 and 5xx are "
-        "`retry`; 401 to 405, 407, 451, 501, 505, 511 and 3xx are `hold`; 409 is `later`; every other 4xx is "
-        "`dead`.")
+    .text = "- `delivered`: the message is delivered; of a batch, all messages are.\n"
+            "- `dead`: the message is bad, and becomes a dead letter.\n"
+            "- `later`: sluice tries this message again later. At last it becomes a dead letter.\n"
+            "- `retry`: the backend is away. All messages wait, and none becomes a dead letter.\n"
+            "- `hold`: the configuration is wrong. The route waits until it is corrected.\n\n"
+            "A status that is not listed has its usual meaning: 2xx is `delivered`; 408, 425, 429 and 5xx "
+            "are `retry`; 401 to 405, 407, 451, 501, 505, 511 and 3xx are `hold`; 409 is `later`; every "
+            "other 4xx is `dead`.")
 
 KEY(expect_body, text, expect_body, .max = "4096", .example = "\"ok\":true",
     .brief = "Text that a 2xx response must contain for the message to be delivered.",
-    .text =
-        "sluice looks for it in the first 4096 bytes of the body. Upper and lower case differ, and quotes "
-        "are part of the text. A response without the text delivers nothing: the route waits, as with the "
-        "meaning `hold`.")
+    .text = "sluice looks for it in the first 4096 bytes of the body. Upper and lower case differ, and "
+            "quotes are part of the text. A response without the text delivers nothing: the route waits, "
+            "as with the meaning `hold`.")

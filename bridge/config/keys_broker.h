@@ -6,9 +6,8 @@ KEY(port, number, port, .initial = "1883", .min = "1", .max = "65535",
     .brief = "The port of the broker. With TLS the default is 8883.")
 
 KEY(client_id, text, client_id, .initial = "sluice", .brief = "The name of sluice's session at the broker.",
-    .text =
-        "Under this name the broker keeps the messages that arrive while sluice is away. Two clients of one "
-        "broker must not have the same name.")
+    .text = "Under this name the broker keeps the messages that arrive while sluice is away. Two clients "
+            "of one broker must not have the same name.")
 
 KEY(username, text, username, .example = "sluice", .brief = "The user name at the broker. It needs password.")
 
@@ -16,9 +15,8 @@ KEY(password, secret, password, .example = "@/etc/sluice/broker_password",
     .brief = "The file that contains the password at the broker.")
 
 KEY(tls, yes_no, tls, .initial = "no", .brief = "Whether sluice connects to the broker with TLS.",
-    .text =
-        "A `ca_file` turns TLS on, too. `tls = yes` without a `ca_file` trusts the certification authorities "
-        "of the system.")
+    .text = "A `ca_file` turns TLS on, too. `tls = yes` without a `ca_file` trusts the certification "
+            "authorities of the system.")
 
 KEY(ca_file, file, ca_file, .example = "/etc/sluice/broker_ca.pem", .none = "those of the system",
     .brief = "The certification authority to trust. It turns TLS on.")
@@ -35,9 +33,8 @@ KEY(keepalive, seconds, keepalive_s, .initial = "60s", .min = "5s", .max = "6553
 
 KEY(session_expiry, expiry, session_expiry_s, .initial = "30d", .min = "1s", .max = "36500d",
     .brief = "How long the broker keeps the session, and with it the messages, while sluice is away.",
-    .text =
-        "With `never`, the session does not expire. This key needs MQTT 5; with MQTT 3.1.1, the settings of "
-        "the broker decide.")
+    .text = "With `never`, the session does not expire. This key needs MQTT 5; with MQTT 3.1.1, the "
+            "settings of the broker decide.")
 
 KEY(protocol, mqtt_version, protocol, .initial = "auto", .brief = "The version of MQTT.",
     .text = "`auto` is MQTT 5, or MQTT 3.1.1 where the broker does not support MQTT 5.")

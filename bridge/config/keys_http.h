@@ -23,11 +23,11 @@ KEY_OF_ROUTE(content_type, content_type, content_type, .none = "that of the clie
 
 KEY_OF_ROUTE(body, body, body, .initial = "raw", .brief = "As in [route].")
 
-KEY_OF_ROUTE(add, add, add, .repeatable = true, .example = "host={1}, timestamp={received_s}",
-             .brief = "As in [route]. {1} is the address of the client.",
-             .text =
-                 "The levels of a topic such as `192.168.1.20/api/collections/sensor` are: `{1}` the address "
-                 "of the client, `{2}` the word `api`, and so on.")
+KEY_OF_ROUTE(
+    add, add, add, .repeatable = true, .example = "host={1}, timestamp={received_s}",
+    .brief = "As in [route]. {1} is the address of the client.",
+    .text = "The levels of a topic such as `192.168.1.20/api/collections/sensor` are: `{1}` the address of "
+            "the client, `{2}` the word `api`, and so on.")
 
 KEY_OF_ROUTE(not_object, not_object, not_object, .initial = "dead", .brief = "As in [route].")
 

@@ -9,71 +9,64 @@ KEY(backend, backend, backend, .none = "the only backend", .example = "garden",
 
 KEY(path, path_template, path, .initial = "", .none = "nothing", .example = "/collections/{3}",
     .brief = "The path that follows the url of the backend. {2} is the second level of the topic.",
-    .text =
-        "Levels are percent-encoded. With `/collections/{3}`, a message with the topic "
-        "`garden/wino-1/sensor` is posted to `https://garden.example.org/api/collections/sensor`. A message "
-        "whose level there is empty, `.` or `..` is never sent: it becomes a dead letter.")
+    .text = "Levels are percent-encoded. With `/collections/{3}`, a message with the topic "
+            "`garden/wino-1/sensor` is posted to `https://garden.example.org/api/collections/sensor`. A "
+            "message whose level there is empty, `.` or `..` is never sent: it becomes a dead letter.")
 
 KEY(ack_topic, topic_template, ack_topic, .none = "no acknowledgements", .suggested = true,
     .example = "garden/{2}/ack",
     .brief = "Where devices that number their readings (sketches/) learn which readings are stored.",
-    .text =
-        "The topic is made of levels of the message's topic. A device keeps a reading until sluice has "
-        "acknowledged it on this topic, so that no reading is lost. A reading that comes twice is stored "
-        "once. This key does not affect other messages. No route may have this topic itself, and Mosquitto "
-        "must allow both sides to use it (`/etc/mosquitto/sluice.acl`).")
+    .text = "The topic is made of levels of the message's topic. No route may have this topic itself, and "
+            "Mosquitto must allow both sides to use it (`/etc/mosquitto/sluice.acl`). This key does not "
+            "affect messages without a number. sluice-devices(7) describes the protocol.")
 
 KEY(content_type, content_type, content_type, .none = "derived from the message",
     .example = "application/json", .brief = "The content type of requests.",
-    .text =
-        "By default it is `application/json` where the message is JSON, `text/plain` where it is UTF-8 text, "
-        "and otherwise `application/octet-stream`. For a batch it is `application/json` or "
-        "`application/x-ndjson`.")
+    .text = "By default it is `application/json` where the message is JSON, `text/plain` where it is UTF-8 "
+            "text, and otherwise `application/octet-stream`. For a batch it is `application/json` or "
+            "`application/x-ndjson`.")
 
 KEY(retained, yes_no, retained, .initial = "no",
     .brief = "Whether messages that the broker had retained are forwarded, too.")
 
 KEY(order, order, order, .initial = "topic",
     .brief = "What stays in order: the messages of each topic, of the whole route, or none.",
-    .text =
-        "The less order, the more requests are made at once. Messages that share an order can also share a "
-        "`batch`.\n"
-        "- `topic`: a batch is of one topic, or of a few where there are more than 64. For many quiet "
-        "topics, "
-        "use `route` or `none`.\n"
-        "- `route`: one request is made at a time, with all messages that wait.\n"
-        "- `none`: several requests are made at once, each with messages that arrived together. Messages of "
-        "other routes that arrived between them count towards the size of the batch.")
+    .text = "The less order, the more requests are made at once. Messages that share an order can also "
+            "share a `batch`.\n"
+            "- `topic`: a batch is of one topic, or of a few where there are more than 64. For many quiet "
+            "topics, use `route` or `none`.\n"
+            "- `route`: one request is made at a time, with all messages that wait.\n"
+            "- `none`: several requests are made at once, each with messages that arrived together. "
+            "Messages of other routes that arrived between them count towards the size of the batch.")
 
 KEY(body, body, body, .initial = "raw", .brief = "What the body of a request is made of.",
     .text = "- `raw`: the message, byte for byte.\n"
-            "- `json`: the message, which must be one JSON object and can gain fields (`add`). Otherwise it "
-            "is not "
-            "changed, not even the way its numbers are written.\n"
+            "- `json`: the message, which must be one JSON object and can gain fields (`add`). Otherwise "
+            "it is not changed, not even the way its numbers are written.\n"
             "- `envelope`: a JSON object that describes the message, and has it as the member `payload`.")
 
 KEY(add, add, add, .repeatable = true,
     .example = "host={2}, timestamp={received_s}\nsite=\"bed {1}, {2}\", version=3",
     .brief = "Fields that the JSON object gains: NAME=VALUE, separated by commas.",
-    .text =
-        "It needs `body = json` or `body = envelope`. A field that the object has already is not changed. A "
-        "value can have references:\n"
-        "- `{1}` to `{99}`: a level of the topic.\n"
-        "- `{topic}`: the whole topic.\n"
-        "- `{key}`: the key of the message, which every retry repeats.\n"
-        "- `{gateway}`: the name of this machine.\n"
-        "- `{received}`: when sluice received the message, such as 2026-11-22T17:33:16.123Z.\n"
-        "- `{received_s}`, `{received_ms}`: the same as a number of seconds or milliseconds since 1970.\n"
-        "- `{measured_s}`: the same in seconds, less the milliseconds of the object's member `age`.\n"
-        "- `{age_ms}`: how many milliseconds ago sluice received the message.\n"
-        "- `{clock}`: `synchronised`; or `unsynchronised` where the clock was wrong when the message was "
-        "received, and `{received}` cannot be relied on.\n"
-        "- `{late_since}`: where the message waited at the broker while sluice was away: it was published "
-        "between this time and `{received}`.\n\n"
-        "A value that is written as a number, true, false or null, or that is a single reference to a "
-        "number, keeps this type. Every other value becomes a string. A value in double quotes is always a "
-        "string; in it, a quote is written `\\\"` and a backslash `\\\\`. A brace is written `{{` or `}}`. A "
-        "field that refers to something that the message does not have is left out.")
+    .text = "It needs `body = json` or `body = envelope`. A field that the object has already is not "
+            "changed. A value can have references:\n"
+            "- `{1}` to `{99}`: a level of the topic.\n"
+            "- `{topic}`: the whole topic.\n"
+            "- `{key}`: the key of the message, which every retry repeats.\n"
+            "- `{gateway}`: the name of this machine.\n"
+            "- `{received}`: when sluice received the message, such as 2026-11-22T17:33:16.123Z.\n"
+            "- `{received_s}`, `{received_ms}`: the same as a number of seconds or milliseconds since "
+            "1970.\n"
+            "- `{measured_s}`: the same in seconds, less the milliseconds of the object's member `age`.\n"
+            "- `{age_ms}`: how many milliseconds ago sluice received the message.\n"
+            "- `{clock}`: `synchronised`; or `unsynchronised` where the clock was wrong when the message "
+            "was received, and `{received}` cannot be relied on.\n"
+            "- `{late_since}`: where the message waited at the broker while sluice was away: it was "
+            "published between this time and `{received}`.\n\n"
+            "A value that is written as a number, true, false or null, or that is a single reference to a "
+            "number, keeps this type. Every other value becomes a string. A value in double quotes is "
+            "always a string; in it, a quote is written `\\\"` and a backslash `\\\\`. A brace is written "
+            "`{{` or `}}`. A field that refers to something that the message does not have is left out.")
 
 KEY(not_object, not_object, not_object, .initial = "dead",
     .brief = "With body = json: what happens to a message that is not a JSON object.",
@@ -82,11 +75,9 @@ KEY(not_object, not_object, not_object, .initial = "dead",
 
 KEY(batch, number, batch, .none = "each message is a request of its own", .min = "1", .max = "1000",
     .example = "100", .brief = "How many messages one request has at most, as a JSON array.",
-    .text =
-        "It needs `body = json` or `body = envelope`. The messages of a batch go to the same URL. A message "
-        "that comes alone is sent at once, and messages that wait are sent together. With `batch = 1` the "
-        "body "
-        "is an array of one; without this key it is not an array.")
+    .text = "It needs `body = json` or `body = envelope`. The messages of a batch go to the same URL. A "
+            "message that comes alone is sent at once, and messages that wait are sent together. With "
+            "`batch = 1` the body is an array of one; without this key it is not an array.")
 
 KEY(batch_size, size, batch_size, .initial = "64K", .min = "1K", .max = "1M",
     .brief = "How large the body of a batch is at most. A larger message is sent alone.",
