@@ -46,7 +46,7 @@ void *config_section_fields(struct config *config, enum config_kind kind, size_t
     case CONFIG_HTTP:
         return &config->https[index];
     default:
-        assert(!"a kind of section");
+        assert(false);
         return NULL;
     }
 }
