@@ -227,12 +227,12 @@ int batch_commit(struct batch *batch)
     assert(batch->state == BATCH_OPEN && intake->open);
     batch->state = BATCH_IDLE;
     intake->open = false;
-    int error = intake->error != 0 ? intake->error : intake_devices_save(intake->devices);
+    int error = intake->error != 0 ? intake->error : devices_save(intake->devices);
     if (error != 0)
         queue_rollback(intake->queue);
     else
         error = commit_to_disk(intake);
-    intake_devices_committed(intake->devices, error == 0);
+    devices_committed(intake->devices, error == 0);
     if (error != 0) {
         intake->metrics->commit_failures++;
         batch->failed = true;

@@ -1,12 +1,8 @@
-/* intake/devices.c - see intake/devices.h.
- *
- * A message that cannot be stored now, for the queue is full and drops what comes
- * (when_full = drop-newest), is not acknowledged: the device keeps it. So are
- * readings too far in front of what is missing.
- */
+/* intake/devices.c - see intake/devices.h. */
 #include "intake/devices.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/throttle.h"
 #include "message/body_reading.h"
 #include "message/topic_template.h"
 
@@ -15,49 +11,43 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TOPIC_BYTES = 65535, TELL_EVERY_MS = 60 * 1000, SEEN_EVERY_MS = 60 * 1000 };
+enum { TOPIC_BYTES = 65535, REPORT_EVERY_MS = 60 * 1000, SAVE_EVERY_MS = 60 * 1000 };
 
-/* A device that a message of the transaction is from. */
+/* A device with a message in the transaction. */
 struct seen {
     char *ack_topic;
     const char *route; /* the configuration's */
     struct device device;
-    bool is_new, changed, was_shared;
+    bool is_new, is_changed, was_shared;
     int64_t silent_ms; /* before this transaction */
     uint64_t lost_before;
-    uint32_t boots[DEVICE_LIVES]; /* to be answered */
+    uint32_t boots[DEVICE_LIVES]; /* to be acknowledged */
     unsigned boot_count;
 };
 
-/* What is said in the log at once, and then once a minute. */
-struct tale {
-    int64_t told_ms;
-    uint64_t untold;
-};
-
-struct intake_devices {
+struct devices {
     struct queue *queue;
     struct metrics *metrics;
     struct seen *seen;
     size_t count, capacity;
-    bool committed; /* what is in `seen` is to be answered */
+    bool committed; /* `seen` is to be acknowledged */
     size_t current;
     struct device_reading reading;
-    uint64_t stored, again, malformed;
+    uint64_t again, malformed;
     struct buf topic;
-    struct tale lost_tale, malformed_tale, shared_tale;
+    struct throttle lost_reports, malformed_reports, shared_reports;
 };
 
-struct intake_devices *intake_devices_new(struct queue *queue, struct metrics *metrics)
+struct devices *devices_new(struct queue *queue, struct metrics *metrics)
 {
-    struct intake_devices *devices = xcalloc(1, sizeof *devices);
+    struct devices *devices = xcalloc(1, sizeof *devices);
     devices->queue = queue;
     devices->metrics = metrics;
     buf_init(&devices->topic, TOPIC_BYTES);
     return devices;
 }
 
-static void forget(struct intake_devices *devices)
+static void forget(struct devices *devices)
 {
     for (size_t i = 0; i < devices->count; i++)
         free(devices->seen[i].ack_topic);
@@ -66,7 +56,7 @@ static void forget(struct intake_devices *devices)
     devices->again = devices->malformed = 0;
 }
 
-void intake_devices_free(struct intake_devices *devices)
+void devices_free(struct devices *devices)
 {
     if (!devices)
         return;
@@ -76,28 +66,17 @@ void intake_devices_free(struct intake_devices *devices)
     free(devices);
 }
 
-/* ---- what is said ---- */
+/* ---- the log ---- */
 
-/* How many of them to tell of now; 0: not now. */
-static uint64_t tell(struct tale *tale, uint64_t more)
-{
-    int64_t now_ms = clock_uptime_ms();
-    tale->untold += more;
-    if (tale->told_ms != 0 && now_ms - tale->told_ms < TELL_EVERY_MS)
-        return 0;
-    uint64_t count = tale->untold;
-    tale->untold = 0;
-    tale->told_ms = now_ms;
-    return count;
-}
-
-static void tell_of_device(struct intake_devices *devices, const struct seen *seen)
+static void report_device(struct devices *devices, const struct seen *seen)
 {
     const struct device *device = &seen->device;
+    int64_t now_ms = clock_uptime_ms();
     if (seen->is_new && device->first > 1)
         log_notice(EVENT_DEVICE_NEW, "%s: its first reading is %u; the %u before it are unknown",
                    seen->ack_topic, device->first, device->first - 1);
-    if (device_is_shared(device) && !seen->was_shared && tell(&devices->shared_tale, 1) > 0)
+    if (device_is_shared(device) && !seen->was_shared &&
+        throttle_due(&devices->shared_reports, 1, now_ms, REPORT_EVERY_MS) > 0)
         log_warning(
             EVENT_DEVICE_SHARED,
             "%s: readings of different boots alternate, so several devices seem to use this name; readings "
@@ -106,9 +85,9 @@ static void tell_of_device(struct intake_devices *devices, const struct seen *se
             seen->ack_topic);
     uint64_t lost = device->lost - seen->lost_before;
     if (device->lost <= seen->lost_before)
-        return; /* some that were given up may have come after all */
+        return; /* less than before: readings that counted as lost came after all */
     devices->metrics->readings_lost += lost;
-    uint64_t count = tell(&devices->lost_tale, lost);
+    uint64_t count = throttle_due(&devices->lost_reports, lost, now_ms, REPORT_EVERY_MS);
     if (count > 0)
         log_warning(
             EVENT_READINGS_LOST,
@@ -117,10 +96,10 @@ static void tell_of_device(struct intake_devices *devices, const struct seen *se
             seen->ack_topic, (unsigned long long)count);
 }
 
-static void note_malformed(struct intake_devices *devices, const char *topic, const char *why)
+static void report_malformed(struct devices *devices, const char *topic, const char *why)
 {
     devices->malformed++;
-    uint64_t count = tell(&devices->malformed_tale, 1);
+    uint64_t count = throttle_due(&devices->malformed_reports, 1, clock_uptime_ms(), REPORT_EVERY_MS);
     if (count > 0)
         log_warning(
             EVENT_READING_MALFORMED,
@@ -130,7 +109,7 @@ static void note_malformed(struct intake_devices *devices, const char *topic, co
 
 /* ---- a message ---- */
 
-static int find(struct intake_devices *devices, const char *ack_topic, size_t *ret)
+static int find(struct devices *devices, const char *ack_topic, size_t *ret)
 {
     for (size_t i = 0; i < devices->count; i++) {
         if (strcmp(devices->seen[i].ack_topic, ack_topic) == 0) {
@@ -155,7 +134,7 @@ static int find(struct intake_devices *devices, const char *ack_topic, size_t *r
     return 0;
 }
 
-static void answer(struct seen *seen, uint32_t boot)
+static void acknowledge(struct seen *seen, uint32_t boot)
 {
     for (unsigned i = 0; i < seen->boot_count; i++)
         if (seen->boots[i] == boot)
@@ -167,33 +146,33 @@ static void answer(struct seen *seen, uint32_t boot)
 
 _Static_assert(sizeof(struct device) == DEVICE_LIVES * 16 + 40, "no padding: devices are compared as bytes");
 
-static enum intake_reading judge(struct intake_devices *devices, struct seen *seen)
+static enum reading_fate classify(struct devices *devices, struct seen *seen)
 {
     struct device before = seen->device;
-    enum device_verdict verdict = device_see(&seen->device, &devices->reading);
+    enum device_verdict verdict = device_receive(&seen->device, &devices->reading);
     if (memcmp(&before, &seen->device, sizeof before) != 0)
-        seen->changed = true;
+        seen->is_changed = true;
     if (verdict == DEVICE_NEW)
         return READING_NEW;
     devices->again++;
-    if (seen->silent_ms >= SEEN_EVERY_MS)
-        seen->changed = true; /* that it was heard of; not with each of them, for that costs a sync */
+    if (seen->silent_ms >= SAVE_EVERY_MS)
+        seen->is_changed = true; /* when it was last heard of; not each time, because that costs a sync */
     if (verdict == DEVICE_TOO_FAR)
         return READING_AHEAD;
-    answer(seen, devices->reading.boot);
+    acknowledge(seen, devices->reading.boot);
     return READING_AGAIN;
 }
 
-int intake_devices_see(struct intake_devices *devices, const struct config_route *route,
-                       const struct message *message, enum intake_reading *ret)
+int devices_receive(struct devices *devices, const struct config_route *route, const struct message *message,
+                    enum reading_fate *ret)
 {
     if (devices->committed)
-        forget(devices); /* nobody wanted the answers */
+        forget(devices); /* nobody took the acknowledgements */
     *ret = READING_NONE;
     const char *why = NULL;
     int error = body_reading_parse(message->payload, message->payload_bytes, &devices->reading, &why);
     if (error == -EINVAL)
-        note_malformed(devices, message->topic, why);
+        report_malformed(devices, message->topic, why);
     buf_reset(&devices->topic);
     if (error != 0 || topic_template_expand(route->ack_topic, message->topic, &devices->topic) != 0)
         return 0;
@@ -202,47 +181,47 @@ int intake_devices_see(struct intake_devices *devices, const struct config_route
         return error;
     struct seen *seen = &devices->seen[devices->current];
     seen->route = route->name;
-    *ret = judge(devices, seen);
+    *ret = classify(devices, seen);
     return 0;
 }
 
-void intake_devices_stored(struct intake_devices *devices)
+void devices_stored(struct devices *devices)
 {
     struct seen *seen = &devices->seen[devices->current];
     device_stored(&seen->device, &devices->reading);
-    seen->changed = true;
-    answer(seen, devices->reading.boot);
+    seen->is_changed = true;
+    acknowledge(seen, devices->reading.boot);
 }
 
 /* ---- the end of the transaction ---- */
 
-int intake_devices_save(struct intake_devices *devices)
+int devices_save(struct devices *devices)
 {
     int error = 0;
     bool any_new = false;
     for (size_t i = 0; i < devices->count && error == 0 && !devices->committed; i++) {
         const struct seen *seen = &devices->seen[i];
-        any_new |= seen->is_new && seen->changed;
-        if (seen->changed)
+        any_new |= seen->is_new && seen->is_changed;
+        if (seen->is_changed)
             error = queue_device_save(devices->queue, seen->ack_topic, seen->route, &seen->device);
     }
     return error == 0 && any_new ? queue_devices_prune(devices->queue) : error;
 }
 
-void intake_devices_committed(struct intake_devices *devices, bool well)
+void devices_committed(struct devices *devices, bool is_committed)
 {
-    if (!well || devices->committed) {
+    if (!is_committed || devices->committed) {
         forget(devices);
         return;
     }
     for (size_t i = 0; i < devices->count; i++)
-        tell_of_device(devices, &devices->seen[i]);
+        report_device(devices, &devices->seen[i]);
     devices->metrics->readings_again += devices->again;
     devices->metrics->readings_malformed += devices->malformed;
     devices->committed = true;
 }
 
-void intake_devices_acks(struct intake_devices *devices, intake_ack_fn *visit, void *context)
+void devices_acks(struct devices *devices, intake_ack_fn *visit, void *context)
 {
     for (size_t i = 0; i < devices->count && devices->committed; i++) {
         const struct seen *seen = &devices->seen[i];
@@ -250,7 +229,7 @@ void intake_devices_acks(struct intake_devices *devices, intake_ack_fn *visit, v
             char text[24];
             uint32_t boot = seen->boots[j];
             if (!device_remembers(&seen->device, boot))
-                continue; /* later lives of the same commit took its place: nobody waits for this any more */
+                continue; /* later ones of the same commit took its place: nobody waits for this one */
             snprintf(text, sizeof text, "%u %u", boot, device_acknowledged(&seen->device, boot));
             visit(context, seen->ack_topic, text);
             devices->metrics->acks++;

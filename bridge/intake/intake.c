@@ -15,7 +15,7 @@ struct intake *intake_new(struct queue *queue, const struct config *config, stru
     intake->queue = queue;
     intake->metrics = metrics;
     intake->released = released;
-    intake->devices = intake_devices_new(queue, metrics);
+    intake->devices = devices_new(queue, metrics);
     intake->context = context;
     intake_reconfigure(intake, config);
     return intake;
@@ -26,7 +26,7 @@ void intake_free(struct intake *intake)
     if (!intake)
         return;
     route_table_free(intake->routes);
-    intake_devices_free(intake->devices);
+    devices_free(intake->devices);
     free(intake);
 }
 
@@ -108,9 +108,9 @@ static void store(void *context, size_t route)
     struct intake *intake = taking->intake;
     const struct config_route *to = &intake->config->routes[route];
     taking->message.route = to->name;
-    enum intake_reading reading = READING_NONE;
+    enum reading_fate reading = READING_NONE;
     if (intake->error == 0 && to->ack_topic)
-        intake->error = intake_devices_see(intake->devices, to, &taking->message, &reading);
+        intake->error = devices_receive(intake->devices, to, &taking->message, &reading);
     taking->ahead |= reading == READING_AHEAD;
     if (intake->error != 0 || reading == READING_AGAIN || reading == READING_AHEAD)
         return;
@@ -125,7 +125,7 @@ static void store(void *context, size_t route)
     if (error == -ENOSPC)
         taking->dropped = true;
     if (error == 0 && reading == READING_NEW)
-        intake_devices_stored(intake->devices);
+        devices_stored(intake->devices);
 }
 
 enum intake_fate intake_take(struct intake *intake, const struct intake_message *message)
@@ -197,5 +197,5 @@ int intake_take_request(struct intake *intake, const struct intake_request *requ
 
 void intake_acks(struct intake *intake, intake_ack_fn *visit, void *context)
 {
-    intake_devices_acks(intake->devices, visit, context);
+    devices_acks(intake->devices, visit, context);
 }

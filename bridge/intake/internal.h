@@ -9,7 +9,7 @@ struct intake {
     struct queue *queue;
     const struct config *config;
     struct route_table *routes;
-    struct intake_devices *devices;
+    struct devices *devices;
     struct metrics *metrics;
     intake_released_fn *released;
     void *context;

@@ -1,4 +1,4 @@
-/* message/device.c - which readings of a device are new. See message/device.h. */
+/* message/device.c - see message/device.h. */
 #include "message/device.h"
 
 #include <assert.h>
@@ -20,7 +20,7 @@ static unsigned gaps(const struct device_life *life)
     return highest + 1 - (unsigned)__builtin_popcountll(life->ahead);
 }
 
-/* What was stored ahead and is now next to the rest. */
+/* Readings that were stored ahead, and now follow up_to. */
 static void absorb(struct device_life *life)
 {
     while (life->ahead & 1) {
@@ -29,7 +29,7 @@ static void absorb(struct device_life *life)
     }
 }
 
-/* Gives up what is missing up to this number; returns how many that are. */
+/* Gives up the missing readings up to this number; returns how many. */
 static uint32_t give_up(struct device_life *life, uint32_t number)
 {
     uint32_t count = number - life->up_to, came;
@@ -45,22 +45,22 @@ static uint32_t give_up(struct device_life *life, uint32_t number)
     return count - came;
 }
 
-/* returns: it was no restart. */
-static void note_speaker(struct device *device, uint32_t boot, bool returns)
+/* A new reading came. no_start: it is not the first one after a restart. */
+static void note_speaker(struct device *device, uint32_t boot, bool no_start)
 {
     if (boot != device->speaker) {
         device->speaker = boot;
         device->steady = 0;
-        if (returns && device->returns < DEVICE_SHARED)
+        if (no_start && device->returns < DEVICE_SHARED)
             device->returns++;
     }
     if (device->steady < DEVICE_STEADY && ++device->steady == DEVICE_STEADY)
         device->returns = 0;
 }
 
-/* Nothing of an unknown life was ever acknowledged by us, and so all that it
- * dropped is lost. Only of a device that is unknown itself nothing can be said: it
- * may have been acknowledged by a queue that is no more. */
+/* We never acknowledged anything to an unknown life, so everything that it dropped is lost. But
+ * of an unknown device nothing is known: a database that was deleted may have acknowledged
+ * its readings. */
 static struct device_life *begin_life(struct device *device, const struct device_reading *reading)
 {
     if (device->life_count > 0) {
@@ -77,7 +77,7 @@ static struct device_life *begin_life(struct device *device, const struct device
     return &device->lives[0];
 }
 
-enum device_verdict device_see(struct device *device, const struct device_reading *reading)
+enum device_verdict device_receive(struct device *device, const struct device_reading *reading)
 {
     assert(reading->oldest >= 1 && reading->oldest <= reading->number);
     struct device_life *life = find_life(device, reading->boot);

@@ -1,4 +1,4 @@
-/* request/target.c - what a request asks for, and where it ends. See request/target.h. */
+/* request/target.c - see request/target.h. */
 #include "request/target.h"
 
 #include <string.h>
@@ -53,7 +53,7 @@ static const char *path_fault(const char *path, const char *end)
             return "the path holds %2e, %2f or %5c";
     }
     for (const char *at = path; at < end;) {
-        const char *segment = at + 1; /* behind the '/' */
+        const char *segment = at + 1; /* after the '/' */
         const char *next = memchr(segment, '/', (size_t)(end - segment));
         size_t bytes = (size_t)((next ? next : end) - segment);
         if (next && bytes == 0)
@@ -93,8 +93,8 @@ void target_append(struct buf *url, const char *target)
     buf_append_text(url, target + BASE_BYTES);
 }
 
-/* Whether `encoded`, percent-encoded, stands for name. */
-static bool spells(const char *encoded, size_t bytes, const char *name)
+/* Whether `encoded`, percent-encoded, is this name. */
+static bool is_name(const char *encoded, size_t bytes, const char *name)
 {
     const char *end = encoded + bytes;
     for (; encoded < end; encoded++, name++) {
@@ -115,7 +115,7 @@ static bool query_has(const char *query, const char *end, const char *name)
         const char *next = memchr(query, '&', (size_t)(end - query));
         const char *pair_end = next ? next : end;
         const char *equals = memchr(query, '=', (size_t)(pair_end - query));
-        if (spells(query, (size_t)((equals ? equals : pair_end) - query), name))
+        if (is_name(query, (size_t)((equals ? equals : pair_end) - query), name))
             return true;
         query = next ? next + 1 : end;
     }
@@ -126,7 +126,7 @@ void target_append_query(struct buf *url, const struct config_pair *pairs, size_
 {
     const char *mark = memchr(buf_text(url), '?', url->bytes);
     size_t start = mark ? (size_t)(mark - url->data) + 1 : url->bytes;
-    size_t before = url->bytes; /* a list may have a name twice */
+    size_t before = url->bytes; /* the list itself may have a name twice */
     bool first = !mark;
     for (size_t i = 0; i < count; i++) {
         if (query_has(buf_text(url) + start, buf_text(url) + before, pairs[i].name))

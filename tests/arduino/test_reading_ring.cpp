@@ -223,7 +223,7 @@ struct World {
 
     void sluice_takes(const Publish &publish)
     {
-        device_verdict verdict = device_see(&known, &publish.reading);
+        device_verdict verdict = device_receive(&known, &publish.reading);
         if (verdict == DEVICE_TOO_FAR)
             return;
         if (verdict == DEVICE_NEW) {

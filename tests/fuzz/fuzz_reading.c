@@ -33,10 +33,10 @@ static void check_reading(const uint8_t *data, size_t bytes)
     if (r != 0)
         return;
     uint64_t stored = device.stored;
-    if (device_see(&device, &reading) == DEVICE_NEW) {
+    if (device_receive(&device, &reading) == DEVICE_NEW) {
         device_stored(&device, &reading);
         assert(device.stored == stored + 1);
-        assert(device_see(&device, &reading) == DEVICE_KNOWN);
+        assert(device_receive(&device, &reading) == DEVICE_KNOWN);
     }
     assert(device_acknowledged(&device, reading.boot) >= reading.oldest - 1);
 }

@@ -10,7 +10,7 @@ enum { SEEDS = 300, READINGS = 400 };
 static enum device_verdict come(struct device *device, uint32_t boot, uint32_t number, uint32_t oldest)
 {
     struct device_reading reading = {.boot = boot, .number = number, .oldest = oldest};
-    enum device_verdict verdict = device_see(device, &reading);
+    enum device_verdict verdict = device_receive(device, &reading);
     if (verdict == DEVICE_NEW)
         device_stored(device, &reading);
     return verdict;
