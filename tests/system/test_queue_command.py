@@ -127,12 +127,12 @@ def test_ls_on_a_terminal_has_colours_and_its_width(stocked):
 
 
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_ls_without_colours_where_they_are_not_wanted(stocked, env):
+def test_ls_has_no_colours_if_the_environment_says_so(stocked, env):
     assert on_terminal(stocked, "queue", "ls", columns=80, env=env) == (NARROW, 0)
 
 
 def test_wide_characters_keep_the_columns(sluice):
-    """As East Asian ones, of which each takes two."""
+    """East Asian characters take two."""
     stock(sluice, [{"topic": "garden/漢字/sensor", "payload": ("漢" * 80).encode()},
                    {"topic": "garden/kanji/sensor", "payload": b"k" * 80}])  # fmt: skip
     rows = sluice.command("queue", "ls", env={"COLUMNS": "80"}).splitlines()
@@ -143,7 +143,7 @@ def test_wide_characters_keep_the_columns(sluice):
     assert starts[0] == starts[1] == starts[2]
 
 
-def test_ls_shows_50_unless_told_otherwise(sluice):
+def test_ls_shows_50_by_default(sluice):
     stock_many(sluice, 60)
     assert len(sluice.command("queue", "ls").splitlines()) == 51 and "older ones" in sluice.said
     assert len(sluice.command("queue", "ls", "--json").splitlines()) == 60
@@ -170,12 +170,12 @@ def test_ls_shows_the_newest_few(stocked):
     ([7, 2, 2, 99], [2, 7]),
     ([2, "--state", "dead"], []),
 ])
-def test_which_messages(stocked, words, expected):
+def test_options_select_messages(stocked, words, expected):
     assert ids(stocked.command("queue", "export", *words)) == expected
     assert stocked.command("queue", "count", *words) == f"{len(expected)}\n"
 
 
-def test_show(stocked):
+def test_show_prints_everything_about_a_message(stocked):
     text = stocked.command("queue", "show", 1, 2, 4, 5, 6)
     for words in ("message 1, pending", "key           00112233445566ff-1", "payload       34 bytes, JSON",
                   '    {"host":"tomato","n":3,"soil":547}', "attempts      3 failed by its own fault",
@@ -189,7 +189,7 @@ def test_show(stocked):
     assert "1 of 2 messages are not in the queue" in stocked.said
 
 
-def test_show_tells_the_first_and_the_last_of_many_attempts(sluice):
+def test_show_prints_the_first_and_the_last_of_many_attempts(sluice):
     history = "\n".join(json.dumps(event) for event in TRIED)
     stock(sluice, [{"attempts": 13, "last_status": 500, "last_error": "500: oops", "history": history}])
     text = sluice.command("queue", "show", 1, env={"TZ": "UTC"})
@@ -204,7 +204,7 @@ def test_show_tells_the_first_and_the_last_of_many_attempts(sluice):
 
 
 def test_show_needs_no_secret(make_sluice, backend, tmp_path):
-    """Not even their files: a person of the group may read the configuration, not those."""
+    """Nor their files: a member of the group may read the configuration, but not these."""
     away = {"query": "user_key=@/nowhere/key", "bearer": "@/nowhere/token"}
     sluice = make_sluice(backends={"garden": backend})
     stock(sluice, PENDING)
@@ -249,7 +249,7 @@ def test_retry_and_drop_on_a_stopped_sluice(stocked, mosquitto, backend):
     assert [row["id"] for row in stocked.dead()] == [7]
 
 
-def test_drop_shows_what_and_asks(stocked):
+def test_drop_shows_the_messages_and_asks(stocked):
     seen, status = on_terminal(stocked, "queue", "drop", "--state", "dead", answer="n\n")
     assert status == 1 and "Drop 2 dead letters for ever? [y/N]" in seen and "garden/lime/sensor" in seen
     stocked.command("queue", "drop", "--all", expect=1)
@@ -268,8 +268,8 @@ def test_only_a_yes_drops(stocked, answer):
     assert stocked.command("queue", "count") == "7\n"
 
 
-def test_what_is_set_aside_while_a_person_thinks_stays(stocked):
-    """Also when it waited before the last one of those that were shown."""
+def test_a_message_that_dies_while_drop_asks_stays(stocked):
+    """Also if its id is lower than the last one that was shown."""
 
     def die():
         with sqlite3.connect(stocked.db) as database:
@@ -319,7 +319,7 @@ def test_options_and_ids_come_in_any_order(stocked):
 
 @pytest.mark.parametrize("words", [["ls"], ["count"], ["export"], ["retry"], ["drop", "--yes"]])
 def test_a_misspelt_route_gets_the_nearest_one(stocked, words):
-    """Otherwise there would seem to be nothing. A route that only the queue has is one."""
+    """Otherwise it would seem to have no messages. A route that only the queue has is known."""
     stocked.command("queue", *words, "--route", "sensro", expect=2)
     assert stocked.said.startswith(f"sluice queue {words[0]}: --route sensro: unknown; did you mean 'sensor'?")
     assert stocked.command("queue", "count", "--route", "heartbeat") == "1\n"
@@ -335,7 +335,7 @@ def test_help_fits_a_screen(sluice, command):
     assert len(text.splitlines()) < 24 and all(len(line) <= 80 for line in text.splitlines())
 
 
-def test_what_it_says_where_there_is_nothing(sluice, tmp_path):
+def test_a_missing_queue_or_message_is_reported(sluice, tmp_path):
     sluice.command("queue", "ls", expect=1)
     assert "there is no queue here: sluice has not run yet" in sluice.said
     sluice.command("queue", "ls", "-c", tmp_path / "none.conf", expect=78, configured=False)
@@ -345,7 +345,7 @@ def test_what_it_says_where_there_is_nothing(sluice, tmp_path):
     assert sluice.command("queue", "count") == "0\n"
 
 
-def test_a_queue_of_another_version(stocked):
+def test_a_queue_of_another_version_is_refused(stocked):
     database = sqlite3.connect(stocked.db)
     database.execute("pragma user_version = 2")
     database.close()
@@ -358,7 +358,7 @@ def test_a_queue_of_another_version(stocked):
     (["drop", "--yes", "--all"], "500 of 1,700 messages dropped", "1,700 messages dropped\n"),
 ])
 def test_long_work_shows_its_progress_to_a_person(sluice, words, doing, said):
-    """One line, which is gone at the end; and none where no person looks."""
+    """One line, which is erased at the end; none if standard error is not a terminal."""
     stock_many(sluice, 1700, reason="rejected")
     seen, status = on_terminal(sluice, "queue", *words)
     assert status == 0
@@ -369,7 +369,7 @@ def test_long_work_shows_its_progress_to_a_person(sluice, words, doing, said):
 
 
 def test_an_export_into_a_file_shows_its_progress(sluice, tmp_path):
-    """The terminal has the progress and nothing else; no progress among what is exported."""
+    """The terminal has only the progress, and the file only the messages."""
     stock_many(sluice, 1700)
     with open(tmp_path / "out", "wb") as out:
         seen, status = on_terminal(sluice, "queue", "export", stdout=out)
@@ -384,8 +384,8 @@ def test_an_export_into_a_file_shows_its_progress(sluice, tmp_path):
 # -- beside a running sluice
 
 
-def test_show_tells_what_was_tried(make_sluice, mosquitto, backend):
-    """Each attempt with its time and what the backend said; also after a retry by hand."""
+def test_show_prints_the_history_of_attempts(make_sluice, mosquitto, backend):
+    """Each attempt has its time and the response; also after sluice queue retry."""
     backend.answer = lambda request: (409, {}, b"conflict %d" % len(backend.requests))
     sluice = make_sluice(backends={"garden": {**backend_section(backend), "max_attempts": 3}})
     sluice.start().wait_connected()
@@ -422,8 +422,8 @@ def test_show_tells_what_was_tried(make_sluice, mosquitto, backend):
     assert "  waits for     sluice, which is stopped\n" in sluice.command("queue", "show", dead["id"])
 
 
-def test_a_failure_that_others_convict_is_told(make_sluice, mosquitto, backend):
-    """The backend fails at one message, while others pass: the first failure, too."""
+def test_the_history_has_the_failure_that_others_refuted(make_sluice, mosquitto, backend):
+    """A backend fails with one message, and others succeed."""
     backend.answer = lambda request: (500, {}, b"oops") if request.body == b"bad" else 200
     sluice = make_sluice(backends={"garden": {**backend_section(backend), "max_attempts": 3}})
     sluice.start().wait_connected()
@@ -460,8 +460,8 @@ def test_retry_beside_a_running_sluice(sluice, mosquitto, backend):
     stops_empty(sluice)
 
 
-def test_what_comes_back_takes_its_old_place(sluice, mosquitto, backend):
-    """Before what came later and still waits; and what is under way is not sent twice."""
+def test_a_retried_message_takes_its_old_place(sluice, mosquitto, backend):
+    """It comes before later pending messages; a message in flight is not sent twice."""
     backend.answer = 400
     sluice.start().wait_connected()
     mosquitto.publish_many([("garden/a/sensor", b"%d" % n, 1) for n in range(3)])
@@ -485,7 +485,7 @@ def test_what_comes_back_takes_its_old_place(sluice, mosquitto, backend):
     stops_empty(sluice)
 
 
-def test_what_is_dropped_is_not_delivered(sluice, mosquitto, backend):
+def test_dropped_messages_are_not_delivered(sluice, mosquitto, backend):
     backend.answer = 503
     sluice.start().wait_connected()
     mosquitto.publish_many([(f"garden/{t}/sensor", b"%d" % n, 1) for n in range(300) for t in "ab"])
@@ -506,7 +506,7 @@ def told_by_hand(sluice):
             for line in sluice.find_events("messages-dropped-by-hand", level="notice")]  # fmt: skip
 
 
-def test_two_writers_at_once(make_sluice, mosquitto, make_backend):
+def test_two_commands_at_once_change_each_row_once(make_sluice, mosquitto, make_backend):
     """Beside a sluice that stores and delivers: each row is changed once, and each
     command tells of those that it changed."""
     backend = make_backend()
@@ -575,8 +575,8 @@ def house():
         yield Path(top, "sluice")
 
 
-def test_a_group_member_may_look(make_sluice, house):
-    """... and is told what to do where something else is wanted."""
+def test_a_group_member_may_read_the_queue(make_sluice, house):
+    """An error says what to do for other commands."""
     sluice = make_sluice(dir=house, broker_port=1, backends={"garden": {"url": "https://localhost:1"}})
     stock(sluice, PENDING)
     sluice.start()  # it leaves its log behind, without which those who may not write cannot read

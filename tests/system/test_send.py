@@ -57,8 +57,8 @@ def house(request, make_sluice, mosquitto, backend):
     return sluice
 
 
-def test_it_is_as_if_it_had_come_by_mqtt(house, backend):
-    """Once for every route, durable when it ends with 0."""
+def test_a_sent_message_is_like_one_from_mqtt(house, backend):
+    """It goes to every matching route, and exit status 0 means that it is durable."""
     assert house.command("send", "garden/usb/sensor", '{"soil": 512}') == ""
     assert house.command("send", "garden/usb/air", "-", input=b"\0\1\2\n\n") == ""
     house.command("send", "garden/usb/empty")
@@ -74,7 +74,7 @@ def test_it_is_as_if_it_had_come_by_mqtt(house, backend):
                                      ("garden/usb/sensor", b'{"soil": 512}')]  # fmt: skip
 
 
-def test_lines(house, backend):
+def test_each_line_is_a_message(house, backend):
     """As a serial device writes them. Order is kept, blank lines are nothing, what has
     no line end at the end of the input is a line."""
     text = "".join(f"{n}\r\n" for n in range(300)) + "\n\nlast"
@@ -96,7 +96,7 @@ def test_lines(house, backend):
     ("garden/a\nmessage 7, pending", "it holds a control character"),
     ("garden/\x9b/sensor", "it holds a control character"),
 ])
-def test_topics_that_are_not_taken(house, topic, words):
+def test_invalid_and_unrouted_topics_are_refused(house, topic, words):
     for more in (["x"], ["-l"]):
         house.command("send", topic, *more, input="1\n2\n", expect=65)
         assert words in house.said
@@ -125,8 +125,8 @@ def test_a_payload_may_be_a_negative_number(house, backend):
 
 
 @pytest.mark.parametrize("more", [1, 60_000, 100_000])
-def test_a_line_that_is_too_long(house, backend, more):
-    """It ends with the line before."""
+def test_a_line_that_is_too_long_ends_send(house, backend, more):
+    """The lines before it are stored."""
     text = "before\n" + MIB * "y" + "\r\n" + (MIB + more) * "x" + "\nbehind\n"
     house.command("send", "garden/long/x", "-l", input=text, expect=65)
     assert "a line has at most 1 MiB" in house.said
@@ -138,8 +138,8 @@ def test_a_line_that_is_too_long(house, backend, more):
     assert [(len(body), body[:6]) for _, body in sent(backend)] == [(6, b"before"), (MIB, b"yyyyyy")]
 
 
-def test_a_commit_that_fails(house, backend):
-    """Zero means durable; what was not stored is sent again where nobody could do so."""
+def test_a_line_is_sent_again_after_a_failed_commit(house, backend):
+    """Exit status 0 means durable; a stream sends again what was not stored."""
     fault = {"SLUICE_FAULT": "queue.commit:1:fail"}
     if house.running():
         house.stop()
@@ -157,8 +157,8 @@ def test_a_commit_that_fails(house, backend):
     assert sent(backend) == [("garden/lines/x", b"1"), ("garden/lines/x", b"2")]
 
 
-def test_a_sluice_that_hangs(sluice, mosquitto, backend):
-    """A script gets its answer, a stream waits; nothing is sent over and over meanwhile."""
+def test_a_sluice_that_hangs_gets_each_line_once(sluice, mosquitto, backend):
+    """One message fails after a time, a stream waits; neither sends again meanwhile."""
     sluice.start().wait_connected()
     lines = start_send(sluice, "garden/lines/sensor", "-l")
     say(lines, "1\n")
@@ -187,7 +187,7 @@ def test_lines_share_commits(sluice, mosquitto, backend):
     sluice.command("queue", "drop", "--all", "--yes")
 
 
-def test_lines_over_stops_and_starts(sluice, mosquitto, backend):
+def test_lines_survive_stops_and_starts(sluice, mosquitto, backend):
     """A device on USB goes on, whether sluice is there or not."""
     sluice.start().wait_connected()
     process = start_send(sluice, "garden/usb/sensor", "-l")
@@ -216,7 +216,7 @@ def test_lines_over_stops_and_starts(sluice, mosquitto, backend):
 
 
 def test_a_stream_does_not_keep_sluice_from_starting(make_sluice):
-    """However much there is to be sent to one that is stopped."""
+    """However many messages are sent to the stopped queue."""
     sluice = make_sluice(broker_port=1, backends={"garden": {"url": "https://localhost:1"}})
     sluice.start()
     assert sluice.stop() == 0
@@ -243,7 +243,7 @@ def test_a_stream_does_not_keep_sluice_from_starting(make_sluice):
         process.stderr.close()
 
 
-def test_what_is_delivered_is_gone_though_the_broker_is_away(make_sluice, backend):
+def test_a_delivered_message_is_deleted_while_the_broker_is_away(make_sluice, backend):
     """Its row need not wait for the broker, also where an earlier process stored it;
     else a power cut would have it delivered once more."""
     sluice = make_sluice(broker_port=1, backends={"garden": backend})
@@ -258,7 +258,7 @@ def test_what_is_delivered_is_gone_though_the_broker_is_away(make_sluice, backen
     sluice.wait_empty()
 
 
-def test_beside_mqtt_under_load(sluice, mosquitto, backend):
+def test_send_works_beside_mqtt_under_load(sluice, mosquitto, backend):
     sluice.start().wait_connected()
     published = [(f"garden/m{n % 7}/sensor", b"%d" % n, 1) for n in range(700)]
     load = threading.Thread(target=mosquitto.publish_many, args=(published,))
@@ -274,8 +274,8 @@ def test_beside_mqtt_under_load(sluice, mosquitto, backend):
     stops_empty(sluice)
 
 
-def test_a_full_queue(make_sluice, mosquitto, backend):
-    """One message is refused; a stream waits, and is stored when there is room."""
+def test_a_full_queue_refuses_one_and_delays_a_stream(make_sluice, mosquitto, backend):
+    """The stream is stored when there is room."""
     backend.answer = 503
     sluice = make_sluice(backends={"garden": backend}, queue={"max_messages": 5})
     sluice.start().wait_connected()
@@ -297,7 +297,7 @@ def test_a_full_queue(make_sluice, mosquitto, backend):
     assert [body for _, body in sent(backend)] == [b"%d" % n for n in range(7)]
 
 
-def test_what_is_dropped_is_no_success(make_sluice, mosquitto, backend):
+def test_a_dropped_message_is_a_failure(make_sluice, mosquitto, backend):
     backend.answer = 503
     sluice = make_sluice(backends={"garden": backend}, queue={"max_messages": 5, "when_full": "drop-newest"})
     sluice.start().wait_connected()
@@ -306,8 +306,8 @@ def test_what_is_dropped_is_no_success(make_sluice, mosquitto, backend):
     assert "when_full" in sluice.said
 
 
-def test_what_is_dropped_for_one_route_is_dropped_for_all(make_sluice, mosquitto, backend):
-    """Who was told that it was dropped sends it again: no route may have it by then."""
+def test_a_message_dropped_for_one_route_is_dropped_for_all(make_sluice, mosquitto, backend):
+    """The sender will send it again, so that no route may have it already."""
     backend.answer = 503
     routes = {"one": {"topic": "garden/#"}, "two": {"topic": "garden/+/sensor"}}
     sluice = make_sluice(backends={"garden": backend}, routes=routes,
@@ -320,8 +320,8 @@ def test_what_is_dropped_for_one_route_is_dropped_for_all(make_sluice, mosquitto
     assert sluice.exit_status == 75
 
 
-def test_a_sluice_without_a_socket_is_told_of(make_sluice, backend, tmp_path):
-    """One message is refused; a stream says what is wrong, and goes on when it is mended."""
+def test_a_sluice_without_a_socket_is_reported(make_sluice, backend, tmp_path):
+    """One message is refused; a stream reports the reason, and goes on after it is corrected."""
     sluice = make_sluice(broker_port=1, backends={"garden": backend})
     text = sluice.config_text()
     sluice.write_config(f"[daemon]\nsocket = {tmp_path}/none/socket\n" + text)
@@ -340,8 +340,8 @@ def test_a_sluice_without_a_socket_is_told_of(make_sluice, backend, tmp_path):
     backend.wait_for(1)
 
 
-def test_what_is_no_request_is_let_go(sluice, mosquitto, backend):
-    """Whatever a client of the socket says, sluice goes on."""
+def test_an_invalid_request_ends_the_connection(sluice, mosquitto, backend):
+    """Whatever a client of the socket sends, sluice goes on."""
     sluice.start().wait_connected()
     assert "status, look and send are known here" in sluice.ask("hello\n")
     assert sluice.ask("x" * 1000) == "" and sluice.ask("") == ""
@@ -356,8 +356,8 @@ def test_what_is_no_request_is_let_go(sluice, mosquitto, backend):
     stops_empty(sluice)
 
 
-def test_clients_that_hang_hold_up_nobody(sluice, mosquitto, backend):
-    """Those that say nothing, stop in the middle, or do not read their answers."""
+def test_clients_that_hang_do_not_delay_others(sluice, mosquitto, backend):
+    """They send nothing, or half a message, or do not read the responses."""
     sluice.start().wait_connected()
     clients = [socket.socket(socket.AF_UNIX) for _ in range(12)]
     for n, client in enumerate(clients):
@@ -382,7 +382,7 @@ def test_clients_that_hang_hold_up_nobody(sluice, mosquitto, backend):
     stops_empty(sluice)
 
 
-def test_senders_leave_room_for_those_who_ask(sluice, mosquitto, backend):
+def test_senders_leave_connections_for_status(sluice, mosquitto, backend):
     """However many sit there for months."""
     sluice.start().wait_connected()
     clients = [socket.socket(socket.AF_UNIX) for _ in range(32)]
@@ -401,7 +401,7 @@ def test_senders_leave_room_for_those_who_ask(sluice, mosquitto, backend):
     stops_empty(sluice)
 
 
-def test_a_socket_that_a_killed_sluice_left(sluice, mosquitto, backend):
+def test_a_socket_that_a_killed_sluice_left_is_replaced(sluice, mosquitto, backend):
     sluice.start().wait_connected()
     sluice.kill()
     assert os.path.exists(sluice.db + "-socket")

@@ -1,4 +1,4 @@
-"""sluice status: how it is, and what is wrong; of a running sluice and a stopped one."""
+"""sluice status, of a running sluice and of a stopped one."""
 import os
 import re
 import signal
@@ -27,7 +27,7 @@ disk          queue SIZE, its log SIZE, SIZE free
 """
 
 
-def test_of_a_stopped_sluice(sluice):
+def test_a_stopped_sluice_has_the_status_of_its_queue(sluice):
     stock(sluice, [{}, {}, {"route": "heartbeat", "late_since_uptime_ms": 0}],
           [{}, {}, {"route": "old", "reason": "attempts"}])
     with sqlite3.connect(sluice.db) as database:
@@ -47,7 +47,7 @@ def test_of_a_stopped_sluice(sluice):
     assert sluice.command("status", "--quiet", expect=3) == ""
 
 
-def test_of_a_running_sluice(make_sluice, mosquitto, backend):
+def test_a_running_sluice_without_problems(make_sluice, mosquitto, backend):
     sluice = make_sluice(backends={"garden": backend}, queue={"clock": "trust"})
     sluice.start().wait_connected()
     mosquitto.publish_many([("garden/a/sensor", b"%d" % n, 1) for n in range(10)])
@@ -65,8 +65,8 @@ def test_of_a_running_sluice(make_sluice, mosquitto, backend):
     assert status["daemon"]["pid"] == sluice.process.pid
 
 
-def test_what_is_wrong_and_until_when(make_sluice, mosquitto, make_backend):
-    """Each backend and route for itself, with the reason."""
+def test_problems_have_the_reason_and_the_next_try(make_sluice, mosquitto, make_backend):
+    """Each backend and route has its own."""
     away, wrong = make_backend(), make_backend()
     away.answer, wrong.answer = 503, 403
     slow = {"retry_min": "30s", "retry_max": "60s"}
@@ -92,7 +92,7 @@ def test_what_is_wrong_and_until_when(make_sluice, mosquitto, make_backend):
     sluice.command("status", "-q", expect=4)
 
 
-def test_of_a_broker_that_is_away(make_sluice, backend):
+def test_a_broker_that_is_away_is_a_problem(make_sluice, backend):
     port = free_port()
     sluice = make_sluice(broker_port=port, backends={"garden": backend}, queue={"clock": "trust"})
     sluice.start()
@@ -101,7 +101,7 @@ def test_of_a_broker_that_is_away(make_sluice, backend):
     assert re.match(rf"broker 127.0.0.1:{port}: away since .* \(Connection refused\)", problem)
 
 
-def test_of_a_queue_that_is_full(make_sluice, mosquitto, backend):
+def test_a_full_queue_is_a_problem(make_sluice, mosquitto, backend):
     backend.answer = 503
     sluice = make_sluice(backends={"garden": backend}, queue={"max_messages": 3, "clock": "trust"})
     sluice.start().wait_connected()
@@ -118,8 +118,8 @@ http          127.0.0.1:{free}, 127.0.0.1:{taken} (not listening), 1 of 9 connec
 """
 
 
-def test_of_the_http_door(make_sluice, backend):
-    """What became of requests, and what keeps clients out."""
+def test_http_has_its_addresses_connections_and_requests(make_sluice, backend):
+    """The counters of requests, and the reason why clients get 503."""
     backend.stop()
     port = free_port()
     with socket.socket() as other:
@@ -197,8 +197,8 @@ def test_the_manual_has_every_field_with_its_type(make_sluice, mosquitto, make_b
     assert set(documented) - {place for place, _ in seen} == {"no_answer", "no_queue"} | same_as_backends
 
 
-def test_that_cannot_be_told(make_sluice, tmp_path, backend):
-    """A sluice that runs and does not answer; a queue that is none."""
+def test_an_unknown_state_is_a_failure(make_sluice, tmp_path, backend):
+    """A sluice that runs and does not answer; a queue that is not a database."""
     sluice = make_sluice(broker_port=1, backends={"garden": backend})
     sluice.command("status", expect=1)
     assert "there is no queue here" in sluice.command("status", expect=1)
@@ -214,7 +214,7 @@ def test_wrong_command_lines(sluice, words, said):
     assert said in sluice.said
 
 
-def test_no_socket_is_no_reason_not_to_run(make_sluice, mosquitto, backend, tmp_path):
+def test_sluice_runs_without_its_socket(make_sluice, mosquitto, backend, tmp_path):
     taken = socket.socket(socket.AF_UNIX)
     taken.bind(str(tmp_path / "taken"))
     taken.listen()
@@ -229,7 +229,7 @@ def test_no_socket_is_no_reason_not_to_run(make_sluice, mosquitto, backend, tmp_
     assert (tmp_path / "taken").exists()
 
 
-def test_log_level(make_sluice, mosquitto, backend):
+def test_log_level_limits_the_log(make_sluice, mosquitto, backend):
     sluice = make_sluice(backends={"garden": backend})
     text = sluice.config_text()
     sluice.write_config("[daemon]\nlog_level = debug\n" + text)
@@ -248,7 +248,7 @@ def test_log_level(make_sluice, mosquitto, backend):
 
 
 @pytest.mark.parametrize("words", [["status"], ["status", "--json"], ["queue", "ls"], ["queue", "count"], ["queue", "export"]])
-def test_output_that_gets_nowhere(sluice, words):
+def test_output_that_cannot_be_written_is_a_failure(sluice, words):
     stock(sluice, [{}] * 3)
     words = [words[0], *words[1:], "-c", sluice.config_file]
     with open("/dev/full", "wb") as full:
