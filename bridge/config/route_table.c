@@ -1,6 +1,4 @@
-/* config/route_table.c - which routes a message serves, and in which lane it waits; see
- * config/route_table.h.
- */
+/* config/route_table.c - finds the routes of a message; see config/route_table.h. */
 #include "config/route_table.h"
 
 #include "message/topic.h"
@@ -11,7 +9,7 @@ struct route_table {
     const struct config *config;
     const char **filters; /* distinct; the texts are the configuration's */
     size_t filter_count;
-    size_t **own; /* for each route: the numbers of its filters, in its order */
+    size_t **own; /* by route: the numbers of its filters, in its order */
 };
 
 static size_t add_filter(struct route_table *table, const char *filter)

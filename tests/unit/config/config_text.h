@@ -1,5 +1,4 @@
-/* config_text.h - configurations as texts: what the parser makes of them, without a
- * file system. */
+/* config_text.h - parses configurations from texts, without a file system. */
 #ifndef SLUICE_CONFIG_TEXT_H
 #define SLUICE_CONFIG_TEXT_H
 
@@ -52,8 +51,8 @@ static inline struct config *parsed(const char *text)
     return config;
 }
 
-/* The text must draw exactly one error, which starts with "a.conf:" and these
- * words, and quotes no secret. */
+/* The text must cause exactly one error, which starts with "a.conf:" and this start, and
+ * quotes no secret. */
 static inline void expect_error(const char *text, const char *start)
 {
     struct config_errors errors = {0};

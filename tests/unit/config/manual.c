@@ -28,7 +28,7 @@ static void append_range(struct buf *out, const struct config_key *key)
         buf_append_text(out, ".");
 }
 
-/* What the row says in fields: the range, the default where there is one in words, ... */
+/* The range, the default where no text of the key is the default, ... */
 static void append_facts(struct buf *out, const struct config_key *key)
 {
     append_range(out, key);

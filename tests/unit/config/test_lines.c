@@ -44,7 +44,7 @@ static void several_files(void **state)
     config_errors_done(&errors);
 }
 
-static void an_unknown_key_draws_the_list_of_all(void **state)
+static void an_unknown_key_causes_the_list_of_all(void **state)
 {
     const struct config_keys *table = &config_keys[CONFIG_BACKEND];
     struct buf expected cleanup_buf;
@@ -130,7 +130,7 @@ static void take_anything(const char *text, size_t bytes)
 {
     struct config_errors errors = {0};
     struct config_parser *parser = config_parser_new(&errors, fake_secret, NULL);
-    /* On the heap and without a NUL behind it: reading too far is found. */
+    /* On the heap and without a NUL at its end, so that reading too far is found. */
     char *copy = xcalloc(bytes > 0 ? bytes : 1, 1);
 
     memcpy(copy, text, bytes);
@@ -189,7 +189,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_errors_in_the_order_of_lines),
         cmocka_unit_test(several_files),
-        cmocka_unit_test(an_unknown_key_draws_the_list_of_all),
+        cmocka_unit_test(an_unknown_key_causes_the_list_of_all),
         cmocka_unit_test(layout),
         cmocka_unit_test(long_names),
         cmocka_unit_test(long_lines),

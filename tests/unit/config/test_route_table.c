@@ -45,7 +45,7 @@ static void note(void *context, size_t route)
 /* Subscribed to in the order of the configuration. */
 static const uint32_t in_order[FILTERS] = {1, 2, 3, 4, 5};
 
-/* The names of the routes that a copy serves, each with a space behind it. */
+/* The names of the routes that a copy serves, each with a space after it. */
 static const char *served_by(struct route_table *table, const char *topic, bool retained,
                              const struct route_copy *copy)
 {
