@@ -1,13 +1,13 @@
-/* bare_poster.c - what sluice's delivery is measured against: libcurl's multi
- * interface and nothing else. It posts a workload that it makes in memory, one
- * POST a message, with as many headers as sluice sends; easy handles are used
- * again and again. No queue, no order, no retries: any failure ends it.
+/* bare_poster.c - the program with which sluice's delivery is compared: it uses libcurl's
+ * multi interface and nothing else. It makes a workload in memory and posts it, one request
+ * for each message, with as many headers as sluice sends. It reuses its easy handles. It has
+ * no queue, no order and no retries: any failure ends it.
  *
  *     bare_poster URL CA_FILE COUNT BYTES TOPICS http2|http1.1 IN_FLIGHT
  *
  * With HTTP/2, IN_FLIGHT requests share one connection; with HTTP/1.1, each has
- * its own. When every message was answered with 2xx it waits for SIGTERM (whoever
- * measures may look at the process first) and ends with status 0.
+ * its own. After a 2xx response to every message it waits for SIGTERM, so that its CPU time
+ * and memory can be read, and ends with status 0.
  */
 #include "workload.h"
 
@@ -30,7 +30,7 @@ struct poster {
     unsigned topics;
     bool http2;
     unsigned started;
-    unsigned answered;
+    unsigned responses;
 };
 
 static size_t discard(char *data, size_t size, size_t count, void *context)
@@ -49,8 +49,8 @@ static void header(struct slot *slot, const char *text)
     slot->headers = longer;
 }
 
-/* The headers that sluice sends, of the same lengths; made anew for each message
- * as most of them differ from message to message. */
+/* The headers that sluice sends, of the same lengths. They are made for each message,
+ * because most of them differ from message to message. */
 static void start_next(struct poster *poster, struct slot *slot)
 {
     char topic[WORKLOAD_TOPIC_SIZE];
@@ -93,7 +93,7 @@ static void slot_init(struct poster *poster, struct slot *slot)
 }
 
 /* Returns false when a request failed. */
-static bool take_answers(struct poster *poster)
+static bool take_responses(struct poster *poster)
 {
     CURLMsg *message;
     int left;
@@ -110,7 +110,7 @@ static bool take_answers(struct poster *poster)
             fprintf(stderr, "bare_poster: %s, status %ld\n", curl_easy_strerror(result), status);
             return false;
         }
-        poster->answered++;
+        poster->responses++;
         curl_multi_remove_handle(poster->multi, easy);
         if (poster->started < poster->count)
             start_next(poster, slot);
@@ -122,13 +122,13 @@ static bool post_all(struct poster *poster)
 {
     int running;
 
-    while (poster->answered < poster->count) {
+    while (poster->responses < poster->count) {
         if (curl_multi_perform(poster->multi, &running) != CURLM_OK)
             return false;
         unsigned before = poster->started;
-        if (!take_answers(poster))
+        if (!take_responses(poster))
             return false;
-        /* What was just added can be sent at once. */
+        /* A request that was just added can be sent at once. */
         if (poster->started == before)
             curl_multi_poll(poster->multi, NULL, 0, 1000, NULL);
     }

@@ -1,13 +1,12 @@
-/* bare_subscriber.c - what sluice's intake is measured against: the least that
- * a libmosquitto client can do with a message. mosquitto_loop() and a callback
- * that only counts; nothing is stored, and acknowledgements leave at once.
+/* bare_subscriber.c - the program with which sluice's intake is compared: the least that a
+ * libmosquitto client can do with a message. It calls mosquitto_loop(), and its callback only
+ * counts. It stores nothing, and libmosquitto acknowledges at once.
  *
  *     bare_subscriber PORT CLIENT_ID WINDOW
  *
- * It resumes the session CLIENT_ID as it is (MQTT v5, clean start off, receive
- * maximum WINDOW) and subscribes to nothing: the subscriptions are those that
- * sluice made, so both drain the very same session. It runs until SIGTERM and
- * prints how many messages it got.
+ * It resumes the session CLIENT_ID (MQTT v5, no clean start, receive maximum WINDOW), and
+ * keeps the subscriptions that sluice made. So both drain the same session. It runs until
+ * SIGTERM and prints how many messages it received.
  */
 #include "workload.h"
 

@@ -1,10 +1,10 @@
-"""Batches: against what a user can put together from Debian's packages, a slow
-backend, and messages that the backend refuses.
+"""Batches: compared with a shell loop that a user can write with Debian's packages; with a
+slow backend; and with messages that the backend rejects.
 
-The peer is a shell loop: `mosquitto_sub -W 1` into a file, one message a line, and
-`curl --data-binary @file` until the backend took it. Its session at the broker is
-persistent, so that it loses nothing between two rounds; but what was on its way to
-it when a round ended comes again, and so arrives twice.
+The loop: `mosquitto_sub -W 1` writes to a file, one message a line, and
+`curl --data-binary @file` repeats until the backend accepts it. Its session at the broker
+is persistent, so it loses nothing between two rounds. But messages that were in flight
+when a round ended come again, so they arrive twice.
 """
 import asyncio
 import os
@@ -48,13 +48,13 @@ class Loop:
         self.stop_file.unlink(missing_ok=True)
         url = rig.url + "/collections/reading"
         argv = ["mosquitto_sub", "-p", str(rig.mqtt_port), "-i", CLIENT_ID, *SESSION.split(), "-t", "bench/#", "-E"]
-        subprocess.run(argv, check=True, timeout=30)  # the session is there from now on
+        subprocess.run(argv, check=True, timeout=30)  # makes the session
         self.child = rig.start("loop", ["bash", "-c", LOOP.format(
             port=rig.mqtt_port, client=CLIENT_ID, session=SESSION, file=rig.dir / "loop-messages", ca=rig.certificate, url=url,
-            stop=self.stop_file)], start_new_session=True)  # what it runs ends with it
+            stop=self.stop_file)], start_new_session=True)  # the commands in it end with it
 
     def stop(self):
-        """Lets it come to its end; the CPU time of all that it ran, in ns."""
+        """Ends the loop; returns the CPU time of all its commands, in ns."""
         self.stop_file.touch()
         _, _, usage = os.wait4(self.child.pid, 0)
         self.child.returncode = 0
@@ -69,8 +69,8 @@ def end_session(rig):
 
 
 class BatchArrivals(Arrivals):
-    """Counts the messages in the bodies: each is followed by a comma, a bracket or a
-    line's end."""
+    """Counts the messages in the bodies: after each there is a comma, a bracket or a line
+    end."""
 
     def count_messages(self):
         self.count()
@@ -94,7 +94,7 @@ def start_batching(rig, state, route=None, **backend):
 
 
 def pipeline(rig, table, rounds, alternate, make_run):
-    """From the publisher to the backend, as fast as it goes."""
+    """From the publisher to the backend, as fast as possible."""
     rig.start_backend(True)
 
     def flood(child, quiet_s):
@@ -132,7 +132,7 @@ def percentiles(took_ns):
 
 
 def measure(rig, rate, count, start, stop):
-    """Each run has a backend of its own: nginx may take one that went away for dead."""
+    """Each run has its own nginx, which would remember that its upstream was away."""
     upstream = rig.dir / "batched.sock"
     rig.start_backend(True, upstream)
     client = start()
@@ -143,7 +143,7 @@ def measure(rig, rate, count, start, stop):
     rig.stop(rig.backend)
     if len(took_ns) != count:
         raise WrongRun(f"{len(took_ns)} messages arrived instead of {count}")
-    return percentiles([ns for n, ns in took_ns.items() if n >= rate])  # not the first second
+    return percentiles([ns for n, ns in took_ns.items() if n >= rate])  # without the first second
 
 
 def latency(rig, table):
@@ -158,7 +158,7 @@ def latency(rig, table):
 
 
 def slow(rig, table):
-    """A backend that takes its time: messages must not wait for each other's answers."""
+    """A slow backend: messages must not wait for the responses to others."""
     rig.start_backend(True, wait_ms=SLOW_MS)
     for count, route, floor in zip(SLOW_COUNTS, ({"batch": None, "batch_size": None, "body": "raw", "order": "topic"}, {"order": "topic"}),
                                    (500, 5000)):
@@ -172,24 +172,24 @@ def slow(rig, table):
         wait_for_messages(rig, sluice, arrivals, count)
         rate = count / (arrivals.last() - begin)
         rig.stop(sluice)
-        what = f"{SLOW_MS} ms an answer, {SLOW_TOPICS} topics, {'batched' if floor > 500 else 'one by one'}"
+        what = f"{SLOW_MS} ms a response, {SLOW_TOPICS} topics, {'batched' if floor > 500 else 'one by one'}"
         print(f"{what}: {rate:,.0f}/s in {arrivals.count()} requests", flush=True)
         table.add(what, f"{rate:,.0f}/s", floor=f">= {floor:,}/s", ok=rate >= floor)
     rig.stop(rig.backend)
 
 
 async def judge(rig, upstream, state):
-    """Has the queue in `state` delivered to a backend that refuses each body with a
-    poisonous message in it; what came, request by request."""
+    """Delivers the queue in `state` to a backend that rejects every body with a poisonous
+    message. Returns the requests."""
     came = []
 
-    def answer(body):
+    def respond(body):
         numbers = [message["n"] for message in messages(body)]
         poisonous = any(n % POISON_EVERY == POISON_EVERY - 1 for n in numbers)
         came.append((poisonous, numbers))
         return b"400 Bad Request" if poisonous else b"200 OK"
 
-    server = await asyncio.get_running_loop().create_unix_server(lambda: Server(answer), upstream)
+    server = await asyncio.get_running_loop().create_unix_server(lambda: Server(respond), upstream)
     async with server:
         sluice = rig.start_sluice("sluice", state, route={**BATCH, "batch": 100, "order": "topic"})
         end = time.monotonic() + 60

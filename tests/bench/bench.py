@@ -1,25 +1,24 @@
 #!/usr/bin/python3
-"""Measures sluice against the least that the same libraries can do.
+"""Compares sluice with minimal programs that use the same libraries.
 
-  intake    draining a broker's session durably, against a bare libmosquitto
+  intake    draining a broker's session durably; compared with a minimal libmosquitto
             subscriber that stores nothing
-  delivery  posting stored messages, against a bare libcurl program that posts
+  delivery  posting stored messages; compared with a minimal libcurl program that posts
             them from memory; HTTP/2 and HTTP/1.1
   memory    resident memory, idle and with a long queue
   latency   from the publication to the arrival at the backend
-  wear      fsyncs and bytes written, at some rates, with and without commit_delay
+  wear      fsyncs and bytes written, at several rates, with and without commit_delay
   start     from the start to READY, and memory, with 1,000,000 messages queued
-  batched   batches against a shell loop of mosquitto_sub and curl; a slow backend;
-            messages that the backend refuses (batched.py)
+  batched   batches, compared with a shell loop of mosquitto_sub and curl; a slow
+            backend; messages that the backend rejects (batched.py)
   poison    bad messages among good ones, at default settings (bench_poison.py)
-  drop      how long intake stands still while 100,000 messages are dropped (bench_drop.py)
-  http      requests accepted by the plain-HTTP door, against nginx as a proxy (bench_http.py)
+  drop      the longest pause of the intake while 100,000 messages are dropped (bench_drop.py)
+  http      requests on the plain HTTP port, compared with nginx as a proxy (bench_http.py)
 
-Ratios are taken between runs that follow each other (sluice, bare, sluice, bare
-...), and the median of them counts. CPU time stands beside them: it is what
-other work on the machine disturbs least. Every run's counts are checked; a run
-with wrong counts is an error, and the only one: a missed floor is reported, and
-the exit status is 0.
+A ratio compares two consecutive runs (sluice, bare, sluice, bare ...); the median of the
+ratios counts. The CPU time is shown too, because other work on the machine affects it
+least. The counts of every run are checked: wrong counts are an error. A missed floor is
+shown, but the exit status is 0.
 """
 import argparse
 import asyncio
@@ -42,7 +41,7 @@ from rig import (CLIENT_ID, DEADLINE_S, Arrivals, Connection, Rig, WrongRun, cpu
                  sockets_of, wait_for)
 
 BYTES = 120
-DEVICES = 1024  # topics; many more than there are lanes, as in a real house
+DEVICES = 1024  # topics; many more than lanes, as in a real house
 WINDOW = 1000
 INTAKE_COUNT = 60000
 DELIVERY_COUNT = 20000
@@ -71,7 +70,7 @@ class Table:
 
 
 class Run:
-    """What was measured of one run."""
+    """The figures of one run."""
 
     def __init__(self, count, wall_s, cpu, note=""):
         self.rate = count / wall_s
@@ -81,7 +80,7 @@ class Run:
 
 
 def alternate(table, what, rounds, floor, run_sluice, run_bare):
-    """Runs both in turn; adds the rates and their ratio, and the CPU times."""
+    """Runs both in turn; adds the rates, their ratio, and the CPU times to the table."""
     pairs = []
     for number in range(1, rounds + 1):
         pair = []
@@ -103,13 +102,12 @@ def drain(rig, count, start):
     """Queues messages in the absent client's session, starts the client, and
     returns it and its Run.
 
-    Both clients are looked at from the same place, the broker's end of the
-    connection, and neither knows of it: the time runs from the connection's
-    appearance there until the broker's TCP has received the last
-    acknowledgement, that is, until the last change of the bytes received, of
-    which there must be at least `count` PUBACKs. So neither the start of a
-    process counts, nor what it says of itself, but the whole way of every
-    message does: read, (stored,) acknowledged, and the acknowledgement sent.
+    Both clients are observed at the broker's end of the connection. The time begins when
+    the connection appears there, and ends when the broker's TCP has received the last
+    acknowledgement: at the last change of the number of bytes received, which must be
+    enough for `count` PUBACKs. So the start of the process does not count, but all work on
+    every message does: it is read, stored (by sluice) and acknowledged, and the
+    acknowledgement is sent.
     """
     rig.publish(count, BYTES, DEVICES)
     known = set(sockets_of(rig.broker.pid).values())
@@ -138,8 +136,8 @@ def drain(rig, count, start):
 
 
 def intake(rig, table, rounds):
-    # The first run makes the session, and a queue to start each other run from;
-    # its one message proves that the subscription stands.
+    # The first run makes the session, and the queue with which every other run starts.
+    # Its one message proves that the subscription exists.
     template = rig.dir / "intake"
     sluice = rig.start_sluice("sluice", template)
     rig.wait_connected(sluice)
@@ -173,8 +171,8 @@ def intake(rig, table, rounds):
 # -- delivery
 
 def deliver(rig, protocol, start):
-    """Starts a client and returns it and its Run: from its start until the
-    backend answered the last message."""
+    """Starts a client and returns it and its Run: from its start until the backend's last
+    response."""
     with open(rig.access_log, "wb"):
         pass  # nginx appends to it
     arrivals = Arrivals(rig.access_log)
@@ -186,7 +184,7 @@ def deliver(rig, protocol, start):
         return arrivals.count() >= DELIVERY_COUNT
 
     wait_for("all requests", all_arrived)
-    time.sleep(0.5)  # for those that should not come
+    time.sleep(0.5)  # for requests that must not come
     arrivals.count()
     arrivals.check(DELIVERY_COUNT, BYTES, protocol)
     note = f"  the first after {1000 * (arrivals.first() - begin):.0f} ms"
@@ -231,7 +229,7 @@ def delivery(rig, table, rounds):
 # -- memory
 
 def steady_memory(pid):
-    """Resident memory once it stayed the same for a second."""
+    """Resident memory, once it has been constant for a second."""
     last, since = None, 0.0
 
     def steady():
@@ -243,7 +241,7 @@ def steady_memory(pid):
 
     with contextlib.suppress(WrongRun):
         wait_for("steady memory", steady, deadline_s=10, poll_s=0.1)
-    print(f"memory: resident {last['VmRSS']} KiB, of it own {last['RssAnon']}, files {last['RssFile']}; "
+    print(f"memory: resident {last['VmRSS']} KiB, anonymous {last['RssAnon']}, files {last['RssFile']}; "
           f"at most {last['VmHWM']}", flush=True)
     return last["VmRSS"] * 1024 / MB
 
@@ -315,7 +313,7 @@ def wear_of(rig, state, rate, count, **queue):
 
 
 def wear(rig, table, _rounds):
-    """What a start and a stop take is taken off. Checkpoints are in it."""
+    """Without the share of a start and a stop; with checkpoints."""
     rig.start_backend(True)
     state = rig.dir / "wear"
     wear_of(rig, state, 0, 0)  # makes the tables
@@ -380,12 +378,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sluice", type=pathlib.Path, required=True, help="the program")
     parser.add_argument("--programs", type=pathlib.Path, required=True, help="where the bare programs are")
-    parser.add_argument("--rounds", type=int, default=5, help="pairs of runs behind each ratio (default 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="pairs of runs for each ratio (default 5)")
     parser.add_argument("what", nargs="*", metavar="|".join(MEASUREMENTS), help="default: all")
     options = parser.parse_args()
     for name in options.what:
         if name not in MEASUREMENTS:
-            parser.error(f"'{name}' is none of {', '.join(MEASUREMENTS)}")
+            parser.error(f"'{name}' is not one of {', '.join(MEASUREMENTS)}")
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     table = Table()

@@ -1,10 +1,10 @@
-"""How long intake stands still while a person drops 100,000 messages.
+"""The longest pause of the intake while a person drops 100,000 messages.
 
-Looked at from the broker's end of sluice's connection, which costs neither anything:
-publications come at a steady rate, each is acknowledged once it is committed, and the
-longest time in which the broker's TCP received no acknowledgement is what counts; of it
-a publication's distance is no stall. What sluice itself says of its longest wait for the
-database's lock stands beside it.
+Messages are published at a constant rate, and each is acknowledged once it is committed.
+The result is the longest time in which the broker's TCP received no acknowledgement; the
+distance between two publications is a part of it. It is observed at the broker's end of
+the connection, which costs neither end anything. The longest wait for the database lock,
+as sluice reports it, is shown too.
 """
 import json
 import statistics

@@ -1,10 +1,10 @@
-"""The plain-HTTP door against what it replaces: nginx with the origin's configuration,
+"""The plain HTTP port, compared with the proxy that it replaces, which is nginx with
 
     server { listen 8118; location /api { proxy_pass https://backend; } location / { return 404; } }
 
-the same clients in front of both, and the same backend behind them. nginx answers once
-the backend did, sluice once the reading is on the disk. A reading counts as lost when
-its client was not told 2xx, or was, and the backend never saw it.
+Both have the same clients and the same backend. nginx responds after the backend, sluice
+as soon as the reading is on the disk. A reading counts as lost when the backend never
+received it.
 """
 import os
 import re
@@ -21,8 +21,8 @@ OUTAGE_CLIENTS, OUTAGE_EACH_MS = 10, 200
 
 
 def start_proxy(rig):
-    """One process, as sluice is; and as the origin's: a connection to the backend for
-    each request, no keys, no retries."""
+    """One process, like sluice. It opens a connection to the backend for each request, and
+    has no keys and no retries."""
     port = rig.free_port()
     paths = "".join(f"{name}_temp_path {rig.dir}/proxy-{name};"
                     for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
@@ -42,7 +42,7 @@ http {{
 }}
 """)
     proxy = rig.start("proxy", [shutil.which("nginx") or "/usr/sbin/nginx", "-p", rig.dir, "-c", conf])
-    wait_for("nginx as a proxy", lambda: rig.answers(port, proxy))
+    wait_for("nginx as a proxy", lambda: rig.accepts(port, proxy))
     return proxy, port, lambda: 0
 
 
@@ -55,7 +55,7 @@ def start_door(rig, name):
                     f"ca_file = {rig.certificate}\nretry_min = 100ms\nretry_max = 1s\n"
                     f"[http]\nlisten = 127.0.0.1:{port}\n")
     sluice = rig.start(name, [rig.sluice, "run", "-c", conf])
-    wait_for("sluice", lambda: re.search(" ready: ", rig.log(sluice)) and rig.answers(port, sluice))
+    wait_for("sluice", lambda: re.search(" ready: ", rig.log(sluice)) and rig.accepts(port, sluice))
     return sluice, port, lambda: queued(state)
 
 
@@ -67,7 +67,7 @@ def post(rig, port, clients, ms, each_ms):
 
 
 def measure(rig, start, clients):
-    """Requests accepted a second; CPU time of each from its acceptance to its delivery."""
+    """Accepted requests a second; CPU time of each, delivery included."""
     rig.start_backend(http2=True)
     server, port, waiting = start(rig)
     cpu = cpu_ns(server.pid)[0]
@@ -85,7 +85,7 @@ def measure(rig, start, clients):
 
 
 def lose(rig, start):
-    """How many of how many readings are lost in an outage of the backend."""
+    """Readings lost in an outage of the backend, and readings sent."""
     rig.start_backend(http2=True)
     server, port, waiting = start(rig)
     argv = (OUTAGE_CLIENTS, (OUTAGE_S + 2 * AROUND_S) * 1000, OUTAGE_EACH_MS)

@@ -1,6 +1,6 @@
-"""Bad messages among good ones, at default settings: 2,000 messages of 50 devices at
-once, of which the backend refuses 2 %. How long until all good ones arrived, in how many
-requests, and what the log makes of it.
+"""Bad messages among good ones, at default settings: 2,000 messages of 50 devices at once,
+of which the backend rejects 2 %. Measures the time and the requests until all good
+messages have arrived, and checks that the log reports no outage.
 """
 import asyncio
 import math
@@ -23,22 +23,22 @@ SHAPES = {"spread": {n for n in range(COUNT) if n % DEVICES == 7 * (n // DEVICES
 
 
 async def run(rig, upstream, state, bad, status, route):
-    """Starts sluice with its backlog; (seconds until all good ones came, requests, numbers of
-    the good ones in the order of their arrival)."""
+    """Starts sluice with its backlog; returns (seconds until all good ones came, requests,
+    numbers of the good ones in the order of their arrival, how many are missing)."""
     good, came, begin = set(range(COUNT)) - bad, [], time.monotonic()
     took_s = None
 
-    def answer(body):
+    def respond(body):
         nonlocal took_s
         numbers = [message["n"] for message in messages(body)]
-        refused = not bad.isdisjoint(numbers)
-        came.append((refused, numbers))
-        if not refused:
+        rejected = not bad.isdisjoint(numbers)
+        came.append((rejected, numbers))
+        if not rejected:
             good.difference_update(numbers)
             took_s = time.monotonic() - begin
-        return STATUSES[status] if refused else b"200 OK"
+        return STATUSES[status] if rejected else b"200 OK"
 
-    server = await asyncio.get_running_loop().create_unix_server(lambda: Server(answer), upstream)
+    server = await asyncio.get_running_loop().create_unix_server(lambda: Server(respond), upstream)
     async with server:
         sluice = rig.start_sluice("sluice", state, route=route)
         while good and time.monotonic() - begin < DEADLINE_S:
@@ -47,7 +47,7 @@ async def run(rig, upstream, state, bad, status, route):
         requests = len(came)
         rig.stop(sluice)
     missing = len(good)
-    return (took_s if not missing else math.inf), requests, [n for refused, ns in came if not refused for n in ns], missing
+    return (took_s if not missing else math.inf), requests, [n for rejected, ns in came if not rejected for n in ns], missing
 
 
 def in_order(numbers, bad):
@@ -66,7 +66,7 @@ def poison(rig, table, rounds):
                 rig.wait_connected(sluice)
                 rig.stop(sluice)
                 rig.publish(COUNT, BYTES, DEVICES)
-                rig.start_backend(True, upstream)  # a new one: nginx takes an upstream that went away for dead
+                rig.start_backend(True, upstream)  # a new one: nginx would remember that its upstream was away
                 took_s, requests, numbers, missing = asyncio.run(run(rig, upstream, state, bad, status, route))
                 upstream.unlink()
                 rig.stop(rig.backend)

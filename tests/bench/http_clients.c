@@ -1,12 +1,11 @@
-/* http_clients.c - clients that post readings over plain HTTP, each as fast as it is
- * answered, or evenly spaced.
+/* http_clients.c - clients that post readings over plain HTTP, each as fast as it gets
+ * responses, or evenly spaced.
  *
  *     http_clients PORT CLIENTS MILLISECONDS EACH_MS
  *
- * Each client keeps its connection, and sends a reading of 120 bytes to a path of its
- * own as soon as the one before was answered, but no sooner than EACH_MS after it. A
- * connection that breaks is made again. Prints how many were sent and how many were
- * answered 2xx.
+ * Each client keeps its connection. It sends a reading of 120 bytes to a path of its own as
+ * soon as it has the response to the previous one, but at least EACH_MS after that one. It
+ * replaces a broken connection. Prints the number of requests and of 2xx responses.
  */
 #include "workload.h"
 
@@ -19,15 +18,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BODY_BYTES   120
-#define ANSWER_BYTES 4096
+#define BODY_BYTES     120
+#define RESPONSE_BYTES 4096
 
 struct client {
     int fd; /* -1: not connected */
     unsigned number;
-    bool asked;
+    bool waiting; /* for a response */
     int64_t due_ns;
-    char answer[ANSWER_BYTES + 1];
+    char response[RESPONSE_BYTES + 1];
     size_t bytes;
 };
 
@@ -60,10 +59,10 @@ static void hang_up(struct client *client)
 {
     close(client->fd);
     client->fd = -1;
-    client->asked = false;
+    client->waiting = false;
 }
 
-static void ask(struct client *client)
+static void send_reading(struct client *client)
 {
     char request[512];
     int head = snprintf(request, sizeof(request),
@@ -75,38 +74,38 @@ static void ask(struct client *client)
     memset(request + head + body, 'x', (size_t)(BODY_BYTES - body));
     memcpy(request + head + BODY_BYTES - 2, "\"}", 2);
     client->bytes = 0;
-    client->asked = true;
+    client->waiting = true;
     sent++;
     if (send(client->fd, request, (size_t)head + BODY_BYTES, MSG_NOSIGNAL) != head + BODY_BYTES)
         hang_up(client);
 }
 
-/* Whether the whole answer is there. */
-static bool is_whole(const struct client *client)
+/* Whether the response is complete. */
+static bool is_complete(const struct client *client)
 {
-    const char *end = strstr(client->answer, "\r\n\r\n");
-    const char *length = strcasestr(client->answer, "\r\nContent-Length: ");
+    const char *end = strstr(client->response, "\r\n\r\n");
+    const char *length = strcasestr(client->response, "\r\nContent-Length: ");
 
     return end && length && length < end &&
-           client->bytes >= (size_t)(end + 4 - client->answer) + strtoul(length + 18, NULL, 10);
+           client->bytes >= (size_t)(end + 4 - client->response) + strtoul(length + 18, NULL, 10);
 }
 
-static void hear(struct client *client)
+static void receive(struct client *client)
 {
-    ssize_t got = recv(client->fd, client->answer + client->bytes, ANSWER_BYTES - client->bytes, 0);
+    ssize_t got = recv(client->fd, client->response + client->bytes, RESPONSE_BYTES - client->bytes, 0);
 
     if (got <= 0) {
         hang_up(client);
         return;
     }
     client->bytes += (size_t)got;
-    client->answer[client->bytes] = '\0';
-    if (!is_whole(client))
+    client->response[client->bytes] = '\0';
+    if (!is_complete(client))
         return;
-    if (client->answer[9] == '2')
+    if (client->response[9] == '2')
         accepted++;
-    client->asked = false;
-    if (strcasestr(client->answer, "\r\nConnection: close"))
+    client->waiting = false;
+    if (strcasestr(client->response, "\r\nConnection: close"))
         hang_up(client);
 }
 
@@ -134,13 +133,13 @@ int main(int argc, char **argv)
         for (unsigned i = 0; i < count; i++) {
             struct client *client = &clients[i];
 
-            if (!ending && !client->asked && client->due_ns <= now_ns &&
+            if (!ending && !client->waiting && client->due_ns <= now_ns &&
                 (client->fd >= 0 || connect_client(client, port))) {
                 client->due_ns = each_ns > 0 ? client->due_ns + each_ns : now_ns;
-                ask(client);
+                send_reading(client);
             }
-            fds[i] = (struct pollfd){.fd = client->asked ? client->fd : -1, .events = POLLIN};
-            idle = idle && !client->asked;
+            fds[i] = (struct pollfd){.fd = client->waiting ? client->fd : -1, .events = POLLIN};
+            idle = idle && !client->waiting;
         }
         if (ending && idle)
             break;
@@ -148,7 +147,7 @@ int main(int argc, char **argv)
             fail("poll");
         for (unsigned i = 0; i < count; i++)
             if (fds[i].revents)
-                hear(&clients[i]);
+                receive(&clients[i]);
     }
     printf("%lu %lu\n", sent, accepted);
     return 0;

@@ -1,18 +1,18 @@
-/* publish.c - publishes a workload at QoS 1, and ends when all of it is
- * acknowledged by the broker.
+/* publish.c - publishes a workload at QoS 1, and ends when the broker has acknowledged all
+ * messages.
  *
  *     publish PORT COUNT BYTES TOPICS RATE
  *
- * RATE is in messages a second, evenly spaced; 0 means as fast as possible.
- * Every payload carries the time at which it was handed to the socket. Exit
- * status 0 only when every message was acknowledged.
+ * RATE is in messages a second, evenly spaced; 0 means as fast as possible. Every payload
+ * contains the time at which it was published. The exit status is 0 only when every message
+ * was acknowledged.
  */
 #include "workload.h"
 
 #include <mosquitto.h>
 #include <poll.h>
 
-/* libmosquitto walks the list of what is in flight at every acknowledgement. */
+/* At every acknowledgement libmosquitto searches the list of messages in flight. */
 #define IN_FLIGHT_MAX 1000u
 
 struct publisher {
@@ -44,8 +44,8 @@ static void turn(struct publisher *publisher, int wait_ms)
         fail("connection", rc);
 }
 
-/* Reads acknowledgements until it is time; ppoll, as mosquitto_loop() only
- * waits whole milliseconds. */
+/* Reads acknowledgements until due_ns. Uses ppoll(), because mosquitto_loop() can only wait
+ * for whole milliseconds. */
 static void wait_until(struct publisher *publisher, int64_t due_ns)
 {
     for (;;) {

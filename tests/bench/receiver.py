@@ -1,6 +1,6 @@
-"""Stamps messages as they arrive: a plain HTTP/1.1 server on a Unix socket,
-behind nginx, which speaks TLS and HTTP/2 with sluice. Messages carry the time of
-their publication; CLOCK_MONOTONIC is the same for all processes of a machine.
+"""Measures when messages arrive: a plain HTTP/1.1 server on a Unix socket. nginx in
+front of it speaks TLS and HTTP/2 with sluice. Messages contain the time of their
+publication; CLOCK_MONOTONIC is the same for all processes of a machine.
 """
 import asyncio
 import json
@@ -8,15 +8,15 @@ import time
 
 
 def messages(body):
-    """Those of a body: an array, or lines, or one."""
+    """The messages of a body, which is an array, or has one message a line."""
     return json.loads(body) if body.startswith(b"[") else [json.loads(line) for line in body.splitlines()]
 
 
 class Server(asyncio.Protocol):
-    """Calls answer(body) for each request, and replies with the status line that it returns."""
+    """Calls respond(body) for each request, and sends the status line that it returns."""
 
-    def __init__(self, answer):
-        self.answer = answer
+    def __init__(self, respond):
+        self.respond = respond
         self.data = b""
 
     def connection_made(self, transport):
@@ -32,12 +32,12 @@ class Server(asyncio.Protocol):
                 return
             self.data = rest[length:]
             self.transport.write(b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-                                 % self.answer(rest[:length]))
+                                 % self.respond(rest[:length]))
 
 
 async def receive(socket_path, publisher_argv, count, deadline_s):
-    """Publishes by running publisher_argv, and returns the times of all messages
-    that arrived: as soon as there are `count`, or at the deadline."""
+    """Runs publisher_argv, and returns the times of all messages that arrived, once
+    `count` have arrived or at the deadline."""
     took_ns = {}  # {message number: ns from its publication to its arrival here}
 
     def note(body):

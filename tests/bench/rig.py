@@ -1,6 +1,6 @@
-"""The parts that the benchmarks are made of: real Mosquitto, real nginx, sluice,
-and ways to look at a process from outside. Everything listens on free loopback
-ports, keeps its state in one temporary directory, and ends with the rig.
+"""The parts of the benchmarks: a real Mosquitto, a real nginx, sluice, and functions
+that observe a process from outside. Everything listens on free loopback ports, keeps its
+state in one temporary directory, and ends with the rig.
 """
 import contextlib
 import ctypes
@@ -22,7 +22,7 @@ ECHO_MODULE = "/usr/lib/nginx/modules/ngx_http_echo_module.so"
 
 
 class WrongRun(Exception):
-    """A run whose counts differ, or that did not come to its end."""
+    """A run with wrong counts, or one that did not end."""
 
 
 def wait_for(what, condition, deadline_s=DEADLINE_S, poll_s=0.01):
@@ -33,13 +33,13 @@ def wait_for(what, condition, deadline_s=DEADLINE_S, poll_s=0.01):
         if value:
             return value
         if time.monotonic() > end:
-            raise WrongRun(f"waited {deadline_s} s in vain for {what}")
+            raise WrongRun(f"waited {deadline_s} s for {what}")
         time.sleep(poll_s)
 
 
 def cpu_ns(pid):
-    """CPU time of all threads of a process, and how long they were ready to run
-    while others had the cores: (used, waited)."""
+    """CPU time of all threads of a process, and the time for which they waited for a core:
+    (used, waited)."""
     used = waited = 0
     for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -56,8 +56,8 @@ def memory_kib(pid):
 
 
 class Connection:
-    """A TCP connection of another process, seen through a duplicate of its
-    socket (pidfd_getfd(2)): costs the two ends nothing."""
+    """A TCP connection of another process, observed through a duplicate of its socket
+    (pidfd_getfd(2)), which costs neither end anything."""
 
     SYS_PIDFD_GETFD = 438
     TCP_INFO_BYTES_RECEIVED = 128  # offset of tcpi_bytes_received in struct tcp_info
@@ -100,7 +100,7 @@ class Rig:
         self.sluice = pathlib.Path(sluice).resolve()
         self.bench_dir = pathlib.Path(bench_dir).resolve()
         self.children = []
-        # Not /tmp, which may be memory: a commit that reaches no disk costs nothing.
+        # Not /tmp, which may be in memory: there an fsync would cost nothing.
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="sluice-bench-", dir="/var/tmp"))
 
     def __enter__(self):
@@ -126,7 +126,7 @@ class Rig:
         return child
 
     def stop(self, child, deadline_s=30):
-        """Ends a child in an orderly way; its exit status."""
+        """Ends a child by SIGTERM, and returns its exit status."""
         if child.poll() is None:
             child.send_signal(signal.SIGTERM)
         try:
@@ -150,8 +150,8 @@ class Rig:
     # -- the broker
 
     def start_broker(self):
-        """Mosquitto with no limits on what it queues. Its own persistence is off:
-        what it writes at its leisure would disturb the measurements."""
+        """Mosquitto without limits on its queues. Its persistence is off, because its
+        writing would disturb the measurements."""
         self.mqtt_port = self.free_port()
         conf = self.dir / "mosquitto.conf"
         conf.write_text(f"listener {self.mqtt_port} 127.0.0.1\nallow_anonymous true\n"
@@ -160,9 +160,9 @@ class Rig:
                         + ("user root\n" if os.geteuid() == 0 else ""))
         path = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
         self.broker = self.start("mosquitto", [path, "-c", conf])
-        wait_for("the broker", lambda: self.answers(self.mqtt_port, self.broker))
+        wait_for("the broker", lambda: self.accepts(self.mqtt_port, self.broker))
 
-    def answers(self, port, child):
+    def accepts(self, port, child):
         self.alive(child)
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -181,16 +181,17 @@ class Rig:
                         "-out", self.certificate], check=True, stderr=subprocess.DEVNULL)
 
     def start_backend(self, http2, upstream=None, wait_ms=0):
-        """nginx, one worker. It answers 200 itself, after wait_ms, and logs one line a
-        request (see Arrivals), or passes requests on to the Unix socket `upstream`.
+        """nginx, one worker. It responds with 200 itself, after wait_ms, and logs one line
+        for each request (see Arrivals), or it passes requests on to the Unix socket
+        `upstream`.
 
-        It reads the body before it answers, as a backend does; nginx's own
-        `return` does not, and its answer may then overtake the body, which
-        makes libcurl send the request again.
+        It reads the body before it responds, as a backend does. nginx's own `return` does
+        not: its response may come before the end of the body, and then libcurl sends the
+        request again.
         """
         self.https_port = self.https_port_reserved()
         location = "echo_read_request_body; "
-        location += f"echo_sleep {wait_ms / 1000}; echo '{{}}';" if wait_ms else "echo_exec /answer;"
+        location += f"echo_sleep {wait_ms / 1000}; echo '{{}}';" if wait_ms else "echo_exec /respond;"
         servers = ""
         if upstream:
             location = 'proxy_http_version 1.1; proxy_set_header Connection ""; proxy_pass http://receiver;'
@@ -216,17 +217,17 @@ http {{
         listen 127.0.0.1:{self.https_port} ssl {"http2" if http2 else ""};
         ssl_certificate {self.certificate}; ssl_certificate_key {self.dir}/backend.key;
         location /api {{ {location} }}
-        location = /answer {{ internal; return 200 "{{}}"; }}
+        location = /respond {{ internal; return 200 "{{}}"; }}
         location / {{ return 404; }}
     }}
 }}
 """)
         path = shutil.which("nginx") or "/usr/sbin/nginx"
         self.backend = self.start("nginx", [path, "-p", self.dir, "-c", conf])
-        wait_for("the backend", lambda: self.answers(self.https_port, self.backend))
+        wait_for("the backend", lambda: self.accepts(self.https_port, self.backend))
 
     def https_port_reserved(self):
-        """The backend's port stays the same while it comes and goes."""
+        """The backend always has the same port, also after a restart."""
         if not hasattr(self, "https_port"):
             self.https_port = self.free_port()
         return self.https_port
@@ -238,8 +239,8 @@ http {{
     # -- sluice
 
     def start_sluice(self, name, state, queue=None, route=None, **backend):
-        """sluice with its queue in `state`, and one route for the workload; with
-        settings of [queue], [route] and [backend]."""
+        """sluice with its queue in `state`, one route for the workload, and more keys of
+        [queue], [route] and [backend]."""
         state.mkdir(exist_ok=True)
         keys = {"url": self.url, "ca_file": self.certificate, **backend}
         conf = state / "sluice.conf"
@@ -260,13 +261,13 @@ http {{
 
 
 def queued(state, table="message"):
-    """How many messages wait in a queue; read as a person would read it."""
+    """How many messages a queue holds; read in the same way as a person would."""
     with contextlib.closing(sqlite3.connect(f"file:{state}/queue.db?mode=ro", uri=True)) as database:
         return database.execute(f"select count(*) from {table}").fetchone()[0]
 
 
 def fill(state, count, bytes_each, topics):
-    """Messages in a queue, as if their backend had been away for weeks."""
+    """Inserts messages into a queue, as after a long outage of the backend."""
     with contextlib.closing(sqlite3.connect(f"{state}/queue.db")) as database:
         first, = database.execute("select coalesce(max(id), 0) + 1 from message").fetchone()
         run, = database.execute("select max(id) from run").fetchone()
@@ -279,7 +280,7 @@ def fill(state, count, bytes_each, topics):
 
 
 class Arrivals:
-    """What nginx logged: one line for each request that it answered."""
+    """The log of nginx: one line for each response."""
 
     def __init__(self, path):
         self.file = open(path, "rb")
@@ -293,7 +294,7 @@ class Arrivals:
         return self.lines
 
     def check(self, count, bytes_each, protocol):
-        """Raises unless exactly `count` different messages came, each whole."""
+        """Raises unless exactly `count` different messages came, each complete."""
         lines = [line.split() for line in self.text.decode().splitlines()]
         bad = [line for line in lines if line[1:3] != ["200", str(bytes_each)] or line[4] != protocol]
         keys = {line[3] for line in lines}
@@ -302,7 +303,7 @@ class Arrivals:
                            f"{len(bad)} unexpected {bad[:1]}")
 
     def times(self):
-        """When they were answered (seconds since 1970)."""
+        """The times of the responses (seconds since 1970)."""
         return [float(line.split(maxsplit=1)[0]) for line in self.text.splitlines()]
 
     def first(self):

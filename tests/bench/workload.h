@@ -1,6 +1,5 @@
-/* workload.h - the messages that the benchmarks carry, made the same way by
- * everyone who sends them: message number n, of exactly `bytes` bytes, on one
- * of `topics` topics in turn.
+/* workload.h - the messages of the benchmarks, the same in all programs that send them:
+ * message number n has exactly `bytes` bytes, and one of `topics` topics in turn.
  */
 #ifndef BENCH_WORKLOAD_H
 #define BENCH_WORKLOAD_H
@@ -40,7 +39,7 @@ static inline void workload_topic(char topic[static WORKLOAD_TOPIC_SIZE], unsign
     snprintf(topic, WORKLOAD_TOPIC_SIZE, "bench/device-%05u/reading", n % topics);
 }
 
-/* A number on the command line; ends the program when it is none or out of range. */
+/* A number from the command line; an invalid one ends the program. */
 static inline unsigned workload_number(const char *text, unsigned least, unsigned most)
 {
     char *end = NULL;

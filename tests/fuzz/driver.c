@@ -1,10 +1,10 @@
 /* driver.c - runs a fuzz target on inputs made from its seeds.
  *
  *     fuzz_NAME               inputs 0 to 49999
- *     fuzz_NAME FIRST COUNT   that many, from the number FIRST on
+ *     fuzz_NAME FIRST COUNT   COUNT inputs, beginning with number FIRST
  *
- * An input depends on its number and the seeds alone, so that what failed once
- * fails again: the number is told when it ends the process.
+ * An input depends only on its number and on the seeds, so a failure can be repeated. When
+ * an input ends the process, its number is printed.
  */
 #include "fuzz.h"
 
@@ -18,23 +18,23 @@
 #define COUNT      50000u
 #define MOST_BYTES 1024u
 
-/* There with the sanitizers only. */
+/* Exists only in builds with sanitizers. */
 void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
 
-static uint64_t number; /* of the input that is tried */
+static uint64_t number; /* of the current input */
 
-static void tell_number(void)
+static void print_number(void)
 {
-    char words[80];
-    int length = snprintf(words, sizeof(words), "input %" PRIu64 " failed: again with %" PRIu64 " 1\n",
+    char message[80];
+    int length = snprintf(message, sizeof(message), "input %" PRIu64 " failed; to repeat it: %" PRIu64 " 1\n",
                           number, number);
-    if (length > 0 && write(STDERR_FILENO, words, (size_t)length) < 0)
-        return; /* nobody is listening */
+    if (length > 0 && write(STDERR_FILENO, message, (size_t)length) < 0)
+        return; /* nobody reads it */
 }
 
 static void on_signal(int signal_number)
 {
-    tell_number();
+    print_number();
     signal(signal_number, SIG_DFL);
     raise(signal_number);
 }
@@ -53,7 +53,7 @@ static size_t below(struct input *input, size_t bound)
     return (size_t)((input->chance >> 33) % bound);
 }
 
-/* Replaces `drop` bytes at `at` by others, as far as there is room. */
+/* Replaces `drop` bytes at `at` by others, unless the result is too long. */
 static void splice(struct input *input, size_t at, size_t drop, const char *text, size_t bytes)
 {
     size_t rest = input->bytes - at - drop;
@@ -66,7 +66,7 @@ static void splice(struct input *input, size_t at, size_t drop, const char *text
     input->bytes = at + bytes + rest;
 }
 
-static void mutate(struct input *input, size_t seeds, size_t words)
+static void mutate(struct input *input, size_t seeds, size_t tokens)
 {
     size_t at = below(input, input->bytes + 1);
     size_t most = input->bytes - at;
@@ -76,17 +76,17 @@ static void mutate(struct input *input, size_t seeds, size_t words)
     case 0: /* another byte */
         splice(input, at, most > 0 ? 1 : 0, &byte, 1);
         break;
-    case 1: /* a part less */
+    case 1: /* without a part */
         splice(input, at, part, "", 0);
         break;
     case 2: /* a part twice */
         splice(input, at, 0, input->data + at, part);
         break;
     case 3:
-    case 4: /* a word more, or instead */
-        if (words > 0) {
-            const char *word = fuzz_words[below(input, words)];
-            splice(input, at, below(input, 2) ? part : 0, word, strlen(word));
+    case 4: /* a token inserted, or instead of a part */
+        if (tokens > 0) {
+            const char *token = fuzz_tokens[below(input, tokens)];
+            splice(input, at, below(input, 2) ? part : 0, token, strlen(token));
         }
         break;
     default: { /* the end of a seed */
@@ -97,7 +97,7 @@ static void mutate(struct input *input, size_t seeds, size_t words)
     }
 }
 
-static void run(uint64_t which, size_t seeds, size_t words)
+static void run(uint64_t which, size_t seeds, size_t tokens)
 {
     static struct input input;
     input.chance = which * 0x9e3779b97f4a7c15u + 1;
@@ -106,7 +106,7 @@ static void run(uint64_t which, size_t seeds, size_t words)
     splice(&input, 0, 0, seed->text, seed->bytes);
     if (which >= seeds) /* the seeds themselves come first */
         for (size_t i = below(&input, 3) + 1; i > 0; i--)
-            mutate(&input, seeds, words);
+            mutate(&input, seeds, tokens);
 
     uint8_t *exact = malloc(input.bytes > 0 ? input.bytes : 1);
     if (!exact)
@@ -120,18 +120,18 @@ int main(int argc, char **argv)
 {
     uint64_t first = argc == 3 ? strtoull(argv[1], NULL, 10) : 0;
     uint64_t count = argc == 3 ? strtoull(argv[2], NULL, 10) : COUNT;
-    size_t seeds = 0, words = 0;
+    size_t seeds = 0, tokens = 0;
     while (fuzz_seeds[seeds].text)
         seeds++;
-    while (fuzz_words[words])
-        words++;
+    while (fuzz_tokens[tokens])
+        tokens++;
 
     signal(SIGABRT, on_signal);
     signal(SIGSEGV, on_signal);
     if (__sanitizer_set_death_callback)
-        __sanitizer_set_death_callback(tell_number);
+        __sanitizer_set_death_callback(print_number);
     for (number = first; number < first + count; number++)
-        run(number, seeds, words);
+        run(number, seeds, tokens);
     printf("%" PRIu64 " inputs\n", count);
     return 0;
 }

@@ -1,6 +1,7 @@
-/* fuzz.h - what a fuzz target gives to its driver: driver.c, or clang's libFuzzer.
+/* fuzz.h - what a fuzz target defines for its driver, which is driver.c or clang's
+ * libFuzzer.
  *
- * A target takes any bytes at all, and asserts what must hold for all of them.
+ * A target accepts any bytes, and asserts what must be true for all of them.
  */
 #ifndef SLUICE_TESTS_FUZZ_H
 #define SLUICE_TESTS_FUZZ_H
@@ -8,11 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Returns 0. The input is in memory of exactly its size. */
+/* Returns 0. The input is in a memory block of exactly its size. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
-/* Inputs that get far, from which driver.c makes others; ends with one whose text
- * is NULL. */
+/* Valid inputs, from which driver.c makes others. The last entry has the text NULL. */
 struct fuzz_seed {
     const char *text;
     size_t bytes;
@@ -23,7 +23,7 @@ extern const struct fuzz_seed fuzz_seeds[];
         literal, sizeof(literal) - 1                                                                         \
     }
 
-/* Words that its parser knows, put in here and there; ends with NULL. */
-extern const char *const fuzz_words[];
+/* Tokens that the parser knows, which driver.c inserts. The last entry is NULL. */
+extern const char *const fuzz_tokens[];
 
 #endif

@@ -1,7 +1,6 @@
 /* fuzz_body.c - any bytes as a payload, for the content type, json and envelope.
  *
- * The first line of an input is what is added, and the topic; the payload is what
- * stands behind it.
+ * The first line of an input is both the value of `add` and the topic. The payload follows.
  */
 #include "fuzz.h"
 
@@ -32,38 +31,38 @@ const struct fuzz_seed fuzz_seeds[] = {
     {NULL, 0},
 };
 
-const char *const fuzz_words[] = {"{",
-                                  "}",
-                                  "[",
-                                  "]",
-                                  ",",
-                                  ":",
-                                  "\"",
-                                  "\\",
-                                  "\\u0000",
-                                  "\\ud83c",
-                                  "\\udf31",
-                                  "\\u0061",
-                                  "0",
-                                  "-",
-                                  ".",
-                                  "e",
-                                  "true",
-                                  "null",
-                                  "\"a\":1,",
-                                  "\"age\":",
-                                  "{}",
-                                  "[]",
-                                  "\xef\xbb\xbf",
-                                  "\xc2",
-                                  "\x80",
-                                  "\xed\xa0\x80",
-                                  "\n",
-                                  "\r",
-                                  " ",
-                                  "123456789012345678901234567890",
-                                  "{topic}",
-                                  NULL};
+const char *const fuzz_tokens[] = {"{",
+                                   "}",
+                                   "[",
+                                   "]",
+                                   ",",
+                                   ":",
+                                   "\"",
+                                   "\\",
+                                   "\\u0000",
+                                   "\\ud83c",
+                                   "\\udf31",
+                                   "\\u0061",
+                                   "0",
+                                   "-",
+                                   ".",
+                                   "e",
+                                   "true",
+                                   "null",
+                                   "\"a\":1,",
+                                   "\"age\":",
+                                   "{}",
+                                   "[]",
+                                   "\xef\xbb\xbf",
+                                   "\xc2",
+                                   "\x80",
+                                   "\xed\xa0\x80",
+                                   "\n",
+                                   "\r",
+                                   " ",
+                                   "123456789012345678901234567890",
+                                   "{topic}",
+                                   NULL};
 
 static void check_type(const struct message *message, bool json)
 {
@@ -73,16 +72,16 @@ static void check_type(const struct message *message, bool json)
         assert(strcmp(type, "application/octet-stream") == 0);
 }
 
-/* What stands around the fields is the payload; each field is there, or refers to
- * what is not. */
+/* The payload is unchanged around the added fields. Each field was added, or its reference
+ * has no value. */
 static void check_object(const struct buf *body, const struct message *message, const struct body_plan *plan)
 {
     const char *payload = message->payload;
     size_t bytes = message->payload_bytes;
     const char *brace = memrchr(payload, '}', bytes);
-    size_t before = (size_t)(brace - payload), behind = bytes - before;
+    size_t before = (size_t)(brace - payload), after = bytes - before;
     assert(body->bytes >= bytes && memcmp(body->data, payload, before) == 0);
-    assert(memcmp(body->data + body->bytes - behind, brace, behind) == 0);
+    assert(memcmp(body->data + body->bytes - after, brace, after) == 0);
 
     cJSON *tree = cJSON_ParseWithLength(body->data, body->bytes);
     assert(cJSON_IsObject(tree));
@@ -106,7 +105,7 @@ static void check_one_line(const struct buf *body, const struct message *message
                                                               : line.data[i] == body->data[i]);
 }
 
-/* What does not fit by one byte leaves everything as it was. */
+/* A body that is one byte too long is not appended at all. */
 static void check_limit(const struct buf *body, const struct message *message, const struct body_plan *plan)
 {
     cleanup_buf struct buf small;

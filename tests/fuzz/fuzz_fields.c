@@ -19,9 +19,9 @@ const struct fuzz_seed fuzz_seeds[] = {
     {NULL, 0},
 };
 
-const char *const fuzz_words[] = {"{",        "}",      "{{",   "}}",   "{1}", "{99}", "{topic}",
-                                  "{age_ms}", ",",      "=",    "\"",   "\\",  "\\\"", " ",
-                                  "a=",       "b=\"\"", "\xc3", "\xff", "-0",  NULL};
+const char *const fuzz_tokens[] = {"{",        "}",      "{{",   "}}",   "{1}", "{99}", "{topic}",
+                                   "{age_ms}", ",",      "=",    "\"",   "\\",  "\\\"", " ",
+                                   "a=",       "b=\"\"", "\xc3", "\xff", "-0",  NULL};
 
 static void check_field(const struct fields *fields, size_t i)
 {
@@ -42,25 +42,25 @@ static void check_field(const struct fields *fields, size_t i)
     assert(json_judge(out.data + 1, out.bytes - 1));
 }
 
-/* Wherever a reference is found, a field can be made of it. */
+/* A field can be made of every reference that is found. */
 static void check_references(const char *text)
 {
     const char *end = text + strlen(text);
     for (const char *at = text; (at = strchr(at, '{')); at++) {
         struct reference reference = {.kind = REFERENCE_NONE};
-        const char *behind = reference_parse(at, end, &reference), *level_end = NULL;
+        const char *after = reference_parse(at, end, &reference), *level_end = NULL;
         assert(reference_parse_level(at, &level_end) == reference.level &&
-               level_end == (reference.level ? behind : NULL));
-        if (!behind) {
+               level_end == (reference.level ? after : NULL));
+        if (!after) {
             assert(reference.kind == REFERENCE_NONE);
             cleanup_free char *why = strchr(at, '}') ? reference_fault(at, end) : NULL;
             assert(!why || *why);
             continue;
         }
-        assert(behind > at + 2 && behind <= end && behind[-1] == '}' &&
-               !memchr(at, '}', (size_t)(behind - 1 - at)));
+        assert(after > at + 2 && after <= end && after[-1] == '}' &&
+               !memchr(at, '}', (size_t)(after - 1 - at)));
         assert((reference.kind == REFERENCE_LEVEL) == (reference.level > 0) && reference.level <= 99);
-        cleanup_free char *add = xasprintf("a=%.*s", (int)(behind - at), at), *why = NULL;
+        cleanup_free char *add = xasprintf("a=%.*s", (int)(after - at), at), *why = NULL;
         struct fields *fields = NULL;
         assert(fields_parse(add, &fields, &why) == 0 && fields_highest_level(fields) == reference.level);
         fields_free(fields);

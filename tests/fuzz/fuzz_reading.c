@@ -1,5 +1,5 @@
 /* fuzz_reading.c - any payload as a device's reading, and any text as the template of an
- * ack_topic. What is understood must be what the state of a device can take. */
+ * ack_topic. The state of a device must accept every reading that is parsed. */
 #include "fuzz.h"
 
 #include "message/body_reading.h"
@@ -19,13 +19,13 @@ const struct fuzz_seed fuzz_seeds[] = {
     {NULL, 0},
 };
 
-const char *const fuzz_words[] = {
+const char *const fuzz_tokens[] = {
     "{", "}",   "\"b\":", "\"s\":", "\"lo\":", "\"age\":", ",", "1", "4294967295",
     "-", "1e9", "{1}",    "{10}",   "/",       "+",        "#", "$", NULL};
 
 static void check_reading(const uint8_t *data, size_t bytes)
 {
-    static struct device device; /* whatever came before */
+    static struct device device; /* after all earlier inputs */
     struct device_reading reading;
     const char *why = NULL;
     int r = body_reading_parse(data, bytes, &reading, &why);

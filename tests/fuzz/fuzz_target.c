@@ -1,4 +1,4 @@
-/* fuzz_target.c - any request: the target in the first line, headers in the others. */
+/* fuzz_target.c - any request: the target is in the first line, headers follow. */
 #include "fuzz.h"
 
 #include "request/target.h"
@@ -18,42 +18,42 @@ const struct fuzz_seed fuzz_seeds[] = {
     {NULL, 0},
 };
 
-const char *const fuzz_words[] = {"/",
-                                  "//",
-                                  ".",
-                                  "..",
-                                  "/../",
-                                  "/./",
-                                  "%",
-                                  "%2e",
-                                  "/%2e/",
-                                  "/.%2E/",
-                                  "%2F",
-                                  "%5c",
-                                  "%00",
-                                  "%25",
-                                  "?",
-                                  "&",
-                                  "=",
-                                  "#",
-                                  "\\",
-                                  " ",
-                                  "\t",
-                                  "\r",
-                                  "/api",
-                                  "user_key=",
-                                  "user%5fkey",
-                                  "\n",
-                                  ":",
-                                  "Content-Length: 3",
-                                  "\nContent-Length : 3",
-                                  "\nTransfer-Encoding: chunked",
-                                  "gzip, ",
-                                  "\xff",
-                                  NULL};
+const char *const fuzz_tokens[] = {"/",
+                                   "//",
+                                   ".",
+                                   "..",
+                                   "/../",
+                                   "/./",
+                                   "%",
+                                   "%2e",
+                                   "/%2e/",
+                                   "/.%2E/",
+                                   "%2F",
+                                   "%5c",
+                                   "%00",
+                                   "%25",
+                                   "?",
+                                   "&",
+                                   "=",
+                                   "#",
+                                   "\\",
+                                   " ",
+                                   "\t",
+                                   "\r",
+                                   "/api",
+                                   "user_key=",
+                                   "user%5fkey",
+                                   "\n",
+                                   ":",
+                                   "Content-Length: 3",
+                                   "\nContent-Length : 3",
+                                   "\nTransfer-Encoding: chunked",
+                                   "gzip, ",
+                                   "\xff",
+                                   NULL};
 
-/* What a server makes of a path: escapes decoded, as often as they can be, then taken
- * apart at every kind of slash. */
+/* Reads a path as the most lenient server does: decodes the escapes, then splits it at both
+ * kinds of slashes. */
 static void judge_path(const char *path, size_t bytes)
 {
     cleanup_free char *text = xstrndup(path, bytes);
@@ -106,7 +106,7 @@ static void judge_url(const char *target)
     assert(mark && (strcasestr(mark, "user") || strstr(mark, "s%26c%23et")));
 }
 
-/* The places of a header among the lines. */
+/* How many lines have this header. */
 static unsigned count(const char *lines, const char *name)
 {
     unsigned found = 0;
@@ -124,7 +124,7 @@ static void judge_framing(char *lines)
     for (char *next = lines, *line; (line = strsep(&next, "\n")) != NULL;) {
         const char *colon = strchr(line, ':');
         if (!colon)
-            continue; /* libmicrohttpd refuses these */
+            continue; /* libmicrohttpd rejects these */
         const char *value = colon + 1 + strspn(colon + 1, " \t");
         framing_header(&framing, line, (size_t)(colon - line), value, strlen(value));
     }
