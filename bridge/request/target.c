@@ -195,7 +195,7 @@ int framing_check(const struct framing *framing, const char *version, bool wants
 {
     const char *why = NULL;
     if (framing->malformed)
-        why = "a header's name is malformed, a blank stands before its colon, or it goes on in a second line";
+        why = "a header has a malformed name, a blank before its colon, or a second line";
     else if (framing->lengths > 1)
         why = "there is more than one Content-Length";
     else if (framing->lengths > 0 && framing->encodings > 0)
