@@ -156,8 +156,10 @@ static void fill(bool with_packet_ids)
                   MANY, with_packet_ids ? "1 + i % 60000" : "NULL");
     execute(handle, sql);
     execute(handle,
-            "INSERT INTO dead_letter SELECT id - 1, run, route, topic, uptime_ms, source, method, target,"
-            " content_type, NULL, packet_id, NULL, 1, 400, 'bad', NULL, 0, 'rejected', payload FROM message;"
+            "INSERT INTO dead_letter (id, run, route, topic, uptime_ms, source, packet_id, attempts,"
+            " last_status, last_error, died_ms, reason, payload)"
+            " SELECT id - 1, run, route, topic, uptime_ms, source, packet_id, 1, 400, 'bad', 0, 'rejected',"
+            " payload FROM message;"
             "INSERT OR IGNORE INTO run (id, token, boot_id, epoch_ms, synchronised)"
             " SELECT DISTINCT run, 'run' || run, 'boot', 0, 1 FROM message");
     sqlite3_close(handle);

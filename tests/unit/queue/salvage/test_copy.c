@@ -166,9 +166,10 @@ static void a_message_is_in_one_table(void **state)
     put_template();
     sqlite3 *handle = look(SQLITE_OPEN_READWRITE);
     execute(handle,
-            "INSERT INTO message SELECT id, run, route, topic, uptime_ms, source, method, target,"
-            " content_type, idempotency_key, packet_id, late_since_uptime_ms, 0, NULL, NULL, NULL, payload"
-            " FROM dead_letter");
+            "INSERT INTO message (id, run, route, topic, uptime_ms, source, method, target, content_type,"
+            " idempotency_key, packet_id, late_since_uptime_ms, payload)"
+            " SELECT id, run, route, topic, uptime_ms, source, method, target, content_type,"
+            " idempotency_key, packet_id, late_since_uptime_ms, payload FROM dead_letter");
     sqlite3_close(handle);
     salvage();
     assert_int_equal(lost_rows(), 0);
