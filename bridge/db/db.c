@@ -1,13 +1,7 @@
-/* db/db.c - SQLite: opening, errors as errno, statements.
- *
- * Everything that is peculiar to SQLite's set-up is here: pragmas, migrations,
- * durability, and what its result codes mean to us. SQLite is asked to wait for
- * nothing (no busy time-out): the loop must go on, so a lock held by someone
- * else comes back as -EBUSY.
- */
+/* db/db.c - opening, setting up and closing the database. */
 #include "db/db.h"
-#include "base/clock.h"
 #include "base/log.h"
+#include "db/functions.h"
 #include "db/schema.h"
 #include "db/vfs.h"
 
@@ -18,238 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum {
-    CHECK_MOST_BYTES = 16 << 20, /* a second or two on the slowest Pi */
-};
+enum { CHECK_MOST_BYTES = 16 << 20 }; /* a second or two on the slowest Pi */
 
-enum { TELL_MS = 60 * 1000 };
-
-int db_errno(sqlite3 *handle, int code)
-{
-    switch (code & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_ROW:
-    case SQLITE_DONE:
-        return 0;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return -EBUSY;
-    case SQLITE_FULL:
-        return -ENOSPC;
-    case SQLITE_READONLY:
-        return -EROFS;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return -EBADMSG;
-    case SQLITE_NOMEM:
-        return -ENOMEM;
-    case SQLITE_TOOBIG:
-        return -EMSGSIZE;
-    case SQLITE_CANTOPEN:
-    case SQLITE_IOERR: {
-        if (handle && sqlite3_extended_errcode(handle) == SQLITE_IOERR_SHORT_READ)
-            return -EBADMSG; /* a file is shorter than it must be */
-        int os = handle ? sqlite3_system_errno(handle) : 0;
-        return os > 0 ? -os : -EIO;
-    }
-    default:
-        return -EIO;
-    }
-}
-
-/* A disk that fails, fails again and again. */
-static bool is_news(struct db *db, int code)
-{
-    int64_t *told_ms = &db->told_ms[(code & 0xff) % DB_CODES], now_ms = clock_uptime_ms();
-    if (*told_ms != 0 && now_ms - *told_ms < TELL_MS)
-        return false;
-    *told_ms = now_ms;
-    return true;
-}
-
-int db_result(struct db *db, int code, const char *doing)
-{
-    int error = db_errno(db->handle, code);
-    if (error == -EBADMSG)
-        db->damaged = true;
-    if (error != 0 && error != -EBUSY && is_news(db, code))
-        log_warning(EVENT_DATABASE_ERROR, "cannot %s: %s", doing,
-                    code == sqlite3_errcode(db->handle) ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code));
-    return error;
-}
-
-static bool fits(char letter, int type)
-{
-    switch (letter) {
-    case 'i':
-        return type == SQLITE_INTEGER;
-    case 't':
-        return type == SQLITE_TEXT;
-    case 'b':
-        return type == SQLITE_BLOB;
-    case 'I':
-        return type == SQLITE_INTEGER || type == SQLITE_NULL;
-    case 'T':
-        return type == SQLITE_TEXT || type == SQLITE_NULL;
-    default:
-        return letter == 'B' && (type == SQLITE_BLOB || type == SQLITE_NULL);
-    }
-}
-
-int db_step(sqlite3_stmt *statement, const char *types)
-{
-    int code = sqlite3_step(statement);
-    for (int i = 0; code == SQLITE_ROW && types[i] != '\0'; i++)
-        if (!fits(types[i], sqlite3_column_type(statement, i)))
-            code = SQLITE_CORRUPT;
-    return code;
-}
-
-sqlite3_stmt *db_prepare(struct db *db, const char *sql)
-{
-    sqlite3_stmt *statement = NULL;
-    int code = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL);
-    if (code == SQLITE_ERROR)
-        db->damaged = true; /* our SQL is right: it is the schema */
-    return db_result(db, code, "prepare a statement") == 0 ? statement : NULL;
-}
-
-int db_run(struct db *db, sqlite3_stmt *statement, const char *doing)
-{
-    int code = sqlite3_step(statement);
-    assert(code != SQLITE_ROW);
-    int error = db_result(db, code, doing);
-    sqlite3_reset(statement);
-    return error;
-}
-
-int db_exec(struct db *db, const char *sql, const char *doing)
-{
-    return db_result(db, sqlite3_exec(db->handle, sql, NULL, NULL, NULL), doing);
-}
-
-int db_number(struct db *db, const char *sql, int64_t *ret)
-{
-    sqlite3_stmt *statement = NULL;
-    int code = sqlite3_prepare_v2(db->handle, sql, -1, &statement, NULL);
-    if (code == SQLITE_OK)
-        code = sqlite3_step(statement);
-    if (code == SQLITE_ROW)
-        *ret = sqlite3_column_int64(statement, 0);
-    int error = db_result(db, code, "read the database");
-    sqlite3_finalize(statement);
-    return error;
-}
-
-/* The pragma cannot change inside a transaction, so it is set before one. */
-static int set_sync(struct db *db, enum db_sync sync)
-{
-    if (db->sync == sync)
-        return 0;
-    int error = db_exec(db, sync == DB_SYNC ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
-                        "set synchronous");
-    if (error == 0)
-        db->sync = sync;
-    return error;
-}
-
-enum { BLOCK = 65536, CHECKPOINT_PAGES = 1000, CHECKPOINT_RETRY_MS = 60 * 1000 };
-
-/* A sync that fails is told once: Linux then takes the pages for clean, they read
- * back, and no later sync writes them. So after a failure the whole write-ahead
- * log is written once more, byte for byte, before anything relies on it: lazy
- * commits in it come before the next one that is acknowledged, and a checkpoint
- * must not overwrite pages that it alone holds. The write lock must be held. */
-static int rewrite_wal(struct db *db)
-{
-    if (!db->wal_unsure)
-        return 0;
-    sqlite3_file *wal = NULL;
-    sqlite3_int64 size = 0;
-    int code = sqlite3_file_control(db->handle, NULL, SQLITE_FCNTL_JOURNAL_POINTER, &wal);
-    if (code == SQLITE_OK && wal && wal->pMethods)
-        code = wal->pMethods->xFileSize(wal, &size);
-    cleanup_free char *block = xcalloc(1, BLOCK);
-    for (sqlite3_int64 at = 0; code == SQLITE_OK && at < size; at += BLOCK) {
-        int bytes = size - at < BLOCK ? (int)(size - at) : BLOCK;
-        code = wal->pMethods->xRead(wal, block, bytes, at);
-        if (code == SQLITE_OK)
-            code = wal->pMethods->xWrite(wal, block, bytes, at);
-    }
-    if (code == SQLITE_OK && size > 0)
-        code = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
-    if (code != SQLITE_OK) {
-        log_warning(EVENT_DATABASE_ERROR, "cannot rewrite the write-ahead log: %s", sqlite3_errstr(code));
-        return db_errno(NULL, code);
-    }
-    db->wal_unsure = false;
-    return 0;
-}
-
-int db_checkpoint(struct db *db, int mode)
-{
-    if (db->wal_unsure)
-        return SQLITE_OK;
-    int code = sqlite3_wal_checkpoint_v2(db->handle, NULL, mode, NULL, NULL);
-    int error = db_result(db, code, "make a checkpoint");
-    if (error == -EBUSY)
-        return code;
-    db->checkpoint_error = error;
-    if (error != 0)
-        db->no_checkpoint_until_ms = clock_uptime_ms() + CHECKPOINT_RETRY_MS;
-    if (error != 0 && error != -ENOSPC) /* which does not come from a sync */
-        db->wal_unsure = true;
-    return code;
-}
-
-/* In place of SQLite's own, which tells nobody when it fails. */
-static int checkpoint_when_due(void *context, sqlite3 *handle, const char *name, int pages)
-{
-    (void)handle;
-    (void)name;
-    struct db *db = context; /* with each try that fails the log may have to be written again */
-    if (pages >= CHECKPOINT_PAGES && clock_uptime_ms() >= db->no_checkpoint_until_ms)
-        db_checkpoint(db, SQLITE_CHECKPOINT_PASSIVE);
-    return SQLITE_OK;
-}
-
-/* Nothing more is written to a damaged database: not all of it might be found
- * again. */
-int db_begin(struct db *db, enum db_sync sync)
-{
-    if (db->damaged)
-        return -EBADMSG;
-    int error = set_sync(db, sync);
-    if (error == 0)
-        error = db_exec(db, "BEGIN IMMEDIATE", "begin a transaction");
-    if (error != 0)
-        return error;
-    error = rewrite_wal(db);
-    if (error != 0)
-        db_rollback(db);
-    return error;
-}
-
-int db_commit(struct db *db)
-{
-    int error = db_exec(db, "COMMIT", "commit");
-    if (error != 0 && error != -EBUSY)
-        db->wal_unsure = true;
-    if (error != 0)
-        db_rollback(db);
-    return error;
-}
-
-void db_rollback(struct db *db)
-{
-    /* Some errors roll back by themselves. */
-    if (!sqlite3_get_autocommit(db->handle))
-        db_exec(db, "ROLLBACK", "roll back");
-}
-
-/* Structure and types, not what indices hold; stops at the first fault. A page that
- * the disk cannot read is reported like a damaged one, though it may be readable the
- * next time: *ret_fault is NULL when nothing is wrong. */
+/* Checks structure and types, not the entries of indexes, and stops at the first fault; *ret_fault
+ * is NULL when there is none. A page that the disk cannot read looks like a damaged one, but may
+ * be readable the next time. */
 static int quick_check(struct db *db, char **ret_fault)
 {
     sqlite3_stmt *statement = NULL;
@@ -282,11 +49,10 @@ static int check_small(struct db *db)
     return -EBADMSG;
 }
 
-/* auto_vacuum must be chosen before the first table; it allows to give space
- * back in small steps. The cache is small: SQLite reads a row once and writes it
- * once, and memory is scarce on a Pi. Debian's SQLite overwrites what is deleted
- * with zeros, which writes every page of the queue once more; readings are no
- * secrets to those who may read the file, and cards wear out. */
+/* auto_vacuum must be chosen before the first table; it returns space in small steps. The
+ * cache is small: a row is read once and written once, and a Pi has little memory. Debian's
+ * SQLite overwrites deleted data with zeros, which writes each page of the queue once more
+ * and wears out the card; readings are no secrets to those who may read the file. */
 static int configure(struct db *db)
 {
     return db_exec(db,
@@ -301,8 +67,8 @@ static int configure(struct db *db)
                    "set up the database");
 }
 
-/* Creates the file readable by the group and by nobody else; SQLite gives the
- * -wal and -shm files the same mode. */
+/* The group may read it, others may not; SQLite gives the -wal and -shm files the same
+ * mode. */
 static int create_file(const char *path)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
@@ -335,8 +101,8 @@ static char *explain(const char *path, int error)
     }
 }
 
-/* SQLite deletes a write-ahead log beside an empty file, so where something is
- * wrong, that is not opened. */
+/* SQLite deletes the write-ahead log of an empty file, so a damaged empty file is not
+ * opened. */
 static int check_kind(const char *path, enum db_trust trust)
 {
     struct stat status = {.st_size = 0};
@@ -347,7 +113,7 @@ static int check_kind(const char *path, enum db_trust trust)
     return trust == DB_DAMAGED && status.st_size == 0 ? -EBADMSG : 0;
 }
 
-/* What is closed is as it was found, unless db_close() made its checkpoint. */
+/* Closing it changes nothing, unless db_close() makes its checkpoint. */
 static int open_handle(const char *path, struct db *db)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, persist = 1;
@@ -390,7 +156,7 @@ int db_open(const char *path, enum db_trust trust, struct db *ret, char **ret_wh
         return error;
     }
     *ret = db;
-    sqlite3_wal_hook(ret->handle, checkpoint_when_due, ret);
+    sqlite3_wal_hook(ret->handle, db_checkpoint_when_due, ret);
     return 0;
 }
 
@@ -443,11 +209,11 @@ int db_create_done(struct db *db, bool keep)
 
 void db_close(struct db *db)
 {
-    /* Best effort: what is not checkpointed now is at the next start. */
+    /* Best effort: otherwise the next start makes the checkpoint. */
     if (!db->damaged)
         db_checkpoint(db, SQLITE_CHECKPOINT_TRUNCATE);
     int code = sqlite3_close(db->handle);
-    assert(code == SQLITE_OK); /* otherwise a statement was left */
+    assert(code == SQLITE_OK); /* otherwise a statement is not finalized */
     (void)code;
     db->handle = NULL;
 }

@@ -1,11 +1,11 @@
 /* db/external.c - a connection to the daemon's database from another process.
  *
- * It changes nothing of the set-up, makes no migration, and leaves the -wal and -shm
- * files where they are, for those who may only read need them. Checkpoints are the
- * daemon's, or those of the next start: one that was made here would hold the lock on
- * checkpoints while the daemon wants it.
+ * It changes no settings, applies no migration, and keeps the -wal and -shm files, because
+ * those who may only read need them. Checkpoints are left to the daemon, or to the next
+ * start: here they would hold the lock on checkpoints while the daemon wants it.
  */
-#include "db/db.h"
+#include "db/external.h"
+#include "db/functions.h"
 #include "db/schema.h"
 #include "db/vfs.h"
 
@@ -62,7 +62,7 @@ static char *explain(const char *path, int error)
     }
 }
 
-int db_open_beside(const char *path, bool write, struct db *ret, char **ret_why)
+int db_external_open(const char *path, bool write, struct db *ret, char **ret_why)
 {
     struct db db = {.sync = DB_LAZY};
     int version = 0, error = 0;
@@ -93,9 +93,9 @@ int db_open_beside(const char *path, bool write, struct db *ret, char **ret_why)
     return 0;
 }
 
-/* The write-ahead log has what was committed, and a sync of it needs no lock. Closing
- * its descriptor drops none either: SQLite's are on the other two files. */
-int db_beside_sync(const char *path)
+/* The write-ahead log has the commits, and its sync needs no lock. Closing its descriptor
+ * drops no lock: SQLite's are on the other two files. */
+int db_external_sync(const char *path)
 {
     cleanup_free char *name = xasprintf("%s-wal", path);
     int fd = open(name, O_RDONLY | O_CLOEXEC);
@@ -106,7 +106,7 @@ int db_beside_sync(const char *path)
     return error;
 }
 
-void db_close_beside(struct db *db)
+void db_external_close(struct db *db)
 {
     sqlite3_close(db->handle);
     db->handle = NULL;

@@ -1,5 +1,5 @@
-/* db/functions.c - what our SQL calls besides SQLite's own functions. */
-#include "db/db.h"
+/* db/functions.c - see db/functions.h. */
+#include "db/functions.h"
 #include "message/history.h"
 #include "message/replay.h"
 

@@ -1,6 +1,7 @@
 /* db/schema.c - whose database it is, and how it gets the newest schema; see db/schema.h. */
 #include "db/schema.h"
 #include "base/log.h"
+#include "db/transaction.h"
 
 #include <errno.h>
 

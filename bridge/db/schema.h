@@ -7,7 +7,7 @@
 #ifndef SLUICE_SCHEMA_H
 #define SLUICE_SCHEMA_H
 
-#include "db/db.h"
+#include "db/statement.h"
 
 struct schema_migration {
     int number;

@@ -16,7 +16,7 @@
 int queue_admin_open(const char *path, bool write, struct queue_admin **ret, char **ret_why)
 {
     struct db db;
-    int error = db_open_beside(path, write, &db, ret_why);
+    int error = db_external_open(path, write, &db, ret_why);
     if (error != 0)
         return error;
     struct queue_admin *admin = xcalloc(1, sizeof *admin);
@@ -32,8 +32,8 @@ int queue_admin_close(struct queue_admin *admin)
 {
     if (!admin)
         return 0;
-    int error = admin->changed ? db_beside_sync(admin->path) : 0;
-    db_close_beside(&admin->db);
+    int error = admin->changed ? db_external_sync(admin->path) : 0;
+    db_external_close(&admin->db);
     free(admin->path);
     free(admin->words);
     free(admin);

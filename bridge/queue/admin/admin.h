@@ -22,7 +22,7 @@ enum { QUEUE_ADMIN_ROWS = 500 };
 
 struct queue_admin;
 
-/* Errors as db_open_beside() in db/db.h, *ret_why in words (freed by the caller). */
+/* Errors as db_external_open() in db/external.h, *ret_why in words (freed by the caller). */
 int queue_admin_open(const char *path, bool write, struct queue_admin **ret, char **ret_why);
 /* 0, or -Exxx: what was changed may be lost in a power cut. Takes NULL. */
 int queue_admin_close(struct queue_admin *admin);

@@ -2,7 +2,7 @@
 #ifndef SLUICE_QUEUE_ADMIN_PRIVATE_H
 #define SLUICE_QUEUE_ADMIN_PRIVATE_H
 
-#include "db/db.h"
+#include "db/external.h"
 #include "queue/admin/admin.h"
 
 struct queue_admin {

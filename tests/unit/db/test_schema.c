@@ -1,6 +1,7 @@
 /* The views of the schema, which are for people, and migrations to newer schemas. */
 #include "queue/queue_place.h"
 
+#include "db/db.h"
 #include "db/schema.h"
 
 #include <time.h>

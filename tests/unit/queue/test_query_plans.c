@@ -6,6 +6,7 @@
  */
 #include "queue/queue_place.h"
 
+#include "db/functions.h"
 #include "queue/internal.h"
 
 enum { MANY = 20000, MOST_TEXTS = 512 };
