@@ -22,7 +22,7 @@ struct client {
     LIST_ENTRY(client) list;
 };
 
-enum state { ARRIVING, BODY, WAITING, ANSWERED };
+enum state { ARRIVING, BODY, WAITING, RESPONDED };
 
 struct http_request {
     struct client *client;
