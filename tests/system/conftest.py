@@ -14,16 +14,40 @@ from harness.certs import CA
 from harness.mosquitto import Mosquitto
 from harness.nginx import Nginx
 from harness.sketch import Sketch
-from harness.sluice import Sluice, binary
+from harness.sluice import Sluice, binary, use_build
+
+# The files and tests that take longest start first; otherwise the run waits for one of them at
+# its end.
+LONGEST = ["test_http_outage", "test_install", "test_many_bad_ones_do_not_fill_the_log", "test_run_script",
+           "test_sketches", "test_full", "test_torture", "test_kills", "test_damage", "test_outage"]
 
 
-# What takes longest begins first, or one of them is waited for at the end.
-LONGEST = ["test_http_outage", "test_install", "test_run_script", "test_full", "test_torture", "test_kills", "test_damage", "test_outage"]
+# In memory where there is room: sluice's commits and the broker's saves then wait for no disk.
+MEMORY, LEAST_BYTES = "/dev/shm", 2 << 30
+
+
+def has_room(path):
+    return os.access(path, os.W_OK) and shutil.disk_usage(path).free >= LEAST_BYTES
+
+
+if has_room(MEMORY):
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "build(name): the build of sluice that a test runs; see tests/README.md")
 
 
 def pytest_collection_modifyitems(items):
-    rank = {name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: rank.get(item.path.stem, len(LONGEST)))
+    def rank(item):
+        return min((n for n, name in enumerate(LONGEST) if name in (item.path.stem, item.name)), default=len(LONGEST))
+
+    items.sort(key=rank)
+
+
+def pytest_runtest_setup(item):
+    mark = item.get_closest_marker("build")
+    use_build(mark.args[0] if mark else "asan")
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -67,7 +91,7 @@ def make_mosquitto(tmp_path):
 
     yield make
     for broker in made:
-        broker.stop()
+        broker.kill()  # nobody needs what it would save
 
 
 @pytest.fixture

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.sluice import binary
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 CASES = HERE / "config_errors"
-SLUICE = os.environ.get("SLUICE_BIN") or str(ROOT / "build" / "dev" / "sluice")
 MINIMAL = "[backend garden]\nurl = https://h/api\n[route sensor]\ntopic = garden/+/sensor\n"
 
 # Systemd's credentials, as the cases name them.
@@ -33,7 +34,7 @@ def sluice(*args, cwd=None, **environment):
     """Runs it to its end: exit status, standard output, standard error."""
     inherited = {name: value for name, value in os.environ.items()
                  if name not in ("CREDENTIALS_DIRECTORY", "JOURNAL_STREAM")}
-    ended = subprocess.run([SLUICE, *map(str, args)], cwd=cwd, env={**inherited, **environment},
+    ended = subprocess.run([binary(), *map(str, args)], cwd=cwd, env={**inherited, **environment},
                            stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
     return ended.returncode, ended.stdout.decode(), ended.stderr.decode()
 

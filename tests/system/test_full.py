@@ -15,6 +15,8 @@ from harness.disk import Disk
 from harness.line import Line
 from harness.wait import wait_until
 
+pytestmark = pytest.mark.build("dev")
+
 TOPIC = "garden/wino-1/sensor"
 MIB = 1 << 20
 

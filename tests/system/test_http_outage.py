@@ -2,10 +2,14 @@
 room for. It is long because the outage is, and costs little."""
 import time
 
+import pytest
+
 from harness.clients import Clients, numbers
 from harness.ports import free_port
 from harness.wait import wait_until
 from harness.web import ask
+
+pytestmark = pytest.mark.build("dev")
 
 OUTAGE_S = 120
 ROOM = 400 # messages, of fifty clients and MQTT

@@ -17,7 +17,7 @@ import pytest
 
 from harness.sluice import binary
 
-pytestmark = pytest.mark.xdist_group("install")  # the tests share the tree
+pytestmark = [pytest.mark.build("dev"), pytest.mark.xdist_group("install")]  # the tests share the tree
 
 REPO = Path(__file__).resolve().parents[2]
 SOURCE = "root/sluice"

@@ -5,7 +5,11 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from harness.tally import bodies_by_topic, keys_by_message
+
+pytestmark = pytest.mark.build("dev")
 
 MESSAGES, TOPICS, KILLS = 20000, 100, 20
 

@@ -16,6 +16,8 @@ from harness.ports import free_port
 from harness.sketch import Board, arduino
 from harness.wait import wait_until
 
+pytestmark = pytest.mark.build("dev")
+
 SKETCHES = Path(__file__).resolve().parents[2] / "sketches"
 ROUTE = {"topic": "garden/+/sensor", "path": "/collections/sensor", "ack_topic": "garden/{2}/ack"}
 WRAP_MS = 1 << 32

@@ -14,8 +14,11 @@ import pytest
 from harness.backend import Request
 from harness.process import end, spawn
 from harness.publisher import ACKED, DOUBTFUL, Message
+from harness.sluice import binary
 from harness.tally import Tally
 from torture_troubles import COLUMNS, draw
+
+pytestmark = pytest.mark.build("dev")
 
 TORTURE = Path(__file__).with_name("torture.py")
 
@@ -23,7 +26,7 @@ TORTURE = Path(__file__).with_name("torture.py")
 def torture(*arguments, timeout=150):
     """(exit status, what it printed)"""
     process = spawn([sys.executable, str(TORTURE), *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                    text=True)  # fmt: skip
+                    text=True, env={**os.environ, "SLUICE_BIN": binary()})  # fmt: skip
     try:
         printed = process.communicate(timeout=timeout)[0]
     finally:

@@ -10,6 +10,8 @@ import pytest
 from harness.wait import wait_until
 from scripted_broker import ScriptedBroker
 
+pytestmark = pytest.mark.build("dev")
+
 FILTER = "garden/+/sensor"
 WEAR = re.compile(r"(\d+) fsyncs, ([\d.]+) KB written")
 

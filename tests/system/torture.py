@@ -33,6 +33,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from harness.disk import with_private_mounts
+from harness.sluice import use_build
 from torture_rig import GaveUp, Rig
 from torture_table import Row, table
 from torture_troubles import COLUMNS, draw
@@ -42,7 +43,7 @@ INSIDE = "SLUICE_TORTURE_MOUNTS"  # set: this process may mount, or nobody may
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0],
-                                     epilog="SLUICE_BIN names the sluice to torture.")  # fmt: skip
+                                     epilog="SLUICE_BIN names the sluice to torture (default: build/dev/sluice).")  # fmt: skip
     add = parser.add_argument
     add("--seed", type=int, help="does the same again (default: a new one, which is printed)")
     add("--seconds", type=float, default=600, help="no new trouble after this time (default: %(default)s)")
@@ -80,6 +81,7 @@ def torture(column, options, directory):
 
 def main():
     options = arguments()
+    use_build("dev")
     if INSIDE not in os.environ:
         os.environ[INSIDE] = "1"
         command = with_private_mounts([sys.executable, *sys.argv])

@@ -31,8 +31,17 @@ SANITISERS = {
 }
 
 
+_build = "asan"
+
+
+def use_build(name):
+    """Which of the builds binary() is from now on, unless SLUICE_BIN names another sluice."""
+    global _build
+    _build = name
+
+
 def binary():
-    return os.environ.get("SLUICE_BIN") or str(REPO / "build" / "dev" / "sluice")
+    return os.environ.get("SLUICE_BIN") or str(REPO / "build" / _build / "sluice")
 
 
 def backend_section(backend, **settings):
