@@ -22,7 +22,7 @@ struct client {
     LIST_ENTRY(client) list;
 };
 
-enum state { ARRIVING, BODY, WAITING, RESPONDED };
+enum state { ARRIVING, BODY, WAITING, ANSWERED };
 
 struct http_request {
     struct client *client;

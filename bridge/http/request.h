@@ -1,6 +1,6 @@
 /* http/request.h - one HTTP request, from its head to its response: libmicrohttpd's callbacks.
  *
- *   ARRIVING ──head──► BODY ──whole──► WAITING ──http_respond──► RESPONDED ──► gone
+ *   ARRIVING ──head──► BODY ──whole──► WAITING ──http_respond──► ANSWERED ──► gone
  *       │               │
  *       └──http_respond─┴──► a small rest of the request is read before the response is sent;
  *                            after a large one the connection closes

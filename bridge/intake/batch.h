@@ -1,8 +1,8 @@
 /* intake/batch.h - one transaction of an edge: messages that share a commit, and that are
  * acknowledged only after it.
  *
- * Every edge stores messages through a batch of its own, and has no other way in. The result
- * of a call decides what the edge does next:
+ * Every edge stores messages through a batch of its own, and has no other way in. What a
+ * call returns says what the edge does next:
  *
  *   state   call          returns    state after   the edge
  *   ------  ------------  ---------  ------------  -----------------------------------------

@@ -1,4 +1,4 @@
-/* intake/intake.c - see intake/intake.h. */
+/* intake/intake.c - the one door in. See intake/intake.h. */
 #include "intake/intake.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -47,15 +47,14 @@ struct taking {
     struct intake *intake;
     struct message message;
     unsigned served;
-    bool room_checked;
-    const char *full; /* the limit, when there is no room */
+    bool decided;     /* whether there is room: for all of its routes, or for none */
+    const char *full; /* the limit, where there is none */
     bool stored, dropped, ahead;
 };
 
-/* Makes room for a message where the oldest ones are dropped. Returns the limit that forbids to
- * store it, or NULL. When the queue holds (queue_hold), edges take nothing more, but what
- * they have taken is stored. */
-static const char *make_room(struct intake *intake, size_t bytes)
+/* The limit for which a message is not stored, or NULL: then there is room, or room
+ * was made. An edge that is to hold reads nothing more; what it read is stored. */
+static const char *refusal(struct intake *intake, size_t bytes)
 {
     if (queue_hold(intake->queue))
         return NULL;
@@ -73,18 +72,19 @@ static const char *make_room(struct intake *intake, size_t bytes)
     }
 }
 
-/* A sender that learns that its message was dropped may send it again: so it is dropped for all
- * of its routes, or for none. */
-static const char *make_room_for_all(struct taking *taking)
+/* Who is told that a message was dropped may send it again: so it is dropped for all of
+ * its routes, or for none of them. */
+static const char *refusal_for_all(struct taking *taking)
 {
-    const char *full = make_room(taking->intake, taking->message.payload_bytes);
-    if (!taking->room_checked)
+    const char *full = refusal(taking->intake, taking->message.payload_bytes);
+    if (!taking->decided)
         taking->full = full;
-    taking->room_checked = true;
+    taking->decided = true;
     return taking->full;
 }
 
-/* 0 and its id; -ENOSPC: it was dropped because of `full`; or the transaction has failed. */
+/* 0 and its id; -ENOSPC: it was dropped instead, for it is `full`; or the transaction has
+ * failed. */
 static int store_one(struct intake *intake, const struct message *message, const char *full, int64_t *ret_id)
 {
     if (intake->error != 0)
@@ -94,8 +94,10 @@ static int store_one(struct intake *intake, const struct message *message, const
         intake->dropped++;
         return -ENOSPC;
     }
-    intake->error = queue_append(intake->queue, message, ret_id);
-    intake->stored += intake->error == 0;
+    if (intake->error == 0)
+        intake->error = queue_append(intake->queue, message, ret_id);
+    if (intake->error == 0)
+        intake->stored++;
     return intake->error;
 }
 
@@ -112,7 +114,7 @@ static void store(void *context, size_t route)
     taking->ahead |= reading == READING_AHEAD;
     if (intake->error != 0 || reading == READING_AGAIN || reading == READING_AHEAD)
         return;
-    const char *full = make_room_for_all(taking);
+    const char *full = refusal_for_all(taking);
     if (reading == READING_NEW && full) {
         taking->dropped = true; /* not counted: the device keeps it, and sends it again */
         return;
@@ -181,7 +183,7 @@ int intake_take_request(struct intake *intake, const struct intake_request *requ
     bool repeated = id != 0;
     int error = -EEXIST;
     if (!repeated) {
-        const char *full = intake->error == 0 ? make_room(intake, message.payload_bytes) : NULL;
+        const char *full = intake->error == 0 ? refusal(intake, message.payload_bytes) : NULL;
         error = store_one(intake, &message, full, &id);
     }
     if (error != 0 && !repeated)

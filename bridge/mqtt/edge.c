@@ -37,7 +37,7 @@ enum {
 
 /* ---- messages ---- */
 
-/* For the tests: packets of our own, in the middle of a batch. */
+/* For the tests: packets of our own, in the middle of a transaction. */
 static void queue_own_packets(struct mqtt *mqtt)
 {
     mosquitto_subscribe(mqtt->client, NULL, "sluice/test", 1);
@@ -70,9 +70,9 @@ static void on_message(struct mosquitto *client, void *context, const struct mos
     fault_fails("intake.read");
     if (fault_fails("intake.own"))
         queue_own_packets(mqtt);
-    /* libmosquitto announces every packet that it queues on a socket pair of its own, which is
-     * full by now. It would take that EAGAIN for one of the connection, and leave the rest of a
-     * TLS record unread. */
+    /* Every packet that libmosquitto queues is announced on a socket pair of its
+     * own, which is full by now; that EAGAIN it would take for the connection's,
+     * and leave the rest of a TLS record unread. */
     errno = 0;
 }
 
@@ -87,8 +87,8 @@ static void set_callbacks(struct mqtt *mqtt)
 
 /* ---- one cycle ---- */
 
-/* Reads until nothing is left, which libmosquitto shows by errno. One call reads one packet, or
- * as many as a TLS record holds. */
+/* Until nothing is left to read, which libmosquitto tells by errno. It reads one
+ * packet, or as many as a TLS record holds. */
 static void read_batch(struct mqtt *mqtt)
 {
     do {
@@ -117,8 +117,8 @@ static int read_and_commit(struct mqtt *mqtt)
     return error;
 }
 
-/* At QoS 0: after one that is lost, another follows the device's next reading. It waits in
- * libmosquitto's queue after the PUBACKs of the same commit. */
+/* At QoS 0: one that is lost comes again with the device's next reading. It waits in
+ * libmosquitto's queue behind the PUBACKs of the same commit. */
 static void queue_ack(void *context, const char *topic, const char *text)
 {
     struct mqtt *mqtt = context;
