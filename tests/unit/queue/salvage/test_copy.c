@@ -4,7 +4,7 @@
 
 #include "queue/salvage/copy.h"
 
-enum { FUZZ_SEEDS = 800, RANDOM_DAMAGES = 200 };
+enum { FUZZ_SEEDS = 300, RANDOM_DAMAGES = 200 };
 
 /* ---- pages ---- */
 
