@@ -63,7 +63,7 @@ int queue_find_repeated(struct queue *queue, const struct message *message, int6
 
 void queue_key(const struct queue *queue, int64_t id, char key[static MESSAGE_KEY_BYTES])
 {
-    snprintf(key, MESSAGE_KEY_BYTES, "%s-%lld", queue->token, (long long)id);
+    snprintf(key, MESSAGE_KEY_BYTES, "%s-%lld", queue->clock.token, (long long)id);
 }
 
 int queue_commit(struct queue *queue)
@@ -101,8 +101,7 @@ static int touch_run(struct queue *queue, void *unused)
     (void)unused;
     if (fault_fails("queue.trial"))
         return -EIO;
-    sqlite3_bind_int64(queue->statements[Q_TOUCH_RUN], 1, queue->run);
-    return db_run(&queue->db, queue->statements[Q_TOUCH_RUN], "try a commit");
+    return queue_run(queue, Q_TOUCH_RUN, queue->run, 0, "try a commit");
 }
 
 int queue_trial_commit(struct queue *queue)

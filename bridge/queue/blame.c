@@ -1,7 +1,7 @@
-/* queue/blame.c - messages that are themselves at fault: attempts, dead letters.
+/* queue/blame.c - messages that fail by their own fault: attempts, dead letters.
  *
- * None of this needs a sync of its own: when it is lost in a power cut, the
- * message is tried once more and judged again.
+ * This needs no sync of its own: if a power cut undoes it, the message is sent once more, and
+ * fails again.
  */
 #include "message/history.h"
 #include "queue/count.h"
@@ -31,10 +31,10 @@ static void bind_blame(sqlite3_stmt *statement, const struct blame *blame)
     queue_bind_text(statement, 6, blame->event);
 }
 
-static int note_blame(struct queue *queue, void *context)
+static int store_failure(struct queue *queue, void *context)
 {
     bind_blame(queue->statements[Q_BLAME], context);
-    return db_run(&queue->db, queue->statements[Q_BLAME], "note a failed attempt");
+    return db_run(&queue->db, queue->statements[Q_BLAME], "store a failed attempt");
 }
 
 int queue_blame(struct queue *queue, int64_t id, unsigned attempts, int status, const char *error,
@@ -46,7 +46,7 @@ int queue_blame(struct queue *queue, int64_t id, unsigned attempts, int status, 
                           .error = error,
                           .event = MESSAGE_FAILED,
                           .wall_ms = wall_ms};
-    return queue_transaction(queue, DB_LAZY, note_blame, &blame);
+    return queue_transaction(queue, DB_LAZY, store_failure, &blame);
 }
 
 static int move_to_dead(struct queue *queue, void *context)

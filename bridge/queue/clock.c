@@ -1,40 +1,38 @@
-/* queue/clock.c - runs, and what time it was when their messages were received.
+/* queue/clock.c - runs, and the times of their messages.
  *
- * A message has an uptime, and its run has epoch_ms, the wall clock at uptime 0;
- * the sum is its time. Slewing moves both clocks alike. So within one boot a
- * right epoch is right for all of it, also for what was received before the time
- * was known, and a wrong one is repaired by one UPDATE of a few rows:
+ * A message has an uptime, and its run has epoch_ms, the wall clock at uptime 0; the sum is the
+ * time of the message. Slewing moves both clocks alike. So a right epoch is right for the whole
+ * boot, also for messages that were received before the time was known, and one UPDATE of a
+ * few rows repairs a wrong one:
  *
  *                          the wall clock steps, and is then
  *      epoch_ms was    │  synchronised             │ unsynchronised
  *     ─────────────────┼───────────────────────────┼────────────────
  *      unsynchronised  │  repaired, for all runs   │ kept
  *                      │  of this boot             │
- *      synchronised    │  kept; what comes from    │ kept
- *                      │  now on is another run    │
+ *      synchronised    │  kept; new messages       │ kept
+ *                      │  belong to another run    │
  *      trusted         │  repaired, for all runs   │ -
  *                      │  of this boot             │
  *
- * Kept, below: a person who sets the clock by hand takes the kernel's word that
- * it is right away, until an NTP daemon sets it back; the epoch has been right
- * all the time. So it is in an outage: after hours without NTP the kernel takes
- * its word back, while the clock drifts by a second a day.
+ * Kept, on the right: when a person sets the clock by hand, the kernel no longer calls it
+ * synchronised, until an NTP daemon sets it back; the epoch was right all the time. It is the
+ * same in an outage: after hours without NTP the kernel no longer calls the clock synchronised,
+ * but it drifts only by a second a day.
  *
- * Another run, in the middle: the clock was right before, by the kernel's word,
- * and is right now. Then time went by that the uptime does not know of (a virtual
- * machine was paused), or the clock had drifted. Either way, what is stored has
- * its right time already.
+ * Another run: the kernel called the clock synchronised before and after the step. So time has
+ * passed that the uptime does not count (a virtual machine was paused), or the clock had
+ * drifted. In both cases the stored messages have the right time already.
  *
- * Repaired, in the last row: under `clock = trust` nobody vouched for the clock
- * before the step. Most likely that was NTP, late.
+ * Repaired, in the last row: with `clock = trust`, nothing shows that the clock was right before
+ * the step. Most likely the step was NTP, late.
  *
- * A run that begins takes over a synchronised epoch of its boot, also when the
- * kernel has taken its word back meanwhile.
+ * A new run takes over a synchronised epoch of its boot, even if the kernel no longer calls the
+ * clock synchronised.
  *
- * Here is also until when a run had everything that the broker had for it
- * (`drained`, see schema/001_queue.sql). That is noted in transactions that
- * are made anyway, and seldom, for it costs a page: after a crash, the bound of
- * what is late is up to SAVE_EVERY_MS too low.
+ * This file also keeps the uptime at which the broker last had nothing left for us (`drained`,
+ * see schema/001_queue.sql). Because a write costs a page, it is saved seldom, in transactions
+ * that happen anyway: after a crash, it is up to SAVE_EVERY_MS too low.
  */
 #include "queue/clock.h"
 #include "base/log.h"
@@ -47,7 +45,7 @@
 #include <sys/random.h>
 
 enum {
-    STEP_LEAST_MS = 500, /* less is not worth a write; daemons slew that */
+    STEP_LEAST_MS = 500, /* less is not worth a write; NTP daemons slew it */
     SAVE_EVERY_MS = 10 * 60 * 1000,
 };
 
@@ -59,7 +57,7 @@ static bool is_step(const struct clock_epoch *from, const struct clock_epoch *to
 
 /* ---- a run begins ---- */
 
-/* What the new run takes over from the last one. */
+/* The times that the new run takes over from the last one. */
 static int read_last(struct queue *queue, const struct clock_epoch *now, struct run_clock *ret)
 {
     struct run_clock next = {.epoch = *now};
@@ -96,8 +94,7 @@ static int insert_run(struct queue *queue, struct run_clock *run)
     uint64_t token;
     if (getrandom(&token, sizeof token, 0) != (ssize_t)sizeof token)
         return -EIO;
-    char token_hex[17];
-    snprintf(token_hex, sizeof token_hex, "%016llx", (unsigned long long)token);
+    snprintf(run->token, sizeof run->token, "%016llx", (unsigned long long)token);
     sqlite3_stmt *insert =
         db_prepare(&queue->db, "INSERT INTO run (id, token, boot_id, epoch_ms, synchronised, drained_ms, "
                                "away_since_ms, confirmed_id)"
@@ -105,7 +102,7 @@ static int insert_run(struct queue *queue, struct run_clock *run)
                                " nullif(?5, 0), nullif(?6, 0), ?7)");
     if (!insert)
         return -EIO;
-    queue_bind_text(insert, 1, token_hex);
+    queue_bind_text(insert, 1, run->token);
     queue_bind_text(insert, 2, clock_boot_id());
     sqlite3_bind_int64(insert, 3, run->epoch.ms);
     sqlite3_bind_int(insert, 4, run->epoch.synchronised);
@@ -118,7 +115,7 @@ static int insert_run(struct queue *queue, struct run_clock *run)
     return error;
 }
 
-/* All runs of this boot whose time nobody vouched for. */
+/* All runs of this boot that were not synchronised; with `clock = trust`, all runs of it. */
 static int repair(struct queue *queue, const struct clock_epoch *now)
 {
     sqlite3_stmt *update = db_prepare(&queue->db, "UPDATE run SET epoch_ms = ?2, synchronised = 1"
@@ -205,7 +202,7 @@ int64_t queue_now_ms(const struct queue *queue)
     return queue->clock.epoch.ms + clock_uptime_ms();
 }
 
-/* ---- what is late ---- */
+/* ---- late messages ---- */
 
 void queue_drained_set(struct queue *queue, int64_t uptime_ms)
 {
@@ -218,10 +215,8 @@ int queue_drained_save(struct queue *queue, bool at_end)
     bool recent = run->saved_ms > 0 && run->drained_ms - run->saved_ms < SAVE_EVERY_MS;
     if (run->drained_ms == run->saved_ms || (recent && !at_end))
         return 0;
-    sqlite3_stmt *statement = queue->statements[Q_DRAINED];
-    sqlite3_bind_int64(statement, 1, run->run);
-    sqlite3_bind_int64(statement, 2, run->drained_ms);
-    int error = db_run(&queue->db, statement, "save when the broker had nothing left");
+    int error =
+        queue_run(queue, Q_DRAINED, run->run, run->drained_ms, "save when the broker had nothing left");
     if (error == 0)
         run->saved_ms = run->drained_ms;
     return error;

@@ -51,16 +51,10 @@ int queue_confirmed_read(struct queue *queue, int64_t highest_id)
 int queue_confirmed_write(struct queue *queue)
 {
     struct confirm *confirm = &queue->confirm;
-    sqlite3_stmt *statement = queue->statements[Q_CONFIRMED];
-    sqlite3_bind_int64(statement, 1, queue->run);
-    sqlite3_bind_int64(statement, 2, confirm->id);
-    int error = db_run(&queue->db, statement, "save the confirmed id");
-    if (error != 0)
-        return error;
-    sqlite3_bind_int64(queue->statements[Q_FINGERPRINTS_DELETE], 1, confirm->id);
-    error = db_run(&queue->db, queue->statements[Q_FINGERPRINTS_DELETE], "delete fingerprints");
     confirm->is_written = true;
-    return error;
+    int error = queue_run(queue, Q_CONFIRMED, queue->run, confirm->id, "save the confirmed id");
+    return error != 0 ? error
+                      : queue_run(queue, Q_FINGERPRINTS_DELETE, confirm->id, 0, "delete fingerprints");
 }
 
 void queue_confirm_ended(struct queue *queue, const struct queue_end *end)
@@ -116,11 +110,8 @@ int queue_fingerprints_keep(struct queue *queue, int64_t first, int64_t last, bo
     struct confirm *confirm = &queue->confirm;
     if (last <= confirm->id || (first > confirm->released_id && !are_awaited))
         return 0;
-    sqlite3_stmt *statement = queue->statements[Q_FINGERPRINTS_KEEP];
-    sqlite3_bind_int64(statement, 1, first);
-    sqlite3_bind_int64(statement, 2, last);
     confirm->fingerprint_id = last > confirm->fingerprint_id ? last : confirm->fingerprint_id;
-    return db_run(&queue->db, statement, "keep fingerprints");
+    return queue_run(queue, Q_FINGERPRINTS_KEEP, first, last, "keep fingerprints");
 }
 
 int queue_unconfirmed_each(struct queue *queue, unsigned limit, queue_packet_fn *visit, void *context)

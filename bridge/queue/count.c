@@ -73,10 +73,7 @@ int queue_rows_delete(struct queue *queue, int64_t first, int64_t last, const ch
         int error = queue_rows_delete(queue, first, split, doing);
         return error != 0 ? error : queue_rows_delete(queue, split + 1, last, doing);
     }
-    sqlite3_stmt *statement = queue->statements[Q_DELETE];
-    sqlite3_bind_int64(statement, 1, first);
-    sqlite3_bind_int64(statement, 2, last);
-    int error = db_run(&queue->db, statement, doing);
+    int error = queue_run(queue, Q_DELETE, first, last, doing);
     if (error != 0)
         return error;
     int rows = sqlite3_changes(queue->db.handle);

@@ -1,8 +1,7 @@
-/* queue/devices.c - what is known of devices that number their readings.
+/* queue/devices.c - the state of devices that number their readings.
  *
- * It is written in the transaction that stores their readings, a row for each device
- * that has some in it, and read again for the next one: so it is never ahead of what
- * is on the disk, nor behind.
+ * The transaction that stores readings of a device also writes its row, and the next one
+ * reads it: so the state always matches the stored readings.
  */
 #include "queue/tx.h"
 
@@ -93,8 +92,6 @@ int queue_device_save(struct queue *queue, const char *ack_topic, const char *ro
 
 int queue_devices_prune(struct queue *queue)
 {
-    sqlite3_stmt *statement = queue->statements[Q_DEVICES_PRUNE];
-    sqlite3_bind_int64(statement, 1, QUEUE_DEVICES);
-    int error = db_run(&queue->db, statement, "forget devices");
+    int error = queue_run(queue, Q_DEVICES_PRUNE, QUEUE_DEVICES, 0, "forget devices");
     return error != 0 ? queue_tx_fail(queue, error) : 0;
 }

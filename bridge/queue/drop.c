@@ -1,11 +1,10 @@
-/* queue/drop.c - what limits drop, and how that is counted and told.
+/* queue/drop.c - what limits drop, and how that is counted and reported.
  *
- * Nothing is dropped without being counted in the same transaction (table
- * `dropped`), and nothing that is under way to its backend is dropped at all. What
- * was delivered already goes first, then what is oldest, and dead letters only when
- * nothing waits any more.
+ * Each dropped message is counted in the same transaction (table `dropped`). A message in
+ * flight is never dropped. Delivered messages are deleted first, then the oldest are
+ * dropped, and dead letters only when no message waits.
  *
- * The log tells of the first, once a minute of how many, and when it is over.
+ * The log has the first drop, their number once a minute, and the end.
  */
 #include "queue/drop.h"
 #include "base/clock.h"
@@ -44,7 +43,7 @@ static int count_dropped(struct queue *queue, enum queue_reason reason, const ch
     queue_bind_text(statement, 2, route ? route : "");
     sqlite3_bind_int64(statement, 3, (int64_t)bytes);
     sqlite3_bind_int64(statement, 4, clock_wall_ms());
-    int error = db_run(&queue->db, statement, "count what is dropped");
+    int error = db_run(&queue->db, statement, "count dropped messages");
     sqlite3_clear_bindings(statement);
     if (error != 0)
         return queue_tx_fail(queue, error);
@@ -61,16 +60,17 @@ int queue_count_dropped(struct queue *queue, const char *reason, const char *rou
 
 /* ---- dropping ---- */
 
-/* A row that may go. */
+/* A row that may be dropped. */
 struct victim {
     int64_t id;
     char *route;
     size_t bytes;
 };
 
-static int read_victim(struct queue *queue, enum queue_statement which, int64_t after, struct victim *ret)
+/* The oldest row of a table above an id; -ENOENT: there is none. */
+static int read_victim(struct queue *queue, bool dead, int64_t after, struct victim *ret)
 {
-    sqlite3_stmt *statement = queue->statements[which];
+    sqlite3_stmt *statement = queue->statements[dead ? Q_OLDEST_DEAD : Q_OLDEST];
     sqlite3_bind_int64(statement, 1, after);
     int code = db_step(statement, "iti");
     if (code == SQLITE_ROW)
@@ -82,44 +82,29 @@ static int read_victim(struct queue *queue, enum queue_statement which, int64_t 
     return code == SQLITE_ROW ? 0 : error != 0 ? error : -ENOENT;
 }
 
-static int delete_dead(struct queue *queue, int64_t id)
+static int drop(struct queue *queue, enum queue_reason reason, bool dead, const struct victim *victim)
 {
-    sqlite3_bind_int64(queue->statements[Q_DELETE_DEAD], 1, id);
-    return db_run(&queue->db, queue->statements[Q_DELETE_DEAD], "drop a dead letter");
+    int error = dead ? queue_run(queue, Q_DELETE_DEAD, victim->id, 0, "drop a dead letter")
+                     : queue_rows_delete(queue, victim->id, victim->id, "drop a message");
+    return error != 0 ? error : count_dropped(queue, reason, victim->route, victim->bytes, false);
 }
 
-/* Drops the oldest message that is not under way; -ENOENT: there is none. */
-static int drop_message(struct queue *queue, enum queue_reason reason, size_t *ret_bytes)
+/* Drops the oldest row that is not in flight; -ENOENT: there is none. */
+static int drop_one(struct queue *queue, enum queue_reason reason, bool dead, size_t *ret_bytes)
 {
+    int64_t cursor = dead ? 0 : queue->drops.cursor;
     struct victim victim;
     int error;
-    while ((error = read_victim(queue, Q_OLDEST, queue->drops.cursor, &victim)) == 0) {
+    while ((error = read_victim(queue, dead, cursor, &victim)) == 0) {
         cleanup_free char *route = victim.route;
-        queue->drops.cursor = victim.id;
-        if (queue_claim_find(queue, victim.id))
+        cursor = victim.id;
+        if (!dead)
+            queue->drops.cursor = cursor;
+        if (!dead && queue_claim_find(queue, victim.id))
             continue;
-        error = queue_rows_delete(queue, victim.id, victim.id, "drop a message");
-        if (error == 0)
-            error = count_dropped(queue, reason, route, victim.bytes, false);
-        if (error == 0)
-            *ret_bytes = victim.bytes;
-        return error;
-    }
-    return error;
-}
-
-static int drop_dead(struct queue *queue, enum queue_reason reason, size_t *ret_bytes)
-{
-    struct victim victim;
-    int error = read_victim(queue, Q_OLDEST_DEAD, 0, &victim);
-    if (error != 0)
-        return error;
-    cleanup_free char *route = victim.route;
-    error = delete_dead(queue, victim.id);
-    if (error == 0)
-        error = count_dropped(queue, reason, route, victim.bytes, false);
-    if (error == 0)
         *ret_bytes = victim.bytes;
+        return drop(queue, reason, dead, &victim);
+    }
     return error;
 }
 
@@ -133,9 +118,9 @@ static enum queue_reason too_small(const struct queue *queue, int64_t bytes)
     return queue->limits.free_room < bytes ? REASON_FREE : REASONS;
 }
 
-/* Dropping a row frees a page only when it was the last one there, so it may take
- * many. But no more goes for one message than is fair: where a limit was lowered,
- * the rest is for queue_drop_step. */
+/* Dropping a row frees a page only when it was the last row there, so it may take many rows.
+ * But one message does not drop more than its share: if a limit was lowered,
+ * queue_drop_step drops the rest. */
 static int drop_oldest(struct queue *queue, int64_t bytes)
 {
     int64_t dropped_bytes = 0;
@@ -145,9 +130,9 @@ static int drop_oldest(struct queue *queue, int64_t bytes)
         if (rows >= 2 && dropped_bytes > 2 * bytes + SPARE_BYTES)
             return 0;
         size_t row_bytes;
-        int error = drop_message(queue, reason, &row_bytes);
+        int error = drop_one(queue, reason, false, &row_bytes);
         if (error == -ENOENT && reason != REASON_MESSAGES)
-            error = drop_dead(queue, reason, &row_bytes);
+            error = drop_one(queue, reason, true, &row_bytes);
         if (error != 0)
             return error == -ENOENT ? -ENOSPC : error;
         rows++;
@@ -178,11 +163,10 @@ int queue_make_room(struct queue *queue, size_t bytes)
     return error != 0 && error != -ENOSPC ? queue_tx_fail(queue, error) : error;
 }
 
-/* ---- in the upkeep ---- */
+/* ---- max_age ---- */
 
-/* Whether a message is too old, as far as that is known. Its age is certain in this
- * boot of the machine; otherwise both clocks must have been right, and a time to
- * come makes nothing old. */
+/* In ms; negative: not known. The age is certain if the message is of this boot; otherwise the
+ * clock must have been right then, and must be right now. (A time in the future is negative.) */
 static int64_t age_of(struct queue *queue, sqlite3_stmt *row)
 {
     int64_t uptime_ms = sqlite3_column_int64(row, 3);
@@ -197,11 +181,11 @@ static int64_t age_of(struct queue *queue, sqlite3_stmt *row)
 struct expired {
     struct victim rows[STEP_ROWS];
     size_t count;
-    int64_t cursor; /* what is older stays, whatever its age */
+    int64_t cursor; /* everything up to this id was looked at */
 };
 
-/* Rows stand in the order of their receipt: behind one that is not too old none is.
- * One whose age is not known says nothing of those behind. */
+/* Rows are in the order of their receipt: after one that is not too old, none is. After one of
+ * unknown age, one may be. */
 static int find_expired(struct queue *queue, struct expired *expired)
 {
     sqlite3_stmt *statement = queue->statements[Q_AGES];
@@ -223,7 +207,7 @@ static int find_expired(struct queue *queue, struct expired *expired)
                                 .bytes = (size_t)sqlite3_column_int64(statement, 2)};
         expired->cursor = id;
     }
-    int error = code == SQLITE_ROW ? 0 : db_result(&queue->db, code, "find what is too old");
+    int error = code == SQLITE_ROW ? 0 : db_result(&queue->db, code, "find messages that are too old");
     sqlite3_reset(statement);
     return error;
 }
@@ -232,12 +216,8 @@ static int drop_expired(struct queue *queue, void *context)
 {
     const struct expired *expired = context;
     int error = 0;
-    for (size_t i = 0; i < expired->count && error == 0; i++) {
-        const struct victim *row = &expired->rows[i];
-        error = queue_rows_delete(queue, row->id, row->id, "drop what is too old");
-        if (error == 0)
-            error = count_dropped(queue, REASON_AGE, row->route, row->bytes, false);
-    }
+    for (size_t i = 0; i < expired->count && error == 0; i++)
+        error = drop(queue, REASON_AGE, false, &expired->rows[i]);
     return error;
 }
 
@@ -270,6 +250,8 @@ void queue_unclaim(struct queue *queue, struct queue_claim *claim)
     }
 }
 
+/* ---- limits that were lowered ---- */
+
 /* The limit that is exceeded, not just reached, or REASONS. */
 static enum queue_reason exceeded(struct queue *queue)
 {
@@ -283,12 +265,12 @@ static int drop_surplus(struct queue *queue, void *unused)
 {
     (void)unused;
     enum queue_reason reason;
-    int error = queue_delivered_delete(queue); /* they make room too */
+    int error = queue_delivered_delete(queue); /* that makes room too */
     if (error != 0)
         return error;
     for (int rows = 0; rows < STEP_ROWS && (reason = exceeded(queue)) != REASONS; rows++) {
         size_t bytes;
-        error = drop_message(queue, reason, &bytes);
+        error = drop_one(queue, reason, false, &bytes);
         if (error != 0)
             return error == -ENOENT ? 0 : error;
     }
@@ -304,7 +286,7 @@ int queue_drop_step(struct queue *queue)
     return queue_transaction(queue, DB_LAZY, drop_surplus, NULL);
 }
 
-/* ---- telling ---- */
+/* ---- the log ---- */
 
 static void report_first(const struct queue *queue, enum queue_reason reason)
 {

@@ -17,9 +17,7 @@ static int read_row(struct queue *queue, int64_t *ret_from)
 static int take_row(struct queue *queue, void *context)
 {
     int error = read_row(queue, context);
-    return error != 0
-               ? error
-               : db_run(&queue->db, queue->statements[Q_RESCAN_DELETE], "forget which messages were retried");
+    return error != 0 ? error : queue_run(queue, Q_RESCAN_DELETE, 0, 0, "forget which messages were retried");
 }
 
 static int64_t count_dropped(struct queue *queue)

@@ -48,7 +48,8 @@ struct ids {
 
 /* The times of the current run (queue/clock.c). */
 struct run_clock {
-    int64_t run; /* run.id */
+    int64_t run;    /* run.id */
+    char token[17]; /* "": there is no run yet */
     struct clock_epoch epoch;
     int64_t drained_ms;    /* uptime; 0: not in this boot */
     int64_t saved_ms;      /* drained_ms as the row has it */
@@ -146,7 +147,6 @@ struct queue {
     char *path;
     sqlite3_stmt *statements[Q_STATEMENTS];
     int lock_fd;          /* held with flock(2) while open */
-    char token[17];       /* of the run that began with this opening; "": it has not begun */
     int64_t run;          /* run.id of what is stored now */
     int64_t next_id;      /* never goes back, not even after a failed commit: its rows may be on
                             disk nevertheless, and a key must never name two messages */

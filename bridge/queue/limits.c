@@ -1,20 +1,18 @@
 /* queue/limits.c - how full the queue is.
  *
- * Its size is what its pages in use take, and the write-ahead log beside them. Both
- * are known without reading a row: SQLite keeps the number of pages and of free
- * ones on its first page. They are looked at once, and from then on what is stored
- * is subtracted from the room that there was, until that is used up, the transaction
- * ends, or a second has passed.
+ * Its size is that of its pages in use and of the write-ahead log. Both are known without
+ * reading a row: SQLite keeps the numbers of pages and of free pages on its first page. They
+ * are measured once. Then each stored message is subtracted from the room, until it is used
+ * up, the transaction ends, or a second has passed.
  *
  *       0 ─────────────────────────────── low ──── full ── max_size
- *                                          │         │  ◄──── headroom: what a commit that is
- *          there is room again below this ─┘         │        under way may still take
+ *                                          │         │  ◄──── headroom: the open transaction may
+ *           below this, it has room again ─┘         │        still need it
  *                                                    └─ no more is stored
  *
- * The log grows to 4 MiB and a commit in normal life, and stays so long; that much
- * counts in any case. If a reader keeps it from being used again, it grows with every
- * commit, and nothing that could be dropped would make it smaller: then the edges
- * hold, whatever when_full says.
+ * The log normally grows to 4 MiB and one commit, and keeps that size; so much always counts. If
+ * a reader keeps it from starting again, it grows with each commit, and dropping messages does
+ * not make it smaller: then the edges hold, whatever when_full says.
  */
 #include "queue/limits.h"
 #include "base/clock.h"
@@ -30,13 +28,13 @@
 #define MIB INT64_C(1048576)
 
 enum {
-    LOOK_MS = 1000,      /* a measure holds as long */
-    ROW_BYTES = 100,     /* of a row, beside its payload, about */
+    LOOK_MS = 1000,      /* a measurement is valid this long */
+    ROW_BYTES = 100,     /* of a row, without its payload, about */
     INLINE_BYTES = 4000, /* longer payloads take pages of their own */
 };
 
 static const int64_t headroom_bytes = 2 * MIB;
-static const int64_t disk_room_bytes = 4 * MIB; /* stored until the disk is looked at again */
+static const int64_t disk_room_bytes = 4 * MIB; /* after so many stored bytes, the disk is measured again */
 static const int64_t wal_least_bytes = 4 * MIB; /* as journal_size_limit in db/db.c */
 
 const char *const queue_reasons[REASONS] = {[REASON_SIZE] = "max_size",
@@ -91,7 +89,7 @@ int64_t queue_disk_free(const struct queue *queue)
     cleanup_free char *path = xstrdup(queue->path);
     struct statvfs disk;
     if (statvfs(dirname(path), &disk) != 0)
-        return INT64_MAX / 2; /* what cannot be measured limits nothing; writing will tell */
+        return INT64_MAX / 2; /* without a measurement there is no limit; a write finds out */
     return (int64_t)disk.f_bavail * (int64_t)disk.f_frsize;
 }
 
@@ -101,14 +99,14 @@ static int64_t full_at(const struct limits *limits)
     return limits->max_size - (eighth < headroom_bytes ? eighth : headroom_bytes);
 }
 
-/* Once full, it takes a twentieth of the limit before there is room again. */
+/* A full queue has room again when a twentieth of the limit is free. */
 static bool is_over(bool was_over, int64_t value, int64_t limit)
 {
     int64_t slack = limit / 20 > 0 ? limit / 20 : 1;
     return was_over ? value > limit - slack : value >= limit;
 }
 
-/* Free pages take nothing more from the disk. */
+/* To use free pages takes no more space of the disk. */
 static void measure_disk(struct queue *queue, int64_t now_ms)
 {
     struct limits *limits = &queue->limits;
@@ -161,7 +159,7 @@ int64_t queue_messages_room(const struct queue *queue)
     return queue->limits.max_messages - queue_count_rows(queue);
 }
 
-/* ---- what is full ---- */
+/* ---- full ---- */
 
 /* The first limit that is reached, or REASONS. */
 static enum queue_reason first_over(const struct limits *limits)
@@ -265,7 +263,7 @@ char *queue_room_text(struct queue *queue)
 void queue_limits_problem_set(struct queue *queue)
 {
     const struct limits *limits = &queue->limits;
-    cleanup_free char *words = NULL;
+    cleanup_free char *description = NULL;
     enum queue_reason reason = REASON_SIZE;
     if (limits->when_full == CONFIG_FULL_HOLD) {
         reason = look(queue);
@@ -274,6 +272,6 @@ void queue_limits_problem_set(struct queue *queue)
             reason++;
     }
     if (limits->given && reason < REASON_AGE)
-        words = xasprintf("%s: %s", queue_limit_text(queue, reason), consequence[limits->when_full]);
-    queue_problem_set(queue, "full", words);
+        description = xasprintf("%s: %s", queue_limit_text(queue, reason), consequence[limits->when_full]);
+    queue_problem_set(queue, "full", description);
 }

@@ -23,35 +23,6 @@ static queue_ended_fn *const observers[] = {queue_count_ended, queue_confirm_end
 
 /* ---- a run begins ---- */
 
-/* Runs of which nothing is left need no row. Ids grow with runs, over messages and
- * dead letters alike, so what is oldest and what is newest there tells which runs
- * may be needed, without a look at the rows between: those before and those behind
- * are not. Of the runs between some stay needlessly, but only some in which a
- * message was stored; starts that come to nothing leave no row for ever. Those that
- * a salvage made up for rows that had lost theirs are out of that order. */
-static const char *const prune_runs_sql[] = {
-    "DELETE FROM run WHERE boot_id <> 'lost' AND id < min("
-    "coalesce((SELECT run FROM message WHERE id = (SELECT min(id) FROM message)), ?1),"
-    " coalesce((SELECT run FROM dead_letter WHERE id = (SELECT min(id) FROM dead_letter)), ?1))",
-    "DELETE FROM run WHERE boot_id <> 'lost' AND id < ?1 AND id > max("
-    "coalesce((SELECT run FROM message WHERE id = (SELECT max(id) FROM message)), 0),"
-    " coalesce((SELECT run FROM dead_letter WHERE id = (SELECT max(id) FROM dead_letter)), 0))",
-};
-
-static int prune_runs(struct queue *queue)
-{
-    int error = 0;
-    for (size_t i = 0; i < ARRAY_LEN(prune_runs_sql) && error == 0; i++) {
-        sqlite3_stmt *prune = db_prepare(&queue->db, prune_runs_sql[i]);
-        if (!prune)
-            return -EIO;
-        sqlite3_bind_int64(prune, 1, queue->run);
-        error = db_run(&queue->db, prune, "prune runs");
-        sqlite3_finalize(prune);
-    }
-    return error;
-}
-
 static int read_ids(struct queue *queue)
 {
     int64_t message = 0, fingerprint = 0, dead_letter = 0;
@@ -69,23 +40,25 @@ static int read_ids(struct queue *queue)
     return queue_confirmed_read(queue, highest);
 }
 
-static int start_run(struct queue *queue, void *unused)
+/* context: the struct run_clock of the new run, to be used once this is committed. */
+static int start_run(struct queue *queue, void *context)
 {
-    (void)unused;
-    int error = read_ids(queue);
-    if (error != 0)
-        return error;
+    struct run_clock *run = context;
     struct clock_epoch now = clock_epoch();
-    error = queue_run_start(queue, &now, &queue->clock);
+    int error = read_ids(queue);
+    if (error == 0)
+        error = queue_run_start(queue, &now, run);
     if (error != 0)
         return error;
-    queue->run = queue->clock.run;
+    queue->run = run->run;
     error = queue_confirmed_write(queue);
     if (error == 0)
-        error = prune_runs(queue);
+        error = queue_run(queue, Q_RUNS_PRUNE_OLD, run->run, 0, "delete old runs");
+    if (error == 0)
+        error = queue_run(queue, Q_RUNS_PRUNE_NEW, run->run, 0, "delete runs without messages");
     if (error == 0) /* all of it will be read anyway */
-        error = db_run(&queue->db, queue->statements[Q_RESCAN_DELETE], "forget which messages were retried");
-    return error != 0 ? error : db_run(&queue->db, queue->statements[Q_NO_PROBLEMS], "forget old problems");
+        error = queue_run(queue, Q_RESCAN_DELETE, 0, 0, "forget which messages were retried");
+    return error != 0 ? error : queue_run(queue, Q_NO_PROBLEMS, 0, 0, "forget old problems");
 }
 
 /* ---- opening ---- */
@@ -112,8 +85,8 @@ static void close_database(struct queue *queue)
 
 static void queue_free(struct queue *queue)
 {
-    if (queue->token[0] != '\0')
-        queue_lock_write(queue->lock_fd, queue->db.damaged ? LOCK_DAMAGED : LOCK_CLOSED, queue->token);
+    if (queue->clock.token[0] != '\0')
+        queue_lock_write(queue->lock_fd, queue->db.damaged ? LOCK_DAMAGED : LOCK_CLOSED, queue->clock.token);
     if (queue->lock_fd >= 0)
         close(queue->lock_fd);
     queue_reserve_free(queue->storage.reserve);
@@ -124,8 +97,8 @@ static void queue_free(struct queue *queue)
     free(queue);
 }
 
-/* The lock file knows the last run. A database that does not is older. */
-static void look_for_run(struct queue *queue, const char *token)
+/* A database without the last run that the lock file knows is an older one. */
+static void check_last_run(struct queue *queue, const char *token)
 {
     int64_t known = 1;
     cleanup_free char *sql = xasprintf("SELECT count(*) FROM run WHERE token = '%s'", token);
@@ -137,38 +110,30 @@ static void look_for_run(struct queue *queue, const char *token)
             queue->path, queue->path);
 }
 
-static void read_token(struct queue *queue)
-{
-    sqlite3_stmt *row = db_prepare(&queue->db, "SELECT token FROM run WHERE id = ?1");
-    sqlite3_bind_int64(row, 1, queue->run);
-    if (row && db_step(row, "t") == SQLITE_ROW)
-        snprintf(queue->token, sizeof queue->token, "%s", (const char *)sqlite3_column_text(row, 0));
-    sqlite3_finalize(row);
-}
-
 /* token: of the last run; "": not known. */
 static int open_database(struct queue *queue, enum db_trust trust, const char *token, char **ret_why)
 {
     int error = db_open(queue->path, trust, &queue->db, ret_why);
     if (error != 0)
         return error;
+    struct run_clock run;
     error = prepare_all(queue);
     if (error == 0)
-        look_for_run(queue, token);
+        check_last_run(queue, token);
     if (error == 0)
-        error = queue_transaction(queue, DB_SYNC, start_run, NULL);
-    if (error == -ENOSPC) /* the reserve was given up for this */
-        error = queue_transaction(queue, DB_SYNC, start_run, NULL);
+        error = queue_transaction(queue, DB_SYNC, start_run, &run);
+    if (error == -ENOSPC) /* the failed transaction removed the reserve */
+        error = queue_transaction(queue, DB_SYNC, start_run, &run);
     if (error == 0) {
-        read_token(queue);
+        queue->clock = run;
         queue_external_changes_begin(queue);
     }
     return queue->db.damaged ? -EBADMSG : error;
 }
 
-/* Opens it, and salvages it before where it is damaged. */
-static int open_sound(struct queue *queue, bool damaged, salvage_progress_fn *progress, void *context,
-                      char **ret_why)
+/* Opens it; if it is damaged, salvages it first. */
+static int open_or_salvage(struct queue *queue, bool damaged, salvage_progress_fn *progress, void *context,
+                           char **ret_why)
 {
     char token[17] = "";
     int error = queue_salvage_resume(queue->path, ret_why);
@@ -216,19 +181,19 @@ int queue_open(const char *path, struct queue **ret, char **ret_why)
         why = xasprintf("%s-lock: %s: the directory must exist and belong to sluice's user", path,
                         strerror(-error));
     if (error == 0)
-        error = open_sound(queue, false, NULL, NULL, &why);
+        error = open_or_salvage(queue, false, NULL, NULL, &why);
     if (error != 0) {
         *ret_why = why ? why : xasprintf("%s: cannot be written: %s", path, strerror(-error));
         close_database(queue);
         queue_free(queue);
         return error;
     }
-    queue_lock_write(queue->lock_fd, LOCK_RUNNING, queue->token);
+    queue_lock_write(queue->lock_fd, LOCK_RUNNING, queue->clock.token);
     *ret = queue;
     return 0;
 }
 
-/* What was known of the rows of a database that is no more. */
+/* The rows of the damaged database are not those of the new one. */
 static void forget_rows(struct queue *queue)
 {
     queue->known_run.id = 0;
@@ -245,17 +210,17 @@ int queue_reopen(struct queue *queue, salvage_progress_fn *progress, void *conte
 {
     char *why = NULL;
     int64_t confirmed_id = queue_confirmed_id(queue), last_id = queue->last_id;
-    queue_lock_write(queue->lock_fd, LOCK_DAMAGED, queue->token);
+    queue_lock_write(queue->lock_fd, LOCK_DAMAGED, queue->clock.token);
     close_database(queue);
     forget_rows(queue);
-    int error = open_sound(queue, true, progress, context, &why);
+    int error = open_or_salvage(queue, true, progress, context, &why);
     if (error != 0) {
         *ret_why = why ? why : xasprintf("%s: %s", queue->path, strerror(-error));
         close_database(queue);
         if (db_open_stand_in(&queue->db) != 0 || prepare_all(queue) != 0)
             abort(); /* out of memory */
     } else {
-        queue_lock_write(queue->lock_fd, LOCK_RUNNING, queue->token);
+        queue_lock_write(queue->lock_fd, LOCK_RUNNING, queue->clock.token);
     }
     queue_confirm(queue, confirmed_id);
     queue->last_id = last_id > queue->last_id ? last_id : queue->last_id;
@@ -269,7 +234,7 @@ static int end_run(struct queue *queue, void *unused)
     if (error == 0)
         error = queue_drained_save(queue, true);
     if (error == 0)
-        error = db_run(&queue->db, queue->statements[Q_NO_PROBLEMS], "forget old problems");
+        error = queue_run(queue, Q_NO_PROBLEMS, 0, 0, "forget old problems");
     return error != 0 ? error : queue_settled_delete(queue, SIZE_MAX);
 }
 

@@ -18,7 +18,7 @@ static bool is_same(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* Its place, old or new. */
+/* The problem with this name, or a free place for it. */
 static struct problem *find(struct queue *queue, const char *name)
 {
     struct problem *empty = NULL;
@@ -54,7 +54,7 @@ static int write_one(struct queue *queue, void *context)
         sqlite3_bind_int64(statement, 2, problem->since_ms);
         queue_bind_text(statement, 3, problem->description);
     }
-    int error = db_run(&queue->db, statement, "note what is wrong");
+    int error = db_run(&queue->db, statement, "write a problem");
     sqlite3_clear_bindings(statement);
     return error;
 }

@@ -1,16 +1,15 @@
-/* queue/readers.c - who keeps the write-ahead log from being used again.
+/* queue/readers.c - readers that keep the write-ahead log from starting again.
  *
- * A checkpoint moves what is committed from the log into the database; after one
- * that moved all, the log starts again from its beginning. Neither can be done
- * past what a reader still sees: a `select` left open in a pager holds the log,
- * and it grows by every commit. Readers are not to be cut off, for it is their
- * machine; but the log of the daemon names them, and as soon as they are gone the
- * file shrinks.
+ * A checkpoint moves committed pages from the log into the database; after one that moved all
+ * of them, the log starts again from its beginning. A checkpoint cannot move pages that are
+ * newer than what a reader sees: a `select` left open in a pager holds the log, which grows
+ * with each commit. Readers are not ended, because the machine is theirs. But the daemon logs
+ * who they are, and the file shrinks as soon as they are gone.
  *
- * They are found by the locks that SQLite takes for them on the -shm file (see
- * "WAL-mode File Format" in its documentation), which the kernel lists. That file
- * must not be opened here to ask for them: closing a descriptor of it would drop
- * the locks that this process holds on it, by any descriptor.
+ * They are found by the locks that SQLite takes for them on the -shm file (see "WAL-mode File
+ * Format" in its documentation), in the kernel's list of locks. To open that file and ask for
+ * the locks is not possible: closing a descriptor of it drops all locks that this process has
+ * on it.
  */
 #include "queue/readers.h"
 #include "base/clock.h"
@@ -27,7 +26,7 @@
 enum {
     LOG_MOST_BYTES = 8 * 1024 * 1024, /* twice what the log is cut to when it starts again */
     REPORT_EVERY_MS = 60 * 60 * 1000,
-    UNSEEN_MS = 10 * 1000, /* a holder that is not found may be a checkpoint of someone else */
+    UNSEEN_MS = 10 * 1000, /* a holder that is not found may be the checkpoint of another process */
     READ_LOCK_FIRST = 123, /* bytes of the -shm file: one of these is locked by each reader */
     READ_LOCK_LAST = 127,
     MOST_NAMED = 4,
@@ -36,10 +35,10 @@ enum {
 
 /* ---- the kernel's list of locks ---- */
 
-/* The process that a line of /proc/locks names as a reader, or 0. A line reads
+/* The process that a line of /proc/locks shows as a reader, or 0. A line is like
  *     5: POSIX  ADVISORY  READ  4711 08:02:131075 124 124
- * Devices are not compared: what the kernel prints there is not always what
- * stat(2) says (btrfs, overlayfs). */
+ * Devices are not compared: the kernel does not always print the number that stat(2)
+ * returns (btrfs, overlayfs). */
 static pid_t reader_in(const char *line, ino_t inode)
 {
     char kind[16], last_text[24];
@@ -48,7 +47,7 @@ static pid_t reader_in(const char *line, ino_t inode)
     int64_t first;
     if (sscanf(line, "%*d: %15s %*s %*s %d %*x:%*x:%llu %" SCNd64 " %23s", kind, &pid, &of_inode, &first,
                last_text) != 5)
-        return 0; /* or a line of one that waits, which holds nothing */
+        return 0; /* a process that waits for a lock has another line, and holds nothing */
     int64_t last = strcmp(last_text, "EOF") == 0 ? INT64_MAX : strtoll(last_text, NULL, 10);
     bool is_reader =
         strcmp(kind, "POSIX") == 0 && of_inode == inode && first <= READ_LOCK_LAST && last >= READ_LOCK_FIRST;
@@ -78,8 +77,8 @@ static unsigned find_readers(const char *shm_path, pid_t pids[static MOST_NAMED]
     return count;
 }
 
-/* Its name, in brackets, where it may be known (the unit hides the processes of
- * other users from sluice). Processes choose their names themselves. */
+/* Its name in brackets, if it is visible (the unit hides the processes of other users from
+ * sluice). A process chooses its name itself. */
 static void name_process(pid_t pid, char ret[static NAME_BYTES + 4])
 {
     ret[0] = '\0';
@@ -120,9 +119,9 @@ static void report_held(struct queue *queue, const char *who, int64_t bytes, int
     char size[UNITS_BYTES];
     log_warning(EVENT_WAL_HELD, "the write-ahead log has grown to %s because a query is open: %s; close it",
                 units_size(bytes, size), who);
-    cleanup_free char *words =
-        xasprintf("a query that was left open lets the write-ahead log grow; close it: %s", who);
-    queue_problem_set(queue, "reader", words);
+    cleanup_free char *description =
+        xasprintf("an open query makes the write-ahead log grow; close it: %s", who);
+    queue_problem_set(queue, "reader", description);
 }
 
 static void report_over(struct queue *queue, int64_t now_ms)
@@ -145,7 +144,7 @@ void queue_readers_step(struct queue *queue)
     struct stat status;
     if (stat(log_path, &status) != 0)
         return;
-    /* Waits for nobody: with a reader in its way it moves what it may, at once. */
+    /* It does not wait: with a reader, it moves the pages that it can. */
     int code = SQLITE_OK;
     if (status.st_size > LOG_MOST_BYTES)
         code = db_checkpoint(&queue->db, SQLITE_CHECKPOINT_TRUNCATE);
@@ -154,7 +153,7 @@ void queue_readers_step(struct queue *queue)
         return;
     }
     if (code != SQLITE_BUSY)
-        return; /* the disk; those who store say so */
+        return; /* the disk fails, which commits report */
     if (readers->since_ms == 0)
         readers->since_ms = now_ms;
     pid_t pids[MOST_NAMED];

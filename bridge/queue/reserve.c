@@ -1,10 +1,9 @@
-/* queue/reserve.c - space on the disk that is kept for when there is none. See
- * queue/reserve.h.
+/* queue/reserve.c - see queue/reserve.h.
  *
- * It is written in pieces, a second apart, for SD cards are slow; the kernel is
- * told to begin with each piece at once, so that the sync at the end finds little
- * left to do. A file that is as long as it should be was synced, or comes from a
- * run that crashed just before: then, at worst, the reserve is smaller.
+ * It is written in parts, a second apart, because SD cards are slow; the kernel is asked to
+ * write each part at once, so that the sync at the end has little to do. A file of full length
+ * was synced, or is of a run that crashed just before that: then, at worst, the reserve is
+ * smaller.
  */
 #include "queue/reserve.h"
 
@@ -59,7 +58,7 @@ int64_t queue_reserve_lacks(const struct queue_reserve *reserve)
     return QUEUE_RESERVE_BYTES - reserve->bytes;
 }
 
-/* Xorshift (Marsaglia): no file system finds anything in it to save. */
+/* Xorshift (Marsaglia), which no file system can compress. */
 static void fill(uint64_t *words, size_t count, uint64_t seed)
 {
     uint64_t x = seed * 0x9e3779b97f4a7c15u + 1;

@@ -8,8 +8,8 @@ const char *const queue_statement_sql[Q_STATEMENTS] = {
     [Q_APPEND] =
         "INSERT INTO message (" MESSAGE_COLUMNS ", payload) VALUES (" MESSAGE_BINDS ", ?)",
     [Q_FIND_REPEATED] =
-        /* Among the latest few: a client that gives all its requests one key must not make each of
-         * them slower than the last. */
+        /* Only among the latest few: if a client gives all its requests one key, they must not become
+         * slower and slower. */
         "SELECT id, payload FROM message WHERE id IN (SELECT id FROM message WHERE idempotency_key = ?1"
         " AND route = ?2 ORDER BY id DESC LIMIT 32) AND topic = ?3 AND method = ?4 AND target = ?5"
         " AND abs(length(payload) - ?6) <= 9", /* an age may gain digits */
@@ -46,6 +46,19 @@ const char *const queue_statement_sql[Q_STATEMENTS] = {
         "INSERT INTO dead_letter (" MESSAGE_COLUMNS ", payload, attempts, last_status, last_error, died_ms, reason,"
         " history) SELECT " MESSAGE_COLUMNS ", payload, ?2, ?3, ?4, ?5, ?6,"
         " history_add(history, ?5, ?6, ?2, ?3, ?4) FROM message WHERE id = ?1",
+    /* Runs without messages need no row. Ids and runs grow together, over messages and dead letters,
+     * so the oldest and the newest of these tell which runs may be needed: those before and
+     * after are not. Some of the runs between are kept without need, but only runs in which a
+     * message was stored; so starts that store nothing do not fill the table. The runs that a
+     * salvage made for messages without a run are not in that order. */
+    [Q_RUNS_PRUNE_OLD] =
+        "DELETE FROM run WHERE boot_id <> 'lost' AND id < min("
+        "coalesce((SELECT run FROM message WHERE id = (SELECT min(id) FROM message)), ?1),"
+        " coalesce((SELECT run FROM dead_letter WHERE id = (SELECT min(id) FROM dead_letter)), ?1))",
+    [Q_RUNS_PRUNE_NEW] =
+        "DELETE FROM run WHERE boot_id <> 'lost' AND id < ?1 AND id > max("
+        "coalesce((SELECT run FROM message WHERE id = (SELECT max(id) FROM message)), 0),"
+        " coalesce((SELECT run FROM dead_letter WHERE id = (SELECT max(id) FROM dead_letter)), 0))",
     [Q_TOUCH_RUN] =
         "UPDATE run SET token = token WHERE id = ?1",
     [Q_OLDEST_ID] =

@@ -16,6 +16,8 @@ enum queue_statement {
     Q_FINGERPRINTS_DELETE,
     Q_BLAME,
     Q_DEAD_LETTER,
+    Q_RUNS_PRUNE_OLD,
+    Q_RUNS_PRUNE_NEW,
     Q_TOUCH_RUN,
     Q_CONFIRMED,
     Q_OLDEST_ID,

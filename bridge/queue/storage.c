@@ -1,17 +1,16 @@
-/* queue/storage.c - a storage that fails, and free space.
+/* queue/storage.c - storage that fails, and free space.
  *
- * A full disk, step by step. A write fails (SQLITE_FULL): the reserve is removed,
- * nothing more is taken in, and what was delivered can be deleted again, for now
- * the log has space. Here the pages that become free are cut off the file, and the
- * log is, so that the disk has that space. When there is enough for the reserve
- * beside what min_free leaves to others, it is written again, and only when it is
- * there does the queue take in more. A disk that others fill up stays full; then
- * the queue waits, and says so.
+ * A full disk, step by step. A write fails (SQLITE_FULL): the reserve is removed, and nothing
+ * more is taken in. Now the write-ahead log has space, so delivered messages can be deleted.
+ * Free pages are cut off the file, and the log is truncated, which gives the space to the disk.
+ * When the disk has enough for the reserve in addition to min_free, the reserve is written
+ * again, and only then the queue takes in messages. If other programs fill the disk, it stays
+ * full; then the queue waits, and reports that.
  *
- * Free space inside of the file is normal: a queue breathes, and giving each page
- * back at once, to take it again a minute later, would wear an SD card for nothing.
- * So some of it is kept, and the rest is given back in small steps when little goes
- * on, without a sync of its own.
+ * Free pages inside the file are normal: the queue grows and shrinks. To give each page back
+ * at once, and to take it again a minute later, would wear out an SD card. So some are kept,
+ * and the others are given back in small steps, mostly when nothing else is going on, without
+ * a sync of their own.
  */
 #include "queue/storage.h"
 #include "base/log.h"
@@ -22,7 +21,7 @@
 
 enum {
     SLACK_BYTES = 4 * 1024 * 1024, /* free pages that are kept */
-    QUIET_PAGES = 256,             /* given back in a step, when little goes on */
+    QUIET_PAGES = 256,             /* given back in a step when nothing else is going on */
     BUSY_PAGES = 64,               /* and otherwise */
 };
 
@@ -51,7 +50,7 @@ void queue_storage_ended(struct queue *queue, const struct queue_end *end)
     case -ENOENT:
     case -ENOMEM:
     case -EMSGSIZE:
-        return; /* these are not the storage's */
+        return; /* the storage works */
     case -ENOSPC:
     case -EDQUOT:
         run_out_of_space(queue);
@@ -69,26 +68,27 @@ bool queue_fails(const struct queue *queue)
 void queue_storage_problem_set(struct queue *queue)
 {
     struct storage *storage = &queue->storage;
-    cleanup_free char *words = NULL;
+    cleanup_free char *description = NULL;
     if (storage->out_of_space)
-        words =
-            xasprintf("the disk is full: messages wait at the broker, what is stored is delivered; make room "
-                      "beside %s",
-                      queue->path);
+        description = xasprintf(
+            "the disk is full: messages wait at the broker, stored messages are delivered; make room "
+            "beside %s",
+            queue->path);
     else if (storage->failing)
-        words =
-            xasprintf("%s cannot be written (%s): messages wait at the broker, what is stored is delivered",
+        description =
+            xasprintf("%s cannot be written (%s): messages wait at the broker, stored messages are delivered",
                       queue->path, strerror(-storage->error));
     else if (queue->db.checkpoint_error != 0)
-        words = xasprintf("%s cannot be written (%s): what is stored is safe in the write-ahead log, which "
-                          "grows; look at the disk",
-                          queue->path, strerror(-queue->db.checkpoint_error));
-    queue_problem_set(queue, "storage", words);
+        description =
+            xasprintf("%s cannot be written (%s): stored messages are safe in the write-ahead log, which "
+                      "grows; look at the disk",
+                      queue->path, strerror(-queue->db.checkpoint_error));
+    queue_problem_set(queue, "storage", description);
 }
 
 /* ---- the reserve ---- */
 
-/* Where there is not enough space for it, it is tried again when there is. */
+/* Without enough space, the next call tries again. */
 int queue_reserve_make(struct queue *queue)
 {
     struct storage *storage = &queue->storage;
@@ -112,11 +112,10 @@ int queue_reserve_make(struct queue *queue)
 static int vacuum(struct queue *queue, void *context)
 {
     cleanup_free char *sql = xasprintf("PRAGMA incremental_vacuum(%lld)", *(const long long *)context);
-    return db_result(&queue->db, sqlite3_exec(queue->db.handle, sql, NULL, NULL, NULL),
-                     "give free space back");
+    return db_exec(&queue->db, sql, "give free space back");
 }
 
-/* Cuts the file, and with TRUNCATE the log; a reader may be in the way. */
+/* Cuts the file, and with TRUNCATE the log, if no reader prevents it. */
 static int checkpoint(struct queue *queue, int mode)
 {
     int code = db_checkpoint(&queue->db, mode);

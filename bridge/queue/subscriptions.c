@@ -1,9 +1,8 @@
-/* queue/subscriptions.c - the topic filters that the broker holds for us.
+/* queue/subscriptions.c - the topic filters that the broker has for us.
  *
- * Subscriptions outlive our restarts, so the filters and their identifiers are
- * remembered. Identifiers grow, and none is given twice, so that they tell which
- * of two filters was subscribed to first; a filter that comes back gets a new
- * one. Changes are rare; each is a synchronised commit.
+ * Subscriptions outlive our restarts, so their filters and identifiers are stored. Identifiers
+ * grow, and none is used again, so they show which of two filters was subscribed to first. A
+ * filter that returns gets a new one. Changes are rare; each is a commit that syncs.
  */
 #include "queue/tx.h"
 
@@ -37,7 +36,7 @@ static int change(struct queue *queue, void *context)
     const struct change *what = context;
     sqlite3_stmt *statement = queue->statements[what->statement];
     queue_bind_text(statement, 1, what->filter);
-    return db_run(&queue->db, statement, "note a subscription");
+    return db_run(&queue->db, statement, "store a subscription");
 }
 
 static int change_subscription(struct queue *queue, enum queue_statement statement, const char *filter)

@@ -55,6 +55,15 @@ int queue_bind_text(sqlite3_stmt *statement, int column, const char *text)
     return sqlite3_bind_text(statement, column, text, -1, SQLITE_STATIC);
 }
 
+int queue_run(struct queue *queue, enum queue_statement which, int64_t first, int64_t second,
+              const char *doing)
+{
+    sqlite3_stmt *statement = queue->statements[which];
+    sqlite3_bind_int64(statement, 1, first);
+    sqlite3_bind_int64(statement, 2, second);
+    return db_run(&queue->db, statement, doing);
+}
+
 int64_t queue_number(struct queue *queue, enum queue_statement which)
 {
     sqlite3_stmt *statement = queue->statements[which];

@@ -30,6 +30,10 @@ typedef int queue_work_fn(struct queue *queue, void *context);
 int queue_transaction(struct queue *queue, enum db_sync sync, queue_work_fn *work, void *context);
 
 int queue_bind_text(sqlite3_stmt *statement, int column, const char *text); /* NULL: null */
+/* Runs a statement that returns no rows, with two numbers for its parameters ?1 and ?2; it may
+ * have fewer. doing is for the log: "cannot DO". */
+int queue_run(struct queue *queue, enum queue_statement which, int64_t first, int64_t second,
+              const char *doing);
 /* The first column of the first row; 0 where there is none, or it cannot be read. */
 int64_t queue_number(struct queue *queue, enum queue_statement which);
 

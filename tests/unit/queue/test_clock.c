@@ -218,7 +218,19 @@ static void small_steps_add_up(void **state)
     queue_close(queue);
 }
 
-/* clock = trust: nobody vouched for the time before the step. */
+static void a_message_after_a_step_has_the_key_that_was_reported(void **state)
+{
+    struct queue *queue = open_with(&right);
+    struct clock_epoch stepped = by(&right, 3600 * 1000);
+    assert_int_equal(queue_clock_set(queue, &stepped), 0);
+    int64_t id = store_text(queue, "garden/x/sensor", "1");
+    char key[MESSAGE_KEY_BYTES];
+    queue_key(queue, id, key);
+    assert_string_equal(key, fetch(queue, id).key);
+    queue_close(queue);
+}
+
+/* clock = trust: nothing shows that the time before the step was right. */
 static void a_trusted_clock_repairs_all(void **state)
 {
     struct clock_epoch early = {.ms = wrong.ms, .synchronised = true, .trusted = true};
@@ -347,6 +359,7 @@ int main(void)
         in_place(a_restart_does_not_forget_the_time),
         in_place(a_step_from_right_to_right_begins_another_run),
         in_place(small_steps_add_up),
+        in_place(a_message_after_a_step_has_the_key_that_was_reported),
         in_place(a_trusted_clock_repairs_all),
         in_place(a_locked_database_is_repaired_later),
         in_place(late_is_repaired_with_its_run),
