@@ -13,17 +13,10 @@
  *                  | released id                 | fingerprint             |
  *     awaited      | above both                  | kept                    | its row
  *
- * Both ids only grow:
- *
- *     what happens                                         | call
- *     -----------------------------------------------------+-----------------------------------
- *     the broker answered a packet that we sent after the  | queue_confirm(that id)
- *       acknowledgements: it reads in order                |
- *     the broker has a new session, or nobody uses MQTT    | queue_confirm(last id)
- *     a resumed session begins with a new message          | queue_confirm(last id), and
- *                                                          |   queue_confirmed_save_with_commit
- *     the queue is full and the connection closed: nobody  | queue_release_awaited
- *       can confirm, but a full queue must delete          |
+ * Both ids only grow. The table in mqtt/redelivery.h has what confirms messages (queue_confirm);
+ * where nobody uses MQTT, all are confirmed at the start. When the queue is full and the
+ * connection is closed, nobody can confirm, but a full queue must delete: then all messages
+ * are released (queue_release_awaited).
  *
  * Confirmed ids must reach the disk before the broker gives their packet identifiers to new
  * messages; otherwise, after a crash, a new message could be taken for a redelivery, and be
