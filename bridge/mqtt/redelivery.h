@@ -18,9 +18,9 @@
  *                          | 1     | yes                      | a redelivery: acknowledged
  *                          |       |                          |   with the others, not stored
  *
- * We know the messages that are stored and not confirmed (queue_confirm): the broker may
- * not have read their acknowledgements. They are in memory while sluice runs, and are read
- * from the queue after a restart. When a message gets an identifier that we know from an
+ * We know the messages that are stored and not confirmed: the broker may not have read
+ * their acknowledgements. They are in memory while sluice runs, and are read from the queue
+ * after a restart (queue/confirm.h). When a message gets an identifier that we know from an
  * earlier connection, the broker has lost its memory, and we forget that identifier.
  *
  * Messages are confirmed by
@@ -31,8 +31,9 @@
  *                                             broker reads its question before it reads our
  *                                             acknowledgements of the redeliveries
  *     a resumed session begins with a         all that are stored before it: redeliveries come
- *     new message                             first, so there is none (see
- *                                             mqtt_redelivery_stored for the exception)
+ *     new message                             first, so there is none. They are saved with
+ *                                             its commit. (mqtt_redelivery_stored has an
+ *                                             exception.)
  *
  * A round trip is an UNSUBSCRIBE from a filter that was never subscribed, sent after
  * acknowledgements: it has no other effect, and the broker reads in order, so its UNSUBACK
