@@ -214,7 +214,7 @@ int queue_command_run(const struct command *command, int argc, char **argv)
 int queue_command_close(struct queue_command *queue, int error)
 {
     if (error != 0)
-        fprintf(stderr, "%s: %s\n", queue->command, queue_admin_words(queue->admin));
+        fprintf(stderr, "%s: %s\n", queue->command, queue_admin_error(queue->admin));
     int sync_error = queue_admin_close(queue->admin);
     queue->admin = NULL;
     if (sync_error != 0)

@@ -112,7 +112,7 @@ static void print_event(void *context, const struct message_event *event)
         print_fact("", "... %" PRId64 " more", event->number - history->last - 1);
     cleanup_free char *attempt =
         event->attempt > 0 && !dead ? xasprintf("attempt %u: ", event->attempt) : xstrdup("");
-    cleanup_free char *words = event->words         ? xstrdup(event->words)
+    cleanup_free char *words = event->error         ? xstrdup(event->error)
                                : event->status != 0 ? xasprintf("%d", event->status)
                                : retried            ? xstrdup("retried by hand")
                                : dead               ? xstrdup("")

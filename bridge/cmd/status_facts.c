@@ -172,7 +172,7 @@ static void read_queue(struct status_facts *facts, const struct config_place *pl
         return;
     facts->queue = cJSON_CreateObject();
     if (queue_admin_facts(admin, facts->queue) != 0) {
-        facts->no_queue = xstrdup(queue_admin_words(admin));
+        facts->no_queue = xstrdup(queue_admin_error(admin));
         cJSON_Delete(facts->queue);
         facts->queue = NULL;
     }

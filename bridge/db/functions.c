@@ -3,7 +3,7 @@
 #include "message/history.h"
 #include "message/replay.h"
 
-/* history_add(history, wall ms, event, attempt, status, words) */
+/* history_add(history, wall ms, event, attempt, status, error) */
 static void history_add(sqlite3_context *context, int count, sqlite3_value **values)
 {
     (void)count;
@@ -11,7 +11,7 @@ static void history_add(sqlite3_context *context, int count, sqlite3_value **val
                                         .event = (const char *)sqlite3_value_text(values[2]),
                                         .attempt = (unsigned)sqlite3_value_int(values[3]),
                                         .status = sqlite3_value_int(values[4]),
-                                        .words = (const char *)sqlite3_value_text(values[5])};
+                                        .error = (const char *)sqlite3_value_text(values[5])};
     char *history = message_history_add((const char *)sqlite3_value_text(values[0]), &event);
     sqlite3_result_text(context, history, -1, free);
 }

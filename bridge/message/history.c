@@ -37,7 +37,7 @@ static cJSON *read_line(const char *line, size_t bytes, struct message_event *re
                                   .event = event,
                                   .attempt = (unsigned)number_of(json, "attempt"),
                                   .status = (int)number_of(json, "status"),
-                                  .words = text_of(json, "words")};
+                                  .error = text_of(json, "error")};
     return json;
 }
 
@@ -53,25 +53,25 @@ void message_history_each(const char *history, message_event_fn *visit, void *co
     }
 }
 
-static bool is_same_answer(const struct message_event *a, const struct message_event *b)
+static bool is_same_failure(const struct message_event *a, const struct message_event *b)
 {
-    return a->attempt == b->attempt && a->status == b->status && a->words && b->words &&
-           strcmp(a->words, b->words) == 0;
+    return a->attempt == b->attempt && a->status == b->status && a->error && b->error &&
+           strcmp(a->error, b->error) == 0;
 }
 
 static char *print_line(const struct message_event *event, const struct message_event *before)
 {
     cleanup_json cJSON *json = cJSON_CreateObject();
-    bool said = strcmp(before->event, MESSAGE_FAILED) == 0 && is_same_answer(event, before);
+    bool known = strcmp(before->event, MESSAGE_FAILED) == 0 && is_same_failure(event, before);
     cJSON_AddNumberToObject(json, "number", (double)(before->number + 1));
     cJSON_AddNumberToObject(json, "time", (double)(event->wall_ms));
     cJSON_AddStringToObject(json, "event", event->event);
     if (event->attempt > 0)
         cJSON_AddNumberToObject(json, "attempt", event->attempt);
-    if (event->status != 0 && !said)
+    if (event->status != 0 && !known)
         cJSON_AddNumberToObject(json, "status", event->status);
-    if (event->words && !said)
-        cJSON_AddStringToObject(json, "words", event->words);
+    if (event->error && !known)
+        cJSON_AddStringToObject(json, "error", event->error);
     return cJSON_PrintUnformatted(json);
 }
 
@@ -85,7 +85,7 @@ char *message_history_add(const char *history, const struct message_event *event
     if (*old == '\0')
         return xstrdup(line);
     size_t first_bytes = strcspn(old, "\n"), events = 1;
-    const char *kept = last; /* the latest that stay, but for the new one */
+    const char *kept = last; /* the latest events that stay, without the new one */
     for (; kept > old && events < MESSAGE_HISTORY_LAST - 1; events++)
         for (kept--; kept > old && kept[-1] != '\n'; kept--)
             ;

@@ -1,8 +1,8 @@
-/* message/history.h - what was tried for a message, as it is kept in one column: JSON
- * (RFC 8259), an event a line, oldest first. Pure.
+/* message/history.h - the failures of a message, and its retries, as one column has them: JSON
+ * (RFC 8259), one event per line, oldest first. Pure.
  *
- * It is bounded: of more than MESSAGE_HISTORY_LAST + 1 events the first and the last
- * ones stay. Their numbers tell how many are missing between.
+ * It is bounded: of more than MESSAGE_HISTORY_LAST + 1 events, the first one and the last
+ * MESSAGE_HISTORY_LAST stay. Their numbers show how many are missing between.
  */
 #ifndef SLUICE_MESSAGE_HISTORY_H
 #define SLUICE_MESSAGE_HISTORY_H
@@ -11,23 +11,23 @@
 
 enum { MESSAGE_HISTORY_LAST = 9 };
 
-#define MESSAGE_FAILED  "failed"  /* and it waits for another try */
-#define MESSAGE_RETRIED "retried" /* a person brought it back from the dead letters */
+#define MESSAGE_FAILED  "failed"  /* it waits for another attempt */
+#define MESSAGE_RETRIED "retried" /* a person made it a message again (sluice queue retry) */
 
 struct message_event {
     int64_t number; /* from 1; message_history_add counts it */
     int64_t wall_ms;
-    const char *event; /* one of the above, or why it was set aside, in a word */
-    unsigned attempt;  /* failures of its own so far; since it was retried */
-    int status;        /* HTTP; 0: there was no answer, or none to this event */
-    const char *words; /* of the backend, or what is wrong; or NULL */
+    const char *event; /* one of the above, or the reason of a dead letter */
+    unsigned attempt;  /* how many attempts have failed, since it was retried */
+    int status;        /* HTTP; 0: there was no response */
+    const char *error; /* the message of the response, or what is wrong; or NULL */
 };
 
-/* The history (NULL: none yet) with one more event, to be freed by the caller. What is
- * said already of the same attempt is not said again. */
+/* The history (NULL: none yet) with one more event, freed by the caller. A dead letter does
+ * not repeat the status and error of the failure before it, if they are the same. */
 char *message_history_add(const char *history, const struct message_event *event);
 
-/* Calls visit for each event; what cannot be read is passed over. NULL: there is none. */
+/* Calls visit for each event; a line that cannot be read is skipped. history may be NULL. */
 typedef void message_event_fn(void *context, const struct message_event *event);
 void message_history_each(const char *history, message_event_fn *visit, void *context);
 

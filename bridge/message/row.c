@@ -1,4 +1,4 @@
-/* message/row.c - a message and what became of it so far, as JSON; see message/row.h. */
+/* message/row.c - see message/row.h. */
 #include "message/row.h"
 
 #include "base/base64.h"
@@ -90,7 +90,7 @@ static void add_event(void *context, const struct message_event *event)
         cJSON_AddNumberToObject(to, "attempt", event->attempt);
     if (event->status != 0)
         cJSON_AddNumberToObject(to, "status", event->status);
-    add_if(to, "words", event->words);
+    add_if(to, "error", event->error);
 }
 
 cJSON *message_row_json(const struct message_row *row)

@@ -1,5 +1,5 @@
-/* message/row.h - a message and what became of it so far, and that as JSON. Pure.
- */
+/* message/row.h - a whole row of the queue: a message and its failures; copied, and as JSON.
+ * Pure. */
 #ifndef SLUICE_MESSAGE_ROW_H
 #define SLUICE_MESSAGE_ROW_H
 
@@ -20,11 +20,11 @@ struct message_row {
 /* A copy in one piece of memory, freed by the caller. */
 struct message_row *message_row_copy(const struct message_row *row);
 
-/* "rejected" of a dead letter, otherwise "pending". */
+/* The reason of a dead letter; otherwise "pending". */
 const char *message_row_state(const struct message_row *row);
 
-/* The target of an HTTP request without what follows the '?', which may be a key;
- * NULL where there is none. Freed by the caller. */
+/* The target of an HTTP request, its query replaced by ***, because it may have a key; NULL for
+ * other messages. Freed by the caller. */
 char *message_row_target(const struct message_row *row);
 
 /* One object with everything that is known of it; the payload is text if it is UTF-8, and

@@ -26,7 +26,7 @@ from harness.wait import wait_until
 
 LONG = b'{"host":"wino-0013a2","soil":512,"words":"' + b"and so on " * 20 + b'"}'
 TRIED = [{"number": n, "time": 1795369000000 + n * 60000, "event": "failed", "attempt": n, "status": 500,
-          "words": "500: oops"} for n in (1, *range(5, 14))]  # fmt: skip
+          "error": "500: oops"} for n in (1, *range(5, 14))]  # fmt: skip
 PENDING = [
     {"topic": "garden/tomato/sensor", "payload": b'{"host":"tomato","n":3,"soil":547}'},
     {"topic": "garden/basil/sensor", "payload": LONG, "attempts": 3, "last_status": 500, "last_error": "500: oops"},
@@ -434,7 +434,7 @@ def test_the_history_has_the_failure_that_others_refuted(make_sluice, mosquitto,
         mosquitto.publish("garden/good/sensor", b"%d" % n)
     [dead] = sluice.wait_dead(1)
     [row] = lines(sluice.command("queue", "show", "--json", dead["id"]))
-    assert [(event["event"], event["attempt"], event.get("words")) for event in row["history"]] == [
+    assert [(event["event"], event["attempt"], event.get("error")) for event in row["history"]] == [
         ("failed", 1, "500: oops"), ("failed", 2, "500: oops"), ("failed", 3, "500: oops"), ("attempts", 3, None)]
 
 

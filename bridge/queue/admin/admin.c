@@ -1,4 +1,4 @@
-/* queue/admin/admin.c - looking into the queue; see queue/admin/admin.h. */
+/* queue/admin/admin.c - reading the queue; see queue/admin/admin.h. */
 #include "queue/admin/admin.h"
 #include "base/clock.h"
 #include "db/columns.h"
@@ -22,7 +22,7 @@ int queue_admin_open(const char *path, bool write, struct queue_admin **ret, cha
     struct queue_admin *admin = xcalloc(1, sizeof *admin);
     admin->db = db;
     admin->path = xstrdup(path);
-    if (write && queue_admin_holder(path) == 0) /* no daemon is there to do it */
+    if (write && queue_admin_holder(path) == 0) /* no daemon does it */
         sqlite3_wal_autocheckpoint(db.handle, 1000);
     *ret = admin;
     return 0;
@@ -35,14 +35,14 @@ int queue_admin_close(struct queue_admin *admin)
     int error = admin->changed ? db_external_sync(admin->path) : 0;
     db_external_close(&admin->db);
     free(admin->path);
-    free(admin->words);
+    free(admin->error);
     free(admin);
     return error;
 }
 
-const char *queue_admin_words(const struct queue_admin *admin)
+const char *queue_admin_error(const struct queue_admin *admin)
 {
-    return admin->words ? admin->words : "";
+    return admin->error ? admin->error : "";
 }
 
 int queue_admin_result(struct queue_admin *admin, int code, const char *doing)
@@ -50,8 +50,8 @@ int queue_admin_result(struct queue_admin *admin, int code, const char *doing)
     int error = db_errno(admin->db.handle, code);
     if (error == 0)
         return 0;
-    free(admin->words);
-    admin->words = xasprintf("%s: cannot %s: %s", admin->path, doing, sqlite3_errmsg(admin->db.handle));
+    free(admin->error);
+    admin->error = xasprintf("%s: cannot %s: %s", admin->path, doing, sqlite3_errmsg(admin->db.handle));
     return error;
 }
 
@@ -61,8 +61,8 @@ int queue_admin_prepare(struct queue_admin *admin, const char *sql, sqlite3_stmt
                               "read the queue");
 }
 
-/* Asking for the lock, even shared and for a moment, could be what keeps a daemon from
- * starting; the kernel lists who has it. A line reads
+/* To ask for the lock, even shared and for a moment, could prevent a daemon from starting; but
+ * the kernel lists who has it. A line is like
  *     5: FLOCK  ADVISORY  WRITE 4711 08:02:131075 0 EOF */
 pid_t queue_admin_holder(const char *path)
 {
@@ -97,9 +97,9 @@ enum glance_column { DEAD, REASON, ID, ROUTE, TOPIC, UPTIME, BYTES, BOOT, EPOCH 
 struct page {
     struct queue_glance glances[QUEUE_ADMIN_ROWS];
     char *texts[QUEUE_ADMIN_ROWS]; /* of each: one piece of memory */
-    size_t count;                  /* those that passed */
-    size_t rows;                   /* those that were looked at */
-    int64_t last;                  /* the id of the last of those */
+    size_t count;                  /* that pass the filter */
+    size_t rows;                   /* that were read */
+    int64_t last;                  /* id of the last row that was read */
 };
 
 struct walk {
@@ -191,8 +191,8 @@ static int read_rows(struct walk *walk)
     return error;
 }
 
-/* The next of those that were named. */
-static int next_named(struct walk *walk)
+/* The filter has a list of ids. */
+static int next_ids(struct walk *walk)
 {
     const struct queue_filter *filter = walk->filter;
     int error = 0;
@@ -211,7 +211,7 @@ static int next_page(struct walk *walk, bool *ret_more)
 {
     page_done(&walk->page);
     if (walk->filter->id_count > 0) {
-        int error = next_named(walk);
+        int error = next_ids(walk);
         *ret_more = walk->next_id < walk->filter->id_count;
         return error;
     }
@@ -223,7 +223,7 @@ static int next_page(struct walk *walk, bool *ret_more)
     return error;
 }
 
-/* Whether the filter asks for this table; a reason is a dead letter's. */
+/* Only dead letters have a reason. */
 static bool wants(const struct queue_filter *filter, bool dead)
 {
     bool all = !filter->pending && !filter->dead;
@@ -340,7 +340,7 @@ struct showing {
     int error;
 };
 
-/* One that went meanwhile is passed over. */
+/* A row that is gone meanwhile is skipped. */
 static bool show(void *context, const struct queue_glance *glance)
 {
     struct showing *showing = context;

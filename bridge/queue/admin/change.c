@@ -1,8 +1,8 @@
 /* queue/admin/change.c - retry and drop; see queue/admin/admin.h.
  *
- * Rows are changed in the order in which the walk comes by them, a transaction for
- * each QUEUE_ADMIN_ROWS. A daemon never waits for the lock, it asks again every few
- * milliseconds; so between two transactions nobody holds it for longer than that.
+ * Rows are changed in the order in which they are read, QUEUE_ADMIN_ROWS in a transaction. A
+ * daemon does not wait for the lock but tries again every few milliseconds; the pause after each
+ * transaction is longer than that.
  */
 #include "base/clock.h"
 #include "db/columns.h"
@@ -22,12 +22,12 @@ struct change {
     change_row_fn *row;
     queue_progress *progress;
     void *context;
-    bool beside; /* a daemon runs */
-    sqlite3_stmt *insert, *delete[2], *count, *note;
-    struct queue_glance *glances; /* those of the next transaction, with routes of their own */
+    bool daemon_runs;
+    sqlite3_stmt *insert, *delete[2], *count, *rescan;
+    struct queue_glance *glances; /* of the next transaction, with their own routes */
     char **routes;
     size_t waiting;
-    uint64_t changed, changing; /* and in the open transaction */
+    uint64_t changed, changing; /* committed, and by the open transaction */
     int error;
 };
 
@@ -51,8 +51,8 @@ static int delete_row(struct change *change, const struct queue_glance *glance)
     return run(change, delete, "delete a message");
 }
 
-/* Whether the last statement found its row; it may have gone meanwhile. */
-static bool found(const struct change *change)
+/* The row of the last statement may be gone meanwhile. */
+static bool was_changed(const struct change *change)
 {
     return sqlite3_changes(change->admin->db.handle) > 0;
 }
@@ -61,27 +61,27 @@ static int retry_row(struct change *change, const struct queue_glance *glance)
 {
     sqlite3_bind_int64(change->insert, 1, glance->id);
     sqlite3_bind_int64(change->insert, 2, clock_wall_ms());
-    int error = run(change, change->insert, "bring a dead letter back");
-    if (error != 0 || !found(change))
+    int error = run(change, change->insert, "retry a dead letter");
+    if (error != 0 || !was_changed(change))
         return error;
     change->changing++;
     error = delete_row(change, glance);
     if (error != 0)
         return error;
-    sqlite3_bind_int64(change->note, 1, glance->id);
-    return run(change, change->note, "tell sluice of it");
+    sqlite3_bind_int64(change->rescan, 1, glance->id);
+    return run(change, change->rescan, "report it to sluice");
 }
 
 static int drop_row(struct change *change, const struct queue_glance *glance)
 {
     int error = delete_row(change, glance);
-    if (error != 0 || !found(change))
+    if (error != 0 || !was_changed(change))
         return error;
     change->changing++;
     sqlite3_bind_text(change->count, 1, glance->route, -1, SQLITE_STATIC);
     sqlite3_bind_int64(change->count, 2, glance->bytes);
     sqlite3_bind_int64(change->count, 3, clock_wall_ms());
-    return run(change, change->count, "count what is dropped");
+    return run(change, change->count, "count dropped messages");
 }
 
 /* ---- transactions ---- */
@@ -125,7 +125,7 @@ static void flush(struct change *change)
         change->progress(change->context, change->changed);
     int64_t took_ms = clock_uptime_ms() - start_ms;
     int64_t pause_ms = took_ms > PAUSE_MS ? took_ms : PAUSE_MS;
-    if (change->beside)
+    if (change->daemon_runs)
         nanosleep(&(struct timespec){.tv_sec = pause_ms / 1000, .tv_nsec = pause_ms % 1000 * 1000000}, NULL);
 }
 
@@ -161,7 +161,7 @@ static int prepare(struct change *change)
          &change->count},
         {"INSERT INTO rescan (one, from_id) VALUES (1, ?1)"
          " ON CONFLICT (one) DO UPDATE SET from_id = min(from_id, ?1)",
-         &change->note},
+         &change->rescan},
     };
     int error = 0;
     for (size_t i = 0; i < ARRAY_LEN(statements) && error == 0; i++)
@@ -176,7 +176,7 @@ static int change_rows(struct queue_admin *admin, change_row_fn *row, const stru
                             .row = row,
                             .progress = progress,
                             .context = context,
-                            .beside = queue_admin_holder(admin->path) != 0,
+                            .daemon_runs = queue_admin_holder(admin->path) != 0,
                             .glances = xcalloc(QUEUE_ADMIN_ROWS, sizeof *change.glances),
                             .routes = xcalloc(QUEUE_ADMIN_ROWS, sizeof *change.routes)};
     int error = prepare(&change);
@@ -186,7 +186,7 @@ static int change_rows(struct queue_admin *admin, change_row_fn *row, const stru
         flush(&change);
     forget(&change);
     sqlite3_stmt *const statements[] = {change.insert, change.delete[0], change.delete[1], change.count,
-                                        change.note};
+                                        change.rescan};
     for (size_t i = 0; i < ARRAY_LEN(statements); i++)
         sqlite3_finalize(statements[i]);
     free(change.glances);

@@ -1,110 +1,84 @@
-/* queue/admin/facts.c - what the database alone tells of the queue: for status, also
- * of a daemon that is stopped. Every row is counted, which the daemon itself has no
- * time for. */
+/* queue/admin/facts.c - the status of the queue from its database, whether the daemon runs or
+ * not. Every row is counted, for which the daemon itself has no time. */
 #include "message/device.h"
 #include "queue/admin/internal.h"
 
-#include <errno.h>
+#include <assert.h>
 #include <libgen.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-typedef void row_fn(struct cJSON *to, sqlite3_stmt *row);
+static_assert(DEVICE_SHARED == 4, "as below, and in the view `device`");
 
-static int each(struct queue_admin *admin, const char *sql, row_fn *visit, struct cJSON *array)
-{
-    sqlite3_stmt *statement = NULL;
-    int error = queue_admin_prepare(admin, sql, &statement);
-    if (error != 0)
-        return error;
-    int code;
-    while ((code = sqlite3_step(statement)) == SQLITE_ROW)
-        visit(status_append(array), statement);
-    error = queue_admin_result(admin, code, "read the queue");
-    sqlite3_finalize(statement);
-    return error;
-}
+enum { FIELDS_MOST = 12 };
 
-static const char *text_of(sqlite3_stmt *row, int column)
-{
-    return (const char *)sqlite3_column_text(row, column);
-}
-
-static void add_route(struct cJSON *to, sqlite3_stmt *row)
-{
-    status_add_text(to, STATUS_QUEUE_ROUTE_NAME, text_of(row, 0));
-    status_add_number(to, STATUS_QUEUE_ROUTE_WAITING, sqlite3_column_int64(row, 1));
-    status_add_time(to, STATUS_QUEUE_ROUTE_OLDEST, sqlite3_column_int64(row, 2));
-    status_add_number(to, STATUS_QUEUE_ROUTE_LATE, sqlite3_column_int64(row, 3));
-    status_add_number(to, STATUS_QUEUE_ROUTE_RETRIED, sqlite3_column_int64(row, 4));
-}
-
-static void add_dead(struct cJSON *to, sqlite3_stmt *row)
-{
-    status_add_text(to, STATUS_DEAD_ROUTE, text_of(row, 0));
-    status_add_text(to, STATUS_DEAD_REASON, text_of(row, 1));
-    status_add_number(to, STATUS_DEAD_MESSAGES, sqlite3_column_int64(row, 2));
-    status_add_time(to, STATUS_DEAD_LAST, sqlite3_column_int64(row, 3));
-}
-
-static void add_dropped(struct cJSON *to, sqlite3_stmt *row)
-{
-    status_add_text(to, STATUS_DROP_ROUTE, text_of(row, 0));
-    status_add_text(to, STATUS_DROP_REASON, text_of(row, 1));
-    status_add_number(to, STATUS_DROP_MESSAGES, sqlite3_column_int64(row, 2));
-    status_add_number(to, STATUS_DROP_BYTES, sqlite3_column_int64(row, 3));
-    status_add_time(to, STATUS_DROP_SINCE, sqlite3_column_int64(row, 4));
-    status_add_time(to, STATUS_DROP_LAST, sqlite3_column_int64(row, 5));
-}
-
-static void add_problem(struct cJSON *to, sqlite3_stmt *row)
-{
-    status_add_text(to, STATUS_PROBLEM_NAME, text_of(row, 0));
-    status_add_time(to, STATUS_PROBLEM_SINCE, sqlite3_column_int64(row, 1));
-    status_add_text(to, STATUS_PROBLEM_DESCRIPTION, text_of(row, 2));
-}
-
-/* Named as the view is. */
-static void add_device(struct cJSON *to, sqlite3_stmt *row)
-{
-    status_add_text(to, STATUS_DEVICE_NAME, text_of(row, 0));
-    status_add_text(to, STATUS_DEVICE_ROUTE, text_of(row, 1));
-    status_add_time(to, STATUS_DEVICE_LAST_SEEN, sqlite3_column_int64(row, 2));
-    status_add_number(to, STATUS_DEVICE_BOOT, sqlite3_column_int64(row, 3));
-    status_add_number(to, STATUS_DEVICE_ACKNOWLEDGED, sqlite3_column_int64(row, 4));
-    status_add_number(to, STATUS_DEVICE_GAPS, sqlite3_column_int64(row, 5));
-    status_add_number(to, STATUS_DEVICE_STORED, sqlite3_column_int64(row, 6));
-    status_add_number(to, STATUS_DEVICE_LOST, sqlite3_column_int64(row, 7));
-    status_add_number(to, STATUS_DEVICE_RESTARTS, sqlite3_column_int64(row, 8));
-    status_add_time(to, STATUS_DEVICE_SINCE, sqlite3_column_int64(row, 9));
-    status_add_number(to, STATUS_DEVICE_UNKNOWN_BEFORE, sqlite3_column_int64(row, 10));
-    status_add_bool(to, STATUS_DEVICE_SHARED, sqlite3_column_int64(row, 11) >= DEVICE_SHARED);
-}
-
-/* min() is what is oldest by id, nearly always; by time, where clocks were wrong. */
+/* Lists of the status: a query, and a field for each of its columns. types has a letter for each:
+ * t text, n number, b true or false, T wall clock in ms. min() of the time is that of the lowest
+ * id, except where clocks were wrong. */
 static const struct {
     enum status_field list;
-    const char *sql;
-    row_fn *visit;
+    const char *sql, *types;
+    enum status_field fields[FIELDS_MOST];
 } lists[] = {
     {STATUS_QUEUE_ROUTES,
      "SELECT m.route, count(*), min(r.epoch_ms + m.uptime_ms), count(m.late_since_uptime_ms), sum(m.attempts "
      "> 0)"
      " FROM message AS m LEFT JOIN run AS r ON r.id = m.run GROUP BY m.route ORDER BY m.route",
-     add_route},
+     "tnTnn",
+     {STATUS_QUEUE_ROUTE_NAME, STATUS_QUEUE_ROUTE_WAITING, STATUS_QUEUE_ROUTE_OLDEST, STATUS_QUEUE_ROUTE_LATE,
+      STATUS_QUEUE_ROUTE_RETRIED}},
     {STATUS_DEAD_LETTERS,
      "SELECT route, reason, count(*), max(died_ms) FROM dead_letter GROUP BY route, reason ORDER BY 1, 2",
-     add_dead},
-    {STATUS_DROPS, "SELECT route, reason, messages, bytes, since_ms, last_ms FROM dropped ORDER BY 1, 2",
-     add_dropped},
+     "ttnT",
+     {STATUS_DEAD_ROUTE, STATUS_DEAD_REASON, STATUS_DEAD_MESSAGES, STATUS_DEAD_LAST}},
+    {STATUS_DROPS,
+     "SELECT route, reason, messages, bytes, since_ms, last_ms FROM dropped ORDER BY 1, 2",
+     "ttnnTT",
+     {STATUS_DROP_ROUTE, STATUS_DROP_REASON, STATUS_DROP_MESSAGES, STATUS_DROP_BYTES, STATUS_DROP_SINCE,
+      STATUS_DROP_LAST}},
     {STATUS_DEVICES,
-     "SELECT ack_topic, route, last_ms, boot, up_to, gaps, stored, lost, lives - 1, since_ms, first - 1,"
-     " returns"
+     "SELECT ack_topic, route, last_ms, boot, up_to, gaps, stored, lost, lives - 1, since_ms, first - 1, "
+     "returns >= 4"
      " FROM device_state ORDER BY last_ms DESC, ack_topic",
-     add_device},
-    {STATUS_QUEUE_PROBLEMS, "SELECT name, since_ms, description FROM problem ORDER BY since_ms, name",
-     add_problem},
+     "ttTnnnnnnTnb",
+     {STATUS_DEVICE_NAME, STATUS_DEVICE_ROUTE, STATUS_DEVICE_LAST_SEEN, STATUS_DEVICE_BOOT,
+      STATUS_DEVICE_ACKNOWLEDGED, STATUS_DEVICE_GAPS, STATUS_DEVICE_STORED, STATUS_DEVICE_LOST,
+      STATUS_DEVICE_RESTARTS, STATUS_DEVICE_SINCE, STATUS_DEVICE_UNKNOWN_BEFORE, STATUS_DEVICE_SHARED}},
+    {STATUS_QUEUE_PROBLEMS,
+     "SELECT name, since_ms, description FROM problem ORDER BY since_ms, name",
+     "tTt",
+     {STATUS_PROBLEM_NAME, STATUS_PROBLEM_SINCE, STATUS_PROBLEM_DESCRIPTION}},
 };
+
+static void add_row(struct cJSON *to, sqlite3_stmt *row, const char *types, const enum status_field *fields)
+{
+    for (int i = 0; types[i] != '\0'; i++) {
+        int64_t number = sqlite3_column_int64(row, i);
+        if (types[i] == 't')
+            status_add_text(to, fields[i], (const char *)sqlite3_column_text(row, i));
+        else if (types[i] == 'T')
+            status_add_time(to, fields[i], number);
+        else if (types[i] == 'b')
+            status_add_bool(to, fields[i], number != 0);
+        else
+            status_add_number(to, fields[i], number);
+    }
+}
+
+static int add_list(struct queue_admin *admin, size_t i, struct cJSON *to)
+{
+    struct cJSON *list = status_add_list(to, lists[i].list);
+    sqlite3_stmt *row = NULL;
+    int error = queue_admin_prepare(admin, lists[i].sql, &row);
+    if (error != 0)
+        return error;
+    int code;
+    while ((code = sqlite3_step(row)) == SQLITE_ROW)
+        add_row(status_append(list), row, lists[i].types, lists[i].fields);
+    error = queue_admin_result(admin, code, "read the queue");
+    sqlite3_finalize(row);
+    return error;
+}
 
 static int64_t number(struct queue_admin *admin, const char *sql)
 {
@@ -141,7 +115,7 @@ int queue_admin_facts(struct queue_admin *admin, struct cJSON *to)
     int error = 0;
     status_add_text(to, STATUS_QUEUE_PATH, admin->path);
     for (size_t i = 0; i < ARRAY_LEN(lists) && error == 0; i++)
-        error = each(admin, lists[i].sql, lists[i].visit, status_add_list(to, lists[i].list));
+        error = add_list(admin, i, to);
     if (error == 0)
         add_disk(admin, status_add_object(to, STATUS_DISK));
     return error;

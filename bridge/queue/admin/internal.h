@@ -1,4 +1,4 @@
-/* queue/admin/internal.h - what queue_admin*.c share; nobody else includes it. */
+/* queue/admin/internal.h - what the files of queue/admin share. */
 #ifndef SLUICE_QUEUE_ADMIN_PRIVATE_H
 #define SLUICE_QUEUE_ADMIN_PRIVATE_H
 
@@ -8,11 +8,11 @@
 struct queue_admin {
     struct db db;
     char *path;
-    char *words;
-    bool changed; /* something was committed that is not synced yet */
+    char *error;  /* the last one; or NULL */
+    bool changed; /* a commit is not synced yet */
 };
 
-/* Notes what SQLite says; returns -Exxx, 0 where nothing is wrong. */
+/* Remembers SQLite's error for queue_admin_error, and returns it as -Exxx; 0: no error. */
 int queue_admin_result(struct queue_admin *admin, int code, const char *doing);
 int queue_admin_prepare(struct queue_admin *admin, const char *sql, sqlite3_stmt **ret);
 

@@ -9,12 +9,12 @@
 
 static void note_event(void *context, const struct message_event *event)
 {
-    char *text = context, words[64] = "";
-    if (event->words)
-        snprintf(words, sizeof words, " %s", event->words);
+    char *text = context, error[64] = "";
+    if (event->error)
+        snprintf(error, sizeof error, " %s", event->error);
     size_t used = strlen(text);
     snprintf(text + used, 1024 - used, "%lld@%lld %s %u/%d%s\n", (long long)event->number,
-             (long long)event->wall_ms, event->event, event->attempt, event->status, words);
+             (long long)event->wall_ms, event->event, event->attempt, event->status, error);
 }
 
 static void expect(const char *history, const char *expected)
@@ -38,7 +38,7 @@ static void events_are_told_in_order(void **state)
     add(&history, (struct message_event){.wall_ms = 1000, .event = MESSAGE_FAILED, .attempt = 1});
     add(&history,
         (struct message_event){
-            .wall_ms = 2000, .event = "rejected", .attempt = 1, .status = 422, .words = "422: \"\n\x01"});
+            .wall_ms = 2000, .event = "rejected", .attempt = 1, .status = 422, .error = "422: \"\n\x01"});
     add(&history, (struct message_event){.wall_ms = 3000, .event = MESSAGE_RETRIED});
     expect(history, "1@1000 failed 1/0\n2@2000 rejected 1/422 422: \"\n\x01\n3@3000 retried 0/0\n");
     free(history);
@@ -48,7 +48,7 @@ static void events_are_told_in_order(void **state)
  * aside, and its answer is known. Another attempt with the same answer is told. */
 static void the_same_attempt_is_told_once(void **state)
 {
-    struct message_event event = {.event = MESSAGE_FAILED, .attempt = 2, .status = 409, .words = "409"};
+    struct message_event event = {.event = MESSAGE_FAILED, .attempt = 2, .status = 409, .error = "409"};
     char *history = NULL;
     add(&history, event);
     event.event = "attempts";

@@ -2,7 +2,7 @@
 #include "queue/queue_place.h"
 
 #define HISTORY                                                                                              \
-    "{\"number\":1,\"time\":1000,\"event\":\"failed\",\"attempt\":3,\"status\":409,\"words\":\"conflict\"}"  \
+    "{\"number\":1,\"time\":1000,\"event\":\"failed\",\"attempt\":3,\"status\":409,\"error\":\"conflict\"}"  \
     "\n"                                                                                                     \
     "{\"number\":2,\"time\":2000,\"event\":\"failed\",\"attempt\":4}"
 
@@ -24,7 +24,7 @@ static void a_failure_is_stored_and_kept(void **state)
     assert_int_equal(queue_dead_letter(queue, id, 4, 400, "rejected", "no", 3000), 0);
     assert_answer("SELECT history FROM dead_letter",
                   HISTORY "\n{\"number\":3,\"time\":3000,\"event\":\"rejected\",\"attempt\":4,\"status\":400,"
-                          "\"words\":\"no\"}");
+                          "\"error\":\"no\"}");
     queue_close(queue);
 }
 

@@ -134,7 +134,7 @@ static void what_is_retried_comes_back_as_it_was(void **state)
     assert_answer("select attempts, last_status, last_error from message where id = 5", "0|422|422: no");
     assert_answer(
         "select substr(history, 1, instr(history, char(10))), substr(history, -18) from message where id = 5",
-        "{\"number\":1,\"time\":1,\"event\":\"rejected\",\"attempt\":3,\"status\":422,\"words\":\"422: "
+        "{\"number\":1,\"time\":1,\"event\":\"rejected\",\"attempt\":3,\"status\":422,\"error\":\"422: "
         "no\"}\n"
         "|\"event\":\"retried\"}");
     assert_int_equal(queue_rescan_take(queue), 5);
