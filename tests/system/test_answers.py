@@ -34,7 +34,7 @@ def start(make_sluice, mosquitto, backend):
 
 @pytest.mark.parametrize("where", ["settings", "route"])
 @pytest.mark.parametrize("status", [404, 500, 403, 409])
-def test_dead(start, mosquitto, backend, status, where):
+def test_on_status_dead_dead_letters_at_the_first_response(start, mosquitto, backend, status, where):
     """Dead-lettered at the first such response; no other message waits."""
     backend.answer = lambda request: (status, {}, b"gone for good") if request.body == BAD else 200
     sluice = start(**{where: {"on_status": f"{status}:dead"}})
@@ -50,7 +50,7 @@ def test_dead(start, mosquitto, backend, status, where):
 
 
 @pytest.mark.parametrize("status", [409, 404, 500, 302])
-def test_delivered(start, mosquitto, backend, status):
+def test_on_status_delivered_deletes_the_message(start, mosquitto, backend, status):
     """Like a 409 from a backend that has the message already."""
     backend.answer = lambda request: status
     sluice = start({"on_status": f"{status}:delivered"})
@@ -64,7 +64,7 @@ def test_delivered(start, mosquitto, backend, status):
 
 
 @pytest.mark.parametrize("status", [403, 400, 409])
-def test_retry(start, mosquitto, backend, status):
+def test_on_status_retry_waits_for_the_backend(start, mosquitto, backend, status):
     """The backend is away: no alarm, no dead letter, everything waits for it."""
     backend.answer = lambda request: status
     sluice = start({"on_status": f"{status}:retry"})
@@ -80,7 +80,7 @@ def test_retry(start, mosquitto, backend, status):
 
 
 @pytest.mark.parametrize("status", [400, 503, 200])
-def test_hold(start, mosquitto, backend, status):
+def test_on_status_hold_raises_an_alarm_and_waits(start, mosquitto, backend, status):
     backend.answer = lambda request: (status, {}, b"read the manual")
     sluice = start({"on_status": f"{status}:hold"})
     publish_all(mosquitto, PUBLISHED)
@@ -93,7 +93,7 @@ def test_hold(start, mosquitto, backend, status):
     assert per_topic(got) == per_topic(PUBLISHED)
 
 
-def test_later(start, mosquitto, backend):
+def test_on_status_later_counts_attempts_of_the_message(start, mosquitto, backend):
     backend.answer = lambda request: 400 if request.body == BAD else 200
     sluice = start({"on_status": "400:later"})
     publish_all(mosquitto, PUBLISHED)
@@ -104,7 +104,7 @@ def test_later(start, mosquitto, backend):
     stops_empty(sluice)
 
 
-def test_a_route_counts_before_its_backend(make_sluice, mosquitto, backend):
+def test_on_status_of_a_route_wins_over_its_backend(make_sluice, mosquitto, backend):
     """Only the message itself waits."""
     backend.answer = lambda request: 404 if b'"n":2' in request.body else 200
     routes = {
@@ -124,7 +124,7 @@ def test_a_route_counts_before_its_backend(make_sluice, mosquitto, backend):
 
 
 @pytest.mark.parametrize("meaning", ["dead", "delivered"])
-def test_meanings_hold_for_batches(make_sluice, mosquitto, backend, meaning):
+def test_on_status_applies_to_batches(make_sluice, mosquitto, backend, meaning):
     """dead: the bad message is found. delivered: the batch is done."""
     published, bad = messages(topics=1, each=64), ("host0", 20)
     backend.answer = lambda request: 500 if bad in names(request) else 200
@@ -141,7 +141,7 @@ def test_meanings_hold_for_batches(make_sluice, mosquitto, backend, meaning):
     assert len(backend.requests) <= 13
 
 
-def test_mended_by_a_reload_of_meanings(start, mosquitto, backend):
+def test_a_reload_of_on_status_ends_a_hold(start, mosquitto, backend):
     backend.answer = lambda request: 404 if request.body == BAD else 200
     sluice = start()
     mosquitto.publish("garden/host1/sensor", BAD)
@@ -156,7 +156,7 @@ def test_mended_by_a_reload_of_meanings(start, mosquitto, backend):
 
 @pytest.mark.parametrize("where", ["settings", "route"])
 @pytest.mark.parametrize("batch", [None, 100])
-def test_expect_body(start, mosquitto, backend, where, batch):
+def test_a_response_without_expect_body_holds_everything(start, mosquitto, backend, where, batch):
     """200 and another page, as of a captive portal: held, nothing is lost."""
     backend.answer = lambda request: (200, {}, b'{"OK":true, "note":"ok"}')
     route = {"body": "json", "batch": batch}
@@ -177,7 +177,7 @@ def test_expect_body(start, mosquitto, backend, where, batch):
     stops_empty(sluice)
 
 
-def test_expect_body_of_a_route_counts_before_its_backends(start, mosquitto, backend):
+def test_expect_body_of_a_route_wins_over_its_backend(start, mosquitto, backend):
     backend.answer = lambda request: (201, {}, b"stored")
     sluice = start({"expect_body": "something else"}, {"expect_body": "stored"})
     publish_all(mosquitto, PUBLISHED)
@@ -186,7 +186,7 @@ def test_expect_body_of_a_route_counts_before_its_backends(start, mosquitto, bac
     stops_empty(sluice)
 
 
-def test_expect_body_far_behind(start, mosquitto, backend):
+def test_expect_body_is_found_within_4096_bytes(start, mosquitto, backend):
     """Within 4096 bytes."""
     backend.answer = lambda request: (200, {}, b" " * 4090 + b"stored" + b" " * 100_000)
     sluice = start({"expect_body": "stored"})
@@ -200,7 +200,7 @@ def test_expect_body_far_behind(start, mosquitto, backend):
 
 @pytest.mark.parametrize("tls", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
 @pytest.mark.parametrize("alpn", [("h2",), ("http/1.1",)], ids=["h2", "http1"])
-def test_a_client_certificate(make_sluice, mosquitto, make_backend, ca, tls, alpn):
+def test_a_backend_gets_the_client_certificate(make_sluice, mosquitto, make_backend, ca, tls, alpn):
     """A backend that demands one gets it."""
     cert, key = ca.issue("sluice")
     backend = make_backend(client_ca=ca, tls=tls, alpn=alpn)
@@ -264,7 +264,7 @@ def server_context(tls):
 
 @pytest.mark.parametrize("shown", ["none", "another CA's"])
 @pytest.mark.parametrize("tls", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
-def test_without_its_client_certificate(make_sluice, mosquitto, make_backend, make_gate, ca, tls, shown, tmp_path):
+def test_a_refused_client_certificate_holds_everything(make_sluice, mosquitto, make_backend, make_gate, ca, tls, shown, tmp_path):
     """Held, with an alarm: somebody has to give sluice the right one."""
     context = server_context(tls)
     context.verify_mode = ssl.CERT_REQUIRED
@@ -298,7 +298,7 @@ def test_old_tls_is_refused(make_sluice, mosquitto, make_gate, tls):
     assert sluice.dead() == [] and sluice.pending() == len(PUBLISHED)
 
 
-def test_a_batch_needs_no_more_connections(make_sluice, mosquitto, make_backend, ca):
+def test_all_batches_share_one_tls_connection(make_sluice, mosquitto, make_backend, ca):
     """With a client certificate, one handshake serves them all."""
     cert, key = ca.issue("sluice")
     backend = make_backend(client_ca=ca)

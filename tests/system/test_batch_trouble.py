@@ -32,7 +32,7 @@ def make(make_sluice, mosquitto, backend):
     *((trouble, "topic") for trouble in [503, 500, 429, "refused", "reset", "close", "stall"]),
     *((trouble, "route") for trouble in [503, 500, "refused", "close"]),
 ])  # fmt: skip
-def test_an_outage_costs_nothing(make, mosquitto, backend, trouble, order):
+def test_batches_survive_an_outage_complete_and_in_order(make, mosquitto, backend, trouble, order):
     """In the middle of a backlog: nothing is lost, set aside, doubled or overtaken."""
     published = messages(topics=3, each=100)
     state = {"down": False}
@@ -73,7 +73,7 @@ def test_an_outage_costs_nothing(make, mosquitto, backend, trouble, order):
 
 
 @pytest.mark.parametrize("alpn", [("h2",), ("http/1.1",)], ids=["h2", "http1"])
-def test_random_failures(make_sluice, mosquitto, make_backend, alpn):
+def test_random_failures_change_neither_order_nor_content(make_sluice, mosquitto, make_backend, alpn):
     """Every fifth answer an error of some kind, batches of all sizes: order and content
     hold, and each batch has one key however often it was sent."""
     backend, chance = make_backend(alpn=alpn), random.Random(11)
@@ -112,7 +112,7 @@ def arrived_under_their_own_keys(backend, published):
 
 
 @pytest.mark.parametrize("order", ["topic", "route"])
-def test_killed_when_an_answer_came(make_sluice, mosquitto, backend, order):
+def test_a_kill_after_the_response_repeats_the_batch_under_its_key(make_sluice, mosquitto, backend, order):
     """The backend has that batch, sluice does not know it."""
     published = messages(topics=3, each=80)
     sluice = make_sluice(backends={"garden": backend}, routes={"sensor": {**ADD_ID, "batch": 20, "order": order}})
@@ -135,7 +135,7 @@ def test_killed_when_an_answer_came(make_sluice, mosquitto, backend, order):
     stops_empty(sluice)
 
 
-def test_killed_at_any_time(make_sluice, mosquitto, backend):
+def test_kills_at_random_lose_no_batch(make_sluice, mosquitto, backend):
     """And the backend is ill as well."""
     chance = random.Random(2)
     backend.answer = lambda request: 503 if chance.random() < 0.1 else Reply(delay_s=0.01)
@@ -157,7 +157,7 @@ def test_killed_at_any_time(make_sluice, mosquitto, backend):
 # -- reloads
 
 
-def test_reload_while_a_backlog_waits(make, mosquitto, backend):
+def test_a_reload_applies_to_queued_messages(make, mosquitto, backend):
     """Another size, form and body: they hold for what is queued already."""
     published = messages(topics=2, each=60)
     backend.answer = lambda request: 503
@@ -181,7 +181,7 @@ def test_reload_while_a_backlog_waits(make, mosquitto, backend):
     stops_empty(sluice)
 
 
-def test_reload_while_a_batch_is_taken_apart(make, mosquitto, backend):
+def test_a_reload_during_bisection_finds_the_bad_message_again(make, mosquitto, backend):
     """Its halves are forgotten; the bad one is found again."""
     published, poison = messages(topics=1, each=64), {("host0", 40)}
     backend.answer = lambda request: Reply(400 if poison & set(names(request)) else 200, delay_s=0.05)
@@ -197,7 +197,7 @@ def test_reload_while_a_batch_is_taken_apart(make, mosquitto, backend):
     assert got == [name for name in names_of(published) if name not in poison]
 
 
-def test_stop_while_batches_are_under_way(make, mosquitto, backend):
+def test_a_stop_waits_for_batches_in_flight(make, mosquitto, backend):
     """Within its five seconds, though the backend is slow; nothing is lost or doubled."""
     published = messages(topics=4, each=50)
     backend.answer = lambda request: Reply(delay_s=0.3)
@@ -213,7 +213,7 @@ def test_stop_while_batches_are_under_way(make, mosquitto, backend):
     arrived_in_order(backend, published)
 
 
-def test_messages_that_are_dropped_leave_their_batch(make_sluice, mosquitto, backend):
+def test_dropped_messages_leave_their_batch(make_sluice, mosquitto, backend):
     """Limits reach into what waits in lanes: a batch is made of what is there still."""
     backend.answer = lambda request: 503
     sluice = make_sluice(backends={"garden": backend}, routes={"sensor": {**ROUTE, "order": "route"}},
@@ -221,8 +221,8 @@ def test_messages_that_are_dropped_leave_their_batch(make_sluice, mosquitto, bac
     sluice.start().wait_connected()
     published = messages(topics=1, each=200)
     publish_all(mosquitto, published)
-    received = lambda: sluice.status()["daemon"]["since_start"]["received"]
-    wait_until(lambda: received() == len(published) and backend.requests, what="all messages")
+    mosquitto.wait_received("PUBACK", len(published))  # each is stored, or was dropped
+    backend.wait_requests(1)
     waiting = [json.loads(row["payload"]) for row in sluice.sql("select payload from message order by id")]
     assert 25 <= len(waiting) <= 50
     backend.answer = None
@@ -233,7 +233,7 @@ def test_messages_that_are_dropped_leave_their_batch(make_sluice, mosquitto, bac
 # -- fan-out
 
 
-def test_one_topic_to_two_backends_one_of_them_dead(make_sluice, mosquitto, make_backend):
+def test_a_batch_route_does_not_wait_for_another_backend(make_sluice, mosquitto, make_backend):
     """Raw to the one, in batches to the other: neither waits for the other."""
     garden, archive = make_backend(), make_backend()
     routes = {
@@ -262,7 +262,7 @@ def test_one_topic_to_two_backends_one_of_them_dead(make_sluice, mosquitto, make
     assert sluice.dead() == []
 
 
-def test_one_topic_to_two_routes_one_of_them_rejected(make_sluice, mosquitto, backend):
+def test_a_message_rejected_on_one_route_is_delivered_on_another(make_sluice, mosquitto, backend):
     """A message that is bad for one route is delivered by the other."""
     published, poison = messages(topics=1, each=40), {("host0", 11)}
 

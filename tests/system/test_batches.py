@@ -76,7 +76,7 @@ def test_the_body_of_a_batch_byte_for_byte(make, mosquitto, backend):
 
 
 @pytest.mark.parametrize("lines", [b"\n", b"\r\n", b"\r"])
-def test_ndjson(make, mosquitto, backend, lines):
+def test_ndjson_has_one_object_a_line(make, mosquitto, backend, lines):
     """One object a line, also where a device sends several."""
     bodies = [b'{"host":"host0",%s"n":%d}' % (lines, n) for n in range(3)]
     sluice = make(batch_format="ndjson")
@@ -90,7 +90,7 @@ def test_ndjson(make, mosquitto, backend, lines):
     assert wait_members(backend, 4)[1].body == reading(3) + b"\n"
 
 
-def test_content_type_of_the_configuration(make, mosquitto, backend):
+def test_the_configured_content_type_is_sent(make, mosquitto, backend):
     sluice = make(content_type="application/vnd.garden+json")
     queue_up(sluice, mosquitto, backend, messages(topics=1, each=3))
     sluice.start()
@@ -98,7 +98,7 @@ def test_content_type_of_the_configuration(make, mosquitto, backend):
     assert request.headers["content-type"] == "application/vnd.garden+json"
 
 
-def test_batch_size(make, mosquitto, backend):
+def test_batches_are_filled_up_to_batch_size(make, mosquitto, backend):
     """Bodies up to that, brackets included, and filled as far as that goes."""
     each = len(reading(100, pad="x" * 100))
     sluice = make(batch=1000, batch_size="2K")
@@ -124,7 +124,7 @@ def test_a_message_longer_than_batch_size_goes_alone(make, mosquitto, backend):
     assert sluice.dead() == []
 
 
-def test_a_batch_is_for_one_url(make, mosquitto, backend):
+def test_a_batch_ends_where_the_url_changes(make, mosquitto, backend):
     """The topic is part of the path, and order = route: it is cut where that changes."""
     sluice = make(path="/collections/{2}", order="route")
     published = [(f"garden/host{host}/sensor", reading(n, host)) for n, host in enumerate([0, 0, 0, 1, 1, 0, 2])]
@@ -157,7 +157,7 @@ def test_a_topic_that_fits_no_path_leaves_the_batch(make, mosquitto, backend):
 # -- many quiet topics
 
 
-def test_order_route_takes_all_that_waits(make, mosquitto, backend):
+def test_order_route_puts_all_topics_into_one_batch(make, mosquitto, backend):
     sluice, published = make(order="route"), messages(topics=40, each=5)
     queue_up(sluice, mosquitto, backend, published)
     sluice.start()
@@ -169,7 +169,7 @@ def test_order_route_takes_all_that_waits(make, mosquitto, backend):
     assert all("sluice-topic" not in request.headers for request in got)
 
 
-def test_order_none_has_several_under_way(make, mosquitto, backend):
+def test_order_none_sends_several_batches_at_once(make, mosquitto, backend):
     backend.answer = lambda request: Reply(delay_s=0.05)
     sluice, published = make(order="none", batch=20), messages(topics=100, each=10)
     queue_up(sluice, mosquitto, backend, published)
@@ -181,7 +181,7 @@ def test_order_none_has_several_under_way(make, mosquitto, backend):
     stops_empty(sluice)
 
 
-def test_order_topic_is_one_request_a_topic(make, mosquitto, backend):
+def test_order_topic_sends_one_request_per_topic(make, mosquitto, backend):
     """What makes order = route worth while."""
     sluice, published = make(), messages(topics=10, each=5)
     queue_up(sluice, mosquitto, backend, published)
@@ -195,7 +195,7 @@ def test_order_topic_is_one_request_a_topic(make, mosquitto, backend):
 # -- keys
 
 
-def test_a_batch_that_is_tried_again_keeps_its_key(make, mosquitto, backend):
+def test_a_repeated_batch_keeps_its_key(make, mosquitto, backend):
     """After an answer that got lost as well: the backend can tell that it has it."""
     sluice, published = make(settings={"timeout": "1s"}), messages(topics=1, each=50)
     answers = ["stall", 200]
@@ -211,7 +211,7 @@ def test_a_batch_that_is_tried_again_keeps_its_key(make, mosquitto, backend):
     assert all("-" in key for key in lone) and "-" not in backend.requests[0].key
 
 
-def test_the_key_of_a_batch_outlives_a_restart(make, mosquitto, backend):
+def test_a_batch_keeps_its_key_after_a_restart(make, mosquitto, backend):
     sluice, published = make(settings={"timeout": "60s"}), messages(topics=1, each=50)
     queue_up(sluice, mosquitto, backend, published)
     backend.answer = lambda request: "stall"
@@ -239,7 +239,7 @@ def test_linger_waits_for_a_full_batch(make, mosquitto, backend):
     assert all_names(backend.requests) == [("host0", n) for n in range(6)]
 
 
-def test_linger_ends(make, mosquitto, backend):
+def test_linger_sends_an_incomplete_batch_at_its_end(make, mosquitto, backend):
     make(linger="1s").start().wait_connected()
     for n in range(3):
         mosquitto.publish(HOST, reading(n))
@@ -247,7 +247,7 @@ def test_linger_ends(make, mosquitto, backend):
 
 
 @pytest.mark.parametrize("full", ["batch_size", "url"])
-def test_linger_does_not_wait_for_what_cannot_join(make, mosquitto, backend, full):
+def test_linger_sends_a_batch_that_cannot_grow(make, mosquitto, backend, full):
     """A batch that cannot grow is full."""
     if full == "batch_size":
         make(linger="1h", batch_size="1K").start().wait_connected()
@@ -260,7 +260,7 @@ def test_linger_does_not_wait_for_what_cannot_join(make, mosquitto, backend, ful
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
-def test_what_lingers_is_not_lost(make, mosquitto, backend, end):
+def test_a_restart_keeps_lingering_messages(make, mosquitto, backend, end):
     sluice = make(linger="1h").start().wait_connected()
     published = messages(topics=3, each=2)
     publish_all(mosquitto, published)

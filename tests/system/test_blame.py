@@ -53,7 +53,7 @@ def test_redirects_are_not_followed(start, mosquitto, backend, make_backend, ca,
 
 
 @pytest.mark.parametrize("status", [400, 410, 413, 422])
-def test_a_bad_message_is_set_aside(start, mosquitto, backend, status):
+def test_a_bad_message_is_dead_lettered(start, mosquitto, backend, status):
     words = "no such field: soil, near line 1"
     backend.answer = lambda request: (status, {}, words.encode()) if request.body == POISON else 200
     sluice = start()
@@ -87,7 +87,7 @@ def arrived_once_in_order_but(backend, published, bad=POISON):
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 501])
-def test_refused_for_all_is_held(start, mosquitto, backend, status):
+def test_a_status_for_all_messages_holds_them(start, mosquitto, backend, status):
     """A wrong key or path: nothing is set aside, however often it is tried."""
     backend.answer = lambda request: (status, {}, b"go away")
     sluice = start(retry_max="40ms")
@@ -106,7 +106,7 @@ def test_refused_for_all_is_held(start, mosquitto, backend, status):
 
 
 @pytest.mark.parametrize("status, each", [(401, 5), (403, 1), (404, 5)])
-def test_refused_with_one_topic_is_held(start, mosquitto, backend, status, each):
+def test_a_status_for_the_only_topic_holds_it(start, mosquitto, backend, status, each):
     backend.answer = lambda request: status
     sluice = start(retry_max="40ms")
     published = messages(topics=1, each=each)
@@ -120,7 +120,7 @@ def test_refused_with_one_topic_is_held(start, mosquitto, backend, status, each)
     assert sorted(backend.bodies()) == sorted(payload for _, payload in published)
 
 
-def test_mended_by_a_new_path(start, mosquitto, backend):
+def test_a_reload_with_a_new_path_ends_a_hold(start, mosquitto, backend):
     backend.answer = lambda request: 200 if request.path == "/api/collections/right" else 404
     sluice = start()
     publish_all(mosquitto, PUBLISHED)
@@ -133,7 +133,7 @@ def test_mended_by_a_new_path(start, mosquitto, backend):
     assert sluice.dead() == []
 
 
-def test_mended_by_a_new_key(start, mosquitto, backend, tmp_path):
+def test_a_reload_reads_a_new_key_and_ends_a_hold(start, mosquitto, backend, tmp_path):
     """The secret's file changes, the configuration does not."""
     key = tmp_path / "key"
     key.write_text("old")
@@ -151,7 +151,7 @@ def test_mended_by_a_new_key(start, mosquitto, backend, tmp_path):
     assert sluice.dead() == []
 
 
-def test_one_route_of_two_is_refused(make_sluice, mosquitto, backend):
+def test_a_refused_route_does_not_hold_another(make_sluice, mosquitto, backend):
     backend.answer = lambda request: 404 if request.path == "/api/wrong" else 200
     routes = {
         "good": {"topic": "garden/#", "path": "/right"},
@@ -176,7 +176,7 @@ def test_one_route_of_two_is_refused(make_sluice, mosquitto, backend):
         assert got == per_topic(PUBLISHED + late)
 
 
-def test_all_routes_are_refused(make_sluice, mosquitto, backend):
+def test_a_backend_that_refuses_all_routes_holds_them(make_sluice, mosquitto, backend):
     """As with a key that is wrong: it is the backend as a whole."""
     backend.answer = lambda request: 403
     routes = {
@@ -215,7 +215,7 @@ def publish_until_dead(sluice, mosquitto, topics):
 
 
 @pytest.mark.parametrize("status", [403, 404, 500, 503])
-def test_one_poisonous_message(start, mosquitto, backend, status):
+def test_a_message_that_always_fails_is_dead_lettered(start, mosquitto, backend, status):
     """Its neighbours pass, again and again: it is the message after all."""
     backend.answer = lambda request: (status, {}, b"broken soil") if request.body == POISON else 200
     sluice = start()
@@ -234,7 +234,7 @@ def test_one_poisonous_message(start, mosquitto, backend, status):
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])
-def test_one_poisonous_message_in_the_only_lane(start, mosquitto, backend, status):
+def test_a_message_that_always_fails_leaves_the_only_lane(start, mosquitto, backend, status):
     backend.answer = lambda request: status if request.body == POISON else 200
     sluice = start()
     topic = PUBLISHED[0][0]
@@ -248,7 +248,7 @@ def test_one_poisonous_message_in_the_only_lane(start, mosquitto, backend, statu
     assert (dead["reason"], dead["last_status"], dead["payload"]) == ("attempts", status, POISON)
 
 
-def test_several_poisonous_messages(start, mosquitto, backend):
+def test_several_messages_that_always_fail_are_dead_lettered(start, mosquitto, backend):
     """In several topics at once, among good ones."""
     bad = [b'{"poison":%d}' % n for n in range(3)]
     backend.answer = lambda request: 404 if request.body in bad else 200
@@ -277,7 +277,7 @@ def test_several_poisonous_messages(start, mosquitto, backend):
 
 
 @pytest.mark.parametrize("answer", ["cut", "close", "reset", "stall"])
-def test_one_message_that_breaks_the_connection(start, mosquitto, backend, answer):
+def test_a_message_that_breaks_the_connection_is_dead_lettered(start, mosquitto, backend, answer):
     backend.answer = lambda request: answer if request.body == POISON else 200
     sluice = start(timeout="300ms")
     published = [*PUBLISHED[:5], ("garden/host0/sensor", POISON), *PUBLISHED[5:]]
@@ -295,7 +295,7 @@ def test_one_message_that_breaks_the_connection(start, mosquitto, backend, answe
     assert sorted(first.values()) == sorted(one for one in published if one[1] != POISON)
 
 
-def test_innocents_on_the_same_connection(start, mosquitto, backend):
+def test_messages_on_a_broken_connection_are_not_blamed(start, mosquitto, backend):
     """One message breaks the connection again and again, while others are under way
     on it: only that one is set aside."""
     backend.answer = lambda request: "close" if request.body == POISON else Reply(delay_s=0.01)
@@ -309,7 +309,7 @@ def test_innocents_on_the_same_connection(start, mosquitto, backend):
     assert [row["payload"] for row in sluice.dead()] == [POISON]
 
 
-def test_conflict_is_tried_again_and_set_aside(start, mosquitto, backend):
+def test_a_message_with_conflicts_is_dead_lettered_after_max_attempts(start, mosquitto, backend):
     backend.answer = lambda request: (409, {}, b"edit conflict") if request.body == POISON else 200
     sluice = start()
     published = [*PUBLISHED[:5], ("garden/host0/sensor", POISON), *PUBLISHED[5:]]
@@ -323,7 +323,7 @@ def test_conflict_is_tried_again_and_set_aside(start, mosquitto, backend):
     stops_empty(sluice)
 
 
-def test_conflict_that_passes(start, mosquitto, backend):
+def test_a_conflict_that_ends_delivers_the_message(start, mosquitto, backend):
     seen = []
 
     def answer(request):
@@ -399,7 +399,7 @@ def test_many_bad_ones_do_not_fill_the_log(start, mosquitto, backend):
     wait_until(lambda: len(sluice.find_events("message-dead", "rejected")) == 21, what="a line of the next one")
 
 
-def test_words_of_the_backend_are_bounded_and_on_one_line(start, mosquitto, backend):
+def test_the_backends_text_is_bounded_and_on_one_line(start, mosquitto, backend):
     words = b"bad\r\n2026-01-01T00:00:00.000Z error forged \x1b[31m\xff\x00" + b"x" * 100_000
     backend.answer = lambda request: (400, {}, words)
     sluice = start()
@@ -423,7 +423,7 @@ def test_a_backend_that_is_away_is_no_messages_fault(start, mosquitto, backend):
     backend.wait_for(2)
 
 
-def test_a_backend_that_is_down_is_not_hammered(start, mosquitto, backend):
+def test_a_backend_that_is_away_gets_few_requests(start, mosquitto, backend):
     backend.answer = lambda request: 503
     sluice = start(retry_min="200ms", retry_max="400ms")
     publish_all(mosquitto, messages(topics=30, each=5))
@@ -436,7 +436,7 @@ def test_a_backend_that_is_down_is_not_hammered(start, mosquitto, backend):
     assert backend.max_in_flight <= 2
 
 
-def test_a_backend_that_comes_back_is_not_run_over(start, mosquitto, backend):
+def test_a_backend_that_comes_back_gets_more_requests_step_by_step(start, mosquitto, backend):
     """It opens slowly: 1, 2, 4 ..."""
     backend.answer = lambda request: 503
     sluice = start()
@@ -460,7 +460,7 @@ def test_a_backend_that_comes_back_is_not_run_over(start, mosquitto, backend):
 
 
 @pytest.mark.parametrize("alpn", [("h2",), ("http/1.1",)], ids=["h2", "http1"])
-def test_bad_weather(make_sluice, mosquitto, make_backend, alpn):
+def test_random_statuses_lose_no_message(make_sluice, mosquitto, make_backend, alpn):
     """All kinds of answers at random, and messages that never pass: each message is
     delivered or set aside, in order per topic, and only what was refused is set aside."""
     backend, chance = make_backend(alpn=alpn), random.Random(5)
@@ -500,7 +500,7 @@ def test_bad_weather(make_sluice, mosquitto, make_backend, alpn):
 
 
 @pytest.mark.parametrize("protocol", ["auto", "http1.1"])
-def test_a_body_that_is_too_large_for_nginx(make_sluice, mosquitto, make_backend, make_nginx, protocol):
+def test_a_body_too_large_for_nginx_is_dead_lettered(make_sluice, mosquitto, make_backend, make_nginx, protocol):
     """nginx answers 413 before it has read the body."""
     plain = make_backend(ca=None)
     nginx = make_nginx(plain.port, extra="client_max_body_size 10k;")
@@ -515,7 +515,7 @@ def test_a_body_that_is_too_large_for_nginx(make_sluice, mosquitto, make_backend
     stops_empty(sluice)
 
 
-def test_a_long_answer_passes_by(start, mosquitto, backend):
+def test_a_long_response_is_not_kept(start, mosquitto, backend):
     """Nobody needs what a backend says after it has taken the message."""
     backend.answer = lambda request: (200, {}, b"x" * 5_000_000)
     sluice = start()
@@ -540,7 +540,7 @@ def everything_said(sluice, *words, **more):
 
 
 @pytest.mark.parametrize("status", [400, 403, 409, 503, "refused", "cut"])
-def test_secrets_are_never_seen(make_sluice, mosquitto, make_backend, tmp_path, status):
+def test_secrets_appear_nowhere(make_sluice, mosquitto, make_backend, tmp_path, status):
     """Not in the log, the database, the views, what its socket and its commands say, the
     process list; not even when the backend quotes them."""
     files = {}

@@ -36,7 +36,7 @@ def test_one_topic_keeps_its_order_through_an_outage(start, mosquitto, backend, 
     stops_empty(sluice)
 
 
-def test_two_lanes_that_both_begin_with_a_bad_message(start, mosquitto, backend):
+def test_bad_messages_at_the_start_of_two_lanes_hold_nothing(start, mosquitto, backend):
     """Nothing ever passes before them; they must not hold the good ones for ever."""
     backend.answer = lambda request: 500 if request.body == POISON else 200
     sluice = start(retry_max="30ms")
@@ -69,7 +69,7 @@ def test_retry_after_never_shortens_a_wait(start, mosquitto, backend):
     stops_empty(sluice)
 
 
-def test_a_backend_that_asks_for_rest_gets_it(start, mosquitto, backend):
+def test_retry_after_is_kept_though_other_requests_succeed(start, mosquitto, backend):
     """Of the requests under way some still pass; they do not cut the rest short."""
     state = {"count": 0, "asked_at": None}
 
@@ -90,7 +90,7 @@ def test_a_backend_that_asks_for_rest_gets_it(start, mosquitto, backend):
     stops_empty(sluice)
 
 
-def test_conflicts_for_all_hold_the_route(start, mosquitto, backend):
+def test_conflicts_for_all_messages_hold_the_route(start, mosquitto, backend):
     """409 for everything is not the messages' fault either."""
     backend.answer = lambda request: 409
     sluice = start(retry_max="30ms")
@@ -115,7 +115,7 @@ def test_topics_that_fit_no_path_raise_an_alarm(make_sluice, mosquitto, backend)
     assert backend.requests == []
 
 
-def test_a_filter_added_before_an_older_one(make_sluice, mosquitto, backend):
+def test_messages_of_an_older_filter_reach_a_filter_added_before_it(make_sluice, mosquitto, backend):
     """What waits at the broker only comes under the older one, and must not be lost."""
     sluice = make_sluice(backends={"garden": backend}, routes={"sensor": {"topic": "garden/+/sensor"}})
     sluice.start().wait_connected()
@@ -131,7 +131,7 @@ def test_a_filter_added_before_an_older_one(make_sluice, mosquitto, backend):
     assert sorted(backend.bodies()) == sorted([b"new", b"only the new one", *(body for _, body in messages(3, 2))])
 
 
-def test_a_filter_that_vanished_beside_an_older_one(make_sluice, mosquitto, backend):
+def test_copies_of_a_removed_filter_are_not_delivered_twice(make_sluice, mosquitto, backend):
     """Its copies that still wait are not delivered a second time."""
     sluice = make_sluice(backends={"garden": backend}, routes={"sensor": {"topic": ["garden/#", "garden/+/sensor"]}},
                          broker={"protocol": "5"})  # fmt: skip

@@ -82,7 +82,7 @@ def test_members_that_the_device_sent_are_left_alone(start, mosquitto, backend):
     assert backend.wait_for(1)[0].body == payload
 
 
-def test_literals_and_levels(start, mosquitto, backend):
+def test_add_takes_literals_and_levels(start, mosquitto, backend):
     start(topic="garden/#", add=[ENOUGH, 'braces={{x}}, quoted="a\\"b\\\\c", gone={4}, both={1}-{4}'])
     mosquitto.publish(TOPIC, b"{}")
     body = backend.wait_for(1)[0].body
@@ -93,7 +93,7 @@ def test_literals_and_levels(start, mosquitto, backend):
     assert b'"ratio":0.50' in body
 
 
-def test_topics_that_json_must_escape(start, mosquitto, backend):
+def test_topics_are_escaped_in_json(start, mosquitto, backend):
     start(topic="garden/#", add="host={2}, topic={topic}")
     for level in ['a"b', "back\\slash", "K\u00fcche", "\U0001f331", "{2}", "a, b=c"]:
         before = len(backend.delivered())
@@ -102,7 +102,7 @@ def test_topics_that_json_must_escape(start, mosquitto, backend):
         assert body == {"n": 1, "host": level, "topic": f"garden/{level}/sensor"}
 
 
-def test_times_keys_and_gateway(start, mosquitto, backend):
+def test_add_takes_times_keys_and_gateway(start, mosquitto, backend):
     start(add="s={received_s}, ms={received_ms}, at={received}, age={age_ms}, id={key}, by={gateway}, t={topic}")
     before = time.time()
     mosquitto.publish(TOPIC, b"{}")
@@ -129,7 +129,7 @@ def test_a_time_that_is_added_is_that_of_the_receipt(start, mosquitto, backend):
     assert abs((bodies[-1]["age"] - bodies[0]["age"]) - (last.at - first.at) * 1000) < 500
 
 
-def test_measured_before_it_was_sent(start, mosquitto, backend):
+def test_an_age_in_the_reading_gives_the_time_of_measurement(start, mosquitto, backend):
     """A device that kept a reading says how old it is."""
     start(add="timestamp={measured_s}")
     for age in (b"0", b"90500", b"-1", b'"x"'):
@@ -158,7 +158,7 @@ NOT_OBJECTS = [
 ]
 
 
-def test_what_is_no_object_is_a_dead_letter(start, mosquitto, backend):
+def test_a_payload_that_is_no_object_is_dead_lettered(start, mosquitto, backend):
     """A person can see what it was, and where it is wrong; the others pass."""
     sluice = start()
     for payload, _ in NOT_OBJECTS:
@@ -181,7 +181,7 @@ def test_what_is_no_object_is_a_dead_letter(start, mosquitto, backend):
 
 
 @pytest.mark.parametrize("batch", [None, 100])
-def test_not_object_raw(start, mosquitto, backend, batch):
+def test_not_object_raw_sends_the_payload_as_it_is(start, mosquitto, backend, batch):
     """By itself, as it is, in its place."""
     start(not_object="raw", batch=batch, add="host={2}")
     sent = [b'{"n":1}', b"21.5 \xc2\xb0C", b'{"n":2}', b"\x00\xff", b'[{"n":3}]', b'{"n":4}']
@@ -199,7 +199,7 @@ def test_not_object_raw(start, mosquitto, backend, batch):
     assert [index for index, r in enumerate(got) if b"host" in r.body] == [0, 2, 5]
 
 
-def test_a_bad_one_among_those_of_a_batch(start, mosquitto, backend):
+def test_a_payload_that_is_no_object_leaves_the_batch(start, mosquitto, backend):
     sluice = start(batch=100, linger="1s")
     for n in range(10):
         mosquitto.publish(TOPIC, b'{"n":%d}' % n if n not in (0, 4, 9) else b"{n:%d}" % n)
@@ -208,7 +208,7 @@ def test_a_bad_one_among_those_of_a_batch(start, mosquitto, backend):
     assert [row["payload"] for row in sluice.wait_dead(3)] == [b"{n:0}", b"{n:4}", b"{n:9}"]
 
 
-def test_mended_by_a_reload(start, mosquitto, backend):
+def test_a_reload_of_not_object_applies_to_queued_messages(start, mosquitto, backend):
     """What is queued is judged when it is sent: not_object counts for it as well."""
     backend.answer = lambda request: 503
     sluice = start()
@@ -238,7 +238,7 @@ PAYLOADS = [
 
 
 @pytest.mark.parametrize("batch, batch_format", [(None, None), (100, "array"), (100, "ndjson")])
-def test_envelope(start, mosquitto, backend, batch, batch_format):
+def test_an_envelope_has_payload_and_topic(start, mosquitto, backend, batch, batch_format):
     sluice = start(body="envelope", batch=batch, batch_format=batch_format, add="site=north")
     for payload, _, _ in PAYLOADS:
         mosquitto.publish(TOPIC, payload)
@@ -261,7 +261,7 @@ def test_envelope(start, mosquitto, backend, batch, batch_format):
     assert sluice.dead() == []
 
 
-def test_envelope_of_what_waited_at_the_broker(start, mosquitto, backend):
+def test_an_envelope_marks_what_waited_at_the_broker(start, mosquitto, backend):
     sluice = start(body="envelope")
     assert sluice.stop() == 0
     mosquitto.publish(TOPIC, b"1")
@@ -270,7 +270,7 @@ def test_envelope_of_what_waited_at_the_broker(start, mosquitto, backend):
     assert "since " + json.loads(request.body)["late_since"] == request.headers["sluice-late"]
 
 
-def test_bodies_of_routes_side_by_side(make_sluice, mosquitto, backend):
+def test_each_route_makes_its_own_body(make_sluice, mosquitto, backend):
     """One topic, four routes: each makes its own of it."""
     kinds = {
         "raw": {},

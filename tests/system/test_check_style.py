@@ -84,7 +84,7 @@ def test_a_good_tree_passes(check):
     ("queue/admin/admin.c", "queue/salvage/rows.h"),
     ("queue/salvage/rows.c", "queue/queue.h"),  # out of a room in a room
 ])
-def test_an_include_of_a_room_that_is_not_below(check, includer, included):
+def test_an_include_of_a_room_that_is_not_below_is_a_fault(check, includer, included):
     files = {f"bridge/{included}": "", f"bridge/{includer}": f'#include <errno.h>\n\n#include "{included}"\n'}
     expect_fault(check(files), f"bridge/{includer}:3: includes {included}: the room '", "below its own")
 
@@ -99,7 +99,7 @@ def test_an_include_of_a_room_that_is_not_below(check, includer, included):
     ("intake/intake.c", "systemd/sd-daemon.h", "daemon/*"),
     ("queue/queue.c", "uv.h", "daemon/*"),
 ])
-def test_a_library_outside_its_fence(check, includer, header, allowed):
+def test_a_library_outside_its_fence_is_a_fault(check, includer, header, allowed):
     result = check({f"bridge/{includer}": f"#include <{header}>\n"})
     expect_fault(result, f"bridge/{includer}:1: includes {header}: only ", allowed)
 
@@ -109,52 +109,52 @@ def test_a_fence_cannot_be_got_round_by_quotes(check):
                  "bridge/message/topic.c:1: includes uv.h: only ")
 
 
-def test_a_library_without_a_fence(check):
+def test_a_library_without_a_fence_is_a_fault(check):
     expect_fault(check({"bridge/message/topic.c": "#include <lzma.h>\n"}),
                  "bridge/message/topic.c:1: includes lzma.h:", "fence")
 
 
 @pytest.mark.parametrize("name", ["bridge/utils/text.c", "bridge/queue/extra/rows.c"])
-def test_a_file_in_no_room(check, name):
+def test_a_file_in_no_room_is_a_fault(check, name):
     expect_fault(check({name: "int x;\n"}), f"{name}:1:", "in no room")
 
 
 @pytest.mark.parametrize("call", ["strcpy", "strcat", "sprintf", "vsprintf", "atoi", "atol", "strtok", "gets", "alloca",
                                   "mosquitto_loop", "mosquitto_loop_start", "mosquitto_loop_forever"])
-def test_a_banned_call(check, call):
+def test_a_banned_call_is_a_fault(check, call):
     text = f"/* Not a comment's\n * matter. */\nint f(void)\n{{\n    return {call}(0);\n}}\n"
     expect_fault(check({"bridge/message/topic.c": text}), f"bridge/message/topic.c:5: {call}(): ")
 
 
-def test_a_banned_call_in_a_test(check):
+def test_a_banned_call_in_a_test_is_a_fault(check):
     text = "int f(void)\n{\n    return atoi(0);\n}\n"
     expect_fault(check({"tests/unit/test_x.c": text}), "tests/unit/test_x.c:3: atoi(): ")
 
 
 @pytest.mark.parametrize("call", ["snprintf", "fgets", "strtok_r", "mosquitto_loop_read", "mosquitto_loop_write",
                                   "mosquitto_loop_misc", "my_atoi"])
-def test_a_call_that_looks_like_a_banned_one(check, call):
+def test_a_call_that_looks_like_a_banned_one_is_allowed(check, call):
     status, lines = check({"bridge/message/topic.c": f"int f(void)\n{{\n    return {call}(0);\n}}\n"})
     assert status == 0, lines
 
 
 @pytest.mark.parametrize("name", ["bridge/message/topic.c", "bridge/message/topic.h", "tests/unit/test_x.c", "tests/fuzz/deep/x.h"])
-def test_a_file_that_is_not_formatted(check, name):
+def test_a_file_that_is_not_formatted_is_a_fault(check, name):
     expect_fault(check({name: "int x;\nint  y;\n"}), f"{name}:2: is not formatted")
 
 
-def test_a_function_that_is_too_long(check):
+def test_a_function_that_is_too_long_is_a_fault(check):
     expect_fault(check({"bridge/message/topic.c": function(51)}), "bridge/message/topic.c:2: the function has 51 lines", "50")
 
 
-def test_a_file_that_is_too_long(check):
+def test_a_file_that_is_too_long_is_a_fault(check):
     text = "int f(int);\n" * 601
     expect_fault(check({"bridge/message/topic.h": text}), "bridge/message/topic.h:601: the file has 601 lines", "600")
     status, lines = check({"bridge/message/topic.h": text[:-len("int f(int);\n")]})
     assert status == 0, lines
 
 
-def test_an_empty_tree_is_not_fine(check):
+def test_an_empty_tree_is_a_fault(check):
     status, lines = check({})
     assert status == 1, lines
 
@@ -178,7 +178,7 @@ CIRCLES = {
 
 
 @pytest.mark.parametrize("files", CIRCLES.values(), ids=CIRCLES)
-def test_files_that_call_each_other_in_a_circle(check, files):
+def test_files_that_call_each_other_in_a_circle_are_a_fault(check, files):
     files = {f"bridge/{name}": text for name, text in files.items()}
     expect_fault(check(files, "--circles"), "bridge/", "is in a circle of calls", "calls b() of ", "calls a() of queue/a")
 
@@ -206,7 +206,7 @@ def test_a_name_that_is_no_call_makes_no_circle(check, other):
     ("bridge/queue/a.c", "/* See queue/a.c, tests/unit/queue/x.c, curl/curl.h, queue/NAME.c. */\n", True),
     ("tests/unit/queue/test_a.c", "/* See queue/test_a.c and queue/a.c. */\n", True),
 ])  # fmt: skip
-def test_a_comment_that_names_a_file(check, name, comment, there):
+def test_a_comment_that_names_a_missing_file_is_a_fault(check, name, comment, there):
     files = {"bridge/queue/a.c": "", name: comment}
     if there:
         assert check(files)[0] == 0
@@ -215,6 +215,6 @@ def test_a_comment_that_names_a_file(check, name, comment, there):
         expect_fault(check(files), f"{name}:{line}: a comment names queue/", "does not exist")
 
 
-def test_a_unit_test_of_no_room(check):
+def test_a_unit_test_of_no_room_is_a_fault(check):
     expect_fault(check({"bridge/queue/a.c": "", "tests/unit/deliver/test_a.c": ""}),
                  "tests/unit/deliver/test_a.c:1: there is no room bridge/deliver")

@@ -157,7 +157,7 @@ def spoil_half(path):
 
 @pytest.mark.parametrize("spoil", [spoil_header, spoil_page_size, spoil_schema, spoil_pointer_map,
                                    spoil_interior, spoil_leaf, spoil_runs, spoil_half])
-def test_damaged_at_start(backlog, backend, mosquitto, spoil):
+def test_a_damaged_database_is_salvaged_at_start(backlog, backend, mosquitto, spoil):
     """After a kill, as a power cut would leave it, the file is looked at."""
     backend.stop()
     backlog.start()
@@ -193,7 +193,7 @@ def test_a_large_database_that_was_stopped_in_order_is_not_read_through(backlog,
     assert_delivered_once(backlog, backend, MESSAGES - rows)
 
 
-def test_damage_in_the_write_ahead_log(make_sluice, mosquitto, backend):
+def test_a_damaged_write_ahead_log_is_salvaged(make_sluice, mosquitto, backend):
     """SQLite would pass over it in silence, and over all that was committed later."""
     backend.stop()
     sluice = make_sluice(backends={"garden": backend})
@@ -216,7 +216,7 @@ def test_damage_in_the_write_ahead_log(make_sluice, mosquitto, backend):
     assert os.path.exists(aside + "-wal")
 
 
-def test_a_lost_write_ahead_log_is_told(make_sluice, mosquitto, backend):
+def test_a_lost_write_ahead_log_is_logged(make_sluice, mosquitto, backend):
     sluice = make_sluice(backends={"garden": backend})
     sluice.start().wait_connected()
     sluice.stop()
@@ -231,7 +231,7 @@ def test_a_lost_write_ahead_log_is_told(make_sluice, mosquitto, backend):
     assert set_aside(sluice) == []
 
 
-def test_a_log_cut_off_under_a_reader(backlog, backend):
+def test_a_write_ahead_log_truncated_under_a_reader_is_salvaged(backlog, backend):
     """The reader's memory of the log outlives it, and SQLite would believe that."""
     backend.stop()
     backlog.start()
@@ -245,7 +245,7 @@ def test_a_log_cut_off_under_a_reader(backlog, backend):
         assert len(set_aside(backlog)) == 1
 
 
-def test_a_text_file_is_set_aside(sluice, mosquitto, backend):
+def test_a_text_file_is_kept_and_replaced(sluice, mosquitto, backend):
     Path(sluice.db).write_text("dear diary\n" * 1000)
     sluice.start().wait_connected()
     publish(mosquitto, [1])
@@ -272,7 +272,7 @@ def test_another_programs_database_is_left_alone(sluice):
     assert Path(sluice.db).read_bytes() == before and set_aside(sluice) == []
 
 
-def test_a_directory_in_the_way(sluice):
+def test_a_directory_in_place_of_the_database_ends_the_start(sluice):
     os.mkdir(sluice.db)
     sluice.start(wait=False)
     assert sluice.wait_exit() == 1
@@ -283,7 +283,7 @@ def test_a_directory_in_the_way(sluice):
 
 
 @pytest.mark.parametrize("fault", ["salvage.row:1", "salvage.row:300", *(f"salvage.step:{n}" for n in range(1, 7))])
-def test_killed_during_the_salvage(backlog, backend, fault):
+def test_a_kill_during_the_salvage_loses_nothing(backlog, backend, fault):
     number, rows = leaves(backlog.db)[3]
     overwrite(backlog.db, number, b"\0" * PAGE)
     overwrite(backlog.db, 1, b"\0" * PAGE)
@@ -295,7 +295,7 @@ def test_killed_during_the_salvage(backlog, backend, fault):
     assert list(Path(backlog.dir).glob("*salvage*")) == []
 
 
-def test_no_room_for_a_copy(backlog, backend):
+def test_without_room_for_a_copy_nothing_is_changed(backlog, backend):
     overwrite(backlog.db, 1, b"\0" * PAGE)
     before = Path(backlog.db).read_bytes()
     backlog.start(wait=False, env={"SLUICE_FAULT": "salvage.room:1:fail"})
@@ -309,7 +309,7 @@ def test_no_room_for_a_copy(backlog, backend):
 # ---- while it runs
 
 
-def test_damaged_under_the_running_daemon(large_backlog, backend, mosquitto):
+def test_damage_is_salvaged_while_the_daemon_runs(large_backlog, backend, mosquitto):
     """A backlog waits, pages of it are overwritten, the backend comes back."""
     sluice = large_backlog
     backend.stop()
@@ -337,7 +337,7 @@ def test_damaged_under_the_running_daemon(large_backlog, backend, mosquitto):
     assert sluice.stop() == 0
 
 
-def test_damage_that_cannot_be_mended_yet_ends_nothing(large_backlog, backend, mosquitto):
+def test_a_failed_salvage_is_tried_again(large_backlog, backend, mosquitto):
     """The process goes on, tries again after a pause, and loses nothing meanwhile."""
     sluice = large_backlog
     backend.stop()
@@ -356,7 +356,7 @@ def test_damage_that_cannot_be_mended_yet_ends_nothing(large_backlog, backend, m
     assert len(keys) == len(set(keys)) >= LARGE - rows + 1
 
 
-def test_stopped_while_damaged(large_backlog, backend):
+def test_damage_is_remembered_over_a_restart(large_backlog, backend):
     """What was found is known at the next start."""
     sluice = large_backlog
     backend.stop()

@@ -33,7 +33,7 @@ def server(request, make_backend, make_nginx):
 
 
 @pytest.mark.parametrize("qos", [0, 1])
-def test_body_byte_for_byte(mosquitto, make_sluice, server, qos):
+def test_the_body_is_the_payload_byte_for_byte(mosquitto, make_sluice, server, qos):
     target, backend, version = server
     sluice = make_sluice(backends={"garden": target})
     sluice.start().wait_connected()
@@ -53,7 +53,7 @@ def test_body_byte_for_byte(mosquitto, make_sluice, server, qos):
     assert sluice.dead() == []
 
 
-def test_headers(mosquitto, make_sluice, backend):
+def test_requests_have_the_documented_headers(mosquitto, make_sluice, backend):
     sluice = make_sluice(backends={"garden": backend}, routes={"all": {"topic": "garden/#", "path": "/x"}})
     sluice.start().wait_connected()
     topic = "garden/Küche 2/100%/a?b"
@@ -75,7 +75,7 @@ def test_headers(mosquitto, make_sluice, backend):
     assert len(names) == len(set(names))
 
 
-def test_age_counts_the_wait(mosquitto, sluice, backend):
+def test_sluice_age_counts_the_wait(mosquitto, sluice, backend):
     backend.answer = lambda request: 503
     sluice.start().wait_connected()
     mosquitto.publish("garden/a/sensor", b"1")
@@ -111,7 +111,7 @@ def test_path_from_topic_and_content_type_from_route(mosquitto, make_sluice, bac
     ]
 
 
-def test_the_first_backend(mosquitto, make_sluice, backend_h1, tmp_path):
+def test_the_limitless_garden_gets_its_readings(mosquitto, make_sluice, backend_h1, tmp_path):
     """What the "limitless garden" and its devices say to each other."""
     garden, stored = backend_h1, []
 
@@ -140,7 +140,7 @@ def test_the_first_backend(mosquitto, make_sluice, backend_h1, tmp_path):
     ]
 
 
-def test_authentication(mosquitto, make_sluice, make_backend, tmp_path):
+def test_each_kind_of_authentication_is_sent(mosquitto, make_sluice, make_backend, tmp_path):
     for name, secret in [("token", "t0ken"), ("password", "geheim"), ("header", "h3ader")]:
         (tmp_path / name).write_text(secret)
         (tmp_path / name).chmod(0o600)
@@ -166,7 +166,7 @@ def test_authentication(mosquitto, make_sluice, make_backend, tmp_path):
     assert request.path == "/api/two?a=1&b=2"
 
 
-def test_credentials_of_systemd(mosquitto, make_sluice, backend, tmp_path):
+def test_secrets_come_from_systemds_credentials(mosquitto, make_sluice, backend, tmp_path):
     (tmp_path / "credentials").mkdir()
     (tmp_path / "credentials" / "garden.key").write_text("from-systemd")
     sluice = make_sluice(backends={"garden": backend_section(backend, query="k=@garden.key")})
@@ -175,7 +175,7 @@ def test_credentials_of_systemd(mosquitto, make_sluice, backend, tmp_path):
     assert backend.wait_for(1)[0].path == SENSOR + "?k=from-systemd"
 
 
-def test_http1_budget(mosquitto, make_sluice, backend_h1):
+def test_http1_opens_no_more_connections_than_configured(mosquitto, make_sluice, backend_h1):
     """Never more connections than configured, and each is used again."""
     backend_h1.answer = lambda request: Reply(delay_s=0.01)
     sluice = make_sluice(backends={"garden": backend_section(backend_h1, max_connections=3)})
@@ -189,7 +189,7 @@ def test_http1_budget(mosquitto, make_sluice, backend_h1):
     assert backend_h1.connections == 3
 
 
-def test_http1_keeps_the_connection(mosquitto, make_sluice, backend_h1):
+def test_http1_uses_its_connection_again(mosquitto, make_sluice, backend_h1):
     sluice = make_sluice(backends={"garden": backend_h1})
     published = messages(topics=1, each=30)
     sluice.start().wait_connected()
@@ -199,7 +199,7 @@ def test_http1_keeps_the_connection(mosquitto, make_sluice, backend_h1):
     assert backend_h1.connections == 1
 
 
-def test_http2_budget(mosquitto, make_sluice, backend):
+def test_http2_shares_one_connection(mosquitto, make_sluice, backend):
     """One connection, its streams shared up to the limit and never beyond."""
     backend.answer = lambda request: Reply(delay_s=0.01)
     sluice = make_sluice(backends={"garden": backend_section(backend, max_in_flight=8)})
@@ -212,7 +212,7 @@ def test_http2_budget(mosquitto, make_sluice, backend):
     assert backend.connections == 1
 
 
-def test_http2_respects_the_servers_limit(mosquitto, make_sluice, make_backend):
+def test_http2_keeps_to_the_servers_limit_of_streams(mosquitto, make_sluice, make_backend):
     backend = make_backend(max_streams=3)
     backend.answer = lambda request: Reply(delay_s=0.005)
     sluice = make_sluice(backends={"garden": backend})
@@ -231,7 +231,7 @@ def test_protocol_http1_on_request(mosquitto, make_sluice, backend):
     assert backend.wait_for(1)[0].version == "1.1"
 
 
-def test_nginx_ends_connections_now_and_then(mosquitto, make_sluice, make_backend, make_nginx):
+def test_a_goaway_is_no_outage(mosquitto, make_sluice, make_backend, make_nginx):
     """GOAWAY after every 20 requests is no outage and costs nothing."""
     plain = make_backend(ca=None)
     nginx = make_nginx(plain.port, extra="keepalive_requests 20;")
@@ -246,7 +246,7 @@ def test_nginx_ends_connections_now_and_then(mosquitto, make_sluice, make_backen
 
 
 @pytest.mark.parametrize("alpn", [("h2",), ("http/1.1",)], ids=["h2", "http1"])
-def test_order_under_random_failures(mosquitto, make_sluice, make_backend, alpn):
+def test_random_failures_do_not_change_the_order(mosquitto, make_sluice, make_backend, alpn):
     """Many topics, every fifth response a 503, some slow: each topic keeps its order."""
     backend, chance = make_backend(alpn=alpn), random.Random(7)
 
@@ -266,7 +266,7 @@ def test_order_under_random_failures(mosquitto, make_sluice, make_backend, alpn)
     assert sluice.dead() == []
 
 
-def test_order_of_a_whole_route(mosquitto, make_sluice, backend):
+def test_order_route_sends_one_message_after_the_other(mosquitto, make_sluice, backend):
     """order = route: one message after the other, whatever its topic."""
     chance = random.Random(3)
     backend.answer = lambda request: 503 if chance.random() < 0.1 else 200
@@ -280,7 +280,7 @@ def test_order_of_a_whole_route(mosquitto, make_sluice, backend):
     assert backend.max_in_flight == 1
 
 
-def test_stalls_and_numbers(mosquitto, sluice, backend):
+def test_the_stopped_line_counts_messages(mosquitto, sluice, backend):
     """The last line of the log counts what went through."""
     published = messages(topics=20, each=50)
     sluice.start().wait_connected()

@@ -76,7 +76,7 @@ def row(sluice, topic=ACK):
     return found
 
 
-def test_what_is_stored_is_acknowledged_once_for_a_commit(sluice, device, mosquitto, backend):
+def test_stored_readings_are_acknowledged_once_per_commit(sluice, device, mosquitto, backend):
     """On QoS 0 and not retained; a burst that shares commits shares answers."""
     sluice.start().wait_connected()
     for _ in range(2):
@@ -93,7 +93,7 @@ def test_what_is_stored_is_acknowledged_once_for_a_commit(sluice, device, mosqui
     assert len(device.told) < 300
 
 
-def test_no_answer_is_retained(sluice, device, mosquitto):
+def test_no_acknowledgement_is_retained(sluice, device, mosquitto):
     sluice.start().wait_connected()
     device.publish(reading(1))
     device.wait_told("7 1")
@@ -115,7 +115,7 @@ def test_a_repetition_is_acknowledged_and_not_stored(sluice, device, backend):
     assert numbers(backend) == [(7, 1), (7, 2), (7, 3)]
 
 
-def test_it_is_remembered_over_a_restart_without_any_message_left(sluice, device, backend):
+def test_the_last_reading_is_remembered_over_a_restart(sluice, device, backend):
     sluice.start().wait_connected()
     device.publish(reading(1), reading(2))
     device.wait_told("7 2")
@@ -128,7 +128,7 @@ def test_it_is_remembered_over_a_restart_without_any_message_left(sluice, device
     assert numbers(backend) == [(7, 1), (7, 2), (7, 3)]
 
 
-def test_what_the_device_dropped_is_counted(sluice, device, backend):
+def test_readings_that_the_device_dropped_are_counted(sluice, device, backend):
     sluice.start().wait_connected()
     device.publish(reading(1))
     device.wait_told("7 1")
@@ -141,7 +141,7 @@ def test_what_the_device_dropped_is_counted(sluice, device, backend):
     sluice.wait_event("readings-lost", ACK, 3, level="warning")
 
 
-def test_only_ordinary_messages_have_no_answer(sluice, device, backend):
+def test_ordinary_messages_are_not_acknowledged(sluice, device, backend):
     """Those that are not numbered, and those that are numbered wrong: both are stored."""
     sluice.start().wait_connected()
     odd = ['{"soil":512}', "512", reading(-1), reading(1.5), reading(2**32), reading(1, oldest=2),
@@ -156,7 +156,7 @@ def test_only_ordinary_messages_have_no_answer(sluice, device, backend):
     assert SENSOR in warning
 
 
-def test_a_device_that_restarted_begins_anew(sluice, device, backend):
+def test_a_restarted_device_may_number_from_one(sluice, device, backend):
     sluice.start().wait_connected()
     device.publish(reading(1), reading(2))
     device.wait_told("7 2")
@@ -169,7 +169,7 @@ def test_a_device_that_restarted_begins_anew(sluice, device, backend):
     assert (row(sluice)["boot"], row(sluice)["restarts"], row(sluice)["stored"]) == (8, 1, 4)
 
 
-def test_more_restarts_in_one_commit_than_are_remembered(sluice, device, mosquitto, backend):
+def test_many_restarts_in_one_commit_lose_no_reading(sluice, device, mosquitto, backend):
     """A board that restarts all the time while sluice is away: its readings come at once."""
     sluice.start().wait_connected()
     assert sluice.stop() == 0
@@ -183,7 +183,7 @@ def test_more_restarts_in_one_commit_than_are_remembered(sluice, device, mosquit
     assert sluice.stop() == 0
 
 
-def test_status_knows_the_devices(sluice, device):
+def test_status_lists_the_devices(sluice, device):
     """Of a running sluice and a stopped one; and what came wrong is counted."""
     sluice.start().wait_connected()
     device.publish(reading(1200, oldest=1200), reading(1201, oldest=1200))
@@ -222,7 +222,7 @@ def test_status_of_many_devices_fits_a_screen(sluice):
     assert len(sluice.status(expect=3)["queue"]["devices"]) == 1025
 
 
-def test_two_devices_under_one_name(sluice, device):
+def test_two_devices_with_one_name_are_reported(sluice, device):
     """Said once in the log, and by status until it is over."""
     sluice.start().wait_connected()
     for n in range(1, 8):
@@ -240,7 +240,7 @@ def test_two_devices_under_one_name(sluice, device):
     assert words not in sluice.command("status") and row(sluice)["shared"] == ""
 
 
-def test_last_seen_moves_with_repetitions(sluice, device):
+def test_repetitions_count_as_last_seen(sluice, device):
     """A device that has nothing new to say, or is not listened to, is not silent."""
     sluice.start().wait_connected()
     device.publish(reading(1))
@@ -255,7 +255,7 @@ def test_last_seen_moves_with_repetitions(sluice, device):
     wait_until(lambda: sluice.sql(heard) == [{"lately": 1}], what="the time of the repetition")
 
 
-def test_send_of_a_reading_too_far_ahead(sluice, device, backend):
+def test_send_refuses_a_reading_too_far_ahead(sluice, device, backend):
     """It is not stored; whoever sends it learns that, whether sluice runs or not."""
     sluice.start().wait_connected()
     sluice.command("send", SENSOR, reading(1))
@@ -271,7 +271,7 @@ def test_send_of_a_reading_too_far_ahead(sluice, device, backend):
     assert numbers(backend) == [(7, 1), (7, 2)]
 
 
-def test_devices_are_told_apart(sluice, device, mosquitto, backend):
+def test_each_device_is_acknowledged_on_its_own_topic(sluice, device, mosquitto, backend):
     sluice.start().wait_connected()
     other = Device(mosquitto, "garden/b/ack")
     device.publish(reading(1))
@@ -311,7 +311,7 @@ def test_a_message_for_two_routes_is_stored_for_both(make_sluice, device, backen
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 @pytest.mark.parametrize("fault", ["intake.read:2", "queue.commit:1", "intake.flush:1"])
-def test_nothing_is_told_before_it_is_stored(make_sluice, device, mosquitto, backend, fault, protocol):
+def test_no_reading_is_acknowledged_before_its_commit(make_sluice, device, mosquitto, backend, fault, protocol):
     """sluice is killed at that moment; the device sends again what it was not told of."""
     sluice = make_sluice(backends={"garden": backend}, routes={"sensor": ROUTE}, broker={"protocol": protocol})
     sluice.start(env={"SLUICE_FAULT": f"{fault}:kill"}).wait_connected()
@@ -329,7 +329,7 @@ def test_nothing_is_told_before_it_is_stored(make_sluice, device, mosquitto, bac
     assert numbers(backend) == [(7, n) for n in range(1, 5)]
 
 
-def test_storage_that_fails_is_no_acknowledgement(sluice, device, backend):
+def test_a_failed_commit_acknowledges_no_reading(sluice, device, backend):
     sluice.start(env={"SLUICE_FAULT": "queue.commit:1:fail:2"}).wait_connected()
     device.publish(reading(1))
     sluice.wait_event("queue-write-failed")
@@ -358,7 +358,7 @@ def test_a_full_queue_that_drops_leaves_readings_to_their_device(make_sluice, ma
     assert sluice.sql("select * from dropped") == []
 
 
-def test_a_salvaged_queue_remembers(sluice, device, backend):
+def test_a_salvaged_queue_remembers_the_devices(sluice, device, backend):
     sluice.start().wait_connected()
     device.publish(reading(1), reading(2))
     device.wait_told("7 2")
@@ -375,7 +375,7 @@ def test_a_salvaged_queue_remembers(sluice, device, backend):
     assert numbers(backend) == [(7, 1), (7, 2), (7, 3)]
 
 
-def test_a_reload_takes_up_ack_topic(make_sluice, device, mosquitto, backend):
+def test_a_reload_applies_ack_topic(make_sluice, device, mosquitto, backend):
     sluice = make_sluice(backends={"garden": backend})
     sluice.start().wait_connected()
     device.publish(reading(1))

@@ -124,7 +124,7 @@ def test_hold_leaves_messages_at_the_broker(make_sluice, mosquitto, away, protoc
     stops_empty(sluice)
 
 
-def test_hold_by_size(make_sluice, mosquitto, away):
+def test_max_size_holds_messages_at_the_broker(make_sluice, mosquitto, away):
     sluice = make_sluice(backends={"garden": away}, queue={"max_size": "16M"})
     sluice.start().wait_connected()
     mosquitto.publish_many(readings(0, 400, 50_000))
@@ -136,7 +136,7 @@ def test_hold_by_size(make_sluice, mosquitto, away):
     assert queue_bytes(sluice) <= 16 * MIB
 
 
-def test_hold_ends_while_nothing_but_delivered_rows_is_there(make_sluice, mosquitto, backend):
+def test_a_hold_ends_when_only_delivered_rows_are_left(make_sluice, mosquitto, backend):
     """They are deleted only when the broker is known to have read our acknowledgements,
     and it can only say so while it is connected."""
     sluice = make_sluice(backends={"garden": backend}, queue={"max_messages": 3})
@@ -146,7 +146,7 @@ def test_hold_ends_while_nothing_but_delivered_rows_is_there(make_sluice, mosqui
     stops_empty(sluice)
 
 
-def test_a_broker_that_dies_meanwhile_ends_no_hold(make_sluice, make_mosquitto, away):
+def test_a_crash_of_the_broker_does_not_end_a_hold(make_sluice, make_mosquitto, away):
     broker = make_mosquitto()
     sluice = make_sluice(broker_port=broker.port, backends={"garden": away}, queue={"max_messages": 5})
     sluice.start().wait_connected()
@@ -158,7 +158,7 @@ def test_a_broker_that_dies_meanwhile_ends_no_hold(make_sluice, make_mosquitto, 
     all_arrived(away, 20)
 
 
-def test_killed_after_a_hold_in_which_it_deleted_what_the_broker_sends_again(make_sluice, mosquitto, away):
+def test_a_kill_after_a_hold_loses_nothing(make_sluice, mosquitto, away):
     """The broker hears none of the acknowledgements, and the line is cut: that cannot be
     told from a broker that closes behind having read them."""
     line = Line(mosquitto.port)
@@ -180,7 +180,7 @@ def test_killed_after_a_hold_in_which_it_deleted_what_the_broker_sends_again(mak
     line.close()
 
 
-def test_killed_while_it_holds(make_sluice, mosquitto, away):
+def test_a_kill_during_a_hold_does_not_end_it(make_sluice, mosquitto, away):
     sluice = make_sluice(backends={"garden": away}, queue={"max_messages": 5})
     sluice.start().wait_connected()
     mosquitto.publish_many(readings(0, 20))
@@ -198,7 +198,7 @@ def test_killed_while_it_holds(make_sluice, mosquitto, away):
     all_arrived(away, 20)
 
 
-def test_a_reload_changes_limits(make_sluice, mosquitto, away):
+def test_a_reload_of_limits_ends_a_hold(make_sluice, mosquitto, away):
     sluice = make_sluice(backends={"garden": away}, queue={"max_messages": 5})
     sluice.start().wait_connected()
     mosquitto.publish_many(readings(0, 20))
@@ -209,7 +209,7 @@ def test_a_reload_changes_limits(make_sluice, mosquitto, away):
     assert not sluice.find_events("restart-needed")
 
 
-def test_min_free(make_sluice, mosquitto, backend, tmp_path):
+def test_min_free_holds_messages_at_the_broker(make_sluice, mosquitto, backend, tmp_path):
     disk = os.statvfs(tmp_path)
     more_than_free = (disk.f_bavail * disk.f_frsize >> 30) + 5
     sluice = make_sluice(backends={"garden": backend}, queue={"min_free": f"{more_than_free}G"})
@@ -226,7 +226,7 @@ def test_min_free(make_sluice, mosquitto, backend, tmp_path):
 
 
 @pytest.mark.parametrize("both", [False, True], ids=["broker", "both"])
-def test_equal_readings_after_holds_and_a_crash_of_the_broker(make_sluice, make_mosquitto, backend, both):
+def test_equal_readings_survive_holds_and_a_crash_of_the_broker(make_sluice, make_mosquitto, backend, both):
     """The broker gives identifiers anew that it gave before each hold, to equal readings,
     and sends some of them again, for sluice hung up: they are new all the same."""
     broker = make_mosquitto()
@@ -246,7 +246,7 @@ def test_equal_readings_after_holds_and_a_crash_of_the_broker(make_sluice, make_
     stops_empty(sluice)
 
 
-def test_drop_oldest(make_sluice, mosquitto, away):
+def test_drop_oldest_keeps_the_newest_messages(make_sluice, mosquitto, away):
     sluice = make_sluice(backends={"garden": away}, queue={"max_messages": 10, "when_full": "drop-oldest"})
     sluice.start().wait_connected()
     mosquitto.publish_many(readings(0, 100))
@@ -269,7 +269,7 @@ def test_drop_oldest(make_sluice, mosquitto, away):
     stops_empty(sluice)
 
 
-def test_drop_oldest_leaves_what_is_under_way(make_sluice, mosquitto, backend):
+def test_drop_oldest_keeps_messages_in_flight(make_sluice, mosquitto, backend):
     backend.answer = lambda request: "stall"
     sluice = make_sluice(backends={"garden": {"url": backend.url, "ca_file": backend.ca_file, "timeout": "3s"}},
                          queue={"max_messages": 3, "when_full": "drop-oldest"})
@@ -285,7 +285,7 @@ def test_drop_oldest_leaves_what_is_under_way(make_sluice, mosquitto, backend):
     stops_empty(sluice)
 
 
-def test_drop_newest(make_sluice, mosquitto, away):
+def test_drop_newest_keeps_the_oldest_messages(make_sluice, mosquitto, away):
     sluice = make_sluice(backends={"garden": away}, queue={"max_messages": 10, "when_full": "drop-newest"})
     sluice.start().wait_connected()
     mosquitto.publish_many(readings(0, 10))
@@ -306,7 +306,7 @@ def test_drop_newest(make_sluice, mosquitto, away):
     stops_empty(sluice)
 
 
-def test_max_age(make_sluice, mosquitto, away):
+def test_max_age_drops_old_messages(make_sluice, mosquitto, away):
     sluice = make_sluice(backends={"garden": away}, queue={"max_age": "1h"})
     sluice.start().wait_connected()
     mosquitto.publish_many(readings(0, 8))
@@ -321,7 +321,7 @@ def test_max_age(make_sluice, mosquitto, away):
     stops_empty(sluice)
 
 
-def test_max_age_leaves_what_is_under_way(make_sluice, mosquitto, backend):
+def test_max_age_keeps_messages_in_flight(make_sluice, mosquitto, backend):
     backend.answer = lambda request: "stall"
     sluice = make_sluice(backends={"garden": {"url": backend.url, "ca_file": backend.ca_file, "timeout": "4s"}},
                          queue={"max_age": "1h"})
@@ -341,7 +341,7 @@ def test_max_age_leaves_what_is_under_way(make_sluice, mosquitto, backend):
 
 
 @both_kinds
-def test_a_full_disk(make_sluice, mosquitto, away, disk):
+def test_a_full_disk_loses_nothing_and_costs_little(make_sluice, mosquitto, away, disk):
     """Nothing is lost, deliveries go on, space is given back, and then it goes on by
     itself; and all of that without a hot loop or a flood in the log."""
     sluice = make_sluice(dir=disk.dir, backends={"garden": away}, queue={"min_free": "0"})
@@ -377,7 +377,7 @@ def test_a_full_disk(make_sluice, mosquitto, away, disk):
     stops_empty(sluice)
 
 
-def test_it_starts_on_a_full_disk(make_sluice, mosquitto, away, disk):
+def test_sluice_starts_on_a_full_disk_and_delivers(make_sluice, mosquitto, away, disk):
     sluice = make_sluice(dir=disk.dir, backends={"garden": away}, queue={"min_free": "0"})
     sluice.start(env=disk.env).wait_connected()
     reserve = Path(sluice.db + "-reserve")
@@ -394,7 +394,7 @@ def test_it_starts_on_a_full_disk(make_sluice, mosquitto, away, disk):
     all_arrived(away, 25)
 
 
-def test_commits_that_fail_are_told_once(make_sluice, mosquitto, backend):
+def test_failed_commits_are_logged_once(make_sluice, mosquitto, backend):
     sluice = make_sluice(backends={"garden": backend})
     sluice.start(env={"SLUICE_FAULT": "queue.commit:1:fail:3"}).wait_connected()
     mosquitto.publish_many(readings(0, 10))
@@ -404,7 +404,7 @@ def test_commits_that_fail_are_told_once(make_sluice, mosquitto, backend):
     stops_empty(sluice)
 
 
-def test_a_lock_that_lasts(make_sluice, mosquitto, backend):
+def test_a_lock_of_another_program_delays_and_loses_nothing(make_sluice, mosquitto, backend):
     """Someone forgot to end a transaction: what is stored cannot be deleted, nothing can be
     stored, and both go on afterwards."""
     sluice = make_sluice(backends={"garden": backend})
@@ -421,7 +421,7 @@ def test_a_lock_that_lasts(make_sluice, mosquitto, backend):
     stops_empty(sluice)
 
 
-def test_deletes_that_fail_are_bounded_and_calm(make_sluice, mosquitto, backend):
+def test_messages_that_cannot_be_deleted_are_not_sent_again(make_sluice, mosquitto, backend):
     """What was delivered and cannot be deleted is remembered, and not sent again."""
     sluice = make_sluice(backends={"garden": backend})
     sluice.start().wait_connected()
@@ -441,7 +441,7 @@ def test_deletes_that_fail_are_bounded_and_calm(make_sluice, mosquitto, backend)
     stops_empty(sluice)
 
 
-def test_stopped_while_the_disk_is_full(make_sluice, mosquitto, away, disk):
+def test_a_stop_on_a_full_disk_loses_nothing(make_sluice, mosquitto, away, disk):
     sluice = make_sluice(dir=disk.dir, backends={"garden": away}, queue={"min_free": "0"})
     sluice.start(env=disk.env).wait_connected()
     mosquitto.publish_many(readings(0, 10))

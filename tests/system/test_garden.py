@@ -133,7 +133,7 @@ def test_readings_arrive_as_one_array(sluice, mosquitto, backend, garden):
     assert sluice.dead() == []
 
 
-def test_host_is_filled_in(sluice, mosquitto, garden):
+def test_add_fills_in_the_host(sluice, mosquitto, garden):
     sluice.start().wait_connected()
     mosquitto.publish("garden/wino-1/sensor", b'{"soil": 512}', qos=0)
     mosquitto.publish("garden/wino-2/sensor", b'{"soil": 1, "host": "mine", "timestamp": 7}')
@@ -146,7 +146,7 @@ def test_host_is_filled_in(sluice, mosquitto, garden):
     sluice.wait_empty()
 
 
-def test_a_bad_key_holds_and_resumes(sluice, mosquitto, backend, garden, key_file):
+def test_a_wrong_key_holds_messages_until_it_is_corrected(sluice, mosquitto, backend, garden, key_file):
     """The file is mended, sluice is told: nothing was lost."""
     garden.key = "another"
     sluice.start().wait_connected()
@@ -163,7 +163,7 @@ def test_a_bad_key_holds_and_resumes(sluice, mosquitto, backend, garden, key_fil
     assert sluice.dead() == []
 
 
-def test_413_is_lived_with(sluice, mosquitto, backend, garden):
+def test_a_413_dead_letters_only_the_long_reading(sluice, mosquitto, backend, garden):
     """One reading that is too long is set aside; it takes nobody along."""
     backend.stop()
     sluice.start().wait_connected()
@@ -183,7 +183,7 @@ def test_413_is_lived_with(sluice, mosquitto, backend, garden):
     assert len(backend.requests) <= 3 + 2 + len(large) / 3 + 3
 
 
-def test_a_backend_with_a_smaller_limit(sluice, mosquitto, backend, garden):
+def test_batches_become_small_enough_for_the_backend(sluice, mosquitto, backend, garden):
     """As behind a proxy: batches become small enough by themselves."""
     limited = garden.answer
     backend.answer = lambda request: 413 if len(request.body) > 4096 else limited(request)
@@ -200,7 +200,7 @@ def test_a_backend_with_a_smaller_limit(sluice, mosquitto, backend, garden):
     assert 1 <= len([r for r in backend.requests if r.status == 413]) <= 4
 
 
-def test_what_is_no_object_is_seen_by_a_person(sluice, mosquitto, garden):
+def test_a_payload_that_is_no_object_is_dead_lettered(sluice, mosquitto, garden):
     """The backend would answer 400 to some, or 200 and store nothing."""
     sluice.start().wait_connected()
     bad = [b"soil=512", b'{"soil": 512', b"[1,2]", b"\xff\xfe", b""]
@@ -216,7 +216,7 @@ def test_what_is_no_object_is_seen_by_a_person(sluice, mosquitto, garden):
 
 
 @pytest.mark.parametrize("trouble", [503, "close", "refused"])
-def test_an_outage_in_the_middle(sluice, mosquitto, backend, garden, trouble):
+def test_an_outage_in_the_middle_loses_nothing(sluice, mosquitto, backend, garden, trouble):
     published, well = readings(each=60), garden.answer
     sluice.start().wait_connected()
     publish(mosquitto, published[:100])

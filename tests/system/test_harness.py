@@ -18,7 +18,7 @@ def curl(url, *args, ca_file=None):
 
 
 @pytest.mark.parametrize("version", ["2", "1.1"])
-def test_backend_speaks(ca, backend, version):
+def test_a_backend_speaks_both_http_versions(ca, backend, version):
     done = curl(backend.url + "/x?a=b", f"--http{version}", "-d", "hello", "-H", "Idempotency-Key: k-1",
                 ca_file=ca.ca_file)
     assert json.loads(done.stdout) == {"ok": True}, done.stderr
@@ -30,7 +30,7 @@ def test_backend_speaks(ca, backend, version):
 
 
 @pytest.mark.parametrize("version", ["2", "1.1"])
-def test_backend_carries_large_bodies(ca, backend, tmp_path, version):
+def test_a_backend_takes_and_sends_large_bodies(ca, backend, tmp_path, version):
     body = bytes(range(256)) * 12000
     (tmp_path / "body").write_bytes(body)
     backend.answer = lambda request: (200, {}, request.body)
@@ -44,7 +44,7 @@ def test_backend_carries_large_bodies(ca, backend, tmp_path, version):
     "answer, status",
     [("cut", {18, 56, 92}), ("close", {16, 18, 52, 56, 92}), ("reset", {56, 92}), ("stall", {28})],
 )
-def test_backend_misbehaves(ca, backend, version, answer, status):
+def test_a_backend_fails_as_the_test_asks(ca, backend, version, answer, status):
     backend.answer = lambda request: answer
     done = curl(backend.url, f"--http{version}", "-d", "x", "-m", "0.5", ca_file=ca.ca_file)
     assert done.returncode in status, done.stderr
@@ -55,20 +55,20 @@ def test_backend_misbehaves(ca, backend, version, answer, status):
     assert curl(backend.url, "-d", "x", ca_file=ca.ca_file).returncode == 0
 
 
-def test_backend_answers_as_told(ca, backend_h1):
+def test_a_backend_replies_as_the_test_asks(ca, backend_h1):
     backend_h1.answer = lambda request: Reply(503, {"Retry-After": "7"}, b"later", 0.1)
     done = curl(backend_h1.url, "-i", "-d", "x", ca_file=ca.ca_file)
     assert b"503" in done.stdout and b"Retry-After: 7" in done.stdout and done.stdout.endswith(b"later")
 
 
-def test_backend_stops_and_starts(ca, backend):
+def test_a_backend_stops_and_starts_on_its_port(ca, backend):
     backend.stop()
     assert curl(backend.url, ca_file=ca.ca_file).returncode == 7
     backend.start()
     assert curl(backend.url, ca_file=ca.ca_file).returncode == 0
 
 
-def test_certificates(ca, make_backend, backend, tmp_path):
+def test_the_ca_issues_certificates_for_names_and_times(ca, make_backend, backend, tmp_path):
     assert curl(backend.url).returncode == 60
     expired = make_backend(cert=ca.issue(expired=True))
     assert b"expired" in curl(expired.url, ca_file=ca.ca_file).stderr
@@ -78,7 +78,7 @@ def test_certificates(ca, make_backend, backend, tmp_path):
     assert curl(other.url, ca_file=ca.ca_file).returncode == 0
 
 
-def test_nginx(ca, make_backend, tmp_path):
+def test_nginx_passes_requests_on(ca, make_backend, tmp_path):
     plain = make_backend(ca=None)
     nginx = Nginx(tmp_path / "nginx", ca, plain.port).start()
     try:
@@ -91,7 +91,7 @@ def test_nginx(ca, make_backend, tmp_path):
 
 
 @pytest.mark.parametrize("version", [4, 5])
-def test_mosquitto(mosquitto, version):
+def test_mosquitto_delivers_all_messages_in_order(mosquitto, version):
     got = []
     client = mosquitto.client("reader", clean=False, on_message=lambda m: got.append((m.topic, m.payload)))
     client.subscribe("a/#", 1)
@@ -121,21 +121,21 @@ def test_mosquitto_keeps_what_it_has(mosquitto):
     assert got == [b"0", b"1"]
 
 
-def test_mosquitto_with_users_and_tls(make_mosquitto, ca):
+def test_mosquitto_asks_for_users_and_tls(make_mosquitto, ca):
     cert_file, key_file = ca.issue("localhost")
     broker = make_mosquitto(tls={"ca_file": ca.ca_file, "cert_file": cert_file, "key_file": key_file},
                             users={"anna": "secret"})
     broker.publish("a", b"x")
 
 
-def test_black_holes(make_black_hole):
+def test_a_black_hole_never_answers(make_black_hole):
     assert curl(f"https://127.0.0.1:{make_black_hole().port}", "--connect-timeout", "0.3").returncode == 28
     hole = make_black_hole(handshake=True)
     assert curl(f"http://127.0.0.1:{hole.port}", "-m", "0.3").returncode == 28
 
 
 @pytest.mark.parametrize("mode, status", [("silent", 28), ("nxdomain", 6), ("answer", 0)])
-def test_resolver(resolver, make_backend, mode, status):
+def test_the_resolver_answers_as_its_mode_says(resolver, make_backend, mode, status):
     resolver.mode = mode
     plain = make_backend(ca=None)
     done = subprocess.run(

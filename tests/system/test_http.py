@@ -58,7 +58,7 @@ def test_a_missing_content_type_is_derived(door, backend):
     assert {r.body: r.headers["content-type"] for r in backend.requests} == types
 
 
-def test_the_base_itself_and_the_backends_own_path(door, make_backend):
+def test_the_base_path_is_replaced_by_the_backends_path(door, make_backend):
     other = make_backend(base="/v2/in")
     sluice = door(backends={"garden": other})
     for target in ("/api", "/api/", "/api?a=1", "/api/x/"):
@@ -67,7 +67,7 @@ def test_the_base_itself_and_the_backends_own_path(door, make_backend):
     assert sorted(r.path for r in other.requests) == ["/v2/in", "/v2/in/", "/v2/in/x/", "/v2/in?a=1"]
 
 
-def test_what_the_section_adds(door, backend, tmp_path):
+def test_query_and_body_of_the_section_are_added(door, backend, tmp_path):
     key = tmp_path / "key"
     key.write_text("s3cret\n")
     sluice = door({"query": [f"user_key=@{key}", "site=a b"], "body": "json",
@@ -104,7 +104,7 @@ def test_order_is_kept_for_each_client_and_path(door, backend_h1):
 # -- keys
 
 
-def test_a_client_s_own_key_is_passed_on_and_told_again(door, backend):
+def test_a_client_s_own_key_is_passed_on_and_returned(door, backend):
     backend.stop()
     sluice = door()
     key = '"8e03978e-40d5-43dd-bc93-6894a57f9324"'
@@ -125,7 +125,7 @@ def test_a_client_s_own_key_is_passed_on_and_told_again(door, backend):
     assert [r.key for r in backend.requests] == [key] * 2
 
 
-def test_repetitions_of_one_moment_share_a_row(door, backend):
+def test_simultaneous_repetitions_share_a_row(door, backend):
     backend.stop()
     sluice = door()
     request = post("/api/c", READING, ["Idempotency-Key: k-1"])
@@ -160,7 +160,7 @@ SKETCH = (b"POST /api/collections/sensor?user_key=k123 HTTP/1.1\n"
           b"Content-Length: " + str(len(READING)).encode() + b"\n\n" + READING + b"\r\n")
 
 
-def test_a_sketch_of_old(door, backend):
+def test_an_old_sketch_is_served_and_its_connection_closed(door, backend):
     sluice = door()
     with Web(sluice.port) as web:
         assert web.send(SKETCH).response().status == 202
@@ -170,7 +170,7 @@ def test_a_sketch_of_old(door, backend):
     assert got.headers["content-type"] == "application/json"
 
 
-def test_clients_that_hang_up_at_once(door, backend):
+def test_requests_of_clients_that_hang_up_are_stored(door, backend):
     sluice = door()
     for n in range(40):
         web = Web(sluice.port).send(SKETCH.replace(b"k123", b"k%03d" % n))
@@ -180,7 +180,7 @@ def test_clients_that_hang_up_at_once(door, backend):
     sluice.wait_empty()
 
 
-def test_clients_that_are_gone_before_they_are_accepted(door, backend):
+def test_requests_of_clients_that_are_gone_before_the_accept_are_stored(door, backend):
     """Also those that ended with a reset: what they sent is there all the same."""
     sluice = door()
     sluice.signal(signal.SIGSTOP)
@@ -192,7 +192,7 @@ def test_clients_that_are_gone_before_they_are_accepted(door, backend):
     assert [r.path[-4:] for r in backend.delivered()] == ["k%03d" % n for n in range(10)]
 
 
-def test_clients_that_reset_what_they_just_used(door, backend):
+def test_requests_before_a_reset_are_stored(door, backend):
     """However long ago they connected."""
     sluice = door()
     webs = [Web(sluice.port) for _ in range(20)]
@@ -205,7 +205,7 @@ def test_clients_that_reset_what_they_just_used(door, backend):
     assert [r.path[-4:] for r in backend.delivered()] == ["k123", *("k%03d" % n for n in range(20))]
 
 
-def test_other_ways_to_say_it(door, backend):
+def test_unusual_forms_of_a_request_are_understood(door, backend):
     sluice = door()
     for data in (
         b"POST /api/c HTTP/1.0\r\nContent-Length: 2\r\n\r\nab",
@@ -219,7 +219,7 @@ def test_other_ways_to_say_it(door, backend):
     assert [r.body for r in backend.wait_for(6)] == [b"ab"] * 6
 
 
-def test_byte_by_byte_and_one_behind_the_other(door, backend):
+def test_bytes_may_come_singly_and_requests_together(door, backend):
     sluice = door()
     with Web(sluice.port) as web:
         for byte in SKETCH[:-2]:
@@ -232,7 +232,7 @@ def test_byte_by_byte_and_one_behind_the_other(door, backend):
     assert [json.loads(r.body)["n"] for r in backend.delivered() if r.path == "/api/c"] == list(range(20))
 
 
-def test_expect_100_continue(door, backend):
+def test_expect_100_continue_is_answered_before_the_body(door, backend):
     sluice = door()
     head = b"POST /api/c HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
     with Web(sluice.port) as web:
@@ -243,7 +243,7 @@ def test_expect_100_continue(door, backend):
     backend.wait_for(1)
 
 
-def test_curl(door, backend, tmp_path):
+def test_curl_is_served(door, backend, tmp_path):
     sluice = door()
     big = tmp_path / "big.json"
     big.write_bytes(b'{"x":"' + b"y" * 300_000 + b'"}')
@@ -269,7 +269,7 @@ def test_curl(door, backend, tmp_path):
     ("http://pi:8118/api/c", 400), ("https://garden.example.org/api/c", 400), ("api/c", 400), ("*", 400),
 ])
 @pytest.mark.parametrize("method", ["POST", "GET"])
-def test_targets_that_go_nowhere(shared_door, method, target, status):
+def test_unknown_targets_are_refused(shared_door, method, target, status):
     sluice, backend = shared_door
     response = ask(sluice.port, post(target, b"", method=method))
     assert response.status == status
@@ -327,7 +327,7 @@ SMUGGLED = b"POST /api/smuggled HTTP/1.1\r\nContent-Length: 2\r\n\r\nab"
     (b"Connection: close\r\n", 411),
     (b"", 411),
 ])
-def test_where_a_request_ends_must_be_certain(shared_door, headers, status):
+def test_a_request_without_a_certain_end_is_refused(shared_door, headers, status):
     sluice, backend = shared_door
     with Web(sluice.port) as web:
         web.send(b"POST /api/c HTTP/1.1\r\nHost: x\r\n" + headers + b"\r\nabcd" + SMUGGLED)
@@ -339,7 +339,7 @@ def test_where_a_request_ends_must_be_certain(shared_door, headers, status):
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
 @pytest.mark.parametrize("body", [b"Content-Length: 2\r\n\r\nab", b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"])
-def test_other_methods_have_no_body(shared_door, method, body):
+def test_a_body_of_another_method_is_refused(shared_door, method, body):
     sluice, backend = shared_door
     with Web(sluice.port) as web:
         web.send(f"{method} /api/c HTTP/1.1\r\n".encode() + body + SMUGGLED)
@@ -349,7 +349,7 @@ def test_other_methods_have_no_body(shared_door, method, body):
     assert sluice.pending() == 0 and backend.requests == []
 
 
-def test_what_follows_a_doubtful_head_is_not_read(shared_door):
+def test_nothing_is_read_after_a_doubtful_head(shared_door):
     """Also where nothing seems to be left of it."""
     sluice, backend = shared_door
     with Web(sluice.port) as web:
@@ -359,7 +359,7 @@ def test_what_follows_a_doubtful_head_is_not_read(shared_door):
     assert backend.requests == []
 
 
-def test_http_1_0_has_no_chunks(shared_door):
+def test_chunks_in_http_1_0_are_refused(shared_door):
     sluice, _ = shared_door
     data = b"POST /api/c HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
     assert ask(sluice.port, data).status == 400
@@ -367,13 +367,13 @@ def test_http_1_0_has_no_chunks(shared_door):
 
 
 @pytest.mark.parametrize("method", ["DELETE", "OPTIONS", "TRACE", "CONNECT", "BREW"])
-def test_other_methods(shared_door, method):
+def test_other_methods_are_refused(shared_door, method):
     sluice, _ = shared_door
     response = ask(sluice.port, post("/api/c", b"", method=method))
     assert (response.status, response.headers["allow"]) == (405, "GET, HEAD, PATCH, POST, PUT")
 
 
-def test_garbage(shared_door):
+def test_garbage_is_refused(shared_door):
     sluice, _ = shared_door
     for data in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"GET\r\n\r\n", b"GET /api/c\r\n\r\n",
                  b"POST /api/c HTTP/2.0\r\nContent-Length: 2\r\n\r\nab", b"\xff" * 3000 + b"\r\n\r\n",
@@ -388,13 +388,13 @@ def test_garbage(shared_door):
 # -- limits
 
 
-def test_long_heads(shared_door):
+def test_long_heads_are_refused(shared_door):
     sluice, _ = shared_door
     assert ask(sluice.port, post("/api/c", b"", ["X: " + "x" * 40_000])).status == 431
     assert ask(sluice.port, post("/api/" + "c" * 40_000, b"")).status in (414, 431)
 
 
-def test_large_bodies(door, backend):
+def test_bodies_above_the_limit_are_refused(door, backend):
     sluice = door({"max_body": "1K"})
     chunk = b"400\r\n" + b"x" * 1024 + b"\r\n"
     chunked = b"POST /api/c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -409,7 +409,7 @@ def test_large_bodies(door, backend):
     assert [len(r.body) for r in backend.delivered()] == [1024, 1024]
 
 
-def test_large_bodies_at_once(door, backend):
+def test_memory_for_large_bodies_is_bounded(door, backend):
     """What is kept of bodies that arrive is bounded: who is above it is told to come again."""
     backend.stop()
     sluice = door({"max_body": "10M"})
@@ -422,7 +422,7 @@ def test_large_bodies_at_once(door, backend):
     assert [web.send(request).response().status for web in webs] == [202] * 3 # one by one there is room
 
 
-def test_a_request_must_arrive_in_time(door):
+def test_a_slow_request_is_ended(door):
     """However busily it drips: the time is for all of it."""
     sluice = door({"timeout": "1s"})
     starts = [b"", b"POST /api/c HT", b"POST /api/c HTTP/1.1\r\nX: y\r\n",
@@ -447,7 +447,7 @@ def test_a_request_must_arrive_in_time(door):
     assert sluice.pending() == 0
 
 
-def test_the_time_stands_still_while_a_client_waits(door, backend):
+def test_the_clients_time_stands_still_while_it_waits(door, backend):
     """And begins again with the answer, which has to be read."""
     size = 8 * 1024 * 1024  # more than the kernel takes for one that does not read
     backend.answer = lambda request: Reply(body=b"x" * size, delay_s=4.2)
@@ -458,7 +458,7 @@ def test_the_time_stands_still_while_a_client_waits(door, backend):
         wait_until(lambda: sluice.status()["daemon"]["http"][0]["connections"] == 0, what="the lazy one to be let go")
 
 
-def test_a_shorter_timeout_is_for_everybody(door):
+def test_a_reload_of_a_shorter_timeout_applies_to_open_connections(door):
     sluice = door({"timeout": "60s"})
     old = Web(sluice.port).send(b"POST /api/c HT")
     assert ask(sluice.port, post("/api/c")).status == 202 # by now it was accepted
@@ -467,7 +467,7 @@ def test_a_shorter_timeout_is_for_everybody(door):
     assert old.closed() and new.closed()
 
 
-def test_no_descriptors_left(door):
+def test_without_descriptors_clients_wait(door):
     """Told once, and who waits gets in when somebody leaves."""
     sluice = door(prefix=["prlimit", "--nofile=40"])
     webs = [Web(sluice.port).send(post(f"/api/{n}")) for n in range(50)]
@@ -478,7 +478,7 @@ def test_no_descriptors_left(door):
     sluice.wait_events(1, "http-accept-failed")
 
 
-def test_connections_of_one_client_and_of_all(door, backend):
+def test_connections_of_one_client_are_limited(door, backend):
     sluice = door({"max_connections_per_client": "3"})
     webs = [Web(sluice.port) for _ in range(3)]
     for web in webs:
@@ -492,7 +492,7 @@ def test_connections_of_one_client_and_of_all(door, backend):
     sluice.stop()
 
 
-def test_who_is_above_the_limit_waits(door, backend):
+def test_clients_above_max_connections_wait(door, backend):
     sluice = door({"max_connections": "2"})
     first, second = Web(sluice.port), Web(sluice.port)
     for web in (first, second):
@@ -506,7 +506,7 @@ def test_who_is_above_the_limit_waits(door, backend):
     backend.wait_for(4)
 
 
-def test_allow(door):
+def test_allow_refuses_other_addresses(door):
     sluice = door({"allow": ["192.168.0.0/16, 10.0.0.1", "fd00::/8"]})
     with Web(sluice.port) as web:
         assert web.closed()
@@ -560,7 +560,7 @@ def test_every_status_is_passed_on(door, backend):
         assert ask(sluice.port, b"GET /api/%d HTTP/1.1\r\n\r\n" % status).status == status
 
 
-def test_a_backend_that_is_away_answers_nobody(door, backend):
+def test_a_get_to_a_backend_that_is_away_is_answered_502(door, backend):
     sluice = door(backends={"garden": {"url": backend.url, "ca_file": backend.ca_file, "timeout": "500ms"}})
     backend.answer = lambda request: "stall"
     response = ask(sluice.port, b"GET /api/x HTTP/1.1\r\n\r\n")
@@ -572,14 +572,14 @@ def test_a_backend_that_is_away_answers_nobody(door, backend):
     assert response.status == 502 and json.loads(response.body)["error"]
 
 
-def test_long_answers(door, backend):
+def test_long_responses_are_passed_on_up_to_a_limit(door, backend):
     backend.answer = lambda request: (200, {}, b"x" * int(request.path[5:]))
     sluice = door({"passthrough_size": "100K"})
     assert len(ask(sluice.port, b"GET /api/%d HTTP/1.1\r\n\r\n" % 102_400).body) == 102_400
     assert ask(sluice.port, b"GET /api/%d HTTP/1.1\r\n\r\n" % 102_401).status == 502
 
 
-def test_so_many_at_once(door, backend):
+def test_passthrough_has_a_limit_of_requests_at_once(door, backend):
     backend.answer = lambda request: "stall"
     sluice = door({"passthrough_requests": "2"})
     webs = [Web(sluice.port).send(b"GET /api/x HTTP/1.1\r\n\r\n") for _ in range(2)]
@@ -590,7 +590,7 @@ def test_so_many_at_once(door, backend):
     assert [web.response().status for web in webs] == [503, 503]
 
 
-def test_answers_that_nobody_reads(door, backend):
+def test_memory_for_unread_responses_is_bounded(door, backend):
     """They are kept in memory: no more of them than may be under way."""
     size = 16 * 1024 * 1024
     backend.answer = lambda request: (200, {}, b"x" * size)
@@ -604,7 +604,7 @@ def test_answers_that_nobody_reads(door, backend):
     assert ask(sluice.port, request).status == 200
 
 
-def test_passthrough_off(door, backend):
+def test_without_passthrough_a_get_is_refused(door, backend):
     response = ask(door({"passthrough": "no"}).port, b"GET /api/x HTTP/1.1\r\n\r\n")
     assert (response.status, response.headers["allow"]) == (405, "PATCH, POST, PUT")
     assert backend.requests == []
@@ -613,7 +613,7 @@ def test_passthrough_off(door, backend):
 # -- secrets
 
 
-def test_a_key_in_the_query_is_nowhere_to_be_seen(door, backend):
+def test_a_key_in_the_query_appears_nowhere(door, backend):
     backend.answer = lambda request: (400, {}, f"bad request: {request.path} s%cret/1".encode())
     sluice = door()
     assert ask(sluice.port, post("/api/c?user_key=s%25cret%2F1")).status == 202
@@ -646,7 +646,7 @@ def test_the_command_shows_what_would_be_sent_without_it(door, backend, query, s
 # -- several sections, reload
 
 
-def test_ipv6_and_several_addresses(make_sluice, backend, make_backend):
+def test_several_addresses_and_ipv6_are_listened_on(make_sluice, backend, make_backend):
     other = make_backend()
     ports = [free_port() for _ in range(3)]
     sluice = make_sluice(backends={"garden": backend, "other": other}, routes={},
@@ -681,7 +681,7 @@ def test_a_port_that_is_taken_is_tried_again(make_sluice, backend):
     assert ask(port, post("/api/c")).status == 202
 
 
-def test_off_unless_configured(make_sluice, backend):
+def test_without_http_section_nothing_listens(make_sluice, backend):
     sluice = make_sluice(backends={"garden": backend})
     sluice.write_config(sluice.config_text() + "\n[http]\n")
     sluice.start()

@@ -31,7 +31,7 @@ def without_repetitions(ns):
     return [n for i, n in enumerate(ns) if i == 0 or n != ns[i - 1]]
 
 
-def test_fifty_clients_through_an_outage(door, backend):
+def test_an_outage_keeps_the_order_and_keys_of_fifty_clients(door, backend):
     """All that was accepted arrives, in order, and under one key each also where the
     outage took an answer away; commits are shared."""
     sluice = door().start()
@@ -51,7 +51,7 @@ def test_fifty_clients_through_an_outage(door, backend):
     assert stopped["stored"] == stopped["delivered"] == len({r.key for r in backend.delivered()})
 
 
-def test_a_full_queue(door, backend):
+def test_a_full_queue_answers_503(door, backend):
     backend.stop()
     sluice = door(queue={"max_messages": "20"}).start()
     with Web(sluice.port) as web:
@@ -71,7 +71,7 @@ def test_a_full_queue(door, backend):
     assert numbers(backend.delivered())["/api/c"] == [*range(accepted), -1]
 
 
-def test_drop_newest_tells_the_client(door, backend):
+def test_drop_newest_answers_503(door, backend):
     backend.stop()
     sluice = door(queue={"max_messages": "20", "when_full": "drop-newest"}).start()
     statuses = [ask(sluice.port, post("/api/c")).status for _ in range(40)]
@@ -81,7 +81,7 @@ def test_drop_newest_tells_the_client(door, backend):
     assert sluice.sql("select sum(messages) as n from dropped")[0]["n"] == 40 - accepted
 
 
-def test_storage_that_fails(door, backend):
+def test_a_failed_commit_is_answered_503(door, backend):
     """No commit, no 202; the trial commits find out when it works again, without a broker."""
     sluice = door().start(env={"SLUICE_FAULT": "queue.commit:2:fail:1,queue.trial:1:fail:1"})
     assert ask(sluice.port, post("/api/c", b'{"n":0}')).status == 202
@@ -93,7 +93,7 @@ def test_storage_that_fails(door, backend):
     assert numbers(backend.delivered())["/api/c"] == [0, 2]
 
 
-def test_a_locked_database(door, backend):
+def test_clients_wait_while_the_database_is_locked(door, backend):
     """Clients wait while somebody else writes."""
     sluice = door().start()
     assert ask(sluice.port, post("/api/c", b'{"n":0}')).status == 202
@@ -111,7 +111,7 @@ def test_a_locked_database(door, backend):
 
 
 @pytest.mark.parametrize("fault", ["http.answer:5:kill", "queue.commit:5:kill"])
-def test_killed_around_the_commit(door, backend, fault):
+def test_a_kill_around_the_commit_stores_a_keyed_request_once(door, backend, fault):
     """Between COMMIT and answer: the client does not know, and sends it again; under its
     key that is one message. Before the COMMIT: there is no message, and no answer."""
     backend.stop()
@@ -131,7 +131,7 @@ def test_killed_around_the_commit(door, backend, fault):
     assert len({r.key for r in backend.delivered()}) == len(backend.delivered())
 
 
-def test_killed_between_commit_and_answer_without_a_key(door, backend):
+def test_a_kill_after_the_commit_repeats_a_request_without_key(door, backend):
     backend.stop()
     sluice = door().start(env={"SLUICE_FAULT": "http.answer:1:kill"})
     assert ask(sluice.port, post("/api/c", b'{"n":7}')) is None
@@ -143,7 +143,7 @@ def test_killed_between_commit_and_answer_without_a_key(door, backend):
     assert numbers(backend.delivered())["/api/c"] == [7]
 
 
-def test_a_stop_answers_what_was_taken(door, backend):
+def test_a_stop_answers_stored_requests(door, backend):
     sluice = door().start()
     clients = Clients(sluice.port, 20)
     wait_until(lambda: clients.total() >= 200, what="200 requests")
@@ -158,7 +158,7 @@ def test_a_stop_answers_what_was_taken(door, backend):
         assert without_repetitions(got[f"/api/c{client}"])[: len(ns)] == ns
 
 
-def test_reloads_while_clients_post(door, backend):
+def test_reloads_disturb_no_client(door, backend):
     sluice = door().start()
     clients = Clients(sluice.port, 10)
     for n in range(3):
@@ -172,7 +172,7 @@ def test_reloads_while_clients_post(door, backend):
         assert got[f"/api/c{client}"][: len(ns)] == ns
 
 
-def test_http_and_mqtt_share_the_house(door, backend, mosquitto):
+def test_http_and_mqtt_share_the_queue(door, backend, mosquitto):
     sluice = door(routes={"sensor": {"topic": "garden/+/sensor", "path": "/collections/sensor"}})
     sluice.start().wait_connected()
     publisher = mosquitto.client()
@@ -204,7 +204,7 @@ def test_no_broker_is_needed_for_http_alone(door, backend):
     assert not sluice.find_events(["broker-connected", "broker-away"])
 
 
-def test_commit_delay(door, backend):
+def test_requests_within_commit_delay_share_a_commit(door, backend):
     """What comes within it shares a commit, and waits for its answer."""
     sluice = door(queue={"commit_delay": "300ms"}).start()
     webs = [Web(sluice.port) for _ in range(10)]

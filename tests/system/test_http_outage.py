@@ -25,7 +25,7 @@ def first_of_each_key(requests):
     return kept.values()
 
 
-def test_minutes_without_a_backend(make_sluice, mosquitto, backend):
+def test_an_outage_of_minutes_loses_no_accepted_request(make_sluice, mosquitto, backend):
     """Clients post all the time, are sent away once the queue is full, and keep what they
     have; the broker keeps the rest; sluice is killed meanwhile. In the end there is
     everything, once, and each client's readings in order."""

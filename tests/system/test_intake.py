@@ -31,12 +31,6 @@ def connected_to(make_sluice, server, backend, filters=("garden/+/sensor",), **p
     return sluice
 
 
-def wait_at_broker(mosquitto, what, count=1):
-    """Until Mosquitto has seen so many packets of sluice."""
-    line = re.compile(rf"Received {what} from sluice")
-    wait_until(lambda: sum(bool(line.search(one)) for one in mosquitto.log) >= count, what=f"{count} {what}")
-
-
 def readings(count, topic="garden/a/sensor"):
     return [{"topic": topic, "payload": b"%d" % n} for n in range(count)]
 
@@ -75,7 +69,7 @@ def test_connect_asks_for_a_session_that_lasts(make_sluice, scripted, backend):
 
 
 @pytest.mark.parametrize("version, level", [("5", 5), ("3.1.1", 4)])
-def test_connect_as_configured(make_sluice, scripted, backend, tmp_path, version, level):
+def test_connect_carries_the_configuration(make_sluice, scripted, backend, tmp_path, version, level):
     (tmp_path / "password").write_text("s3cret\n")
     sluice = connected_to(
         make_sluice, scripted, backend, queue={"commit_batch": 77},
@@ -109,7 +103,7 @@ def test_subscribes_at_qos_1_one_identifier_a_filter(make_sluice, scripted, back
     assert len(set(identifiers.values())) == len(filters)
 
 
-def test_identifiers_last(make_sluice, scripted, backend):
+def test_subscription_identifiers_stay_over_a_restart(make_sluice, scripted, backend):
     """Messages that wait in the session carry the identifiers of before."""
     routes = {"a": {"topic": ["one/#", "two/#"], "path": "/x"}}
     sluice = connected_to(make_sluice, scripted, backend, ["one/#", "two/#"], routes=routes)
@@ -122,7 +116,7 @@ def test_identifiers_last(make_sluice, scripted, backend):
     assert scripted.identifier("new/#") not in before.values()
 
 
-def test_311_subscribes_at_qos_1(make_sluice, scripted, backend):
+def test_mqtt_3_1_1_subscribes_at_qos_1(make_sluice, scripted, backend):
     connected_to(make_sluice, scripted, backend, broker={"protocol": "3.1.1"})
     [subscribe] = scripted.packets("SUBSCRIBE")
     assert subscribe.filters == [("garden/+/sensor", 1, 0, 1)]
@@ -153,7 +147,7 @@ def test_an_idle_connection_is_kept_alive(make_sluice, scripted, backend):
 
 
 @pytest.mark.parametrize("way", ["code1", "0x84", "close"])
-def test_falls_back_to_311(make_sluice, scripted, backend, way):
+def test_a_broker_without_mqtt_5_gets_mqtt_3_1_1(make_sluice, scripted, backend, way):
     scripted.refuse_v5 = way
     sluice = connected_to(make_sluice, scripted, backend)
     sluice.wait_event("broker-connected", "MQTT 3.1.1", "new session")
@@ -166,7 +160,7 @@ def test_falls_back_to_311(make_sluice, scripted, backend, way):
     assert sorted(backend.bodies()) == sorted(b"%d" % n for n in range(10))
 
 
-def test_does_not_fall_back_when_told_so(make_sluice, scripted, backend):
+def test_protocol_5_does_not_fall_back(make_sluice, scripted, backend):
     scripted.refuse_v5 = "0x84"
     sluice = make_sluice(broker_port=scripted.port, backends={"garden": backend}, broker={"protocol": "5"})
     sluice.start()
@@ -196,7 +190,7 @@ def test_starts_before_the_broker_and_waits(make_sluice, make_mosquitto, backend
 
 
 @pytest.mark.parametrize("how", ["refused", "hangs up", "hangs up later"])
-def test_no_hot_loop(make_sluice, scripted, backend, how):
+def test_failed_connections_are_not_tried_in_a_hot_loop(make_sluice, scripted, backend, how):
     """Also when connecting works and something fails behind it, again and again."""
     if how == "refused":
         scripted.refuse = 0x87  # not authorised
@@ -266,7 +260,7 @@ def test_a_broker_in_a_black_hole_stops_nothing(make_sluice, scripted, backend, 
     assert not sluice.find_events("broker-connected", after=before)
 
 
-def test_a_black_hole_that_ends(make_sluice, scripted, backend):
+def test_sluice_connects_when_a_black_hole_ends(make_sluice, scripted, backend):
     port = scripted.port
     scripted.stop()
     sluice = make_sluice(broker_port=port, backends={"garden": backend})
@@ -280,7 +274,7 @@ def test_a_black_hole_that_ends(make_sluice, scripted, backend):
 # -- restarts
 
 
-def test_restarts_cost_nothing(make_sluice, mosquitto, backend):
+def test_restarts_of_sluice_and_broker_lose_nothing(make_sluice, mosquitto, backend):
     sluice = make_sluice(backends={"garden": backend})
     sluice.start().wait_connected()
     wanted = []
@@ -293,9 +287,9 @@ def test_restarts_cost_nothing(make_sluice, mosquitto, backend):
     def wait_all():
         """And the broker knows it: a restart repeats what it has not read yet."""
         backend.wait_for(len(wanted))
-        wait_at_broker(mosquitto, "PUBACK", len(wanted))
+        mosquitto.wait_received("PUBACK", len(wanted))
 
-    wait_at_broker(mosquitto, "SUBSCRIBE")
+    mosquitto.wait_received("SUBSCRIBE")
     publish("connected")
     wait_all()
 
@@ -321,7 +315,7 @@ def test_restarts_cost_nothing(make_sluice, mosquitto, backend):
     assert sorted(backend.bodies()) == sorted(wanted)
 
 
-def test_the_broker_crashes(make_sluice, mosquitto, backend):
+def test_sluice_subscribes_again_after_a_crash_of_the_broker(make_sluice, mosquitto, backend):
     """kill -9, and it comes back with what it had saved."""
     sluice = make_sluice(backends={"garden": backend})
     sluice.start().wait_connected()
@@ -333,7 +327,7 @@ def test_the_broker_crashes(make_sluice, mosquitto, backend):
     mosquitto.start()
     sluice.wait_connected(after=before)
     # The snapshot may not have known sluice's subscription: it subscribes again.
-    wait_at_broker(mosquitto, "SUBSCRIBE", 2)
+    mosquitto.wait_received("SUBSCRIBE", 2)
     mosquitto.publish("garden/a/sensor", b"2")
     backend.wait_for(2)
 
@@ -350,7 +344,7 @@ OVERLAPPING = {
 
 @pytest.mark.parametrize("away", [False, True], ids=["connected", "away"])
 @pytest.mark.parametrize("version", VERSIONS)
-def test_overlapping_filters_deliver_once_a_route(make_sluice, mosquitto, backend, version, away):
+def test_overlapping_filters_deliver_once_per_route(make_sluice, mosquitto, backend, version, away):
     """What waited in the session comes in the same breath as the CONNACK."""
     sluice = make_sluice(backends={"garden": backend}, routes=OVERLAPPING, broker={"protocol": version})
     sluice.start().wait_connected()
@@ -387,7 +381,7 @@ def test_a_copy_serves_the_routes_of_its_filter(make_sluice, scripted, backend):
     assert delivered_by_path(backend) == {"/api/wide": 2, "/api/own": 1, "/api/shared": 1}
 
 
-def test_one_copy_for_several_filters(make_sluice, scripted, backend):
+def test_one_copy_for_several_filters_serves_all_their_routes(make_sluice, scripted, backend):
     """As an MQTT 5 broker may do it (3.3.4): it names all the filters on one copy.
     libmosquitto 2.0.11 hangs up on it (`Duplicate property`); another way must be
     found, or nothing ever comes through."""
@@ -411,7 +405,7 @@ def test_a_copy_without_a_known_identifier_serves_all(make_sluice, scripted, bac
     assert delivered_by_path(backend) == {"/api/wide": 2, "/api/own": 2, "/api/shared": 2}
 
 
-def test_a_broker_without_subscription_identifiers(make_sluice, scripted, backend):
+def test_a_broker_without_subscription_identifiers_gets_none(make_sluice, scripted, backend):
     """Sending one would end the connection (MQTT 5.0, 3.2.2.3.12)."""
     scripted.connack = b"\x29\x00"
     connected_to(make_sluice, scripted, backend)
@@ -468,7 +462,7 @@ def test_vanished_filters_are_unsubscribed(make_sluice, scripted, backend, how, 
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_messages_queued_under_a_replaced_filter(make_sluice, mosquitto, backend, version):
+def test_messages_queued_under_a_replaced_filter_are_delivered(make_sluice, mosquitto, backend, version):
     """They carry an identifier that is no longer configured."""
     sluice = make_sluice(backends={"garden": backend}, broker={"protocol": version})
     sluice.start().wait_connected()
@@ -495,7 +489,7 @@ def test_a_reload_under_traffic_loses_nothing(make_sluice, mosquitto, backend):
     wait_until(lambda: len({r.body for r in backend.delivered()}) == 300, what="300 different messages")
 
 
-def test_retained_messages(make_sluice, mosquitto, backend):
+def test_retained_messages_go_to_routes_that_want_them(make_sluice, mosquitto, backend):
     routes = {"live": {"topic": "garden/#", "path": "/live"},
               "all": {"topic": "garden/+/sensor", "path": "/all", "retained": "yes"}}  # fmt: skip
     mosquitto.publish("garden/a/sensor", b"old", retain=True)
@@ -538,7 +532,7 @@ def test_a_subscription_at_qos_0_is_reported(make_sluice, scripted, backend):
 # -- user name, password, TLS
 
 
-def test_user_name_and_password(make_sluice, make_mosquitto, backend, tmp_path):
+def test_a_wrong_password_is_logged_and_can_be_corrected(make_sluice, make_mosquitto, backend, tmp_path):
     mosquitto = make_mosquitto(users={"sluice": "pass word"})
     (tmp_path / "password").write_text("wrong")
     (tmp_path / "password").chmod(0o600)
@@ -562,7 +556,7 @@ def tls_mosquitto(ca, make_mosquitto):
     return make_mosquitto(tls={"ca_file": ca.ca_file, "cert_file": cert_file, "key_file": key_file})
 
 
-def test_tls_to_the_broker(make_sluice, tls_mosquitto, backend, ca):
+def test_messages_come_over_tls_to_the_broker(make_sluice, tls_mosquitto, backend, ca):
     sluice = make_sluice(broker_port=tls_mosquitto.port, backends={"garden": backend},
                          broker={"host": "localhost", "tls": "yes", "ca_file": ca.ca_file})  # fmt: skip
     sluice.start().wait_connected()
@@ -601,7 +595,7 @@ def test_a_full_window_is_acknowledged_in_order(make_sluice, scripted, backend, 
     assert backend.bodies() == [b"%d" % n for n in range(500)]
 
 
-def test_a_window_of_one(make_sluice, scripted, backend):
+def test_a_receive_maximum_of_one_works(make_sluice, scripted, backend):
     connected_to(make_sluice, scripted, backend, queue={"commit_batch": 1})
     assert scripted.packets("CONNECT")[0].properties[RECEIVE_MAXIMUM] == 1
     scripted.publish_windowed(readings(20), window=1)
@@ -658,7 +652,7 @@ def test_a_burst_shares_commits(make_sluice, scripted, backend):
     assert 1 <= commits <= 20
 
 
-def test_qos_0_is_stored_too(make_sluice, scripted, backend):
+def test_messages_of_qos_0_are_stored(make_sluice, scripted, backend):
     connected_to(make_sluice, scripted, backend)
     scripted.publish_all([{**m, "qos": 0} for m in readings(20)])
     backend.wait_for(20)
@@ -666,7 +660,7 @@ def test_qos_0_is_stored_too(make_sluice, scripted, backend):
     assert scripted.acked() == []
 
 
-def test_two_equal_readings_are_two(make_sluice, scripted, backend):
+def test_two_equal_readings_are_delivered_twice(make_sluice, scripted, backend):
     connected_to(make_sluice, scripted, backend)
     scripted.publish_all([{"topic": "garden/a/sensor", "payload": b"same"}] * 3)
     assert len({r.key for r in backend.wait_for(3)}) == 3

@@ -58,7 +58,7 @@ def with_session(make_sluice, mosquitto, backend, **parts):
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
 @pytest.mark.parametrize("fault", ["intake.read:1", "intake.read:37", "intake.read:200", "queue.commit:1",
                                    "intake.flush:1", "intake.flush:2"])  # fmt: skip
-def test_a_crash_loses_nothing(make_sluice, mosquitto, backend, fault, version):
+def test_a_crash_loses_no_message(make_sluice, mosquitto, backend, fault, version):
     sluice = with_session(make_sluice, mosquitto, backend, broker={"protocol": version}, queue={"commit_batch": 40})
     mosquitto.publish_many([("garden/a/sensor", payload, 1) for payload in numbers(200)])
     sluice.start(wait=False, env={"SLUICE_FAULT": f"{fault}:kill"})
@@ -77,7 +77,7 @@ def test_a_crash_loses_nothing(make_sluice, mosquitto, backend, fault, version):
     assert all(len(found) == 1 for found in keys.values())
 
 
-def test_crash_after_crash(make_sluice, mosquitto, backend):
+def test_repeated_crashes_lose_no_message(make_sluice, mosquitto, backend):
     sluice = with_session(make_sluice, mosquitto, backend, queue={"commit_batch": 20})
     mosquitto.publish_many([("garden/a/sensor", payload, 1) for payload in numbers(150)])
     for fault in ("intake.read:7", "intake.flush:1", "queue.commit:2", "intake.flush:1", "intake.read:21"):
@@ -226,7 +226,7 @@ def test_reconnects_once_a_trial_commit_succeeds(make_sluice, scripted, backend)
     assert len(backend.delivered()) == 21
 
 
-def test_commits_fail_for_a_while(make_sluice, mosquitto, backend):
+def test_failed_commits_lose_no_message_and_keep_the_order(make_sluice, mosquitto, backend):
     """With the real broker, and deliveries under way. It repeats what it had sent
     before the connection broke and whose acknowledgement it had not read yet."""
     sluice = with_session(make_sluice, mosquitto, backend, queue={"commit_batch": 50})

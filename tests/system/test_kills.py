@@ -51,7 +51,7 @@ def report(requests):
     return again
 
 
-def test_kills(make_sluice, mosquitto, backend):
+def test_twenty_kills_under_load_lose_and_repeat_nothing(make_sluice, mosquitto, backend):
     seed = int(os.environ.get("SLUICE_SEED") or random.randrange(1 << 30))
     print(f"SLUICE_SEED={seed}")
     sluice = make_sluice(backends={"garden": backend})

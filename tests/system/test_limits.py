@@ -46,7 +46,7 @@ def no_faster(requests, per_s, since, weights=None):
         assert count <= weight + per_s * passed_s, f"{count} messages in {passed_s:.2f} s"
 
 
-def test_a_backlog_leaves_no_faster(make, mosquitto, backend):
+def test_a_backlog_leaves_no_faster_than_the_rate(make, mosquitto, backend):
     sluice, published = make({"rate": "20"}), messages(topics=6, each=10)
     queue_up(sluice, mosquitto, backend, published)
     since = started(sluice)
@@ -70,7 +70,7 @@ def test_a_rate_counts_the_messages_of_batches(make, mosquitto, backend, batch):
     stops_empty(sluice)
 
 
-def test_requests_that_fail_count_as_well(make, mosquitto, backend):
+def test_failed_requests_count_for_the_rate(make, mosquitto, backend):
     """It is the backend that the rate spares."""
     answers = [400, 200] * 30
     backend.answer = lambda request: answers.pop()
@@ -82,7 +82,7 @@ def test_requests_that_fail_count_as_well(make, mosquitto, backend):
     no_faster(backend.requests, 20, since)
 
 
-def test_a_rate_is_its_backends_own(make_sluice, mosquitto, make_backend):
+def test_a_rate_limits_one_backend_only(make_sluice, mosquitto, make_backend):
     """Its routes share it; another backend does not wait."""
     slow, fast = make_backend(), make_backend()
     routes = {
@@ -105,7 +105,7 @@ def test_a_rate_is_its_backends_own(make_sluice, mosquitto, make_backend):
     stops_empty(sluice)
 
 
-def test_a_rate_of_a_reload(make, mosquitto, backend):
+def test_a_reload_changes_the_rate(make, mosquitto, backend):
     """A backlog that would take an hour leaves at once."""
     sluice, published = make({"rate": "1"}), messages(topics=4, each=50)
     queue_up(sluice, mosquitto, backend, published)
@@ -117,7 +117,7 @@ def test_a_rate_of_a_reload(make, mosquitto, backend):
     arrived_once_in_order(backend, published)
 
 
-def test_a_rate_and_a_stop(make, mosquitto, backend):
+def test_a_stop_keeps_messages_that_wait_for_the_rate(make, mosquitto, backend):
     """What waits for its turn stays in the queue."""
     sluice, published = make({"rate": "5"}), messages(topics=4, each=50)
     queue_up(sluice, mosquitto, backend, published)
@@ -127,7 +127,7 @@ def test_a_rate_and_a_stop(make, mosquitto, backend):
     assert sluice.pending() == 200 - len(backend.delivered())
 
 
-def test_a_rate_after_an_outage(make, mosquitto, backend):
+def test_a_rate_holds_after_an_outage(make, mosquitto, backend):
     """What was spent on tries is not given twice, and it does not stand still."""
     backend.answer = lambda request: 503
     sluice, published = make({"rate": "30"}, ROUTE), messages(topics=3, each=20)
@@ -149,7 +149,7 @@ def unpacked(request):
 
 
 @pytest.mark.parametrize("alpn", [("h2",), ("http/1.1",)], ids=["h2", "http1"])
-def test_gzip(make_sluice, mosquitto, make_backend, alpn):
+def test_long_bodies_are_compressed(make_sluice, mosquitto, make_backend, alpn):
     """Long bodies that gain by it are compressed, the others are left."""
     backend = make_backend(alpn=alpn)
     sluice = make_sluice(backends={"garden": backend_section(backend, gzip="yes")}, routes={"sensor": RAW})
@@ -174,7 +174,7 @@ def test_gzip(make_sluice, mosquitto, make_backend, alpn):
     stops_empty(sluice)
 
 
-def test_what_cannot_be_compressed_is_sent_as_it_is(make, mosquitto, backend):
+def test_incompressible_bodies_are_sent_as_they_are(make, mosquitto, backend):
     body = random.Random(1).randbytes(10_000)
     make({"gzip": "yes"}).start().wait_connected()
     mosquitto.publish("garden/a/sensor", body)
@@ -182,7 +182,7 @@ def test_what_cannot_be_compressed_is_sent_as_it_is(make, mosquitto, backend):
     assert request.body == body and "content-encoding" not in request.headers
 
 
-def test_gzip_of_batches(make, mosquitto, backend):
+def test_compressed_batches_keep_their_body_and_key(make, mosquitto, backend):
     """And of what is tried again: the same body under the same key."""
     published, answers = messages(topics=1, each=200), [503, 200]
     backend.answer = lambda request: answers.pop(0) if answers else Reply()
@@ -205,7 +205,7 @@ def test_gzip_of_batches(make, mosquitto, backend):
     assert all(member["host2"] == "host0" for r in requests for member in r.members)
 
 
-def test_no_gzip_unless_it_is_asked_for(make, mosquitto, backend):
+def test_without_gzip_nothing_is_compressed(make, mosquitto, backend):
     make({}).start().wait_connected()
     mosquitto.publish("garden/a/sensor", b"x" * 100_000)
     [request] = backend.wait_for(1)

@@ -43,14 +43,14 @@ def outlast(sluice, mosquitto, backend, mend, event="backend-away", **start):
     stops_empty(sluice)
 
 
-def test_refused(make_sluice, mosquitto, server):
+def test_a_refused_connection_is_an_outage(make_sluice, mosquitto, server):
     sluice = make_sluice(backends={"garden": server})
     outlast(sluice, mosquitto, server, server.start)
     sluice.wait_event("backend-back", "garden")
 
 
 @pytest.mark.parametrize("handshake", [False, True], ids=["full-backlog", "never-accepts"])
-def test_black_hole(make_sluice, mosquitto, server, make_black_hole, handshake):
+def test_a_black_hole_is_an_outage(make_sluice, mosquitto, server, make_black_hole, handshake):
     hole = make_black_hole(port=server.port, handshake=handshake)
 
     def mend():
@@ -61,7 +61,7 @@ def test_black_hole(make_sluice, mosquitto, server, make_black_hole, handshake):
 
 
 @pytest.mark.parametrize("mode", ["silent", "nxdomain"])
-def test_name_service(make_sluice, mosquitto, make_backend, resolver, ca, mode):
+def test_a_failing_name_service_is_an_outage(make_sluice, mosquitto, make_backend, resolver, ca, mode):
     """A name server that never answers, and one that does not know the host."""
     server = make_backend(cert=ca.issue("garden.invalid"))
     settings = backend_section(server, **HURRY)
@@ -75,7 +75,7 @@ def test_name_service(make_sluice, mosquitto, make_backend, resolver, ca, mode):
     outlast(make_sluice(backends={"garden": settings}), mosquitto, server, mend, prefix=resolver.prefix())
 
 
-def test_wrong_ca(make_sluice, mosquitto, server, tmp_path):
+def test_a_wrong_ca_is_a_misconfiguration(make_sluice, mosquitto, server, tmp_path):
     other = CA(tmp_path / "other")
     server.start()
     sluice = make_sluice(backends={"garden": backend_section(server, ca_file=other.ca_file)})
@@ -87,7 +87,7 @@ def test_wrong_ca(make_sluice, mosquitto, server, tmp_path):
     outlast(sluice, mosquitto, server, mend, event=MISCONFIGURED)
 
 
-def test_wrong_host_name(make_sluice, mosquitto, server, ca):
+def test_a_wrong_host_name_is_a_misconfiguration(make_sluice, mosquitto, server, ca):
     server.use_cert(ca.issue("elsewhere.example"))
     server.start()
 
@@ -98,7 +98,7 @@ def test_wrong_host_name(make_sluice, mosquitto, server, ca):
     outlast(make_sluice(backends={"garden": server}), mosquitto, server, mend, event=MISCONFIGURED)
 
 
-def test_expired_certificate(make_sluice, mosquitto, server, ca):
+def test_an_expired_certificate_holds_messages(make_sluice, mosquitto, server, ca):
     """Where our own clock is not synchronised it may be the clock's fault: away."""
     server.use_cert(ca.issue("localhost", expired=True))
     server.start()
@@ -111,7 +111,7 @@ def test_expired_certificate(make_sluice, mosquitto, server, ca):
 
 
 @pytest.mark.parametrize("answer", [429, 500, 503, "cut", "close", "reset", "stall"])
-def test_answers(make_sluice, mosquitto, server, answer):
+def test_failed_responses_are_an_outage(make_sluice, mosquitto, server, answer):
     server.answer = lambda request: answer
     server.start()
 
@@ -188,7 +188,7 @@ def dead(request, make_backend, make_black_hole, ca):
     return backend, backend_section(backend, **HURRY), refill, ()
 
 
-def test_two_backends_one_dead(make_sluice, mosquitto, make_backend, dead):
+def test_a_backend_does_not_wait_for_another(make_sluice, mosquitto, make_backend, dead):
     """The other is not delayed by it."""
     good, (away, settings, mend, prefix) = make_backend(), dead
     routes = {
@@ -216,7 +216,7 @@ def test_two_backends_one_dead(make_sluice, mosquitto, make_backend, dead):
 
 
 @pytest.mark.parametrize("kill", [True, False], ids=["kill", "stop"])
-def test_restart_in_an_outage(make_sluice, mosquitto, backend, kill):
+def test_a_restart_in_an_outage_changes_no_key_and_no_order(make_sluice, mosquitto, backend, kill):
     """A restart changes no key, and no order."""
     backend.answer = lambda request: 503
     sluice = make_sluice(backends={"garden": backend})
@@ -234,7 +234,7 @@ def test_restart_in_an_outage(make_sluice, mosquitto, backend, kill):
     stops_empty(sluice)
 
 
-def test_killed_between_answer_and_delete(make_sluice, mosquitto, backend):
+def test_a_kill_between_response_and_delete_repeats_the_key(make_sluice, mosquitto, backend):
     """What was delivered and not yet noted comes again, under the same key."""
     sluice = make_sluice(backends={"garden": backend})
     sluice.start(env={"SLUICE_FAULT": "deliver.answer:5:kill"}).wait_connected()
@@ -247,7 +247,7 @@ def test_killed_between_answer_and_delete(make_sluice, mosquitto, backend):
     arrived_in_order(backend, PUBLISHED)
 
 
-def test_backend_comes_and_goes(make_sluice, mosquitto, server):
+def test_a_backend_that_comes_and_goes_gets_everything(make_sluice, mosquitto, server):
     server.start()
     sluice = make_sluice(backends={"garden": backend_section(server, **HURRY)})
     sluice.start().wait_connected()
@@ -267,7 +267,7 @@ def test_backend_comes_and_goes(make_sluice, mosquitto, server):
     stops_empty(sluice)
 
 
-def test_a_large_backlog(make_sluice, mosquitto, backend):
+def test_a_large_backlog_survives_failures_and_kills(make_sluice, mosquitto, backend):
     """Far more than fits into memory's window of a lane, unevenly spread over topics,
     delivered to a backend that is not well, with kills in between."""
     chance = random.Random(11)
@@ -305,7 +305,7 @@ def test_a_newcomer_does_not_wait_behind_a_backlog(make_sluice, mosquitto, backe
     arrived_once_in_order(backend, [*published, ("garden/newcomer/sensor", b"1")])
 
 
-def test_idle_connections_that_are_closed(make_sluice, mosquitto, server):
+def test_a_closed_idle_connection_is_no_outage(make_sluice, mosquitto, server):
     """A server closes connections that were idle for a while: that is no outage."""
     server.start()
     sluice = make_sluice(backends={"garden": server})
@@ -319,7 +319,7 @@ def test_idle_connections_that_are_closed(make_sluice, mosquitto, server):
     assert not sluice.find_events(AWAY)
 
 
-def test_a_backend_that_speaks_another_protocol_when_it_is_back(make_sluice, mosquitto, make_backend):
+def test_a_backend_may_come_back_with_another_protocol(make_sluice, mosquitto, make_backend):
     first = make_backend(alpn=("h2",))
     first.answer = lambda request: Reply(delay_s=0.005)
     sluice = make_sluice(backends={"garden": backend_section(first, max_connections=2)})
@@ -338,7 +338,7 @@ def test_a_backend_that_speaks_another_protocol_when_it_is_back(make_sluice, mos
     assert second.max_open_connections <= 2
 
 
-def test_a_locked_database(make_sluice, mosquitto, backend):
+def test_a_locked_database_delays_deliveries_and_loses_nothing(make_sluice, mosquitto, backend):
     """Another program holds the write lock: nothing is lost, nothing stalls."""
     backend.answer = lambda request: 400 if request.body == b"bad" else 200
     sluice = make_sluice(backends={"garden": backend})
@@ -364,7 +364,7 @@ def test_a_locked_database(make_sluice, mosquitto, backend):
     stops_empty(sluice)
 
 
-def test_the_queue_shows_what_waits(make_sluice, mosquitto, backend):
+def test_the_view_pending_shows_waiting_messages(make_sluice, mosquitto, backend):
     backend.answer = lambda request: 503
     sluice = make_sluice(backends={"garden": backend})
     sluice.start().wait_connected()

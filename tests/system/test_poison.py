@@ -67,7 +67,7 @@ PLACES = [[0], [127], [64], [63, 64], [5, 70, 126], list(range(40, 48)), list(ra
 
 
 @pytest.mark.parametrize("bad", PLACES, ids=lambda bad: "-".join(map(str, bad[:3])) + f"-of-{len(bad)}")
-def test_k_bad_ones_cost_few_requests(make, mosquitto, backend, bad):
+def test_k_bad_messages_cost_few_requests(make, mosquitto, backend, bad):
     """At most about 2 k log2(n), and all that is good arrives, in order."""
     published = messages(topics=1, each=128)
     poison = {("host0", n) for n in bad}
@@ -90,7 +90,7 @@ def test_k_bad_ones_cost_few_requests(make, mosquitto, backend, bad):
 
 
 @pytest.mark.parametrize("order", ["topic", "route", "none"])
-def test_fifty_among_two_thousand(make, mosquitto, backend, order):
+def test_fifty_bad_messages_among_two_thousand_are_found(make, mosquitto, backend, order):
     published = messages(topics=8, each=250)
     poison = set(random.Random(4).sample(names_of(published), 50))
     refuse(backend, poison, 422)
@@ -108,7 +108,7 @@ def test_fifty_among_two_thousand(make, mosquitto, backend, order):
     stops_empty(sluice)
 
 
-def test_order_while_it_is_taken_apart(make, mosquitto, backend):
+def test_bisection_keeps_the_order(make, mosquitto, backend):
     """What comes meanwhile stands behind, and joins no part of the batch."""
     published = messages(topics=1, each=64)
     poison = {("host0", 10), ("host0", 50)}
@@ -130,7 +130,7 @@ def test_order_while_it_is_taken_apart(make, mosquitto, backend):
     assert len(backend.requests) <= 2 * 2 * math.log2(64) + 1 + 4
 
 
-def test_conflicts_in_a_batch(make, mosquitto, backend):
+def test_a_message_with_conflicts_leaves_its_batch(make, mosquitto, backend):
     """409: the one that it is about is tried again by itself, then set aside."""
     published, poison, seen = messages(topics=1, each=32), {("host0", 9)}, []
     refuse(backend, poison, 409, b"edit conflict", seen)
@@ -149,7 +149,7 @@ def test_conflicts_in_a_batch(make, mosquitto, backend):
 # -- too large
 
 
-def test_413_is_nobodys_fault_and_remembered(make, mosquitto, backend):
+def test_a_413_makes_batches_smaller_and_blames_no_message(make, mosquitto, backend):
     published = messages(topics=2, each=500)
     backend.answer = lambda request: 413 if len(request.body) > 800 else 200
     sluice = make(batch=250)
@@ -172,7 +172,7 @@ def test_413_is_nobodys_fault_and_remembered(make, mosquitto, backend):
     stops_empty(sluice)
 
 
-def test_413_for_one_long_message(make, mosquitto, backend):
+def test_a_413_dead_letters_only_the_long_message(make, mosquitto, backend):
     """It alone is set aside, wherever it stands."""
     published = messages(topics=1, each=60)
     long = [(HOST, b'{"host":"host0","n":%d,"pad":"%s"}' % (n, b"x" * 3000)) for n in (500, 501)]
@@ -194,7 +194,7 @@ def test_413_for_one_long_message(make, mosquitto, backend):
 
 @pytest.mark.parametrize("status", [500, 403, 404])
 @pytest.mark.parametrize("topics", [1, 4])
-def test_one_member_draws_an_error_of_its_own(make, mosquitto, backend, status, topics):
+def test_a_message_with_an_error_of_its_own_is_found(make, mosquitto, backend, status, topics):
     published = messages(topics=topics, each=40 // topics)
     poison = {("host0", 6)}
     refuse(backend, poison, status, b"broken soil")
@@ -214,7 +214,7 @@ def test_one_member_draws_an_error_of_its_own(make, mosquitto, backend, status, 
 
 
 @pytest.mark.parametrize("status", [500, 404])
-def test_an_error_of_its_own_is_found_as_quickly(make, mosquitto, backend, status):
+def test_an_error_of_its_own_is_found_by_halves(make, mosquitto, backend, status):
     """By halves, though each failure needs a neighbour that passes; not one by one."""
     published, poison = messages(topics=1, each=128), {("host0", 100)}
     refuse(backend, poison, status)
@@ -226,7 +226,7 @@ def test_an_error_of_its_own_is_found_as_quickly(make, mosquitto, backend, statu
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_one_member_costs_few_requests_whatever_the_error(make, mosquitto, backend, status):
+def test_one_bad_message_costs_few_requests_whatever_the_error(make, mosquitto, backend, status):
     """A proxy's answer may be about a member as well: those before it do not leave one by one."""
     published = messages(topics=1, each=100)
     refuse(backend, {("host0", 80)}, status)
@@ -241,7 +241,7 @@ def test_one_member_costs_few_requests_whatever_the_error(make, mosquitto, backe
 
 @pytest.mark.parametrize("answer, alpn", [("cut", "h2"), ("close", "h2"), ("reset", "h2"), ("stall", "h2"),
                                           ("close", "http/1.1")])  # fmt: skip
-def test_one_member_breaks_the_connection(make_sluice, mosquitto, make_backend, answer, alpn):
+def test_a_message_that_breaks_the_connection_is_found(make_sluice, mosquitto, make_backend, answer, alpn):
     """Whatever shared the connection with it arrives, it alone is set aside."""
     backend = make_backend(alpn=(alpn,))
     published = messages(topics=4, each=10)
@@ -268,7 +268,7 @@ def test_one_member_breaks_the_connection(make_sluice, mosquitto, make_backend, 
 
 @pytest.mark.parametrize("topics", [1, 2])
 @pytest.mark.parametrize("status", [400, 409])
-def test_ten_in_a_row_hold_the_route(make, mosquitto, backend, topics, status):
+def test_ten_rejections_in_a_row_hold_the_route(make, mosquitto, backend, topics, status):
     published = messages(topics=topics, each=100 // topics)
     backend.answer = lambda request: (status, {}, b"what is this?")
     sluice = make(settings={"retry_max": "40ms"})
@@ -288,7 +288,7 @@ def test_ten_in_a_row_hold_the_route(make, mosquitto, backend, topics, status):
     stops_empty(sluice)
 
 
-def test_nine_in_a_row_hold_nothing(make, mosquitto, backend):
+def test_nine_rejections_in_a_row_hold_nothing(make, mosquitto, backend):
     published = messages(topics=1, each=60)
     poison = {("host0", n) for n in range(60) if n % 10 != 9}
     refuse(backend, poison, 400)
@@ -303,7 +303,7 @@ def test_nine_in_a_row_hold_nothing(make, mosquitto, backend):
 
 
 @pytest.mark.parametrize("status", [500, 404])
-def test_several_members_draw_errors_of_their_own(make, mosquitto, backend, status):
+def test_several_messages_with_errors_of_their_own_are_found(make, mosquitto, backend, status):
     """The first and the last of a batch, and two neighbours."""
     published = messages(topics=3, each=20)
     poison = {("host0", 0), ("host0", 19), ("host1", 7), ("host1", 8)}

@@ -126,7 +126,7 @@ def assert_all_can_look(sluice, count):
     assert "unable to open" in look(sluice, "select 1 from message", groups=())
 
 
-def test_the_group_may_look_whenever(house, mosquitto):
+def test_the_group_can_read_the_queue_in_each_state(house, mosquitto):
     house.start().wait_connected()
     for n in range(3):
         mosquitto.publish("garden/a/sensor", b"%d" % n)
@@ -152,7 +152,7 @@ def test_the_group_may_look_whenever(house, mosquitto):
     assert_all_can_look(house, 4)
 
 
-def test_the_group_may_look_while_it_writes(house, mosquitto):
+def test_a_reader_of_the_group_sees_one_state(house, mosquitto):
     """A query of one who may not write sees one state of the queue, and is not
     disturbed; after it, another sees what came meanwhile."""
     house.start().wait_connected()

@@ -17,7 +17,7 @@ SENSOR = {"topic": "garden/+/sensor", "path": "/collections/sensor"}
 
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
-def test_stop(sluice, mosquitto, backend, sig):
+def test_a_stop_and_a_start_lose_nothing(sluice, mosquitto, backend, sig):
     sluice.start().wait_connected()
     publish_all(mosquitto, PUBLISHED)
     backend.wait_for(len(PUBLISHED))
@@ -33,7 +33,7 @@ def test_stop(sluice, mosquitto, backend, sig):
 
 
 @pytest.mark.parametrize("alpn", [("h2",), ("http/1.1",)], ids=["h2", "http1"])
-def test_stop_with_a_backend_that_stalls(make_sluice, mosquitto, make_backend, alpn):
+def test_a_stop_does_not_wait_for_a_backend_that_stalls(make_sluice, mosquitto, make_backend, alpn):
     """With requests under way, for which the time-out is far."""
     backend = make_backend(alpn=alpn)
     backend.answer = lambda request: 200 if len(backend.requests) <= 10 else "stall"
@@ -52,7 +52,7 @@ def test_stop_with_a_backend_that_stalls(make_sluice, mosquitto, make_backend, a
 
 
 @pytest.mark.parametrize("handshake", [False, True], ids=["full-backlog", "never-accepts"])
-def test_stop_with_a_backend_in_a_black_hole(make_sluice, mosquitto, make_backend, make_black_hole, handshake):
+def test_a_stop_does_not_wait_for_a_backend_in_a_black_hole(make_sluice, mosquitto, make_backend, make_black_hole, handshake):
     backend = make_backend(start=False)
     hole = make_black_hole(port=backend.port, handshake=handshake)
     settings = backend_section(backend, timeout="60s", connect_timeout="60s")
@@ -68,7 +68,7 @@ def test_stop_with_a_backend_in_a_black_hole(make_sluice, mosquitto, make_backen
     arrived_once_in_order(backend, PUBLISHED)
 
 
-def test_stop_with_a_name_server_that_never_answers(make_sluice, mosquitto, make_backend, resolver, ca):
+def test_a_stop_does_not_wait_for_a_name_server(make_sluice, mosquitto, make_backend, resolver, ca):
     backend = make_backend(cert=ca.issue("garden.invalid"))
     settings = backend_section(backend, timeout="60s", connect_timeout="60s")
     settings["url"] = f"https://garden.invalid:{backend.port}/api"
@@ -95,7 +95,7 @@ def queue_something(sluice, mosquitto, backend):
 
 
 @pytest.mark.parametrize("handshake", [False, True], ids=["full-backlog", "never-accepts"])
-def test_a_broker_in_a_black_hole(sluice, mosquitto, backend, make_black_hole, handshake):
+def test_a_broker_in_a_black_hole_stops_no_delivery(sluice, mosquitto, backend, make_black_hole, handshake):
     """What is queued is delivered all the same, without a stall, and it stops."""
     queue_something(sluice, mosquitto, backend)
     hole = make_black_hole(handshake=handshake)
@@ -107,7 +107,7 @@ def test_a_broker_in_a_black_hole(sluice, mosquitto, backend, make_black_hole, h
     stops_empty(sluice)
 
 
-def test_a_broker_whose_name_is_never_found(sluice, mosquitto, backend, resolver):
+def test_a_broker_whose_name_is_never_found_stops_no_delivery(sluice, mosquitto, backend, resolver):
     queue_something(sluice, mosquitto, backend)
     sluice.parts["broker"]["host"] = "broker.invalid"
     sluice.write_config()
@@ -118,7 +118,7 @@ def test_a_broker_whose_name_is_never_found(sluice, mosquitto, backend, resolver
     stops_empty(sluice)
 
 
-def test_stop_in_the_middle_of_a_flood(sluice, mosquitto, backend):
+def test_a_stop_in_a_flood_loses_nothing(sluice, mosquitto, backend):
     published = messages(topics=20, each=150)
     sluice.start().wait_connected()
     for start in range(0, len(published), 500):
@@ -131,14 +131,14 @@ def test_stop_in_the_middle_of_a_flood(sluice, mosquitto, backend):
     arrived_in_order(backend, published)
 
 
-def test_stop_before_anything_happened(make_sluice, backend):
+def test_a_stop_works_before_the_broker_was_there(make_sluice, backend):
     """Also when the broker was never there."""
     sluice = make_sluice(backends={"garden": backend}, broker_port=1)
     sluice.start()
     assert sluice.stop() == 0
 
 
-def test_second_signal(sluice, backend, mosquitto):
+def test_a_second_signal_ends_a_stop_at_once(sluice, backend, mosquitto):
     backend.answer = lambda request: "stall"
     sluice.start().wait_connected()
     mosquitto.publish("garden/x/sensor", b"1")
@@ -159,7 +159,7 @@ def test_run_refuses_an_invalid_configuration(make_sluice, backend):
 # -- reloading
 
 
-def test_reload_changes_where_things_go(sluice, mosquitto, backend, make_backend):
+def test_a_reload_applies_to_queued_messages(sluice, mosquitto, backend, make_backend):
     """Also for what is queued already: requests are made when they are sent."""
     other = make_backend()
     backend.answer = lambda request: 503
@@ -175,7 +175,7 @@ def test_reload_changes_where_things_go(sluice, mosquitto, backend, make_backend
     assert all(keys[r.topic, r.body] == r.key for r in backend.requests)
 
 
-def test_reload_while_requests_hang(sluice, mosquitto, backend, make_backend):
+def test_a_reload_ends_requests_that_hang(sluice, mosquitto, backend, make_backend):
     other = make_backend()
     backend.answer = lambda request: "stall"
     sluice.start().wait_connected()
@@ -188,7 +188,7 @@ def test_reload_while_requests_hang(sluice, mosquitto, backend, make_backend):
     stops_empty(sluice)
 
 
-def test_the_last_reload_counts(sluice, mosquitto, backend, make_backend):
+def test_the_last_of_several_reloads_is_in_force(sluice, mosquitto, backend, make_backend):
     """A second one, while the first still waits for a backend that hangs."""
     first, second = make_backend(), make_backend()
     backend.answer = lambda request: "stall"
@@ -225,7 +225,7 @@ def test_a_reload_while_one_backend_hangs_does_not_delay_another(make_sluice, mo
     assert time.monotonic() - at < 2
 
 
-def test_stop_in_the_middle_of_a_reload(sluice, mosquitto, backend):
+def test_a_stop_during_a_reload_loses_nothing(sluice, mosquitto, backend):
     backend.answer = lambda request: "stall"
     sluice.start().wait_connected()
     publish_all(mosquitto, PUBLISHED)
@@ -258,7 +258,7 @@ def test_an_invalid_configuration_changes_nothing(sluice, mosquitto, backend):
     assert sluice.stop() == 0
 
 
-def test_routes_come_and_go(make_sluice, mosquitto, backend):
+def test_messages_of_a_removed_route_wait_for_it(make_sluice, mosquitto, backend):
     """What waits for a removed route is held, and delivered when it is back."""
     heart = {"topic": "heart/#", "path": "/heart"}
     both = {"sensor": SENSOR, "heart": heart}
@@ -304,7 +304,7 @@ def test_a_removed_routes_topic_is_not_stored(sluice, mosquitto, backend):
     stops_empty(sluice)
 
 
-def test_new_route_and_backend(sluice, mosquitto, backend, make_backend):
+def test_a_reload_adds_a_route_and_a_backend(sluice, mosquitto, backend, make_backend):
     other = make_backend(alpn=("http/1.1",))
     sluice.start().wait_connected()
     publish_all(mosquitto, PUBLISHED)
@@ -331,7 +331,7 @@ def test_new_route_and_backend(sluice, mosquitto, backend, make_backend):
     assert len(bodies) == len(set(bodies))
 
 
-def test_new_route_while_the_broker_is_away(sluice, mosquitto, backend):
+def test_a_route_added_while_the_broker_is_away_is_subscribed(sluice, mosquitto, backend):
     """It is subscribed to when the broker is back."""
     sluice.start().wait_connected()
     mosquitto.stop()
@@ -347,7 +347,7 @@ def test_new_route_while_the_broker_is_away(sluice, mosquitto, backend):
     stops_empty(sluice)
 
 
-def test_many_reloads_under_load(sluice, mosquitto, backend):
+def test_many_reloads_under_load_lose_nothing(sluice, mosquitto, backend):
     sluice.start().wait_connected()
     published = messages(topics=10, each=60)
     for start in range(0, len(published), 60):

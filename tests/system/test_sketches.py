@@ -96,13 +96,13 @@ def test_a_restart_of_the_board_is_another_boot(sluice, mosquitto, backend, make
     assert device(sluice, sketch.host)["lost"] == 0
 
 
-def test_quickstart(sluice, mosquitto, backend, make_sketch):
+def test_the_quickstart_sketch_publishes_readings(sluice, mosquitto, backend, make_sketch):
     sketch = make_sketch("quickstart_mqtt", mosquitto.port, speed=60)
     backend.wait_for(2)
     assert [json.loads(r.body) for r in backend.delivered()[:2]] == [{"host": sketch.host, "soil": 0}] * 2  # no power
 
 
-def test_no_memory_is_enough_for_ever(sluice, mosquitto, backend, make_sketch):
+def test_a_full_sketch_drops_its_oldest_readings_and_reports_them(sluice, mosquitto, backend, make_sketch):
     """An Uno holds 32 readings. What it has to drop while the network is away is
     counted, and no reading more."""
     sketch = make_sketch("uno_ethernet_mqtt", mosquitto.port, measure_ms=500)
@@ -130,7 +130,7 @@ def test_with_sluice_away_readings_go_to_the_broker_before_they_are_dropped(slui
     assert assert_all_is_accounted_for(sluice, sketch.host, measured) == 0
 
 
-def test_a_database_that_is_deleted(sluice, mosquitto, backend, make_sketch):
+def test_a_deleted_database_loses_no_acknowledged_reading(sluice, mosquitto, backend, make_sketch):
     """What was acknowledged had been delivered, and nothing else is lost. Only what was
     stored, and the device did not hear it any more, comes twice."""
     sketch = make_sketch("esp8266_mqtt", mosquitto.port)
@@ -231,7 +231,7 @@ class Garden:
                 acknowledgements_are_lost, somebody_has_the_same_client_id]  # fmt: skip
 
 
-def test_chaos(sluice, mosquitto, backend, make_sketch, record_property):
+def test_sketches_lose_no_reading_in_chaos(sluice, mosquitto, backend, make_sketch, record_property):
     garden = Garden(sluice, mosquitto, make_sketch)
     garden.wait_progress()
     started = time.monotonic()
@@ -338,7 +338,7 @@ class Door:
                 wifi_loses_what_is_written, wifi_is_down, database_is_deleted]  # fmt: skip
 
 
-def test_chaos_by_http(make_sluice, backend, make_sketch, record_property):
+def test_http_sketches_lose_no_reading_in_chaos(make_sluice, backend, make_sketch, record_property):
     port = free_port()
     sluice = make_sluice(backends={"garden": backend}, routes={}, queue={"max_messages": 8},
                          http={"listen": f"127.0.0.1:{port}"})  # fmt: skip
@@ -395,7 +395,7 @@ def make_uno(request, tmp_path):
             print(f"--- uno:\n{board.text[-4000:]}")
 
 
-def test_the_size_of_the_firmware(record_property):
+def test_the_firmware_is_small_enough_for_an_uno(record_property):
     """Beside the library's and the shield's own code and 2 KB of RAM."""
     flash, ram = map(int, Path(arduino("avr/size")).read_text().split())
     record_property("note", f"uno_ethernet_mqtt with the tests' stubs: {flash} bytes of flash (at most {MOST_FLASH}), "
@@ -403,7 +403,7 @@ def test_the_size_of_the_firmware(record_property):
     assert 0 < flash <= MOST_FLASH and 0 < ram <= MOST_RAM
 
 
-def test_an_uno_in_simavr(sluice, mosquitto, backend, make_uno, record_property):
+def test_the_firmware_runs_in_simavr(sluice, mosquitto, backend, make_uno, record_property):
     """The firmware as it would be flashed, but for the driver of the Ethernet shield."""
     uno = make_uno(mosquitto.port).start()
     uno.wait_line("broker: connected")

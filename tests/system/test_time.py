@@ -98,7 +98,7 @@ def another_boot(sluice):
 # ---- the time comes later ----
 
 
-def test_received_before_ntp_and_delivered_after(garden, mosquitto, backend, clock):
+def test_times_received_before_ntp_are_repaired(garden, mosquitto, backend, clock):
     backend.stop()
     garden.start(env=clock.env).wait_connected()
     before = now()
@@ -120,7 +120,7 @@ def test_received_before_ntp_and_delivered_after(garden, mosquitto, backend, clo
     assert [int(r.body) for r in backend.delivered()] == [1, 2, 3]
 
 
-def test_delivered_before_ntp(garden, mosquitto, backend, clock):
+def test_a_delivery_before_ntp_is_marked(garden, mosquitto, backend, clock):
     garden.start(env=clock.env).wait_connected()
     garden.wait_event("clock-unsynchronised")
     publish(mosquitto, 1)
@@ -137,7 +137,7 @@ def test_delivered_before_ntp(garden, mosquitto, backend, clock):
     assert (now() - received(second)).total_seconds() < 60
 
 
-def test_what_an_earlier_boot_did_not_know_stays_marked(garden, mosquitto, backend, clock):
+def test_times_of_an_earlier_boot_without_ntp_stay_marked(garden, mosquitto, backend, clock):
     backend.stop()
     garden.start(env=clock.env).wait_connected()
     publish(mosquitto, 1)
@@ -157,7 +157,7 @@ def test_what_an_earlier_boot_did_not_know_stays_marked(garden, mosquitto, backe
     assert mark(second) is None and "sluice-age" in second.headers
 
 
-def test_an_earlier_boot_that_knew_the_time(garden, mosquitto, backend, clock):
+def test_messages_of_an_earlier_boot_with_ntp_have_an_age(garden, mosquitto, backend, clock):
     """Its messages have an age as soon as this boot knows the time too."""
     backend.stop()
     clock.set(0, "synchronised")
@@ -222,7 +222,7 @@ def test_a_pause_does_not_move_what_was_received_before(garden, mosquitto, backe
 # ---- a kernel that does not say ----
 
 
-def test_a_kernel_that_may_not_be_asked(garden, mosquitto, backend, clock):
+def test_a_kernel_that_denies_adjtimex_means_unsynchronised(garden, mosquitto, backend, clock):
     clock.set(0, "denied")
     garden.start(env=clock.env).wait_connected()
     garden.wait_event("clock-unsynchronised", "adjtimex", "clock = trust")
@@ -235,7 +235,7 @@ def test_a_kernel_that_may_not_be_asked(garden, mosquitto, backend, clock):
 
 
 @pytest.mark.parametrize("queue", [{"clock": "trust"}])
-def test_a_trusted_clock(garden, mosquitto, backend, clock):
+def test_a_trusted_clock_marks_nothing(garden, mosquitto, backend, clock):
     clock.set(-DAY_MS, "denied")
     backend.stop()
     garden.start(env=clock.env).wait_connected()
@@ -252,7 +252,7 @@ def test_a_trusted_clock(garden, mosquitto, backend, clock):
     assert not garden.find_events("clock-unsynchronised")
 
 
-def test_chrony_without_rtcsync(garden, mosquitto, backend, clock):
+def test_chrony_without_rtcsync_counts_as_synchronised(garden, mosquitto, backend, clock):
     clock.set(0, "unflagged")
     garden.start(env=clock.env).wait_connected()
     garden.wait_event("clock-unflagged")
@@ -274,7 +274,7 @@ def deliver_one(garden, mosquitto, backend, number):
 @pytest.mark.parametrize("end", ["stop", "kill"])
 @pytest.mark.parametrize("queue", [{"commit_batch": 20}])
 @pytest.mark.parametrize("garden", [{"protocol": "5"}, {"protocol": "3.1.1"}], indirect=True)
-def test_all_that_waited_is_late_and_nothing_else(garden, mosquitto, backend, clock, end):
+def test_messages_that_waited_at_the_broker_are_late_and_no_others(garden, mosquitto, backend, clock, end):
     """More than fits into the window of unacknowledged messages."""
     clock.set(0, "synchronised")
     start = now()
@@ -320,7 +320,7 @@ def test_the_backlog_ends_under_a_steady_stream(make_sluice, backend, clock):
     assert late == {0, 1, 2, 3, 10, 11, 12, 13, 20}
 
 
-def test_what_came_and_was_not_stored_is_late(garden, mosquitto, backend, clock):
+def test_a_message_received_before_and_not_stored_is_late(garden, mosquitto, backend, clock):
     """It comes again, as a repetition, but nobody has it."""
     clock.set(0, "synchronised")
     start = now()
@@ -335,7 +335,7 @@ def test_what_came_and_was_not_stored_is_late(garden, mosquitto, backend, clock)
     assert is_between(start, since(by_body(backend)[3]), before)
 
 
-def test_a_connection_that_was_lost(garden, mosquitto, backend, clock):
+def test_messages_published_during_a_lost_connection_are_late(garden, mosquitto, backend, clock):
     """Within one run: what was published before sluice came back is late."""
     clock.set(0, "synchronised")
     start = now()
@@ -351,7 +351,7 @@ def test_a_connection_that_was_lost(garden, mosquitto, backend, clock):
     assert "sluice-clock" not in by_body(backend)[2].headers
 
 
-def test_late_before_ntp_is_repaired(garden, mosquitto, backend, clock):
+def test_the_time_of_late_messages_is_repaired_after_ntp(garden, mosquitto, backend, clock):
     start = now()
     garden.start(env=clock.env).wait_connected()
     deliver_one(garden, mosquitto, backend, 1)
@@ -370,7 +370,7 @@ def test_late_before_ntp_is_repaired(garden, mosquitto, backend, clock):
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_late_over_a_boot(garden, mosquitto, backend, clock, known):
+def test_late_messages_over_a_boot_have_a_date(garden, mosquitto, backend, clock, known):
     """The bound is of an earlier boot: a date, where that knew one."""
     clock.set(0 if known else -DAY_MS, "synchronised" if known else "unsynchronised")
     start = now()

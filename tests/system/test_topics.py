@@ -57,7 +57,7 @@ def assert_arrived_as(request, topic):
 
 
 @pytest.mark.parametrize("http", ["2", "1.1"])
-def test_topics_of_every_kind(make_sluice, mosquitto, make_backend, http):
+def test_usable_topics_are_delivered_and_others_dead_lettered(make_sluice, mosquitto, make_backend, http):
     backend = make_backend(alpn=("h2", "http/1.1") if http == "2" else ("http/1.1",))
     sluice = make_sluice(backends={"garden": backend}, routes=ROUTES)
     sluice.start().wait_connected()
@@ -77,7 +77,7 @@ def test_topics_of_every_kind(make_sluice, mosquitto, make_backend, http):
     sluice.wait_events(len(UNUSABLE), "message-dead", "path")
 
 
-def test_what_cannot_be_sent_stops_nobody_of_its_route(make_sluice, mosquitto, backend):
+def test_unusable_topics_do_not_hold_their_route(make_sluice, mosquitto, backend):
     """More of them in a row than a broken backend would be allowed."""
     sluice = make_sluice(backends={"garden": backend}, routes=ROUTES)
     sluice.start().wait_connected()
@@ -88,7 +88,7 @@ def test_what_cannot_be_sent_stops_nobody_of_its_route(make_sluice, mosquitto, b
 
 
 @pytest.mark.parametrize("http", ["2", "1.1"])
-def test_a_topic_of_60_kilobytes(make_sluice, mosquitto, make_backend, http):
+def test_topics_of_60_kilobytes_hold_up_no_other(make_sluice, mosquitto, make_backend, http):
     """Many servers take no such header. It must not hold up the others, nor wait
     for ever. (Mosquitto takes 200 levels at most.)"""
     backend = make_backend(alpn=("h2", "http/1.1") if http == "2" else ("http/1.1",))
@@ -138,7 +138,7 @@ FORBIDDEN = {
 }
 
 
-def test_a_broker_that_insists(make_sluice, scripted, backend):
+def test_a_forbidden_topic_sent_again_makes_no_hot_loop(make_sluice, scripted, backend):
     """It sends the forbidden topic again at each connection, as a broker must."""
     sluice = make_sluice(broker_port=scripted.port, backends={"garden": backend}, routes=ROUTES)
     sluice.start()
@@ -156,7 +156,7 @@ def test_a_broker_that_insists(make_sluice, scripted, backend):
 
 
 @pytest.mark.parametrize("what", FORBIDDEN)
-def test_topics_that_mqtt_forbids(make_sluice, scripted, backend, what):
+def test_topics_that_mqtt_forbids_inject_nothing(make_sluice, scripted, backend, what):
     """Either the connection ends, with words and without hurry, or the message
     is treated as any other: in no case does anything leave by its means."""
     topic = FORBIDDEN[what]

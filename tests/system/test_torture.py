@@ -36,14 +36,14 @@ def torture(*arguments, timeout=150):
 
 
 @pytest.mark.parametrize("column", COLUMNS)
-def test_torture(column, record_property):
+def test_random_faults_lose_and_repeat_nothing(column, record_property):
     seed = os.environ.get("SLUICE_SEED") or str(random.randrange(1 << 30))
     status, printed = torture("--only", column, "--seed", seed, "--seconds", "25")
     record_property("torture", printed)
     assert status == 0, f"SLUICE_SEED={seed}: see what it printed"
 
 
-def test_where_nothing_can_be_mounted():
+def test_the_torture_works_without_mounts():
     """The small disk is a directory with a quota there."""
     status, printed = torture("--only", "disk", "--disk", "quota", "--kills", "1")
     assert status == 0

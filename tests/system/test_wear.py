@@ -69,7 +69,7 @@ def test_a_delay_saves_fsyncs_under_a_steady_load(make_sluice, scripted, backend
     assert len(set(keys(backend))) == 80
 
 
-def test_systemd_is_told(make_sluice, mosquitto, backend, tmp_path):
+def test_systemd_gets_the_wear_in_its_status(make_sluice, mosquitto, backend, tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(tmp_path / "notify"))
         notify.settimeout(20)
@@ -85,7 +85,7 @@ def test_systemd_is_told(make_sluice, mosquitto, backend, tmp_path):
 # -- commit_delay
 
 
-def test_the_first_is_stored_at_once_and_a_burst_shares_the_next_commit(make_sluice, scripted, backend):
+def test_the_first_message_is_stored_at_once_and_a_burst_shares_a_commit(make_sluice, scripted, backend):
     sluice = make_sluice(broker_port=scripted.port, backends={"garden": backend}, queue={"commit_delay": "1s"})
     sluice.start()
     scripted.wait_subscribed([FILTER])
@@ -106,7 +106,7 @@ def test_the_first_is_stored_at_once_and_a_burst_shares_the_next_commit(make_slu
     backend.wait_for(6)
 
 
-def test_a_backlog_does_not_wait(make_sluice, scripted, backend):
+def test_a_backlog_does_not_wait_for_commit_delay(make_sluice, scripted, backend):
     """A full batch has shared its commit with as many as it may."""
     sluice = make_sluice(broker_port=scripted.port, backends={"garden": backend},
                          queue={"commit_delay": "1s", "commit_batch": 10})
@@ -120,7 +120,7 @@ def test_a_backlog_does_not_wait(make_sluice, scripted, backend):
 
 
 @pytest.mark.parametrize("how", ["kill", "stop"])
-def test_nothing_is_lost_when_it_ends_in_the_delay(make_sluice, mosquitto, backend, how):
+def test_an_end_within_commit_delay_loses_nothing(make_sluice, mosquitto, backend, how):
     sluice = make_sluice(backends={"garden": backend}, queue={"commit_delay": "10s"})
     sluice.start().wait_connected()
     mosquitto.publish("garden/a/sensor", b"0")

@@ -127,6 +127,13 @@ class Mosquitto:
                 made += 1
         return made
 
+    def wait_received(self, packet, count=1):
+        """Waits until it has received this many packets, such as PUBACK, from sluice."""
+        def received():
+            return sum(f"Received {packet} from sluice" in line for line in self.log)
+
+        wait_until(lambda: received() >= count, what=lambda: f"{count} {packet} from sluice ({received()} came)")
+
     def client(self, client_id="", version=4, clean=True, on_message=None):
         """A connected paho client with its loop running; the caller ends it.
         on_message: called with each paho message, from the first on."""
