@@ -1,7 +1,7 @@
-"""What the tests ask for by name.
+"""The fixtures.
 
-Servers (`mosquitto`, `backend`, ...) are running when a test gets them; a sluice
-is configured and not started: the test says `sluice.start().wait_connected()`.
+Servers (`mosquitto`, `backend`, ...) run when a test gets them. A sluice is configured and
+not started: the test calls `sluice.start().wait_connected()`.
 """
 import os
 import shutil
@@ -19,7 +19,7 @@ from harness.sluice import Sluice, binary, use_build
 # The files and tests that take longest start first; otherwise the run waits for one of them at
 # its end.
 LONGEST = ["test_http_outage", "test_install", "test_many_bad_ones_do_not_fill_the_log", "test_run_script",
-           "test_sketches", "test_full", "test_torture", "test_kills", "test_damage", "test_outage"]
+           "test_a_sluice_that_hangs_gets_each_line_once", "test_http", "test_sketches", "test_full", "test_torture", "test_kills", "test_damage", "test_outage"]
 
 
 # In memory where there is room: sluice's commits and the broker's saves then wait for no disk.
@@ -58,7 +58,7 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """The torture's tables, and notes, of the tests that passed as well."""
+    """Shows the tables of the torture and the notes, also of passed tests."""
     for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
         for name, text in report.user_properties:
             if name == "torture" and report.when == "call":
@@ -69,7 +69,7 @@ def pytest_terminal_summary(terminalreporter):
 
 @pytest.fixture(autouse=True)
 def _tidy(request, tmp_path):
-    """What a passed test wrote is not kept."""
+    """Removes the files of a passed test."""
     yield
     if not getattr(request.node, "failed_in_call", True):
         shutil.rmtree(tmp_path, ignore_errors=True)
@@ -157,7 +157,7 @@ def make_black_hole():
 
 @pytest.fixture
 def resolver(tmp_path):
-    """A name server that is silent until it is told otherwise."""
+    """A name server that is silent until a test changes its mode."""
     if not Resolver.possible():
         pytest.skip("a name server of our own needs root")
     server = Resolver(tmp_path / "resolver")

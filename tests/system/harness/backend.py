@@ -1,4 +1,4 @@
-"""A backend: a real HTTPS server (HTTP/2 and HTTP/1.1) that does as a test says.
+"""A backend: a real HTTPS server (HTTP/2 and HTTP/1.1) that replies as a test asks.
 
 It runs on an asyncio loop in a thread of its own. A test sets `answer`, a
 function of the request (called in that thread, so it must not wait), and looks
@@ -49,12 +49,12 @@ class Request:
     method: str
     path: str  # the raw target
     headers: dict  # names in lower case
-    raw_headers: list  # (name, value) as they came
+    raw_headers: list  # (name, value) as received
     body: bytes
     version: str  # "2" or "1.1"
-    connection: int  # the number of the connection it came on, from 1
+    connection: int  # the number of its connection, from 1
     at: float = field(default_factory=time.monotonic)
-    status: int = 0  # what was answered; 0: nothing yet
+    status: int = 0  # of the response; 0: none yet
     finished_at: float = 0
 
     @property
@@ -120,7 +120,7 @@ class Backend:
     def use_cert(self, cert):
         """Another certificate, from the next connection on."""
 
-        async def use():  # in the thread of the connections: OpenSSL's context is not to be shared
+        async def use():  # in the thread of the connections, because OpenSSL's context is not thread-safe
             self._context.load_cert_chain(*cert)
 
         self._call(use())
@@ -131,12 +131,12 @@ class Backend:
         return self
 
     def stop(self):
-        """Refuses connections and drops those it has; start() listens again."""
+        """Closes all connections and refuses new ones; start() listens again."""
         if self._server is not None:
             self._call(self._unlisten())
 
     def drop_connections(self):
-        """Closes the connections it has; listens on."""
+        """Closes all connections and accepts new ones."""
 
         async def drop():
             for writer in list(self._open):
@@ -152,7 +152,7 @@ class Backend:
         self._loop.close()
 
     def delivered(self):
-        """The requests that were answered 2xx, in the order of their arrival."""
+        """The requests with a 2xx response, in the order of their arrival."""
         return [r for r in list(self.requests) if 200 <= r.status < 300]
 
     def bodies(self, path=None):
@@ -160,7 +160,7 @@ class Backend:
         return [r.body for r in self.delivered() if path is None or r.path == path]
 
     def wait_for(self, n, timeout=PATIENCE_S):
-        """Waits until n distinct keys were answered 2xx; returns delivered()."""
+        """Waits until n different keys have a 2xx response; returns delivered()."""
         wait_until(lambda: len(self._delivered_keys) >= n, timeout,
                    lambda: f"{n} deliveries ({len(self._delivered_keys)} came)")
         return self.delivered()
@@ -228,7 +228,7 @@ class Backend:
         return _as_reply(answer(request) if callable(answer) else answer)
 
     def note(self, request, status):
-        """Before the reply is written: whoever has read it finds it counted."""
+        """Counts before the response is written, so that whoever reads it finds it counted."""
         request.finished_at = time.monotonic()
         request.status = status
         if 200 <= status < 300:
@@ -236,7 +236,7 @@ class Backend:
 
 
 def _abort(writer):
-    """Closes at once; asyncio of Python 3.11 cannot close what is closed."""
+    """Closes at once. asyncio of Python 3.11 fails on a transport that is closed already."""
     with contextlib.suppress(AttributeError):
         writer.transport.abort()
 
@@ -303,7 +303,7 @@ class _Http1:
                 return body
 
     async def _reply(self, request):
-        """False when the connection is to be closed."""
+        """Returns False when the connection must be closed."""
         reply = self.backend.decide(request)
         if reply == STALL:
             await self.reader.read(1)  # until the client gives up
@@ -443,7 +443,7 @@ class _Http2:
             self._head(stream, reply)
             await self._send(stream, b"" if request.method == "HEAD" else reply.body)
         except h2.exceptions.ProtocolError:
-            pass  # the client gave this stream up
+            pass  # the client reset this stream
         self._flush()
 
     async def _send(self, stream, body):

@@ -1,7 +1,7 @@
-"""Messages that travel together: what came in the bodies of requests.
+"""Batches: the messages in the bodies of requests.
 
-Tests number their messages (see check.messages): {"host":"host0","n":7}. However
-they are put together, such a member tells which message it is.
+Tests number their messages (see check.messages): {"host":"host0","n":7}, so that host and
+number identify a message in any kind of batch.
 """
 import json
 
@@ -28,17 +28,17 @@ def name_of(member):
 
 
 def names(request):
-    """Which messages are in it."""
+    """The messages in it."""
     return [name_of(member) for member in members(request)]
 
 
 def names_of(published):
-    """Those of (topic, payload) pairs."""
+    """The names of (topic, payload) pairs."""
     return [name_of(json.loads(payload)) for _, payload in published]
 
 
 def renumbered(published, by=1000):
-    """As many again, with other numbers."""
+    """The same messages with other numbers."""
     found = [(topic, json.loads(payload)) for topic, payload in published]
     return [(topic, json.dumps({**value, "n": value["n"] + by}).encode()) for topic, value in found]
 
@@ -52,15 +52,14 @@ def sizes(requests):
 
 
 def wait_members(backend, n, timeout=PATIENCE_S):
-    """Waits until n different messages were answered 2xx; returns delivered()."""
+    """Waits until n different messages have a 2xx response; returns delivered()."""
     wait_until(lambda: len(set(all_names(backend.delivered()))) >= n, timeout,
                lambda: f"{n} messages ({len(set(all_names(backend.delivered())))} came)")
     return backend.delivered()
 
 
 def under_one_key(requests):
-    """Whatever is sent again comes under the same key, and no key stands for two
-    different batches or messages."""
+    """A repetition has the same key, and no two batches or messages have one key."""
     by_key, by_names = {}, {}
     for request in requests:
         by_key.setdefault(request.key, set()).add(tuple(names(request)))
@@ -72,8 +71,8 @@ def under_one_key(requests):
 
 
 def all_in_order(requests, published, but=()):
-    """All that was published (without those that `but` names) is in the requests,
-    exactly once, in order per host; and nothing else."""
+    """All published messages except those in `but` are in the requests, exactly once, in
+    order per host; and no others."""
     got = all_names(requests)
     assert len(got) == len(set(got)), "some came twice"
     expected = [name for name in names_of(published) if name not in but]
@@ -81,14 +80,14 @@ def all_in_order(requests, published, but=()):
 
 
 def arrived_in_order(backend, published, but=()):
-    """The backend has it all, exactly once, and each try of a batch under one key."""
+    """The backend got all messages exactly once, and each try of a batch under one key."""
     under_one_key(list(backend.requests))
     all_in_order(backend.delivered(), published, but)
 
 
 def queue_up(sluice, mosquitto, backends, published):
-    """Leaves messages in the queue of a sluice that is stopped: when it starts again,
-    they are a backlog, and nothing is under suspicion."""
+    """Stores messages and stops sluice: when it starts again, they are a backlog, and no
+    backend or route is suspected."""
     backends = backends if isinstance(backends, (list, tuple)) else [backends]
     for backend in backends:
         backend.stop()

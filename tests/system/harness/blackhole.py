@@ -1,4 +1,4 @@
-"""Places where connections and questions go and nothing comes back."""
+"""Servers that never answer."""
 import os
 import random
 import socket
@@ -11,7 +11,7 @@ from .ports import free_port
 
 class BlackHole:
     """A port of 127.0.0.1 that answers no SYN: the queue of its listener is full.
-    With handshake=True connections are made, and then nothing is ever said."""
+    With handshake=True it accepts connections, and then sends nothing."""
 
     def __init__(self, port=None, handshake=False):
         self.port = port or free_port()

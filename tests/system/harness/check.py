@@ -1,8 +1,8 @@
-"""What has to be true of what a backend got."""
+"""What must be true of the requests that a backend got."""
 
 
 def messages(topics, each, prefix="garden"):
-    """`each` numbered messages for every of so many topics, in rotation."""
+    """`each` numbered messages for each of `topics` topics, the topics in turn."""
     return [
         (f"{prefix}/host{t}/sensor", b'{"host":"host%d","n":%d}' % (t, n))
         for n in range(each)
@@ -22,8 +22,8 @@ def per_topic(pairs):
 
 
 def under_one_key_each(requests):
-    """Every message (topic and body, which tests make unique) always came under the
-    same key, and no key stands for two messages."""
+    """Each message (topic and body are unique in tests) always had the same key, and no two
+    messages had one key."""
     keys = {}
     for request in requests:
         keys.setdefault((request.topic, request.body), set()).add(request.key)
@@ -33,16 +33,16 @@ def under_one_key_each(requests):
 
 
 def arrived_once_in_order(backend, published):
-    """All that was published (unique pairs of topic and payload) was delivered exactly
-    once, under one key each, in order per topic; and nothing else."""
+    """All published messages (unique pairs of topic and payload) were delivered exactly
+    once, under one key each, in order per topic; and no others."""
     under_one_key_each(list(backend.requests))
     got = per_topic((request.topic, request.body) for request in backend.delivered())
     assert got == per_topic(published)
 
 
 def arrived_in_order(backend, published):
-    """As above, but what was delivered may have come again under the same key: the
-    answer to the first was lost in a crash."""
+    """As above, but a message may have arrived again under the same key: sluice crashed
+    before it got the first response."""
     under_one_key_each(list(backend.requests))
     first = {}
     for request in backend.delivered():
@@ -51,14 +51,13 @@ def arrived_in_order(backend, published):
 
 
 def stops_empty(sluice):
-    """It stops in order, nothing is left in its queue, and its loop was always at
-    hand."""
+    """It stops with status 0 and an empty queue, and its loop never stalled."""
     assert sluice.stop() == 0
     assert sluice.pending() == 0
     never_stalled(sluice)
 
 
 def never_stalled(sluice):
-    """After it was stopped: no pass through its loop hung, in connect() or in a look-up
-    say. (How long one takes, scripts/bench measures; disks are slow at times.)"""
+    """Call it after the stop: no pass of the loop hung, for example in connect() or in a
+    DNS query. scripts/bench measures how long a pass takes, because disks are slow at times."""
     assert sluice.stopped()["stall_ms"] < 1000

@@ -1,16 +1,15 @@
-"""Clients of the plain-HTTP door that want to lose nothing."""
+"""HTTP clients that repeat each request until it is accepted."""
 import http.client
 import json
 import threading
 
 
 class Clients:
-    """So many, each in a thread of its own: it posts numbered readings to a path of its
-    own, /api/c0, /api/c1 ..., each until it is accepted, as a sketch does that wants to
-    lose nothing.
+    """`count` clients, each in a thread of its own. A client posts numbered readings to its
+    path, /api/c0, /api/c1 ..., and repeats each until it is accepted, like a careful sketch.
 
-    keys: under Idempotency-Keys, the client and the number. pause_s, again_s: how long it
-    waits after a reading that was accepted, and before it sends again one that was not."""
+    keys: send Idempotency-Keys, made of client and number. pause_s: the wait after an
+    accepted reading; again_s: before a repetition."""
 
     def __init__(self, port, count, keys=False, pause_s=0, again_s=0.05):
         self.port, self.keys, self.pause_s, self.again_s = port, keys, pause_s, again_s
@@ -44,7 +43,7 @@ class Clients:
         return sum(map(len, self.accepted))
 
     def stop(self):
-        """Ends them, and tells what of each was accepted."""
+        """Ends them; returns the accepted numbers of each."""
         self.ending.set()
         for thread in self.threads:
             thread.join(20)

@@ -16,8 +16,8 @@ _CHUNKS = (1 << 20, 1 << 16, 1 << 12)
 
 
 def with_private_mounts(argv):
-    """argv, run where it may mount what nobody else sees and what vanishes with it; None
-    where that is forbidden."""
+    """argv with a prefix that gives it a mount namespace of its own; None where that is
+    forbidden."""
     for options in (["--mount"], ["--user", "--map-root-user", "--mount"]):
         unshare = ["unshare", *options, "--"]
         if run_quietly([*unshare, "mount", "-t", "tmpfs", "tmpfs", "/mnt"]):
@@ -26,8 +26,8 @@ def with_private_mounts(argv):
 
 
 class Disk:
-    """dir: where its files go; env: for the process that is to notice that it is full.
-    kind: 'tmpfs', 'quota', or None for what is possible."""
+    """dir: where its files go; env: for the process whose disk it is.
+    kind: 'tmpfs', 'quota', or None for the first that works."""
 
     def __init__(self, directory, size=32 << 20, kind=None):
         self.dir = Path(directory)
@@ -58,7 +58,7 @@ class Disk:
         return self._ballast.exists()
 
     def fill(self, leave=0):
-        """Until no byte more than `leave` is free."""
+        """Fills it until at most `leave` bytes are free."""
         if self.kind == "quota":
             with self._ballast.open("wb") as ballast:
                 ballast.truncate(max(0, self.size - self._used() - leave))

@@ -1,7 +1,7 @@
-"""A TLS server that lets nobody in.
+"""A TLS server that refuses every handshake.
 
-Backend cannot stand for it: asyncio ends a handshake that fails without the alert
-that every other server sends, which is all that a client has to go by.
+Backend cannot replace it: asyncio ends a failed handshake without the alert that other
+servers send, and a client knows the reason only from that alert.
 """
 import contextlib
 import socket
@@ -12,7 +12,7 @@ from .ports import free_port
 
 
 class Gate:
-    """context: of a server; its handshakes are expected to fail."""
+    """context: an SSLContext of a server; its handshakes should fail."""
 
     def __init__(self, ca, context):
         self.ca_file = ca.ca_file

@@ -1,4 +1,4 @@
-"""The line between a client and a server, which can be cut at a bad moment."""
+"""A connection between a client and a server that a test can cut."""
 import select
 import socket
 import threading

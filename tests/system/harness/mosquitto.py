@@ -15,7 +15,7 @@ from .wait import wait_until
 
 SHIPPED = Path(__file__).resolve().parents[3] / "config" / "mosquitto-sluice.conf"
 
-# Who may connect, where it listens and where its files are is the test's.
+# Settings that a test chooses itself.
 NOT_SHIPPED = {
     "listener", "port", "socket_domain", "bind_address", "bind_interface", "allow_anonymous",
     "password_file", "acl_file", "per_listener_settings", "persistence_location", "log_dest", "user",
@@ -93,17 +93,17 @@ class Mosquitto:
         return self
 
     def stop(self):
-        """Ends it in order: what it has is saved."""
+        """Stops it; it saves its messages."""
         end(self.process)
         self.process = None
 
     def kill(self):
-        """Ends it as a power cut would."""
+        """Ends it like a power cut."""
         end(self.process, signal.SIGKILL)
         self.process = None
 
     def save(self):
-        """Has it write what it has to its disk, as it does every autosave_interval."""
+        """Makes it save its messages, as it does every autosave_interval."""
         database = self.dir / "mosquitto.db"
         before = database.stat().st_ino if database.exists() else None
         self.process.send_signal(signal.SIGUSR1)
@@ -118,7 +118,7 @@ class Mosquitto:
         return self.log_file.read_text(errors="replace").splitlines() if self.log_file.exists() else []
 
     def subscriptions_made(self, client_id):
-        """How many subscriptions it confirmed to this client since that last connected."""
+        """How many subscriptions it has confirmed since this client connected."""
         made = 0
         for line in self.log:
             if re.search(rf"New client connected from \S+ as {re.escape(client_id)} ", line):

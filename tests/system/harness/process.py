@@ -1,4 +1,4 @@
-"""Starting, and surely ending, a child process."""
+"""Starts and ends child processes."""
 import ctypes
 import signal
 import socket
@@ -20,7 +20,7 @@ def spawn(args, **more):
 
 
 def run_quietly(args):
-    """Whether a command succeeds; what it says is thrown away."""
+    """Whether a command succeeds; its output is ignored."""
     nowhere = subprocess.DEVNULL
     return subprocess.run(args, stdin=nowhere, stdout=nowhere, stderr=nowhere, check=False).returncode == 0
 

@@ -1,10 +1,9 @@
 """A publisher that knows what the broker acknowledged, message by message.
 
-It speaks just enough MQTT (3.1.1 or 5) to publish at QoS 1, without a client
-library, for those send again by themselves what was under way when a connection
-broke: the broker takes that for a second message, and a test could not tell it
-from one that was doubled behind the broker. Here such a message is in doubt:
-it may have arrived or not, and is not sent again.
+It speaks just enough MQTT (3.1.1 or 5) to publish at QoS 1. Client libraries send
+messages in flight again after a connection broke. The broker takes them for new
+messages, and a test could not see whether sluice or the library repeated them. Here such
+a message is doubtful: it may have arrived or not, and is not sent again.
 """
 import collections
 import select
@@ -18,8 +17,8 @@ _CONNACK, _PUBACK = 2, 4
 
 
 class Message:
-    """What is to be published. number: its place in its topic, None for one of
-    several equal ones."""
+    """A message to publish. number: its place in its topic; None for one of several equal
+    messages."""
 
     __slots__ = ("topic", "payload", "number", "state", "acked_at", "may_be_lost", "may_come_again")
 
@@ -27,7 +26,7 @@ class Message:
         self.topic, self.payload, self.number = topic, payload, number
         self.state = WAITING
         self.acked_at = 0
-        self.may_be_lost = self.may_come_again = False  # what a crash of the broker excuses
+        self.may_be_lost = self.may_come_again = False  # because the broker crashed
 
 
 def _text(text):
@@ -44,16 +43,16 @@ def _packet(first, body):
 
 
 class Publisher:
-    """window: how many messages may be without an acknowledgement; pause_s: how long
-    it waits after each time that it wrote some. Both may be changed at any time."""
+    """window: the limit of unacknowledged messages; pause_s: the pause after each write.
+    Both may be changed at any time."""
 
     def __init__(self, port, version=4, name="publisher", window=500):
         self.port, self.version, self.name = port, version, name
         self.window, self.pause_s = window, 0
-        self.messages = []  # all that were ever given to it
+        self.messages = []  # all of them
         self.acked = self.doubtful = 0
         self._todo = collections.deque()
-        self._under_way = {}  # packet id -> Message
+        self._in_flight = {}  # packet id -> Message
         self._packet_id = 0
         self._socket = None
         self._received = b""
@@ -68,7 +67,7 @@ class Publisher:
         self._todo.extend(messages)
 
     def idle(self):
-        """Whether nothing waits, and the fate of everything is known."""
+        """Whether no message waits, and each is acknowledged or doubtful."""
         return self.acked + self.doubtful == len(self.messages)
 
     def close(self):
@@ -108,17 +107,17 @@ class Publisher:
         if self._socket:
             self._socket.close()
             self._socket = None
-        for message in self._under_way.values():
+        for message in self._in_flight.values():
             message.state = DOUBTFUL
-        self.doubtful += len(self._under_way)
-        self._under_way.clear()
+        self.doubtful += len(self._in_flight)
+        self._in_flight.clear()
 
     def _write(self):
         packets = []
-        while self._todo and len(self._under_way) < self.window:
+        while self._todo and len(self._in_flight) < self.window:
             message = self._todo.popleft()
             self._packet_id = self._packet_id % 65535 + 1
-            self._under_way[self._packet_id] = message
+            self._in_flight[self._packet_id] = message
             message.state = SENT
             properties = b"\0" if self.version == 5 else b""
             packets.append(_packet(0x32, _text(message.topic) + self._packet_id.to_bytes(2, "big") + properties
@@ -135,7 +134,7 @@ class Publisher:
             refused = len(body) > 2 and body[2] >= 0x80
             if kind != _PUBACK or refused:
                 raise EOFError(f"packet {kind}: {body!r}")
-            message = self._under_way.pop(int.from_bytes(body[:2], "big"))
+            message = self._in_flight.pop(int.from_bytes(body[:2], "big"))
             message.acked_at = time.monotonic()
             message.state = ACKED
             self.acked += 1
@@ -147,7 +146,7 @@ class Publisher:
         self._received += data
 
     def _packets(self):
-        """Those that came whole. None of them is longer than 127 bytes."""
+        """The complete packets. None is longer than 127 bytes."""
         while len(self._received) >= 2 and len(self._received) >= 2 + self._received[1]:
             end = 2 + self._received[1]
             packet, self._received = self._received[:end], self._received[end:]

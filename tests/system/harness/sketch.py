@@ -11,12 +11,12 @@ from .wait import PATIENCE_S, wait_until
 
 
 def arduino(name):
-    """What the build made of tests/arduino."""
+    """The path of a program that the build made from tests/arduino."""
     return str(Path(binary()).parent / "tests" / "arduino" / name)
 
 
 class Board:
-    """A process that prints what a sketch has to say on its serial line."""
+    """A process that prints the output of a sketch's serial line."""
 
     def __init__(self, directory, command, env=None):
         self.dir = Path(directory)
@@ -76,7 +76,7 @@ class Board:
         assert self.process.poll() is None, self.text
 
     def end(self):
-        """Ends it however it is; complains about what a sanitiser found."""
+        """Ends it in any state; fails if a sanitiser reported something."""
         end(self.process)
         if self._reader:
             self._reader.join(5)

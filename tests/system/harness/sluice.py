@@ -23,7 +23,7 @@ STOPPED = re.compile(
 SENSOR_ROUTE = {"topic": "garden/+/sensor", "path": "/collections/sensor"}
 FAST = {"retry_min": "20ms", "retry_max": "200ms"}
 
-# What they say goes to standard error. Link order: a test may preload a library.
+# Their reports go to standard error. Link order: a test may preload a library.
 SANITISERS = {
     "ASAN_OPTIONS": "exitcode=99:detect_leaks=1:detect_stack_use_after_return=1:verify_asan_link_order=0"
                     ":allow_addr2line=1",
@@ -59,10 +59,9 @@ def _section(title, settings):
 
 
 class Sluice:
-    """Either config, a whole configuration, to which [broker] and [queue] are added
-    where it has none, or its parts: backends {name: Backend, or a dict of
-    settings}, routes {name: settings}, and further settings for broker and queue; http:
-    the settings of [http]."""
+    """config: a whole configuration; a missing [broker] or [queue] is added. Or its parts:
+    backends {name: Backend, or a dict of settings}, routes {name: settings}, and settings of
+    [broker], [queue] and [http]."""
 
     def __init__(self, directory, broker_port, backends=None, routes=None, broker=None, queue=None,
                  http=None, config=None):
@@ -86,7 +85,7 @@ class Sluice:
     # -- configuration
 
     def config_text(self, **parts):
-        """The configuration made of the parts, some of them replaced."""
+        """The configuration made of the parts; `parts` replaces some."""
         parts = {**self.parts, **parts}
         text = [_section("broker", parts["broker"]), _section("queue", parts["queue"])]
         for name, settings in parts["backends"].items():
@@ -113,7 +112,7 @@ class Sluice:
     # -- the process
 
     def start(self, wait=True, env=None, args=(), prefix=()):
-        """prefix: a command that runs sluice (by exec, so that the pid is its)."""
+        """prefix: a command that starts sluice with exec."""
         assert self.process is None or self.process.poll() is not None, "sluice is running already"
         self._reap()
         environment = {
@@ -147,13 +146,13 @@ class Sluice:
         return self.process is not None and self.process.poll() is None
 
     def kill(self):
-        """As a power cut would end it."""
+        """Ends it like a power cut."""
         end(self.process, signal.SIGKILL)
         self._reap()
         self.process = None
 
     def stop(self, sig=signal.SIGTERM, limit_s=5):
-        """Ends it in order; returns the exit status."""
+        """Stops it with a signal; returns the exit status."""
         started = time.monotonic()
         self.process.send_signal(sig)
         status = self.wait_exit(limit_s + 10)
@@ -162,7 +161,7 @@ class Sluice:
         return status
 
     def wait_exit(self, timeout=PATIENCE_S):
-        """Waits until it has ended by itself; returns the exit status."""
+        """Waits until it ends; returns the exit status."""
         process = self.process
         wait_until(lambda: process.poll() is not None, timeout, "sluice to end")
         self._reap()
@@ -217,8 +216,8 @@ class Sluice:
         return wait_until(found, timeout, f"the log line {what}")
 
     def wait_connected(self, timeout=PATIENCE_S, after=0, broker=None):
-        """Waits until it is connected to the broker and has subscribed there: what is
-        published from now on is for it. broker: where a Line lies between them."""
+        """Waits until it is connected and has subscribed: it gets what is published from now
+        on. broker: needed where a Line is between them."""
         self.wait_event("broker-connected", timeout=timeout, after=after)
         broker = broker or broker_at(self.broker_port)
         if broker:
@@ -229,7 +228,7 @@ class Sluice:
         return self
 
     def stopped(self):
-        """The numbers of the last line that it wrote when it was stopped."""
+        """The numbers in its last line."""
         received, stored, delivered, dead, stall, commit = map(
             int, STOPPED.search(self.find_events("stopped")[-1]).groups()
         )
@@ -258,7 +257,7 @@ class Sluice:
         return printed
 
     def ask(self, text, hang_up=True):
-        """What the socket answers, until it hangs up."""
+        """Returns the response of the control socket."""
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(20)
             client.connect(self.db + "-socket")
@@ -273,7 +272,7 @@ class Sluice:
     # -- the queue
 
     def sql(self, query, *args):
-        """Rows of a query, read as a person would, beside the daemon."""
+        """The rows of a query, read by another connection beside the daemon."""
         with_timeout = sqlite3.connect(f"file:{self.db}?mode=ro", uri=True, timeout=5)
         try:
             with_timeout.row_factory = sqlite3.Row
@@ -305,7 +304,7 @@ class Sluice:
     # -- the end of a test
 
     def finish(self):
-        """Ends it however it is; complains about what a sanitiser found."""
+        """Ends it in any state; fails if a sanitiser reported something."""
         if self.running():
             self.process.send_signal(signal.SIGCONT)
         end(self.process)

@@ -1,4 +1,4 @@
-"""Rows in a queue, put there while sluice is stopped, with times that do not change."""
+"""Puts rows with fixed times into the queue of a stopped sluice."""
 import sqlite3
 import time
 
@@ -6,7 +6,7 @@ RECEIVED_MS = 1795369000000  # 2026-11-22 17:36:40 UTC
 
 
 def stock(sluice, pending=(), dead=()):
-    """pending, dead: dicts of columns; what they lack is filled in. The ids count up."""
+    """pending, dead: dicts of columns; missing columns get defaults. The ids count up."""
     if not sluice.log:
         sluice.start()
         sluice.stop()
@@ -28,7 +28,7 @@ def stock(sluice, pending=(), dead=()):
 
 
 def stock_many(sluice, count, topics=50, reason=None):
-    """So many small readings of this boot, quickly: pending, or dead letters."""
+    """Adds `count` small readings of this boot. reason: of dead letters; None: pending."""
     if not sluice.log:
         sluice.start()
         sluice.stop()

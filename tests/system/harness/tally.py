@@ -1,7 +1,7 @@
-"""What became of messages: from a publisher's hand to the backend.
+"""Compares the messages of publishers with the requests at the backend.
 
-A message is told by its topic and payload. Those that are numbered are unique;
-of equal ones only the count can be told.
+Topic and payload identify a message. Numbered messages are unique; equal messages can only
+be counted.
 """
 from collections import Counter
 
@@ -13,7 +13,7 @@ def message_of(request):
 
 
 def keys_by_message(requests):
-    """{(topic, body): idempotency keys that it came under, in order of arrival}."""
+    """{(topic, body): its idempotency keys, in order of arrival}."""
     found = {}
     for request in requests:
         found.setdefault(message_of(request), {}).setdefault(request.key)
@@ -21,7 +21,7 @@ def keys_by_message(requests):
 
 
 def keys_of_several(requests):
-    """Keys that stood for more than one message."""
+    """Keys of more than one message."""
     found = {}
     for request in requests:
         found.setdefault(request.key, set()).add(message_of(request))
@@ -29,7 +29,7 @@ def keys_of_several(requests):
 
 
 def bodies_by_topic(requests):
-    """{topic: bodies in the order in which each came first}."""
+    """{topic: bodies, in the order of their first arrival}."""
     found = {}
     for request in requests:
         found.setdefault(request.topic, {}).setdefault(request.body)
@@ -37,7 +37,7 @@ def bodies_by_topic(requests):
 
 
 def _out_of_order(requests, numbers):
-    """How many first deliveries came behind one with a higher number."""
+    """How many first deliveries came after one with a higher number."""
     count, highest, seen = 0, {}, set()
     for request in requests:
         message = message_of(request)

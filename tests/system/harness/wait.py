@@ -1,7 +1,7 @@
 """Waiting for a condition instead of sleeping."""
 import time
 
-# For what comes by itself: long, for only what never comes is to be noticed, not what is slow.
+# Long, because a test should fail on what never comes, and not on what is slow.
 PATIENCE_S = 60
 
 

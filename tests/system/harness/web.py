@@ -1,4 +1,4 @@
-"""A client of sluice's plain-HTTP door, down to the bytes."""
+"""An HTTP client that sends exactly the bytes of a test."""
 import socket
 import struct
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ class Response:
 
 
 class Web:
-    """One connection. Whatever a test sends goes out as it is."""
+    """One connection. It sends the bytes of a test unchanged."""
 
     def __init__(self, port, address="127.0.0.1", timeout=PATIENCE_S):
         self.socket = socket.create_connection((address, port), timeout)
@@ -31,7 +31,7 @@ class Web:
         return self
 
     def response(self, head=False):
-        """The next response, or None when the connection ends instead."""
+        """The next response, or None if the connection ends first."""
         while b"\r\n\r\n" not in self.rest:
             if not self._more():
                 assert not self.rest, f"half a response: {self.rest!r}"
@@ -47,7 +47,7 @@ class Web:
         return Response(status, headers, body)
 
     def closed(self):
-        """Waits until the other side closes, with nothing more to say."""
+        """Waits until the other side closes; whether it sent nothing more."""
         while self._more():
             pass
         return self.rest == b""
@@ -61,7 +61,7 @@ class Web:
         return data != b""
 
     def reset(self):
-        """Closes as a device that loses its power on the way does."""
+        """Closes like a device that loses its power."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 
