@@ -97,6 +97,7 @@ static int drop_one(struct queue *queue, enum queue_reason reason, bool dead, si
     int error;
     while ((error = read_victim(queue, dead, cursor, &victim)) == 0) {
         cleanup_free char *route = victim.route;
+        (void)route; /* only freed here */
         cursor = victim.id;
         if (!dead)
             queue->drops.cursor = cursor;
