@@ -61,10 +61,7 @@ static bool is_step(const struct clock_epoch *from, const struct clock_epoch *to
 static int read_last(struct queue *queue, const struct clock_epoch *now, struct run_clock *ret)
 {
     struct run_clock next = {.epoch = *now};
-    sqlite3_stmt *row = db_prepare(&queue->db, "SELECT boot_id, epoch_ms, synchronised, drained_ms,"
-                                               " away_since_ms FROM run ORDER BY id DESC LIMIT 1");
-    if (!row)
-        return -EIO;
+    sqlite3_stmt *row = queue->statements[Q_LAST_RUN];
     int code = db_step(row, "tiiII");
     if (code == SQLITE_ROW) {
         struct clock_epoch was = {.ms = sqlite3_column_int64(row, 1),
@@ -82,7 +79,7 @@ static int read_last(struct queue *queue, const struct clock_epoch *now, struct 
             next.away_since_ms = was.ms + drained_ms;
     }
     int error = db_result(&queue->db, code, "read the last run");
-    sqlite3_finalize(row);
+    sqlite3_reset(row);
     next.saved_ms = next.drained_ms;
     if (error == 0)
         *ret = next;
@@ -95,13 +92,7 @@ static int insert_run(struct queue *queue, struct run_clock *run)
     if (getrandom(&token, sizeof token, 0) != (ssize_t)sizeof token)
         return -EIO;
     snprintf(run->token, sizeof run->token, "%016llx", (unsigned long long)token);
-    sqlite3_stmt *insert =
-        db_prepare(&queue->db, "INSERT INTO run (id, token, boot_id, epoch_ms, synchronised, drained_ms, "
-                               "away_since_ms, confirmed_id)"
-                               " VALUES ((SELECT coalesce(max(id), 0) + 1 FROM run), ?1, ?2, ?3, ?4,"
-                               " nullif(?5, 0), nullif(?6, 0), ?7)");
-    if (!insert)
-        return -EIO;
+    sqlite3_stmt *insert = queue->statements[Q_RUN_INSERT];
     queue_bind_text(insert, 1, run->token);
     queue_bind_text(insert, 2, clock_boot_id());
     sqlite3_bind_int64(insert, 3, run->epoch.ms);
@@ -110,7 +101,6 @@ static int insert_run(struct queue *queue, struct run_clock *run)
     sqlite3_bind_int64(insert, 6, run->away_since_ms);
     sqlite3_bind_int64(insert, 7, queue_confirmed_id(queue));
     int error = db_run(&queue->db, insert, "start a run");
-    sqlite3_finalize(insert);
     run->run = sqlite3_last_insert_rowid(queue->db.handle);
     return error;
 }
@@ -118,16 +108,11 @@ static int insert_run(struct queue *queue, struct run_clock *run)
 /* All runs of this boot that were not synchronised; with `clock = trust`, all runs of it. */
 static int repair(struct queue *queue, const struct clock_epoch *now)
 {
-    sqlite3_stmt *update = db_prepare(&queue->db, "UPDATE run SET epoch_ms = ?2, synchronised = 1"
-                                                  " WHERE boot_id = ?1 AND (NOT synchronised OR ?3)");
-    if (!update)
-        return -EIO;
+    sqlite3_stmt *update = queue->statements[Q_RUNS_REPAIR];
     queue_bind_text(update, 1, clock_boot_id());
     sqlite3_bind_int64(update, 2, now->ms);
     sqlite3_bind_int(update, 3, now->trusted);
-    int error = db_run(&queue->db, update, "repair the time of messages");
-    sqlite3_finalize(update);
-    return error;
+    return db_run(&queue->db, update, "repair the time of messages");
 }
 
 int queue_run_start(struct queue *queue, const struct clock_epoch *now, struct run_clock *ret)

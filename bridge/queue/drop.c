@@ -196,7 +196,7 @@ static int find_expired(struct queue *queue, struct expired *expired)
     int code;
     while ((code = db_step(statement, "itiiTII")) == SQLITE_ROW) {
         int64_t id = sqlite3_column_int64(statement, 0), age_ms = age_of(queue, statement);
-        if (age_ms >= 0 && age_ms < queue->limits.max_age_ms)
+        if (age_ms >= 0 && age_ms < queue->limits.config.max_age_ms)
             break;
         struct queue_claim *claim = queue_claim_find(queue, id);
         if (claim)
@@ -281,8 +281,8 @@ static int drop_surplus(struct queue *queue, void *unused)
 int queue_drop_step(struct queue *queue)
 {
     const struct limits *limits = &queue->limits;
-    int error = limits->max_age_ms > 0 ? expire(queue) : 0;
-    if (error != 0 || limits->when_full != CONFIG_FULL_DROP_OLDEST || exceeded(queue) == REASONS)
+    int error = limits->config.max_age_ms > 0 ? expire(queue) : 0;
+    if (error != 0 || limits->config.when_full != CONFIG_FULL_DROP_OLDEST || exceeded(queue) == REASONS)
         return error;
     return queue_transaction(queue, DB_LAZY, drop_surplus, NULL);
 }

@@ -76,8 +76,7 @@ enum queue_reason { REASON_SIZE, REASON_MESSAGES, REASON_FREE, REASON_AGE, REASO
 /* queue/limits.c. */
 struct limits {
     bool given;
-    int64_t max_size, min_free, max_messages, max_age_ms;
-    enum config_when_full when_full;
+    struct config_queue config; /* a copy; its texts are not used */
     int64_t page_bytes;
     /* as last measured: */
     int64_t measured_ms;                       /* uptime; 0: it must be measured */

@@ -51,11 +51,7 @@ void queue_limit(struct queue *queue, const struct config_queue *config)
 {
     struct limits *limits = &queue->limits;
     limits->given = true;
-    limits->max_size = config->max_size;
-    limits->min_free = config->min_free;
-    limits->max_messages = config->max_messages;
-    limits->max_age_ms = config->max_age_ms;
-    limits->when_full = config->when_full;
+    limits->config = *config;
     limits->measured_ms = limits->disk_at_ms = 0;
     queue->drops.age_cursor = 0;
     memset(limits->over, 0, sizeof limits->over);
@@ -95,8 +91,8 @@ int64_t queue_disk_free(const struct queue *queue)
 
 static int64_t full_at(const struct limits *limits)
 {
-    int64_t eighth = limits->max_size / 8;
-    return limits->max_size - (eighth < headroom_bytes ? eighth : headroom_bytes);
+    int64_t eighth = limits->config.max_size / 8;
+    return limits->config.max_size - (eighth < headroom_bytes ? eighth : headroom_bytes);
 }
 
 /* A full queue has room again when a twentieth of the limit is free. */
@@ -111,13 +107,13 @@ static void measure_disk(struct queue *queue, int64_t now_ms)
 {
     struct limits *limits = &queue->limits;
     limits->free_room = INT64_MAX;
-    if (limits->min_free == 0) {
+    if (limits->config.min_free == 0) {
         limits->over[REASON_FREE] = false;
         return;
     }
     look_at_disk(queue, now_ms);
-    int64_t spare = limits->disk_free - limits->min_free;
-    limits->over[REASON_FREE] = spare < (limits->over[REASON_FREE] ? limits->min_free / 20 : 0);
+    int64_t spare = limits->disk_free - limits->config.min_free;
+    limits->over[REASON_FREE] = spare < (limits->over[REASON_FREE] ? limits->config.min_free / 20 : 0);
     limits->free_room = (spare > 0 ? spare : 0) + limits->free_bytes;
 }
 
@@ -138,8 +134,8 @@ void queue_limits_measure(struct queue *queue)
     limits->over[REASON_SIZE] = is_over(limits->over[REASON_SIZE], size, full_at(limits));
     limits->size_room = full_at(limits) - limits->used_bytes - wal_least_bytes;
     limits->over[REASON_MESSAGES] =
-        limits->max_messages > 0 && queue->count.known &&
-        is_over(limits->over[REASON_MESSAGES], queue_count_rows(queue), limits->max_messages);
+        limits->config.max_messages > 0 && queue->count.known &&
+        is_over(limits->over[REASON_MESSAGES], queue_count_rows(queue), limits->config.max_messages);
     measure_disk(queue, now_ms);
 }
 
@@ -154,9 +150,9 @@ void queue_limits_appended(struct queue *queue, size_t bytes)
 
 int64_t queue_messages_room(const struct queue *queue)
 {
-    if (queue->limits.max_messages == 0 || !queue->count.known)
+    if (queue->limits.config.max_messages == 0 || !queue->count.known)
         return INT64_MAX;
-    return queue->limits.max_messages - queue_count_rows(queue);
+    return queue->limits.config.max_messages - queue_count_rows(queue);
 }
 
 /* ---- full ---- */
@@ -192,18 +188,18 @@ const char *queue_full(struct queue *queue)
 
 bool queue_drops_oldest(const struct queue *queue)
 {
-    return queue->limits.when_full == CONFIG_FULL_DROP_OLDEST;
+    return queue->limits.config.when_full == CONFIG_FULL_DROP_OLDEST;
 }
 
 const char *queue_hold(struct queue *queue)
 {
     const char *full = queue_full(queue);
     const struct limits *limits = &queue->limits;
-    if (!full || limits->when_full == CONFIG_FULL_HOLD || queue->storage.failing ||
+    if (!full || limits->config.when_full == CONFIG_FULL_HOLD || queue->storage.failing ||
         queue->storage.out_of_space)
         return full;
     bool log_too_long =
-        limits->over[REASON_SIZE] && limits->used_bytes + limits->wal_bytes >= limits->max_size;
+        limits->over[REASON_SIZE] && limits->used_bytes + limits->wal_bytes >= limits->config.max_size;
     return log_too_long ? full : NULL;
 }
 
@@ -222,16 +218,16 @@ const char *queue_limit_text(const struct queue *queue, enum queue_reason reason
     char value[UNITS_BYTES];
     switch (reason) {
     case REASON_SIZE:
-        units_exact_size(limits->max_size, value);
+        units_exact_size(limits->config.max_size, value);
         break;
     case REASON_FREE:
-        units_exact_size(limits->min_free, value);
+        units_exact_size(limits->config.min_free, value);
         break;
     case REASON_AGE:
-        units_exact_duration(limits->max_age_ms, value);
+        units_exact_duration(limits->config.max_age_ms, value);
         break;
     default:
-        snprintf(value, sizeof value, "%lld", (long long)limits->max_messages);
+        snprintf(value, sizeof value, "%lld", (long long)limits->config.max_messages);
     }
     snprintf(text, sizeof text, "%s %s", queue_reasons[reason], value);
     return text;
@@ -252,12 +248,13 @@ char *queue_room_text(struct queue *queue)
     queue_limits_measure(queue);
     char used[UNITS_BYTES], most[UNITS_BYTES], left[UNITS_BYTES];
     units_size(queue->limits.used_bytes + queue->limits.wal_bytes, used);
-    units_exact_size(queue->limits.max_size, most);
+    units_exact_size(queue->limits.config.max_size, most);
     units_size(queue_disk_free(queue), left);
-    return queue->limits.max_messages > 0 ? xasprintf("%lld of %lld messages, %s of %s, %s left on the disk",
-                                                      (long long)queue_count_rows(queue),
-                                                      (long long)queue->limits.max_messages, used, most, left)
-                                          : xasprintf("%s of %s, %s left on the disk", used, most, left);
+    return queue->limits.config.max_messages > 0
+               ? xasprintf("%lld of %lld messages, %s of %s, %s left on the disk",
+                           (long long)queue_count_rows(queue), (long long)queue->limits.config.max_messages,
+                           used, most, left)
+               : xasprintf("%s of %s, %s left on the disk", used, most, left);
 }
 
 void queue_limits_problem_set(struct queue *queue)
@@ -265,13 +262,14 @@ void queue_limits_problem_set(struct queue *queue)
     const struct limits *limits = &queue->limits;
     cleanup_free char *description = NULL;
     enum queue_reason reason = REASON_SIZE;
-    if (limits->when_full == CONFIG_FULL_HOLD) {
+    if (limits->config.when_full == CONFIG_FULL_HOLD) {
         reason = look(queue);
     } else {
         while (reason < REASON_AGE && queue->drops.tallies[reason].in_all == 0)
             reason++;
     }
     if (limits->given && reason < REASON_AGE)
-        description = xasprintf("%s: %s", queue_limit_text(queue, reason), consequence[limits->when_full]);
+        description =
+            xasprintf("%s: %s", queue_limit_text(queue, reason), consequence[limits->config.when_full]);
     queue_problem_set(queue, "full", description);
 }

@@ -94,7 +94,7 @@ int queue_reserve_make(struct queue *queue)
     struct storage *storage = &queue->storage;
     if (queue_reserve_is_made(storage->reserve))
         return 0;
-    if (queue_disk_free(queue) < queue->limits.min_free + queue_reserve_lacks(storage->reserve))
+    if (queue_disk_free(queue) < queue->limits.config.min_free + queue_reserve_lacks(storage->reserve))
         return 0;
     int error = queue_reserve_step(storage->reserve);
     if (error != 0 && error != storage->reserve_error)

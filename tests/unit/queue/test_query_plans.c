@@ -1,7 +1,7 @@
 /* No statement's cost grows with the queue: what the daemon runs every second, and
  * what it runs at its start, finds its rows by key, without sorting.
  *
- * The statements are those of the table in queue/sql.c, and all that SQLite runs in a
+ * The statements are those of the table in queue/statements.h, and all that SQLite runs in a
  * scenario that leads through every part of the queue.
  */
 #include "queue/queue_place.h"
