@@ -127,3 +127,16 @@ def test_the_views_are_in_the_page():
     page = (PAGES / "sluice-queue.7").read_text()
     section = re.search(r"^\.Sh VIEWS\n((?:(?!\.Sh).*\n)*)", page, re.M).group(1)
     assert set(re.findall(r"^\.It Li (\w+)$", section, re.M)) == set(views)
+
+
+def test_every_file_that_the_documents_name_exists():
+    """Links, and paths in backquotes, which may leave out the first folders. NAME stands for any name."""
+    files = [str(path) for top in REPO.iterdir() if top.name not in ("build", ".git") for path in top.rglob("*")]
+    missing = []
+    for document in [path for pattern in ("*.md", "*/*.md", "tests/*/*.md") for path in REPO.glob(pattern)]:
+        text = document.read_text()
+        links = [document.parent / link for link in re.findall(r"\]\((?!http)([^)#]+)", text)]
+        missing += [f"{document}: {link}" for link in links if not link.exists()]
+        missing += [f"{document}: {path}" for path in re.findall(r"`((?:\w+/)+[\w.]+\.[a-z]+)`", text)
+                    if not re.search("^build/|[A-Z]{4}", path) and not any(f.endswith(f"/{path}") for f in files)]
+    assert missing == []
