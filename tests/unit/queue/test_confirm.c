@@ -2,6 +2,10 @@
 #include "message/replay.h"
 #include "queue/queue_place.h"
 
+#include "queue/clock.h"
+
+#include <sys/wait.h>
+
 static void a_delivered_row_stays_until_it_is_confirmed(void **state)
 {
     struct queue *queue = open_queue();
@@ -186,6 +190,84 @@ static void commits_save_it_after_many_messages(void **state)
     queue_close(queue);
 }
 
+/* Works on the queue in a process that ends without closing it. */
+static void crash_after(void (*work)(struct queue *queue))
+{
+    pid_t child = fork();
+    if (child == 0) {
+        work(open_queue());
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void count_packet(void *context, int64_t id, uint16_t packet_id, uint64_t digest)
+{
+    ++*(unsigned *)context;
+}
+
+static unsigned known(struct queue *queue)
+{
+    unsigned count = 0;
+    assert_int_equal(queue_unconfirmed_each(queue, 65535, count_packet, &count), 0);
+    return count;
+}
+
+static void confirm_then_step(struct queue *queue)
+{
+    queue->clock.epoch.synchronised = true;
+    for (int i = 0; i < 10; i++)
+        store_text(queue, "t", "1");
+    queue_confirm(queue, 10);
+    assert_int_equal(queue_confirmed_save(queue), 0);
+    struct clock_epoch now = queue->clock.epoch;
+    now.ms += 3600 * 1000;
+    assert_int_equal(queue_clock_set(queue, &now), 0);
+    assert_int_equal(queue_confirmed_save(queue), 0); /* as a reconnect does */
+}
+
+static void a_step_of_the_clock_keeps_the_confirmed_id(void **state)
+{
+    crash_after(confirm_then_step);
+    struct queue *queue = open_queue();
+    assert_int_equal(queue_confirmed_id(queue), 10);
+    assert_int_equal(known(queue), 0);
+    queue_close(queue);
+}
+
+static void confirm_and_wait(struct queue *queue)
+{
+    struct config_queue limits = {.max_size = INT64_C(1) << 40};
+    queue_limit(queue, &limits);
+    store_text(queue, "t", "its backend is away");
+    queue_confirm(queue, 1);
+    queue_upkeep(queue, true);
+}
+
+static void a_confirmed_message_that_waits_is_saved_as_confirmed(void **state)
+{
+    crash_after(confirm_and_wait);
+    struct queue *queue = open_queue();
+    assert_int_equal(known(queue), 0);
+    queue_close(queue);
+}
+
+static void a_confirmed_dead_letter_stays_confirmed(void **state)
+{
+    struct queue *queue = open_queue();
+    store_text(queue, "t", "keep");
+    int64_t id = store_text(queue, "t", "1");
+    queue_confirm(queue, id);
+    assert_int_equal(queue_dead_letter(queue, id, 10, 400, "rejected", "no", 1), 0);
+    queue_close(queue);
+    queue = open_queue();
+    assert_int_equal(queue_confirmed_id(queue), id);
+    assert_int_equal(known(queue), 0);
+    queue_close(queue);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +278,9 @@ int main(void)
         in_place(a_saved_confirmation_outlives_a_crash),
         in_place(the_next_commit_saves_it_when_asked),
         in_place(commits_save_it_after_many_messages),
+        in_place(a_step_of_the_clock_keeps_the_confirmed_id),
+        in_place(a_confirmed_message_that_waits_is_saved_as_confirmed),
+        in_place(a_confirmed_dead_letter_stays_confirmed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -178,6 +178,16 @@ static void nothing_is_left_open_between_calls(void **state)
     queue_close(queue);
 }
 
+static void a_long_topic_is_not_copied(void **state)
+{
+    struct queue *queue = open_queue();
+    char *topic = xcalloc(1, 60001);
+    memset(topic, 'a', 60000);
+    assert_null(queue_copy(queue, store_text(queue, topic, "1")));
+    free(topic);
+    queue_close(queue);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +196,7 @@ int main(void)
         in_place(a_scan_gives_ranges_in_order),
         in_place(a_copy_is_what_was_stored_until_someone_changes_it),
         in_place(nothing_is_left_open_between_calls),
+        in_place(a_long_topic_is_not_copied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
