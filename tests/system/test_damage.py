@@ -1,5 +1,5 @@
-"""The queue's file is damaged, at start or under the running daemon: what can be read
-is delivered under its old keys, once, and the log says what was lost."""
+"""The database is damaged, at start or while the daemon runs: the messages that can be read are
+delivered once, under their old keys, and the log reports what was lost."""
 import os
 import re
 import sqlite3
@@ -14,7 +14,7 @@ from harness.wait import wait_until
 PAGE = 4096
 MESSAGES = 600
 LARGE = 3000
-MIDDLE = 400  # one of its leaves, far from what is read first
+MIDDLE = 400  # one of its leaves, far from those that are read first
 PAD = "x" * 200
 
 
@@ -61,7 +61,7 @@ def look(path):
 
 
 def keys_of(path):
-    """{key: body} of what waits in a database."""
+    """{key: body} of the messages that wait in a database."""
     with look(path) as connection:
         return dict(connection.execute(
             "select r.token || '-' || m.id, m.payload from message m join run r on r.id = m.run"))
@@ -93,7 +93,7 @@ def salvaged(sluice, after=0):
 
 
 def assert_delivered_once(sluice, backend, least):
-    """What is delivered is of the backlog, has its old key and body, and came once."""
+    """Each delivered message is of the backlog, has its old key and body, and came once."""
     sluice.wait_empty()
     delivered = backend.delivered()
     keys = [request.key for request in delivered]
@@ -142,7 +142,7 @@ def spoil_leaf(path):
 
 
 def spoil_runs(path):
-    """The keys are in an index too."""
+    """An index has the keys too."""
     for number, _ in pages(path, "name = 'run'"):
         overwrite(path, number, b"\0" * PAGE)
     return 0
@@ -158,7 +158,7 @@ def spoil_half(path):
 @pytest.mark.parametrize("spoil", [spoil_header, spoil_page_size, spoil_schema, spoil_pointer_map,
                                    spoil_interior, spoil_leaf, spoil_runs, spoil_half])
 def test_a_damaged_database_is_salvaged_at_start(backlog, backend, mosquitto, spoil):
-    """After a kill, as a power cut would leave it, the file is looked at."""
+    """After a kill, which is like a power cut, the file is checked."""
     backend.stop()
     backlog.start()
     backlog.kill()
@@ -183,7 +183,7 @@ def test_a_damaged_database_is_salvaged_at_start(backlog, backend, mosquitto, sp
 
 
 def test_a_large_database_that_was_stopped_in_order_is_not_read_through(backlog, backend):
-    """Its damage shows while it runs, and is mended then."""
+    """Its damage is found while it runs, and salvaged then."""
     number, rows = leaves(backlog.db)[5]
     overwrite(backlog.db, number, b"\0" * PAGE)
     backlog.start()
@@ -194,7 +194,7 @@ def test_a_large_database_that_was_stopped_in_order_is_not_read_through(backlog,
 
 
 def test_a_damaged_write_ahead_log_is_salvaged(make_sluice, mosquitto, backend):
-    """SQLite would pass over it in silence, and over all that was committed later."""
+    """SQLite would silently ignore it, and all later commits."""
     backend.stop()
     sluice = make_sluice(backends={"garden": backend})
     sluice.start().wait_connected()
@@ -232,7 +232,7 @@ def test_a_lost_write_ahead_log_is_logged(make_sluice, mosquitto, backend):
 
 
 def test_a_write_ahead_log_truncated_under_a_reader_is_salvaged(backlog, backend):
-    """The reader's memory of the log outlives it, and SQLite would believe that."""
+    """The shared memory of the reader still describes the old log, and SQLite would believe it."""
     backend.stop()
     backlog.start()
     with look(backlog.db) as reader:
@@ -357,7 +357,7 @@ def test_a_failed_salvage_is_tried_again(large_backlog, backend, mosquitto):
 
 
 def test_damage_is_remembered_over_a_restart(large_backlog, backend):
-    """What was found is known at the next start."""
+    """The next start knows of it."""
     sluice = large_backlog
     backend.stop()
     sluice.start(env={"SLUICE_FAULT": "salvage.room:1:fail:100"}).wait_connected()
