@@ -11,35 +11,8 @@
  * options that never change are set once, and a connection is not tied to one.
  */
 #include "net/transfer.h"
-#include "base/buf.h"
 #include "base/log.h"
-#include "net/watch.h"
-
-#include <assert.h>
-#include <curl/curl.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
-enum { KEEP_BODY_BYTES = 4096 };
-
-struct exchange {
-    struct transfer *transfer;
-    CURL *easy;
-    struct curl_slist *headers; /* an array */
-    size_t header_capacity;
-    struct buf lines; /* what they point to */
-    void *body;
-    size_t body_capacity;
-    struct buf answer;
-    bool answer_whole; /* a longer one is an error */
-    bool answer_cut;
-    char method[8]; /* that is set in `easy` */
-    char error[CURL_ERROR_SIZE];
-    transfer_done_fn *done;
-    void *context;
-    struct exchange *next, *previous; /* in `active`; next alone in `idle` */
-};
+#include "net/exchange.h"
 
 struct transfer {
     uv_loop_t *loop;
@@ -53,103 +26,10 @@ struct transfer {
     struct exchange *active;
 };
 
-/* Sets an option; a failure would be our own mistake, or want of memory. */
-#define SET(easy, option, value)                                                                             \
-    do {                                                                                                     \
-        CURLcode code_ = curl_easy_setopt(easy, option, value);                                              \
-        assert(code_ == CURLE_OK);                                                                           \
-        (void)code_;                                                                                         \
-    } while (0)
-
 /* ---- the end of a request ---- */
 
-/* Whether any of the request may have reached the backend. */
-static bool was_sent(CURL *easy)
+static void unlink_active(struct transfer *transfer, struct exchange *exchange)
 {
-    curl_off_t pretransfer_us = 0;
-    curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer_us);
-    return pretransfer_us > 0;
-}
-
-static enum transfer_failure certificate_failure(CURL *easy)
-{
-    enum { NOT_YET_VALID = 9, HAS_EXPIRED = 10 }; /* X509_V_ERR_CERT_..., openssl-verification-options(1) */
-    long result = 0;
-    curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &result);
-    return result == NOT_YET_VALID || result == HAS_EXPIRED ? TRANSFER_CERTIFICATE_TIME : TRANSFER_TLS;
-}
-
-/* A connection that breaks in the handshake is no matter of TLS. curl gives one
- * code for both; OpenSSL's own complaints carry an "error:" number. */
-static enum transfer_failure handshake_failure(const struct exchange *exchange)
-{
-    bool complaint = strstr(exchange->error, "error:") && !strstr(exchange->error, "unexpected eof");
-    return complaint ? TRANSFER_TLS : TRANSFER_UNREACHABLE;
-}
-
-/* In TLS 1.3 a client is through with the handshake before the server has looked at
- * its certificate: that this is missing, or is not the right one, comes as an alert
- * in place of the answer. */
-static bool is_certificate_refused(const struct exchange *exchange)
-{
-    const char *alert = strstr(exchange->error, " alert ");
-    return alert &&
-           (strstr(alert, "certificate") || strstr(alert, "unknown ca") || strstr(alert, "access denied"));
-}
-
-static enum transfer_failure failure_of(const struct exchange *exchange, CURLcode code)
-{
-    switch (code) {
-    case CURLE_OK:
-        return TRANSFER_OK;
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_RESOLVE_PROXY:
-    case CURLE_COULDNT_CONNECT:
-        return TRANSFER_UNREACHABLE;
-    case CURLE_PEER_FAILED_VERIFICATION:
-        return certificate_failure(exchange->easy);
-    case CURLE_SSL_CONNECT_ERROR:
-        return handshake_failure(exchange);
-    case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_CIPHER:
-    case CURLE_SSL_ISSUER_ERROR:
-        return TRANSFER_TLS;
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_CRL_BADFILE:
-    case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
-    case CURLE_BAD_FUNCTION_ARGUMENT:
-        return TRANSFER_LOCAL;
-    default:
-        if (is_certificate_refused(exchange))
-            return TRANSFER_TLS;
-        return was_sent(exchange->easy) ? TRANSFER_BROKEN : TRANSFER_UNREACHABLE;
-    }
-}
-
-static unsigned http_version(CURL *easy)
-{
-    long version = CURL_HTTP_VERSION_NONE;
-    curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
-    switch (version) {
-    case CURL_HTTP_VERSION_NONE:
-        return 0;
-    case CURL_HTTP_VERSION_2_0:
-        return 2;
-    default:
-        return 1;
-    }
-}
-
-static const char *response_header(CURL *easy, const char *name)
-{
-    struct curl_header *header = NULL;
-    return curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK ? header->value : NULL;
-}
-
-static void unlink_active(struct exchange *exchange)
-{
-    struct transfer *transfer = exchange->transfer;
     if (exchange->next)
         exchange->next->previous = exchange->previous;
     if (exchange->previous)
@@ -159,47 +39,13 @@ static void unlink_active(struct exchange *exchange)
     exchange->next = exchange->previous = NULL;
 }
 
-/* Keeps memory of the usual size for the next request. */
-static void clear_request(struct exchange *exchange)
+static void finish(struct transfer *transfer, struct exchange *exchange, CURLcode code)
 {
-    buf_reset(&exchange->answer);
-    if (exchange->answer.limit_bytes > TRANSFER_BODY_BYTES)
-        buf_done(&exchange->answer);
-    if (exchange->body_capacity > KEEP_BODY_BYTES) {
-        free(exchange->body);
-        exchange->body = NULL;
-        exchange->body_capacity = 0;
-    }
-}
-
-static void finish(struct exchange *exchange, CURLcode code)
-{
-    struct transfer *transfer = exchange->transfer;
     curl_multi_remove_handle(transfer->multi, exchange->easy);
-    unlink_active(exchange);
-
-    long status = 0;
-    curl_off_t content_length = -1;
-    curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(exchange->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &content_length);
-    struct reply reply = {
-        .failure = failure_of(exchange, code),
-        .status = (int)status,
-        .http_version = http_version(exchange->easy),
-        .retry_after = response_header(exchange->easy, "Retry-After"),
-        .content_type = response_header(exchange->easy, "Content-Type"),
-        .body = buf_text(&exchange->answer),
-        .body_bytes = exchange->answer.bytes,
-        .content_length = content_length,
-        .cut = exchange->answer_cut,
-        .timed_out = code == CURLE_OPERATION_TIMEDOUT,
-        .error = "",
-    };
-    if (code != CURLE_OK)
-        reply.error = exchange->error[0] != '\0' ? exchange->error : curl_easy_strerror(code);
+    unlink_active(transfer, exchange);
+    struct reply reply = exchange_reply(exchange, code);
     exchange->done(exchange->context, &reply);
-
-    clear_request(exchange);
+    exchange_clear(exchange);
     exchange->next = transfer->idle;
     transfer->idle = exchange;
 }
@@ -213,7 +59,7 @@ static void collect(struct transfer *transfer)
             continue;
         char *exchange = NULL;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &exchange);
-        finish((struct exchange *)(void *)exchange, message->data.result);
+        finish(transfer, (struct exchange *)(void *)exchange, message->data.result);
     }
 }
 
@@ -276,97 +122,15 @@ static int on_curl_socket(CURL *easy, curl_socket_t socket, int what, void *cont
     return 0; /* the request ends with a time-out; -1 would end all of them, and those to come */
 }
 
-/* As curl would do it. */
-static curl_socket_t on_open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
-{
-    (void)purpose;
-    struct transfer *transfer = context;
-    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-    if (fd < 0)
-        return CURL_SOCKET_BAD;
-    int error = watch_keep(transfer->watches, fd);
-    if (error == 0)
-        return fd;
-    log_error(EVENT_SOCKET_UNWATCHED, "%s", uv_strerror(error));
-    close(fd);
-    return CURL_SOCKET_BAD;
-}
-
-static int on_close_socket(void *context, curl_socket_t socket)
-{
-    struct transfer *transfer = context;
-    watch_forget(transfer->watches, socket);
-    return close(socket);
-}
-
 /* ---- the start of a request ---- */
 
-/* Takes what fits, and lets the rest of a long answer pass by, or ends it. */
-static size_t on_answer(char *data, size_t size, size_t count, void *context)
-{
-    struct exchange *exchange = context;
-    size_t bytes = size * count, room = exchange->answer.limit_bytes - exchange->answer.bytes;
-    exchange->answer_cut = exchange->answer_whole && bytes > room;
-    if (exchange->answer_cut)
-        return CURL_WRITEFUNC_ERROR;
-    buf_append(&exchange->answer, data, bytes < room ? bytes : room);
-    return bytes;
-}
-
-static void set_options(struct exchange *exchange)
-{
-    const struct config_backend *backend = exchange->transfer->backend;
-    CURL *easy = exchange->easy;
-    SET(easy, CURLOPT_PRIVATE, exchange);
-    SET(easy, CURLOPT_ERRORBUFFER, exchange->error);
-    SET(easy, CURLOPT_WRITEFUNCTION, on_answer);
-    SET(easy, CURLOPT_WRITEDATA, exchange);
-    SET(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
-    SET(easy, CURLOPT_OPENSOCKETDATA, exchange->transfer);
-    SET(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
-    SET(easy, CURLOPT_CLOSESOCKETDATA, exchange->transfer);
-    SET(easy, CURLOPT_PROTOCOLS_STR, "https");
-    SET(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    SET(easy, CURLOPT_PROXY, ""); /* nor from the environment */
-    SET(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    SET(easy, CURLOPT_PATH_AS_IS, 1L);
-    SET(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    SET(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    SET(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (backend->ca_file) {
-        SET(easy, CURLOPT_CAINFO, backend->ca_file);
-        SET(easy, CURLOPT_CAPATH, NULL); /* this authority and no other */
-    }
-    if (backend->cert_file) {
-        SET(easy, CURLOPT_SSLCERT, backend->cert_file);
-        SET(easy, CURLOPT_SSLKEY, backend->key_file);
-        SET(easy, CURLOPT_KEYPASSWD, ""); /* or OpenSSL asks at the terminal, and all waits for the answer */
-    }
-    SET(easy, CURLOPT_HTTP_VERSION,
-        (long)(backend->http1_only ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
-    SET(easy, CURLOPT_PIPEWAIT, 1L); /* rather wait for the connection's protocol than open another */
-    SET(easy, CURLOPT_NOSIGNAL, 1L);
-    SET(easy, CURLOPT_QUICK_EXIT, 1L); /* do not join a thread that looks up a name */
-    SET(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    SET(easy, CURLOPT_TIMEOUT_MS, (long)backend->timeout_ms);
-    SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)backend->connect_timeout_ms);
-    SET(easy, CURLOPT_USERAGENT, "sluice/" SLUICE_VERSION);
-}
-
-static struct exchange *exchange_take(struct transfer *transfer)
+static struct exchange *take(struct transfer *transfer)
 {
     struct exchange *exchange = transfer->idle;
-    if (exchange) {
+    if (exchange)
         transfer->idle = exchange->next;
-    } else {
-        exchange = xcalloc(1, sizeof *exchange);
-        exchange->transfer = transfer;
-        buf_init(&exchange->lines, REQUEST_HEADERS_BYTES);
-        exchange->easy = curl_easy_init();
-        if (!exchange->easy)
-            abort();
-        set_options(exchange);
-    }
+    else
+        exchange = exchange_new(transfer->backend, transfer->watches);
     exchange->previous = NULL;
     exchange->next = transfer->active;
     if (transfer->active)
@@ -375,80 +139,13 @@ static struct exchange *exchange_take(struct transfer *transfer)
     return exchange;
 }
 
-/* The header lines as curl wants them: a list, whose nodes are an array and point
- * into our own copy of the lines. One more ("Expect:") keeps curl from a round
- * trip before a large body. */
-static void set_headers(struct exchange *exchange, const struct buf *lines)
-{
-    static char no_expect[] = "Expect:";
-    size_t count = 1;
-    for (size_t i = 0; i < lines->bytes; i++)
-        count += lines->data[i] == '\0';
-    if (count > exchange->header_capacity) {
-        exchange->headers = xrealloc(exchange->headers, count * sizeof *exchange->headers);
-        exchange->header_capacity = count;
-    }
-    buf_reset(&exchange->lines);
-    buf_append(&exchange->lines, buf_text(lines), lines->bytes);
-    char *line = exchange->lines.data;
-    for (size_t i = 0; i + 1 < count; i++) {
-        exchange->headers[i] = (struct curl_slist){.data = line, .next = &exchange->headers[i + 1]};
-        line += strlen(line) + 1;
-    }
-    exchange->headers[count - 1] = (struct curl_slist){.data = no_expect};
-}
-
-static void set_body(struct exchange *exchange, const void *body, size_t bytes)
-{
-    if (bytes > exchange->body_capacity || !exchange->body) {
-        exchange->body = xrealloc(exchange->body, bytes + 1);
-        exchange->body_capacity = bytes;
-    }
-    if (bytes > 0)
-        memcpy(exchange->body, body, bytes);
-}
-
-static void set_method(struct exchange *exchange, const char *method)
-{
-    bool get = strcmp(method, "GET") == 0, head = strcmp(method, "HEAD") == 0;
-    if (strcmp(exchange->method, method) == 0)
-        return;
-    SET(exchange->easy, CURLOPT_NOBODY, head ? 1L : 0L);
-    if (get)
-        SET(exchange->easy, CURLOPT_HTTPGET, 1L);
-    else if (!head)
-        SET(exchange->easy, CURLOPT_POST, 1L);
-    SET(exchange->easy, CURLOPT_CUSTOMREQUEST, get || head || strcmp(method, "POST") == 0 ? NULL : method);
-    snprintf(exchange->method, sizeof exchange->method, "%s", method);
-}
-
-/* Neither GET nor HEAD has a body here. */
-static void set_content(struct exchange *exchange, const struct request *request)
-{
-    const char *method = request->method[0] != '\0' ? request->method : "POST";
-    set_method(exchange, method);
-    if (method[0] == 'G' || method[0] == 'H')
-        return;
-    set_body(exchange, request->body, request->body_bytes);
-    SET(exchange->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_bytes);
-    SET(exchange->easy, CURLOPT_POSTFIELDS, exchange->body);
-}
-
 void transfer_start(struct transfer *transfer, const struct request *request, transfer_done_fn *done,
                     void *context)
 {
-    struct exchange *exchange = exchange_take(transfer);
+    struct exchange *exchange = take(transfer);
     exchange->done = done;
     exchange->context = context;
-    exchange->error[0] = '\0';
-    exchange->answer_whole = request->response_most > 0;
-    exchange->answer_cut = false;
-    exchange->answer.limit_bytes = request->response_most > 0 ? request->response_most : TRANSFER_BODY_BYTES;
-    set_headers(exchange, &request->headers);
-    set_content(exchange, request);
-
-    SET(exchange->easy, CURLOPT_URL, buf_text(&request->url));
-    SET(exchange->easy, CURLOPT_HTTPHEADER, exchange->headers);
+    exchange_prepare(exchange, request);
     CURLMcode code = curl_multi_add_handle(transfer->multi, exchange->easy);
     if (code != CURLM_OK) /* no memory */
         abort();
@@ -489,16 +186,6 @@ struct transfer *transfer_new(uv_loop_t *loop, const struct config_backend *back
     return transfer;
 }
 
-static void exchange_free(struct exchange *exchange)
-{
-    curl_easy_cleanup(exchange->easy);
-    free(exchange->headers);
-    free(exchange->body);
-    buf_done(&exchange->lines);
-    buf_done(&exchange->answer);
-    free(exchange);
-}
-
 static void on_closed(uv_handle_t *handle)
 {
     struct transfer *transfer = handle->data;
@@ -513,7 +200,7 @@ void transfer_free(struct transfer *transfer, void (*drop_context)(void *context
     struct exchange *exchange;
     while ((exchange = transfer->active) != NULL) {
         curl_multi_remove_handle(transfer->multi, exchange->easy);
-        unlink_active(exchange);
+        unlink_active(transfer, exchange);
         drop_context(exchange->context);
         exchange_free(exchange);
     }

@@ -1,0 +1,39 @@
+/* net/exchange.h - one HTTPS request and its response, on a curl easy handle. An exchange is
+ * used again for the next request: the options that never change are set once. */
+#ifndef SLUICE_NET_EXCHANGE_H
+#define SLUICE_NET_EXCHANGE_H
+
+#include "base/buf.h"
+#include "net/transfer.h"
+#include "net/watch.h"
+#include <curl/curl.h>
+
+struct exchange {
+    CURL *easy;                 /* its CURLOPT_PRIVATE is the exchange */
+    struct curl_slist *headers; /* an array */
+    size_t header_capacity;
+    struct buf lines; /* what they point to */
+    void *body;
+    size_t body_capacity;
+    struct buf answer;
+    bool answer_whole; /* a longer one is an error */
+    bool answer_cut;
+    char method[8]; /* that is set in `easy` */
+    char error[CURL_ERROR_SIZE];
+    transfer_done_fn *done;
+    void *context;
+    struct exchange *next, *previous; /* of the transfer's lists */
+};
+
+/* Keeps watches: the sockets of its connections are added to them when they are opened, and
+ * removed before they are closed. */
+struct exchange *exchange_new(const struct config_backend *backend, struct watch_set *watches);
+/* Everything that the request needs is copied. */
+void exchange_prepare(struct exchange *exchange, const struct request *request);
+/* The response, when curl is done with it. Valid until exchange_clear. */
+struct reply exchange_reply(const struct exchange *exchange, CURLcode code);
+/* Ready for the next request; keeps memory of the usual size. */
+void exchange_clear(struct exchange *exchange);
+void exchange_free(struct exchange *exchange);
+
+#endif
