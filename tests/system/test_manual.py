@@ -137,6 +137,6 @@ def test_every_file_that_the_documents_name_exists():
         text = document.read_text()
         links = [document.parent / link for link in re.findall(r"\]\((?!http)([^)#]+)", text)]
         missing += [f"{document}: {link}" for link in links if not link.exists()]
-        missing += [f"{document}: {path}" for path in re.findall(r"`((?:\w+/)+[\w.]+\.[a-z]+)`", text)
+        missing += [f"{document}: {path}" for path in re.findall(r"`(?:\.\./)?((?:\w+/)+[\w.]+\.[a-z]+)`", text)
                     if not re.search("^build/|[A-Z]{4}", path) and not any(f.endswith(f"/{path}") for f in files)]
     assert missing == []
