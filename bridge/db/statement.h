@@ -13,7 +13,7 @@
 
 enum db_sync {
     DB_SYNC, /* a commit is on the disk when it returns: for what is acknowledged */
-    DB_LAZY, /* a power cut may undo the commit, but never half of it: for what would be repeated */
+    DB_LAZY, /* a power cut may undo the commit, but never half of it: for work that is done again then */
 };
 enum { DB_CODES = 32 }; /* SQLite's primary result codes for errors are below this */
 

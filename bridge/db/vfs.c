@@ -1,9 +1,8 @@
-/* db/vfs.c - what the database writes to the disk, counted. See db/vfs.h.
+/* db/vfs.c - see db/vfs.h.
  *
- * The VFS below opens a file as ever, into the memory that SQLite gave. Then the
- * file's table of methods is exchanged for a copy in which write, truncate and
- * sync are ours. So nothing that is not counted passes through here, and what a
- * newer SQLite adds to the table is kept.
+ * The default VFS opens a file as usual, in the memory that SQLite gave. Then the file's table
+ * of methods is replaced by a copy in which write, truncate and sync are ours. The other
+ * methods are called directly, also those that a newer SQLite adds.
  */
 #include "db/vfs.h"
 #include "base/clock.h"
@@ -13,7 +12,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* One process has one; its databases share the card. */
+/* One for the process; its databases share the card. */
 static struct db_wear wear;
 
 struct db_wear db_wear(void)
@@ -23,13 +22,13 @@ struct db_wear db_wear(void)
 
 /* ---- files ---- */
 
-/* Both are as they are from the first opening on: files keep pointers to them. */
+/* They never change after the first opening, because files keep pointers to them. */
 struct methods {
     sqlite3_io_methods counting;
     const sqlite3_io_methods *below;
 };
 
-/* SQLite's VFS has one table for each way of locking; one or two are in use. */
+/* SQLite's VFS has one table for each way of locking, and uses one or two of them. */
 static struct methods tables[8];
 
 static const sqlite3_io_methods *below(const sqlite3_file *file)
@@ -62,7 +61,7 @@ static int count_sync(sqlite3_file *file, int flags)
     return code;
 }
 
-/* The counting table over this one; the same when there are too many. */
+/* Our table for this one; this one if there are too many. */
 static const sqlite3_io_methods *counting(const sqlite3_io_methods *methods)
 {
     for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
@@ -80,7 +79,7 @@ static const sqlite3_io_methods *counting(const sqlite3_io_methods *methods)
     return methods;
 }
 
-/* ---- the VFS; what is not here is that of the VFS below ---- */
+/* ---- the VFS; its other functions are those of the default one ---- */
 
 static_assert(offsetof(struct methods, counting) == 0, "below() takes one for the other");
 
@@ -90,8 +89,8 @@ static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int 
 {
     (void)vfs;
     int code = vfs_below->xOpen(vfs_below, name, file, flags, ret_flags);
-    /* Set also where it failed and wants to be closed. Temporary files are memory,
-     * or are short-lived and never synced; they are counted all the same. */
+    /* It is also set after a failure, when the file must be closed. Temporary files are counted
+     * too; they are in memory, or short-lived and never synced. */
     if (file->pMethods)
         file->pMethods = counting(file->pMethods);
     return code;
@@ -103,7 +102,7 @@ const char *db_vfs_name(void)
     sqlite3_vfs *now = sqlite3_vfs_find(NULL);
     if (!now || now == vfs_below)
         return now ? vfs.zName : NULL;
-    /* A copy: its other functions find what they need in it. */
+    /* A copy, because its other functions find their data in it. */
     sqlite3_vfs_unregister(&vfs);
     vfs = *now;
     vfs.zName = "sluice";

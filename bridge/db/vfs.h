@@ -1,23 +1,21 @@
-/* db/vfs.h - what the database writes to the disk, counted.
+/* db/vfs.h - counts what the database writes to the disk.
  *
- * A thin layer over SQLite's own VFS, or over what is the default when a database
- * is opened (the tests put a failing disk there). It changes nothing; it counts.
- * Flash wears out by what is written and by how often it is told to make that
- * durable, so both are shown: in the log, and to systemd.
+ * A thin layer over SQLite's default VFS at the time when a database is opened (tests put a
+ * failing disk there). It changes nothing. Written bytes and syncs wear out flash memory, so
+ * both are reported, in the log and to systemd.
  */
 #ifndef SLUICE_DB_VFS_H
 #define SLUICE_DB_VFS_H
 
 #include "base/base.h"
 
-/* Of this process, since its start, over all of its databases. What is written to
- * the shared memory beside the write-ahead log is not among it: SQLite does not
- * sync that, and the kernel writes it at its leisure. */
+/* Of this process, since its start, over all of its databases, without the shared memory (-shm):
+ * SQLite does not sync that, and the kernel writes it later. */
 struct db_wear {
     uint64_t syncs;         /* fsync(2) and its like */
     uint64_t bytes_written; /* to database, write-ahead log and journals */
     uint64_t truncates;
-    uint64_t sync_us; /* that the syncs took, in all */
+    uint64_t sync_us; /* duration of all syncs */
     uint64_t longest_sync_us;
 };
 

@@ -2,8 +2,8 @@
  *
  * When a connection ends, the broker sends again each message whose acknowledgement it has
  * not read. We must recognise such a redelivery, even after a crash, and even when the message
- * was delivered meanwhile. So a message leaves something behind until the broker has read
- * its acknowledgement:
+ * was delivered meanwhile. So until the broker has read the
+ * acknowledgement, we keep what identifies the message:
  *
  *     a message is | its id is                   | when it was delivered,  | a redelivery is
  *                  |                             | its row is              | recognised by

@@ -109,7 +109,7 @@ static int drop_one(struct queue *queue, enum queue_reason reason, bool dead, si
     return error;
 }
 
-/* The limit that leaves no room for so many bytes, or REASONS. */
+/* The limit that leaves no room for these bytes, or REASONS. */
 static enum queue_reason too_small(const struct queue *queue, int64_t bytes)
 {
     if (queue_messages_room(queue) <= 0)
@@ -182,7 +182,7 @@ static int64_t age_of(struct queue *queue, sqlite3_stmt *row)
 struct expired {
     struct victim rows[STEP_ROWS];
     size_t count;
-    int64_t cursor; /* everything up to this id was looked at */
+    int64_t cursor; /* all messages up to this id are checked */
 };
 
 /* Rows are in the order of their receipt: after one that is not too old, none is. After one of

@@ -39,7 +39,7 @@ struct confirm {
 struct ids {
     int64_t *ids;
     size_t count, capacity;
-    size_t deleted;  /* the first so many, by the open transaction */
+    size_t deleted;  /* how many of the first ones, by the open transaction */
     int64_t highest; /* at least as high as each of them */
     bool sorted;     /* those that are not deleted */
 };
@@ -136,7 +136,7 @@ enum { QUEUE_PROBLEMS = 8 };
 
 /* What other processes did (queue/external_changes.c). */
 struct external {
-    int64_t version;       /* queue->data_version when it was last looked at */
+    int64_t version;       /* queue->data_version at the last check */
     bool changed, retried; /* since the last report */
     int64_t dropped;       /* as last reported; -1: not known */
 };

@@ -34,7 +34,7 @@ enum {
 };
 
 static const int64_t headroom_bytes = 2 * MIB;
-static const int64_t disk_room_bytes = 4 * MIB; /* after so many stored bytes, the disk is measured again */
+static const int64_t disk_room_bytes = 4 * MIB; /* of stored bytes, then the disk is measured again */
 static const int64_t wal_least_bytes = 4 * MIB; /* as journal_size_limit in db/db.c */
 
 const char *const queue_reasons[REASONS] = {[REASON_SIZE] = "max_size",

@@ -7,7 +7,7 @@
 extern const char *const queue_reasons[REASONS];
 
 void queue_limits_measure(struct queue *queue);
-/* A message with a payload of so many bytes was stored: there is less room. */
+/* A message with a payload of this size was stored: there is less room. */
 void queue_limits_appended(struct queue *queue, size_t bytes);
 /* How many more messages max_messages allows; negative: too many are there. */
 int64_t queue_messages_room(const struct queue *queue);

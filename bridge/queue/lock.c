@@ -1,4 +1,4 @@
-/* queue/lock.c - the lock file beside the database: it keeps a second writer out, and tells
+/* queue/lock.c - the lock file beside the database: it keeps a second writer out, and has
  * how the last use of the database ended.
  *
  * It is a file of its own, because closing any descriptor of the database itself would drop

@@ -5,8 +5,8 @@
 
 #include "queue/tx.h"
 
-/* In a transaction: deletes the rows of delivered messages that may be deleted, at most so
- * many, the oldest. They leave the list when it is committed. */
+/* In a transaction: deletes the rows of delivered messages that may be deleted, at most the
+ * `most` oldest. They leave the list when it is committed. */
 int queue_settled_delete(struct queue *queue, size_t most);
 /* In a transaction: deletes the rows of all delivered messages. Those that are not confirmed
  * leave fingerprints. */

@@ -81,7 +81,7 @@ void queue_storage_problem_set(struct queue *queue)
     else if (queue->db.checkpoint_error != 0)
         description =
             xasprintf("%s cannot be written (%s): stored messages are safe in the write-ahead log, which "
-                      "grows; look at the disk",
+                      "grows; check the disk",
                       queue->path, strerror(-queue->db.checkpoint_error));
     queue_problem_set(queue, "storage", description);
 }

@@ -59,8 +59,8 @@ static void a_newer_database_is_refused_and_left_alone(void **state)
     assert_answer("SELECT count(*) FROM run", "1");
 }
 
-/* The one that was set aside; its name is removed. */
-static void assert_set_aside(const void *data, size_t bytes)
+/* Checks the damaged file that was kept, and removes it. */
+static void assert_kept_damaged(const void *data, size_t bytes)
 {
     cleanup_free char *pattern = xasprintf("%s.damaged-*", place.path);
     cleanup_free char *after = xcalloc(1, bytes + 1);
@@ -75,7 +75,7 @@ static void assert_set_aside(const void *data, size_t bytes)
     globfree(&found);
 }
 
-static void a_file_that_is_no_database_is_set_aside(void **state)
+static void a_file_that_is_no_database_is_kept_and_replaced(void **state)
 {
     char noise[8192];
     memset(noise, 'x', sizeof noise);
@@ -84,7 +84,7 @@ static void a_file_that_is_no_database_is_set_aside(void **state)
     store_text(queue, "a", "1");
     queue_close(queue);
     assert_answer("SELECT count(*) FROM message", "1");
-    assert_set_aside(noise, sizeof noise);
+    assert_kept_damaged(noise, sizeof noise);
 }
 
 static void a_directory_in_the_way_is_an_error(void **state)
@@ -257,7 +257,7 @@ int main(void)
         in_place(an_empty_file_becomes_a_database),
         in_place(a_database_without_tables_is_migrated),
         in_place(a_newer_database_is_refused_and_left_alone),
-        in_place(a_file_that_is_no_database_is_set_aside),
+        in_place(a_file_that_is_no_database_is_kept_and_replaced),
         in_place(a_directory_in_the_way_is_an_error),
         in_place(a_database_of_another_program_is_refused),
         in_place(a_missing_directory_is_named),

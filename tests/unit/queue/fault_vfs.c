@@ -2,7 +2,7 @@
  *
  * Three layers, from below: the disk as it would be after a power cut (struct
  * inode), the plan of faults, and the methods that SQLite calls, which ask the
- * plan, tell the disk, and pass the call on to the real VFS.
+ * plan, inform the disk, and pass the call on to the real VFS.
  */
 #include "queue/fault_vfs.h"
 #include "base/base.h"
@@ -445,7 +445,7 @@ static const sqlite3_io_methods file_methods = {
     .xShmUnmap = file_shm_unmap,
 };
 
-/* ---- the VFS; what is not here is the real one's ---- */
+/* ---- the VFS; its other functions are those of the real one ---- */
 
 static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *ret_flags)
 {

@@ -41,7 +41,7 @@ enum fault_op {
 struct fault_plan {
     unsigned ops; /* which operations are counted and fail: a sum of enum fault_op */
     unsigned nth; /* the first to fail; 0: none */
-    int code;     /* what SQLite is told */
+    int code;     /* the code that SQLite gets */
     bool torn;    /* a write that fails wrote about its first half, up to a sector's end */
     bool lasting; /* all that follow fail too, until fault_vfs_heal() */
     bool forgets; /* as Linux does: what a failed sync did not write is never written, and

@@ -2,7 +2,7 @@
  * storage_scenario.h.
  *
  * Looks at the tables as a person would, and at the queue as the daemon would. The
- * first thing that is wrong is the one that is told.
+ * first fault is the one that is reported.
  */
 #include "queue/queue.h"
 #include "queue/storage_scenario.h"
@@ -148,7 +148,7 @@ static void check_neighbours(struct check *check, const char *path)
         closedir(entries);
 }
 
-/* Holds one line of the account against what was found. */
+/* Compares one entry of the account with the rows. */
 static void check_entry(struct check *check, unsigned number)
 {
     const struct entry *entry = &check->ledger->entries[number];
@@ -158,11 +158,11 @@ static void check_entry(struct check *check, unsigned number)
         if (!waits && !dead && !entry->settled)
             find(check, "message %u (id %lld) was acknowledged and is lost", number, (long long)entry->id);
         if (dead && !entry->condemned)
-            find(check, "message %u was set aside by nobody", number);
+            find(check, "message %u was dead-lettered by nobody", number);
         if (waits && entry->deleted && !check->power_was_cut)
             find(check, "message %u was deleted and is back", number);
-        if (waits && entry->buried && !check->power_was_cut)
-            find(check, "message %u was set aside and is back", number);
+        if (waits && entry->dead && !check->power_was_cut)
+            find(check, "message %u was dead-lettered and is back", number);
         return;
     case ENTRY_REFUSED:
         if (waits || dead)
@@ -231,7 +231,7 @@ static void check_goes_on(struct check *check, struct queue *queue)
         return;
     }
     if (queue_fetch(queue, id, &message) != 0)
-        find(check, "what was stored afterwards cannot be fetched");
+        find(check, "a message that was stored afterwards cannot be fetched");
     for (unsigned i = 0; i < ARRAY_LEN(check->tokens); i++)
         if (check->tokens[i][0] && strncmp(check->tokens[i], message.key, 16) == 0)
             find(check, "a run token is used again");

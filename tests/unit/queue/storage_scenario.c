@@ -1,7 +1,7 @@
 /* storage_scenario.c - a queue's whole life in a second. See storage_scenario.h.
  *
  * A message's number in the ledger is in its topic, and its payload is made from
- * that number, so that a row tells which message it must be, byte for byte.
+ * that number, so that a row shows which message it must be, byte for byte.
  */
 #include "queue/storage_scenario.h"
 #include "base/clock.h"
@@ -67,7 +67,7 @@ static void open_queue(struct scenario *s)
             return;
         }
         if (!why)
-            complain(s->ledger, "queue_open returned %d and does not say why", error);
+            complain(s->ledger, "queue_open returned %d without a reason", error);
         free(why);
         on_failure(s->ledger, error, "queue_open");
     }
@@ -77,7 +77,7 @@ static void open_queue(struct scenario *s)
 
 static void close_queue(struct scenario *s)
 {
-    queue_close(s->queue); /* which deletes what it can, and does not tell */
+    queue_close(s->queue); /* it deletes what it can, and reports nothing */
     s->queue = NULL;
     for (unsigned i = 0; i < s->ledger->count; i++)
         s->ledger->entries[i].remembered = false;
@@ -242,7 +242,7 @@ static void blame(struct scenario *s, unsigned attempts)
         on_failure(s->ledger, error, "queue_blame");
 }
 
-static void bury(struct scenario *s)
+static void dead_letter(struct scenario *s)
 {
     struct entry *entry = oldest_waiting(s->ledger);
     entry->condemned = true;
@@ -250,7 +250,7 @@ static void bury(struct scenario *s)
     if (error != 0)
         on_failure(s->ledger, error, "queue_dead_letter");
     else
-        entry->buried = true;
+        entry->dead = true;
 }
 
 static void subscribe(struct scenario *s)
@@ -277,19 +277,19 @@ void scenario_run(struct ledger *ledger, const char *path)
     settle(&s, 2);
     settle_commit(&s);
     blame(&s, 1);
-    bury(&s);
+    dead_letter(&s);
     begin_and_roll_back(&s);
     trial(&s);
-    blame(&s, 1); /* not synced, and the next commit lies behind it */
+    blame(&s, 1); /* not synced, and the next commit follows */
     STORE(&s, 9000, 1);
-    bury(&s);
+    dead_letter(&s);
     STORE(&s, 50);
     close_queue(&s);
 
     open_queue(&s);
     settle(&s, 1);
     STORE(&s, 700, 6000);
-    bury(&s);
+    dead_letter(&s);
     settle(&s, 1);
     settle_commit(&s);
     STORE(&s, 20);
@@ -304,7 +304,7 @@ void scenario_new(struct ledger *ledger, const char *path)
     STORE(&s, 10);
     STORE(&s, 0, 5000);
     settle(&s, 1);
-    bury(&s);
+    dead_letter(&s);
     close_queue(&s);
 
     open_queue(&s);
@@ -340,7 +340,7 @@ void scenario_age(struct ledger *ledger, const char *path)
     struct scenario s = {.ledger = ledger, .path = path};
     open_queue(&s);
     STORE(&s, 20, 3000, 12000);
-    bury(&s);
+    dead_letter(&s);
     for (unsigned i = 1; wal_frames(path) < automatic_checkpoint - lacks; i++)
         blame(&s, i);
     ledger->done = true;

@@ -3,7 +3,7 @@
  * The scenario does through queue/queue.h all that the daemon does to the disk, as the
  * daemon does it: what fails is tried again once a trial commit passed. It keeps
  * an account: what was appended under which id, what queue_commit() took on (only
- * that may be acknowledged), what was delivered or set aside. Whatever became of
+ * that may be acknowledged), what was delivered or dead-lettered. Whatever became of
  * the disk meanwhile, ledger_check() opens the database as the next start would,
  * and holds it against the account.
  */
@@ -27,9 +27,9 @@ struct entry {
     uint16_t batch;      /* the commit that it was in */
     uint16_t generation; /* the opening of the queue, which has one run token */
     enum entry_state state;
-    bool settled, deleted;  /* delivered; and a commit of that returned 0 */
-    bool remembered;        /* the queue that is open will delete it */
-    bool condemned, buried; /* to be set aside; and that returned 0 */
+    bool settled, deleted; /* delivered; and a commit of that returned 0 */
+    bool remembered;       /* the queue that is open will delete it */
+    bool condemned, dead;  /* to be dead-lettered; and that returned 0 */
 };
 
 /* Lies in memory that a child shares with its parent. */

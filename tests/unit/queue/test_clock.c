@@ -15,7 +15,7 @@ static struct clock_epoch by(const struct clock_epoch *epoch, int64_t ms)
     return moved;
 }
 
-/* Gives the run that is under way this epoch, as if it had begun with it. */
+/* Gives the current run this epoch, as if it had begun with it. */
 static void begin_with(struct queue *queue, const struct clock_epoch *epoch)
 {
     sqlite3 *handle = look(SQLITE_OPEN_READWRITE);
@@ -47,7 +47,7 @@ static void begin_again(struct queue *queue, const struct clock_epoch *epoch)
     queue->known_run.id = 0;
 }
 
-/* The machine boots: what is there was another boot. */
+/* The machine boots: the runs of now are of an earlier boot. */
 static void reboot(void)
 {
     sqlite3 *handle = look(SQLITE_OPEN_READWRITE);
@@ -155,7 +155,7 @@ static void a_start_repairs_the_runs_before(void **state)
     queue_close(queue);
 }
 
-/* ---- what is right is not made wrong ---- */
+/* ---- right times stay right ---- */
 
 static void a_clock_set_by_hand_changes_nothing(void **state)
 {
@@ -179,7 +179,7 @@ static void a_restart_does_not_forget_the_time(void **state)
     begin_again(queue, &wrong);
     assert_time(queue, store_text(queue, "garden/x/sensor", "1"), &right);
     reboot();
-    begin_again(queue, &wrong); /* but that of another boot tells nothing */
+    begin_again(queue, &wrong); /* but the epoch of another boot does not count */
     assert_time(queue, store_text(queue, "garden/x/sensor", "2"), &wrong);
     queue_close(queue);
 }
@@ -284,7 +284,7 @@ static void the_bound_outlives_a_restart(void **state)
     assert_answer("SELECT drained_ms FROM run ORDER BY id DESC LIMIT 1", "6000");
 }
 
-/* Nothing is known: a bound that says nothing is true. */
+/* Nothing is known: the bound is 1970. */
 static void the_first_run_knows_no_bound(void **state)
 {
     struct queue *queue = open_with(&right);
@@ -316,7 +316,7 @@ static void the_bound_outlives_a_boot(void **state)
     queue_close(queue);
 }
 
-/* sluice is killed: what it noted along with other things is what is known. */
+/* sluice is killed: the next run knows what was saved with other commits. */
 static void the_bound_outlives_a_crash(void **state)
 {
     struct queue *queue = open_with(&right);

@@ -352,7 +352,7 @@ static void the_age_of_an_earlier_boot_needs_a_right_clock(void **state)
     assert_left_of_another_boot("1", "-86400000 synchronised", "1");
 }
 
-/* Rows whose age is not known do not keep those behind them for ever. */
+/* Rows of unknown age do not protect later rows. */
 static void messages_after_one_of_unknown_age_are_dropped(void **state)
 {
     set_clock("0 unsynchronised");

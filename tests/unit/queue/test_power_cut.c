@@ -21,7 +21,7 @@ typedef void scenario_fn(struct ledger *ledger, const char *path);
 
 enum { MOST_CUTS = 4 }; /* at one place */
 
-/* What children tell. */
+/* The results of the children. */
 static struct shared {
     struct ledger ledger;
     unsigned cuts;
@@ -33,7 +33,7 @@ static uint64_t seed;
 
 struct knife {
     unsigned cuts;        /* at each place: one that leaves nothing unsynced, the others random */
-    unsigned writes_step; /* before every so many-th write, and before all else */
+    unsigned writes_step; /* before every Nth write, and before everything else */
     unsigned most_places; /* after a fault: there, and nowhere before; 0: everywhere */
     unsigned writes, places;
 };
@@ -71,7 +71,7 @@ static uint64_t seed_of(unsigned number, unsigned cut)
     return seed + 1000 * (uint64_t)number + cut;
 }
 
-/* The lock file is not SQLite's; it tells that the queue was not closed. */
+/* The lock file is not SQLite's; it shows that the queue was not closed. */
 static void copy_lock(const char *dir)
 {
     char text[256];
@@ -183,8 +183,8 @@ static void a_batch_larger_than_the_cache_survives_a_power_cut(void **state)
     run(scenario_large_batch, (struct knife){.cuts = 2, .writes_step = 67}, &no_fault);
 }
 
-/* Linux tells of a sync that failed once, and then takes its pages for clean:
- * they read back, and are never written. Only what is written anew is safe. */
+/* Linux reports a failed sync once, and then takes its pages for clean: they can be read
+ * back, and are never written. Only pages that are written again are safe. */
 static void cut_after_each_failed_sync(bool aged)
 {
     struct fault_plan plan = {.ops = FAULT_SYNC, .code = SQLITE_IOERR_FSYNC, .forgets = true};

@@ -11,7 +11,7 @@
 
 enum { MANY = 20000, MOST_TEXTS = 512 };
 
-/* ---- what a plan must not say ---- */
+/* ---- what a plan must not have ---- */
 
 /* Tables that stay small, and what may go through all of one. */
 static const struct {

@@ -74,7 +74,7 @@ static void reader_end(struct reader *reader)
     close(reader->from);
 }
 
-/* ---- what the log of the test says, and the files ---- */
+/* ---- the log of the test, and the files ---- */
 
 static int real_stderr;
 

@@ -27,7 +27,7 @@ struct start {
     } files[3];
 };
 
-/* What a worker's children tell it, and what it tells. */
+/* The results of a worker's children, and its own. */
 static struct shared {
     struct ledger ledger;
     bool fired;
@@ -173,7 +173,7 @@ static bool survives(scenario_fn *scenario, const struct start *start, const str
     _exit(1);
 }
 
-/* A worker takes every so many-th kind; in a directory of its own. */
+/* A worker takes every Nth kind, in a directory of its own. */
 static void work(unsigned worker, scenario_fn *scenario, const struct start *start, unsigned step)
 {
     unsigned turn = 0;
@@ -246,7 +246,7 @@ static void a_queue_in_use_survives_every_fault(void **state)
         free(aged.files[i].data);
 }
 
-/* Its pages are alike: some hundreds of them, of which every so many-th is tried. */
+/* Its pages are alike: some hundreds of them, of which every Nth is tried. */
 static void a_batch_larger_than_the_cache_survives_faults(void **state)
 {
     const struct start nothing = {.ledger = {.count = 0}};
@@ -261,7 +261,7 @@ static int tear_down(void **state)
 
 static int set_up(void **state)
 {
-    log_init(LOG_LEVEL_ERROR); /* failures are what is wanted here */
+    log_init(LOG_LEVEL_ERROR); /* failures are intended here */
     fault_vfs_install();
     shared_of_workers = mmap(NULL, WORKERS * sizeof *shared_of_workers, PROT_READ | PROT_WRITE,
                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);

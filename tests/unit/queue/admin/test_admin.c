@@ -16,7 +16,7 @@ static struct queue_admin *open_admin(bool write)
     return admin;
 }
 
-/* Messages 1 to 4 wait, 5 and 6 were set aside. */
+/* Messages 1 to 4 wait, 5 and 6 are dead letters. */
 static struct queue *open_stocked(void)
 {
     struct queue *queue = open_queue();
@@ -117,7 +117,7 @@ static void rows_are_whole(void **state)
     queue_close(queue);
 }
 
-static void what_is_retried_comes_back_as_it_was(void **state)
+static void a_retried_message_has_its_old_columns(void **state)
 {
     struct queue *queue = open_stocked();
     char *before = ask("select id, run, route, topic, uptime_ms, packet_id, payload from dead_letter");
@@ -151,7 +151,7 @@ static int deny_returned(void *context, int action, const char *table, const cha
 }
 
 /* A disk that cannot be read for a moment is no reason to forget them. */
-static void what_came_back_is_seen_after_a_failure(void **state)
+static void a_retried_message_is_seen_after_a_failure(void **state)
 {
     struct queue *queue = open_stocked();
     struct queue_admin *admin = open_admin(true);
@@ -168,7 +168,7 @@ static void what_came_back_is_seen_after_a_failure(void **state)
     queue_close(queue);
 }
 
-static void what_is_dropped_is_counted(void **state)
+static void dropped_messages_are_counted(void **state)
 {
     struct queue *queue = open_stocked();
     struct queue_admin *admin = open_admin(true);
@@ -252,7 +252,7 @@ static void expect_refusal(const char *path, bool write, int expected, const cha
     free(why);
 }
 
-static void what_is_no_queue_of_ours(void **state)
+static void another_database_is_refused(void **state)
 {
     expect_refusal(place.path, false, -ENOENT, "there is no queue here");
     put_file(place.path, "this is a text and no database", 30);
@@ -274,7 +274,7 @@ static void who_has_it(void **state)
 }
 
 /* What came by sluice send is not waited for at the broker. */
-static void what_has_no_packet_identifier_needs_no_confirmation(void **state)
+static void a_message_without_a_packet_identifier_needs_no_confirmation(void **state)
 {
     struct queue *queue = open_queue();
     int64_t mqtt = store_text(queue, "garden/a/sensor", "1");
@@ -296,13 +296,13 @@ int main(void)
         in_place(filters),
         in_place(a_visit_may_end_it),
         in_place(rows_are_whole),
-        in_place(what_is_retried_comes_back_as_it_was),
-        in_place(what_came_back_is_seen_after_a_failure),
-        in_place(what_is_dropped_is_counted),
+        in_place(a_retried_message_has_its_old_columns),
+        in_place(a_retried_message_is_seen_after_a_failure),
+        in_place(dropped_messages_are_counted),
         in_place(no_transaction_is_long),
-        in_place(what_is_no_queue_of_ours),
+        in_place(another_database_is_refused),
         in_place(who_has_it),
-        in_place(what_has_no_packet_identifier_needs_no_confirmation),
+        in_place(a_message_without_a_packet_identifier_needs_no_confirmation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
