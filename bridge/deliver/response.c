@@ -8,6 +8,7 @@
 #include "deliver/lanes.h"
 #include "deliver/settle.h"
 #include "request/redact.h"
+#include "text/html.h"
 
 #include <string.h>
 #include <strings.h>
@@ -25,13 +26,18 @@ static const char *missing_text(const struct config_route *route, const struct c
     return text;
 }
 
+/* Of a page, only its text. */
 static char *describe(const struct flight *flight, const struct reply *reply, const char *missing)
 {
     const struct config_route *route = flight->lane->route->config;
     const struct config_backend *backend = flight->lane->route->backend->config;
     if (reply->failure != TRANSFER_OK)
         return redact_text(backend, route, flight->target, reply->error, strlen(reply->error));
-    cleanup_free char *body = redact_text(backend, route, flight->target, reply->body, reply->body_bytes);
+    cleanup_free char *page = NULL;
+    if (html_is(reply->content_type, reply->body, reply->body_bytes))
+        page = html_text(reply->body, reply->body_bytes);
+    cleanup_free char *body = redact_text(backend, route, flight->target, page ? page : reply->body,
+                                          page ? strlen(page) : reply->body_bytes);
     cleanup_free char *expected =
         missing ? xasprintf("the response does not contain \"%s\": ", missing) : xstrdup("");
     return xasprintf("%s%d%s%s", expected, reply->status, body[0] != '\0' ? ": " : "", body);

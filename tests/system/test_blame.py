@@ -372,6 +372,18 @@ def test_rejections_with_deliveries_between_hold_nothing(start, mosquitto, backe
     assert not sluice.find_events(MISCONFIGURED)
 
 
+PAGE = b"""<!DOCTYPE html><html><head><title>Error 500</title><style>p { color: red }</style></head>
+<body><h1>Internal Server Error</h1><p>Cast to <b>Number</b> failed &amp; gave up</p><script>x()</script></body></html>"""
+
+
+def test_of_a_page_that_reports_an_error_only_its_text_is_kept(start, mosquitto, backend):
+    backend.answer = lambda request: (422, {"Content-Type": "text/html"}, PAGE) if request.body == POISON else 200
+    sluice = start()
+    publish_all(mosquitto, [*PUBLISHED, (PUBLISHED[0][0], POISON)])
+    [dead] = sluice.wait_dead(1)
+    assert dead["last_error"] == "422: Error 500 Internal Server Error Cast to Number failed & gave up"
+
+
 def test_html_is_delivered_with_an_alarm(start, mosquitto, backend):
     """A login page with status 200: somebody has to look at it."""
     backend.answer = lambda request: (200, {"Content-Type": "text/html; charset=utf-8"}, b"<html>Please log in")
