@@ -11,14 +11,16 @@
 #include "control/protocol.h"
 #include "message/topic.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 enum {
-    BATCH_MESSAGES = 500, /* in one commit */
-    BATCH_MS = 10,        /* to take them, beside the commit */
-    ROUND_MS = 20,        /* for all clients, before the loop goes on */
+    BATCH_MESSAGES = 500, /* in one commit, with those that are not stored: each has a result */
+    BATCH_BYTES = 1024 * 1024,
+    BATCH_MS = 10, /* to take them, beside the commit */
+    ROUND_MS = 20, /* for all clients, before the loop goes on */
 };
 
 /* A message as it lies in the buffer. */
@@ -104,7 +106,8 @@ static void take_frames(struct taking *taking)
     struct frame frame;
     int result = 0;
     int64_t end_ms = clock_uptime_ms() + BATCH_MS;
-    while (!batch_is_full(taking->client->batch) && taking->bytes < in->bytes &&
+    while (taking->count < BATCH_MESSAGES && taking->bytes < BATCH_BYTES &&
+           !batch_is_full(taking->client->batch) && taking->bytes < in->bytes &&
            (taking->count == 0 || clock_uptime_ms() < end_ms) &&
            (result = read_frame(in, taking->bytes, &frame)) > 0) {
         take_frame(taking, &frame);
@@ -213,6 +216,7 @@ static void take(struct control_client *client)
             add_result(&taking, CONTROL_WRONG, "this is no message");
         else if (has_frame(client))
             uv_timer_start(&client->again, take_again, 0, 0);
+        assert(!buf_overflowed(&taking.results));
         control_client_respond(client, buf_text(&taking.results), taking.results.bytes, taking.broken);
         batch_release(client->batch);
         if (!taking.broken)

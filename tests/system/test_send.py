@@ -356,6 +356,19 @@ def test_an_invalid_request_ends_the_connection(sluice, mosquitto, backend):
     stops_empty(sluice)
 
 
+def test_each_message_has_a_result_however_many_come_at_once(sluice, mosquitto, backend):
+    """Also those that are not stored."""
+    sluice.start().wait_connected()
+    wrong, unrouted, stored = b"1 1\n#x", b"5 1\nhousex", b"15 1\ngarden/a/sensor1"
+    words = [line.split()[0] for line in sluice.ask(b"send\n" + 5000 * wrong).splitlines()]
+    assert words == 5000 * ["wrong"]
+    mixed = b"send\n" + 400 * (stored + 4 * wrong + unrouted)
+    words = [line.split()[0] for line in sluice.ask(mixed).splitlines()]
+    assert words == 400 * ["stored", *4 * ["wrong"], "unrouted"]
+    backend.wait_for(400)
+    stops_empty(sluice)
+
+
 def test_clients_that_hang_do_not_delay_others(sluice, mosquitto, backend):
     """They send nothing, or half a message, or do not read the responses."""
     sluice.start().wait_connected()
