@@ -43,7 +43,8 @@ KEY(max_connections, number, max_connections, .initial = "4", .min = "1", .max =
 
 KEY(rate, number, rate_per_s, .none = "no limit", .min = "1", .max = "1000000", .example = "100",
     .brief = "How many messages sluice sends per second at most.",
-    .text = "This keeps a backlog from overloading the backend.")
+    .text = "This keeps a backlog from overloading the backend. The messages are spread evenly over the "
+            "second; no second has more.")
 
 KEY(gzip, yes_no, gzip, .initial = "no",
     .brief = "Whether bodies are compressed (Content-Encoding: gzip). Not every backend accepts that.")

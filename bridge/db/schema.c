@@ -30,9 +30,10 @@ int schema_identify(struct db *db, const char *path, char **ret_why)
     if (version < 0 || version > VERSION_MOST || (version == 0) != (objects == 0))
         return -EBADMSG;
     if (version > schema_migration_count) {
-        *ret_why = xasprintf("%s: made by a newer sluice (schema %d, this one knows up to %d): install that "
-                             "version again, or move the file away to start an empty queue",
-                             path, (int)version, schema_migration_count);
+        *ret_why = xasprintf(
+            "%s: made by another version of sluice (schema %d, this one knows up to %d): install that "
+            "version again, or move the file away to start an empty queue",
+            path, (int)version, schema_migration_count);
         return -EPROTONOSUPPORT;
     }
     return 0;

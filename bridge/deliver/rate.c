@@ -70,7 +70,9 @@ void rate_take(struct rate *rate, unsigned messages, int64_t now_ms)
 {
     if (rate->per_s == 0)
         return;
-    assert(rate_wait_ms(rate, messages, now_ms) == 0);
+    int64_t wait_ms = rate_wait_ms(rate, messages, now_ms);
+    assert(wait_ms == 0);
+    (void)wait_ms;
     *slot(rate, rate->window_end_ms) += messages;
     rate->in_window += messages;
     int64_t now_us = now_ms * US_PER_MS, pause_us = (int64_t)messages * US_PER_S / rate->per_s;

@@ -100,7 +100,7 @@ static bool copy_page(struct copy *copy, uint32_t number)
 
 static void copy_pages(struct copy *copy, salvage_progress_fn *progress, void *context)
 {
-    uint32_t bad = 0, parent;
+    uint32_t bad = copy->pages->in_header == 0, parent; /* page 1 is read for that number */
     for (uint32_t i = 2; i <= copy->pages->count && copy->target->error == 0; i++) {
         bad += !copy_page(copy, i);
         if (progress && i % PROGRESS_PAGES == 0)

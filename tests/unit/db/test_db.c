@@ -54,7 +54,7 @@ static void a_newer_database_is_refused_and_left_alone(void **state)
     execute(handle, newer);
     sqlite3_close(handle);
 
-    assert_refused(place.path, -EPROTONOSUPPORT, "newer");
+    assert_refused(place.path, -EPROTONOSUPPORT, "another version of sluice");
     assert_answer("SELECT topic FROM message", "a");
     assert_answer("SELECT count(*) FROM run", "1");
 }
