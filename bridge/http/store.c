@@ -161,6 +161,7 @@ void http_store_settle(struct http_store *store)
 {
     batch_stop_waiting(store->batch);
     commit(store);
+    batch_stop_waiting(store->batch);
     send_all_away(store, "the queue is locked");
 }
 

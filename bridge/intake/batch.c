@@ -77,19 +77,13 @@ bool batch_is_locked(const struct batch *batch)
     return batch->state == BATCH_LOCKED && batch_is_waiting(batch);
 }
 
-void batch_stop_waiting(struct batch *batch)
+static void stop_timer(struct batch *batch)
 {
     if (batch->ready)
         uv_timer_stop(&batch->timer);
 }
 
-void batch_hurry(struct batch *batch)
-{
-    batch->limits.delay_ms = 0;
-    batch_stop_waiting(batch);
-}
-
-static void end_lock_wait(struct batch *batch)
+void batch_end_lock_wait(struct batch *batch)
 {
     if (batch->state != BATCH_LOCKED)
         return;
@@ -97,6 +91,19 @@ static void end_lock_wait(struct batch *batch)
     if (waited_ms > batch->intake->metrics->longest_lock_ms)
         batch->intake->metrics->longest_lock_ms = waited_ms;
     batch->state = BATCH_IDLE;
+    stop_timer(batch);
+}
+
+void batch_stop_waiting(struct batch *batch)
+{
+    batch_end_lock_wait(batch);
+    stop_timer(batch);
+}
+
+void batch_hurry(struct batch *batch)
+{
+    batch->limits.delay_ms = 0;
+    batch_stop_waiting(batch);
 }
 
 int batch_wait_for_lock(struct batch *batch)
@@ -106,7 +113,7 @@ int batch_wait_for_lock(struct batch *batch)
         batch->locked_ms = now_ms;
     batch->state = BATCH_LOCKED;
     if (!batch->ready || now_ms - batch->locked_ms >= LOCK_MOST_MS) {
-        end_lock_wait(batch);
+        batch_end_lock_wait(batch);
         batch->failed = true;
         return -EBUSY;
     }
@@ -138,7 +145,7 @@ int batch_begin_now(struct batch *batch)
         error = batch_wait_for_lock(batch);
     if (error == -EAGAIN)
         return error;
-    end_lock_wait(batch);
+    batch_end_lock_wait(batch);
     if (error == 0)
         batch->state = BATCH_OPEN;
     else
@@ -150,7 +157,10 @@ int batch_begin(struct batch *batch)
 {
     if (batch_is_waiting(batch))
         return -EAGAIN;
-    return queue_hold(batch->intake->queue) ? -ENOBUFS : batch_begin_now(batch);
+    if (!queue_hold(batch->intake->queue))
+        return batch_begin_now(batch);
+    batch_end_lock_wait(batch);
+    return -ENOBUFS;
 }
 
 bool batch_is_open(const struct batch *batch)

@@ -7,7 +7,7 @@
  *   state   call          returns    state after   the edge
  *   ------  ------------  ---------  ------------  -----------------------------------------
  *   IDLE    batch_begin   0          OPEN          calls batch_take for each message
- *           or LOCKED     -ENOBUFS   unchanged     takes nothing from its senders: the queue is full
+ *           or LOCKED     -ENOBUFS   IDLE          takes nothing from its senders: the queue is full
  *                         -EAGAIN    unchanged     takes nothing until batch_ready_fn is called: the
  *                                                  last commit was a moment ago (commit_delay), or
  *                                    LOCKED        another process has locked the database
@@ -71,6 +71,9 @@ bool batch_is_locked(const struct batch *batch);
 int batch_wait_for_lock(struct batch *batch);
 /* Does not wait any longer. */
 void batch_stop_waiting(struct batch *batch);
+/* The same, but a delay goes on. An edge that will not begin soon calls it: otherwise the next
+ * lock would have lasted since this one. */
+void batch_end_lock_wait(struct batch *batch);
 /* From now on commits are not delayed. */
 void batch_hurry(struct batch *batch);
 

@@ -100,6 +100,7 @@ void mqtt_disconnected(struct mqtt *mqtt)
 {
     mqtt_unwatch(mqtt);
     uv_timer_stop(&mqtt->retry);
+    batch_end_lock_wait(mqtt->batch);
     mqtt->link = LINK_DOWN;
     mqtt->since_ms = clock_uptime_ms();
 }

@@ -170,6 +170,7 @@ void mqtt_pause(struct mqtt *mqtt)
         shutdown(socket, SHUT_RDWR);
         mqtt_unwatch(mqtt);
     }
+    batch_end_lock_wait(mqtt->batch);
     mqtt->link = LINK_DOWN;
     mqtt->since_ms = clock_uptime_ms();
     connect_if_room(mqtt);

@@ -174,6 +174,48 @@ static void a_lock_that_lasts_is_a_failure(void **state)
     sqlite3_close(other);
 }
 
+static void the_next_lock_has_its_own_time(void **state)
+{
+    static void (*const ends[])(struct batch *) = {batch_stop_waiting, batch_end_lock_wait, batch_hurry};
+    sqlite3 *other = lock_database();
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        assert_int_equal(batch_begin(world.batch), -EAGAIN);
+        pass_ms(5);
+        ends[i](world.batch);
+        assert_false(batch_is_waiting(world.batch));
+        pass_ms(60 * 60 * 1000);
+    }
+    sqlite3_close(other);
+    store_one();
+    assert_int_equal(world.ready, 0);
+    assert_int_equal(world.metrics.longest_lock_ms, 5);
+}
+
+static void a_full_queue_ends_the_wait_for_a_lock(void **state)
+{
+    store_one();
+    sqlite3 *other = lock_database();
+    assert_int_equal(batch_begin(world.batch), -EAGAIN);
+    pass_ms(10);
+    world.config.queue.max_messages = 1;
+    queue_limit(world.queue, &world.config.queue);
+    assert_int_equal(batch_begin(world.batch), -ENOBUFS);
+    pass_ms(60 * 60 * 1000);
+    world.config.queue.max_messages = 0;
+    queue_limit(world.queue, &world.config.queue);
+    assert_int_equal(batch_begin(world.batch), -EAGAIN);
+    sqlite3_close(other);
+}
+
+static void the_end_of_a_lock_does_not_end_a_delay(void **state)
+{
+    batch_free(world.batch);
+    world.batch = new_batch(3, 1000);
+    store_one();
+    batch_end_lock_wait(world.batch);
+    assert_int_equal(batch_begin(world.batch), -EAGAIN);
+}
+
 static void without_a_loop_a_lock_is_a_failure_at_once(void **state)
 {
     sqlite3 *other = lock_database();
@@ -259,6 +301,9 @@ int main(void)
         in_world(a_batch_is_full_by_messages_or_bytes),
         in_world(a_lock_is_waited_for),
         in_world(a_lock_that_lasts_is_a_failure),
+        in_world(the_next_lock_has_its_own_time),
+        in_world(a_full_queue_ends_the_wait_for_a_lock),
+        in_world(the_end_of_a_lock_does_not_end_a_delay),
         in_world(without_a_loop_a_lock_is_a_failure_at_once),
         in_world(the_next_commit_is_delayed),
         in_world(what_follows_a_full_batch_is_not_delayed),
