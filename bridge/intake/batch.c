@@ -100,6 +100,11 @@ void batch_stop_waiting(struct batch *batch)
     stop_timer(batch);
 }
 
+void batch_set_most(struct batch *batch, unsigned messages)
+{
+    batch->limits.messages = messages;
+}
+
 void batch_hurry(struct batch *batch)
 {
     batch->limits.delay_ms = 0;

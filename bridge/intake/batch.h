@@ -74,6 +74,8 @@ void batch_stop_waiting(struct batch *batch);
 /* The same, but a delay goes on. An edge that will not begin soon calls it: otherwise the next
  * lock would have lasted since this one. */
 void batch_end_lock_wait(struct batch *batch);
+/* The next commits have at most this many messages. */
+void batch_set_most(struct batch *batch, unsigned messages);
 /* From now on commits are not delayed. */
 void batch_hurry(struct batch *batch);
 

@@ -101,13 +101,13 @@ static void read_batch(struct mqtt *mqtt)
         }
         if (error == EAGAIN)
             break;
-    } while (mqtt->link == LINK_UP && !mqtt->closed && !batch_is_full(mqtt->batch) &&
-             !(mqtt->one_by_one && batch_messages(mqtt->batch) > 0));
+    } while (mqtt->link == LINK_UP && !mqtt->closed && !batch_is_full(mqtt->batch));
 }
 
 /* Returns what batch_begin and batch_commit do. */
 static int read_and_commit(struct mqtt *mqtt)
 {
+    batch_set_most(mqtt->batch, mqtt->one_by_one ? 1 : mqtt->receive_maximum);
     int error = mqtt->link == LINK_UP ? batch_begin(mqtt->batch) : batch_begin_now(mqtt->batch);
     if (error != 0)
         return error;

@@ -119,6 +119,19 @@ def test_a_backlog_does_not_wait_for_commit_delay(make_sluice, scripted, backend
     assert sluice.stop() == 0
 
 
+def test_messages_before_a_forbidden_one_do_not_wait_for_commit_delay(make_sluice, scripted, backend):
+    """They are read one by one, so that each is acknowledged before the connection ends."""
+    sluice = make_sluice(broker_port=scripted.port, backends={"garden": backend}, queue={"commit_delay": "2s"})
+    sluice.start()
+    scripted.wait_subscribed([FILTER])
+    scripted.hooks["SUBSCRIBE"] = lambda packet: scripted.redeliver()
+    good = [{"topic": "garden/a/sensor", "payload": payload} for payload in numbers(5)]
+    scripted.publish_all([*good, {"topic": b"garden/a\n/sensor", "payload": b"bad"}])
+    scripted.wait_acked(5)
+    assert ack_times(scripted)[4] - ack_times(scripted)[0] < 2
+    backend.wait_for(5)
+
+
 @pytest.mark.parametrize("how", ["kill", "stop"])
 def test_an_end_within_commit_delay_loses_nothing(make_sluice, mosquitto, backend, how):
     sluice = make_sluice(backends={"garden": backend}, queue={"commit_delay": "10s"})

@@ -247,9 +247,13 @@ static void the_next_commit_is_delayed(void **state)
 static void what_follows_a_full_batch_is_not_delayed(void **state)
 {
     batch_free(world.batch);
-    world.batch = new_batch(1, 1000);
+    world.batch = new_batch(3, 1000);
+    batch_set_most(world.batch, 1);
     store_one();
     store_one();
+    batch_set_most(world.batch, 2);
+    store_one();
+    assert_int_equal(batch_begin(world.batch), -EAGAIN);
 }
 
 static void a_full_queue_takes_nothing(void **state)
