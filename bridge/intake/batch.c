@@ -267,6 +267,11 @@ void batch_release(struct batch *batch)
     batch->intake->released(batch->intake->context);
 }
 
+void batch_fail(struct batch *batch)
+{
+    batch->failed = true;
+}
+
 int batch_try_storage(struct batch *batch)
 {
     struct queue *queue = batch->intake->queue;

@@ -79,6 +79,8 @@ void batch_set_most(struct batch *batch, unsigned messages);
 /* From now on commits are not delayed. */
 void batch_hurry(struct batch *batch);
 
+/* The edge met a failure of the storage elsewhere, which batch_try_storage must take into account. */
+void batch_fail(struct batch *batch);
 /* After a failure: 0 when a trial commit succeeds, otherwise -Exxx. Without one: 0. */
 int batch_try_storage(struct batch *batch);
 /* An error of the above, for people. Static text. */

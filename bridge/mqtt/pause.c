@@ -94,6 +94,7 @@ void mqtt_storage_failed(struct mqtt *mqtt, int error)
     if (socket >= 0)
         shutdown(socket, SHUT_RDWR);
     mqtt_disconnected(mqtt);
+    batch_fail(mqtt->batch); /* also when the subscriptions could not be read or saved */
     if (throttle_due(&mqtt->failure_reports, 1, mqtt->since_ms, REPORT_EVERY_MS) > 0) {
         mqtt->failure_logged = true;
         log_error(EVENT_QUEUE_WRITE_FAILED,

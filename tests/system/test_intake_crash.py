@@ -226,6 +226,25 @@ def test_reconnects_once_a_trial_commit_succeeds(make_sluice, scripted, backend)
     assert len(backend.delivered()) == 21
 
 
+def test_a_failed_read_is_followed_by_a_trial_commit(make_sluice, scripted, backend):
+    """Before the next connection: the subscriptions cannot be read."""
+    sluice = make_sluice(broker_port=scripted.port, backends={"garden": backend})
+    sluice.start(env={"SLUICE_FAULT": "queue.trial:1:stop"})
+    scripted.wait_subscribed([FILTER])
+    person = sqlite3.connect(sluice.db, isolation_level=None)
+    person.execute("alter table subscription rename to gone")
+    scripted.drop()
+    wait_stopped(sluice)
+    assert sluice.find_events("queue-write-failed") and not sluice.find_events("queue-writable")
+    sluice.signal(signal.SIGCONT)
+    person.execute("alter table gone rename to subscription")
+    person.close()
+    scripted.wait_packets("SUBSCRIBE", 2)
+    sluice.wait_event("queue-writable")
+    scripted.publish("garden/a/sensor", b"0")
+    backend.wait_for(1)
+
+
 def test_failed_commits_lose_no_message_and_keep_the_order(make_sluice, mosquitto, backend):
     """With the real broker, and deliveries under way. It repeats what it had sent
     before the connection broke and whose acknowledgement it had not read yet."""

@@ -288,16 +288,26 @@ static void what_fails_is_neither_stored_nor_released(void **state)
     assert_int_equal(batch_try_storage(world.batch), 0);
     store_one();
 }
+
+static void a_failure_that_the_edge_met_needs_a_trial_commit(void **state)
+{
+    assert_int_equal(batch_try_storage(world.batch), 0); /* without one */
+    batch_fail(world.batch);
+    assert_int_equal(batch_try_storage(world.batch), -EIO);
+    assert_int_equal(batch_try_storage(world.batch), 0);
+}
 #endif
 
 #define in_world(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
 {
-    setenv("SLUICE_FAULT", "queue.commit:2:fail,queue.trial:1:fail", 1);
+    setenv("SLUICE_FAULT", "queue.commit:2:fail,queue.trial:1:fail,queue.trial:3:fail", 1);
     const struct CMUnitTest tests[] = {
 #ifdef SLUICE_FAULTS
-        in_world(what_fails_is_neither_stored_nor_released), /* first: it counts the commits */
+        /* first, in this order: they count the commits */
+        in_world(what_fails_is_neither_stored_nor_released),
+        in_world(a_failure_that_the_edge_met_needs_a_trial_commit),
 #endif
         in_world(a_commit_is_released_once),
         in_world(a_commit_of_nothing_releases_nothing),
