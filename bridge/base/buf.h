@@ -4,7 +4,7 @@
  * NUL after them, which is not counted. So text in it is a C string. A buffer never grows
  * beyond its limit: the append that would exceed it fails with -EMSGSIZE, marks the buffer
  * as `overflowed`, and leaves the content as it was. After several appends, one call of
- * buf_overflowed() tells whether all of them succeeded.
+ * buf_overflowed() returns whether all of them succeeded.
  */
 #ifndef SLUICE_BUF_H
 #define SLUICE_BUF_H

@@ -16,7 +16,7 @@ struct throttle {
     uint64_t count;      /* since then */
 };
 
-/* Counts so many events (0: none, only asks). Returns how many there were since the last
+/* Counts this many events (0: none, only asks). Returns how many there were since the last
  * report when one is due, that is, when there were any and the last report was at least
  * every_ms ago; the report is then taken as made. Otherwise 0. */
 uint64_t throttle_due(struct throttle *throttle, uint64_t events, int64_t now_ms, int64_t every_ms);

@@ -43,7 +43,7 @@ KEY(when_full, when_full, when_full, .initial = "hold",
 
 KEY(clock, clock, trust_clock, .initial = "kernel", .restart = true,
     .brief = "How sluice knows whether the wall clock is right.",
-    .text = "- `kernel`: the clock is right when the kernel reports it, as an NTP daemon has told it. "
+    .text = "- `kernel`: the clock is right when the kernel reports it, which an NTP daemon makes it do. "
             "sluice also understands chrony without `rtcsync` in `chrony.conf`.\n"
             "- `trust`: the clock is always right. This is for a container whose host keeps the clock "
             "right but does not report it.\n\n"

@@ -235,7 +235,7 @@ static void reject(const struct outcome *outcome, unsigned attempts, const char 
     }
     /* This response is not what the route was suspected for. */
     if (scope_acquit(&route->scope, flight->route_probe))
-        announce_route_back(outcome, true, "answers otherwise");
+        announce_route_back(outcome, true, "responds in another way");
     if (dead_letter_add(flight->deliver, lane, flight->ids[0], attempts, outcome->reply->status, reason,
                         outcome->reason) != 0) {
         wait_alone(outcome); /* the storage does not take it: it is tried again */

@@ -4,7 +4,7 @@
  * protocol is known; then the limit for that protocol (HTTP/2: streams,
  * HTTP/1.1: connections), approached from 1 after every suspicion: each delivery
  * opens it by one more, so it doubles with every round trip (1, 2, 4 ...) and a
- * backend that just came back is not run over.
+ * backend that has just returned is not overloaded.
  */
 #ifndef SLUICE_DESTINATION_H
 #define SLUICE_DESTINATION_H

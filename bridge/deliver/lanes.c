@@ -236,7 +236,7 @@ int lanes_step(struct deliver *deliver)
     return more < 0 ? more : again || more;
 }
 
-/* ---- messages that came back ---- */
+/* ---- returned messages ---- */
 
 static void forget(struct deliver *deliver, struct lane *lane, int64_t after)
 {

@@ -19,9 +19,9 @@ void lanes_remove(struct deliver *deliver, struct lane *lane, int64_t id);
 /* Takes the copy of a waiting message, or NULL; the caller frees it. */
 struct queue_copy *lanes_take_copy(struct deliver *deliver, struct waiting *waiting);
 
-/* Messages with this id or higher ones came back, where all was read already. Every lane
+/* Messages with this id or higher ones returned, where all was read already. Every lane
  * forgets what it knows from there on, except for what is in flight, and reads it again, as
- * after a start; so what came back takes its old place among those that still wait. What is
+ * after a start; so a returned message takes its old place among those that still wait. What is
  * held against the first one, and a batch that is being taken apart, start over: others may
  * stand before it, or among its parts, now. Returns whether there is anything to read. */
 bool lanes_forget(struct deliver *deliver, int64_t lowest);

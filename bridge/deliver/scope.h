@@ -22,10 +22,10 @@
 
 struct scope {
     bool suspected;
-    bool firm;                    /* requests that were under way cannot acquit it */
-    unsigned probing;             /* the number of the one request that may be under way; 0: none is */
+    bool firm;                    /* requests that were in flight cannot acquit it */
+    unsigned probing;             /* the number of the one request that may be in flight; 0: none is */
     unsigned probes;              /* numbers given so far */
-    bool announced;               /* the caller told people of this suspicion, ... */
+    bool announced;               /* the caller reported this suspicion, ... */
     enum verdict announced_cause; /* ... for this cause, ... */
     bool alarmed;                 /* ... and raised an alarm */
     enum verdict cause;           /* VERDICT_AWAY or VERDICT_MISCONFIGURED */
@@ -44,7 +44,7 @@ unsigned scope_started(struct scope *scope);
 
 /* A request failed by no clear fault of its message. probe: what scope_started
  * returned for it. Only the failure that raises the suspicion and those of
- * probes count; requests that were under way meanwhile say nothing new. Returns
+ * probes count; requests that were in flight meanwhile say nothing new. Returns
  * true when it counted: then scope->failures is the number in a row, and the
  * caller sets the wait with scope_wait. */
 bool scope_failed(struct scope *scope, enum verdict cause, unsigned probe, int64_t now_ms);

@@ -2,7 +2,7 @@
  *
  * A device keeps each reading until it is acknowledged, and sends it again until then. One
  * boot of the device, which it gives a number of its choice, is a life here. In each life
- * readings are numbered from 1, and each one tells the oldest that the device still holds:
+ * readings are numbered from 1, and each one names the oldest that the device still holds:
  *
  *     stored, or lost and counted      up_to │ 1 0 1 1 0 ...   ahead: stored already
  *     ───────────────────────────────────────┤

@@ -1,6 +1,6 @@
 /* net/transfer.c - HTTPS requests to one backend, many at a time, on the loop.
  *
- * How libcurl and libuv fit together: curl tells which sockets it waits for
+ * How libcurl and libuv fit together: curl reports which sockets it waits for
  * (on_curl_socket) and when it wants to be called again (on_curl_timer); libuv
  * watches both and calls curl_multi_socket_action, after which finished
  * requests are collected (collect). Done callbacks run only from there, never

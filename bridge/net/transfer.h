@@ -40,7 +40,7 @@ struct reply {
     int64_t content_length;   /* header's value, or -1 */
     bool cut;                 /* it was longer than the request says (TRANSFER_BROKEN) */
     bool timed_out;
-    const char *error; /* libcurl's words when failure is not TRANSFER_OK, otherwise "" */
+    const char *error; /* libcurl's message when failure is not TRANSFER_OK, otherwise "" */
 };
 
 #define TRANSFER_BODY_BYTES 4096
@@ -59,8 +59,8 @@ struct transfer *transfer_new(uv_loop_t *loop, const struct config_backend *back
 void transfer_start(struct transfer *transfer, const struct request *request, transfer_done_fn *done,
                     void *context);
 
-/* Drops what is under way: no done callback runs, each context is given to
- * drop_context instead. Lets go of the memory when the loop has run once more.
+/* Drops the requests in flight: no done callback runs, each context is given to
+ * drop_context instead. The memory is freed when the loop has run once more.
  * Takes NULL. */
 void transfer_free(struct transfer *transfer, void (*drop_context)(void *context));
 

@@ -69,7 +69,7 @@
     FIELD(SCOPE_PROBING, "daemon.{backends,routes}[]", "probing", bool, "", "whether a probe is in flight") \
     FIELD(SCOPE_NEXT_TRY, "daemon.{backends,routes}[]", "next_try", time, "", "next probe; null while one is in flight") \
     FIELD(SCOPE_FAILURES, "daemon.{backends,routes}[]", "failures", number, "requests", "that failed in a row") \
-    FIELD(ROUTE_HELD, "daemon.routes[]", "held", bool, "", "whether so many messages in a row were rejected that no more are dead-lettered") \
+    FIELD(ROUTE_HELD, "daemon.routes[]", "held", bool, "", "whether too many messages in a row were rejected, so that no more are dead-lettered") \
     FIELD(ROUTE_BATCH_BYTES, "daemon.routes[]", "batch_bytes", number, "bytes", "size limit of a batch now; absent without batches") \
     /* the queue, as the daemon knows it */ \
     FIELD(DAEMON_QUEUE_PATH, "daemon.queue", "path", text, "", "path of the database") \

@@ -33,7 +33,7 @@ def make(make_sluice, mosquitto, backend):
     *((trouble, "route") for trouble in [503, 500, "refused", "close"]),
 ])  # fmt: skip
 def test_batches_survive_an_outage_complete_and_in_order(make, mosquitto, backend, trouble, order):
-    """In the middle of a backlog: nothing is lost, set aside, doubled or overtaken."""
+    """In the middle of a backlog: nothing is lost, dead-lettered, doubled or overtaken."""
     published = messages(topics=3, each=100)
     state = {"down": False}
 
@@ -61,7 +61,7 @@ def test_batches_survive_an_outage_complete_and_in_order(make, mosquitto, backen
     backend.answer = None
     wait_members(backend, len(published) + len(later))
     assert sluice.dead() == []
-    if trouble in ("refused", "close", "stall"):  # answers to what was under way got lost
+    if trouble in ("refused", "close", "stall"):  # answers to what was in flight got lost
         got = list(dict.fromkeys(all_names(backend.delivered())))
         assert per_topic(got) == per_topic(names_of(published + later))
         under_one_key(list(backend.requests))

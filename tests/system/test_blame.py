@@ -88,7 +88,7 @@ def arrived_once_in_order_but(backend, published, bad=POISON):
 
 @pytest.mark.parametrize("status", [401, 403, 404, 501])
 def test_a_status_for_all_messages_holds_them(start, mosquitto, backend, status):
-    """A wrong key or path: nothing is set aside, however often it is tried."""
+    """A wrong key or path: nothing is dead-lettered, however often it is tried."""
     backend.answer = lambda request: (status, {}, b"go away")
     sluice = start(retry_max="40ms")
     publish_all(mosquitto, PUBLISHED)
@@ -199,7 +199,7 @@ def test_a_backend_that_refuses_all_routes_holds_them(make_sluice, mosquitto, ba
 
 
 def publish_until_dead(sluice, mosquitto, topics):
-    """Good messages go on coming, as they do, until one is set aside."""
+    """Good messages go on coming, as they do, until one is dead-lettered."""
     published = []
 
     def another():
@@ -296,8 +296,8 @@ def test_a_message_that_breaks_the_connection_is_dead_lettered(start, mosquitto,
 
 
 def test_messages_on_a_broken_connection_are_not_blamed(start, mosquitto, backend):
-    """One message breaks the connection again and again, while others are under way
-    on it: only that one is set aside."""
+    """One message breaks the connection again and again, while others are in flight
+    on it: only that one is dead-lettered."""
     backend.answer = lambda request: "close" if request.body == POISON else Reply(delay_s=0.01)
     sluice = start()
     published = [*PUBLISHED[:5], ("garden/host0/sensor", POISON), *PUBLISHED[5:]]
@@ -341,22 +341,22 @@ def test_a_conflict_that_ends_delivers_the_message(start, mosquitto, backend):
 
 @pytest.mark.parametrize("topics", [2, 1])
 def test_ten_rejected_in_a_row_hold_the_route(start, mosquitto, backend, topics):
-    """When everything is rejected it is the configuration: bury no more."""
+    """When everything is rejected it is the configuration: dead-letter no more."""
     backend.answer = lambda request: (400, {}, b"what is this?")
     sluice = start(retry_max="40ms")
     published = messages(topics=topics, each=40 // topics)
     publish_all(mosquitto, published)
     sluice.wait_event("route-misconfigured", "sensor", level="error")
     backend.wait_requests(30)
-    buried = len(sluice.dead())
-    assert 10 <= buried <= 12
+    rejected = len(sluice.dead())
+    assert 10 <= rejected <= 12
     assert {dead["reason"] for dead in sluice.dead()} == {"rejected"}
-    assert sluice.pending() == len(published) - buried
+    assert sluice.pending() == len(published) - rejected
     backend.answer = None
-    backend.wait_for(len(published) - buried)
+    backend.wait_for(len(published) - rejected)
     stops_empty(sluice)
     dead = [(row["topic"], row["payload"]) for row in sluice.dead()]
-    assert len(dead) == buried
+    assert len(dead) == rejected
     assert sorted(dead + [(r.topic, r.body) for r in backend.delivered()]) == sorted(published)
 
 
@@ -474,7 +474,7 @@ def test_a_backend_that_comes_back_gets_more_requests_step_by_step(start, mosqui
 @pytest.mark.parametrize("alpn", [("h2",), ("http/1.1",)], ids=["h2", "http1"])
 def test_random_statuses_lose_no_message(make_sluice, mosquitto, make_backend, alpn):
     """All kinds of answers at random, and messages that never pass: each message is
-    delivered or set aside, in order per topic, and only what was refused is set aside."""
+    delivered or dead-lettered, in order per topic, and only what was refused is dead-lettered."""
     backend, chance = make_backend(alpn=alpn), random.Random(5)
     moods = [503, 500, 429, 404, 403, 409, "cut", "close", "reset"]
     published = messages(topics=30, each=15)

@@ -70,7 +70,7 @@ def test_retry_after_never_shortens_a_wait(start, mosquitto, backend):
 
 
 def test_retry_after_is_kept_though_other_requests_succeed(start, mosquitto, backend):
-    """Of the requests under way some still pass; they do not cut the rest short."""
+    """Of the requests in flight some still pass; they do not cut the rest short."""
     state = {"count": 0, "asked_at": None}
 
     def answer(request):
@@ -84,7 +84,7 @@ def test_retry_after_is_kept_though_other_requests_succeed(start, mosquitto, bac
     sluice = start(retry_max="5s")
     publish_all(mosquitto, messages(topics=30, each=10))
     backend.wait_for(300)
-    # What was under way by then, and not the 260 that waited.
+    # What was in flight by then, and not the 260 that waited.
     during = [r for r in backend.requests if state["asked_at"] < r.at < state["asked_at"] + 0.95]
     assert len(during) < 100
     stops_empty(sluice)
@@ -100,7 +100,7 @@ def test_conflicts_for_all_messages_hold_the_route(start, mosquitto, backend):
     count = len(sluice.dead())
     seen = len(backend.requests)
     backend.wait_requests(seen + 10)
-    assert 10 <= len(sluice.dead()) <= count + 4  # one under way in each lane
+    assert 10 <= len(sluice.dead()) <= count + 4  # one in flight in each lane
     backend.answer = None
     backend.wait_for(40 - len(sluice.dead()))
     sluice.wait_empty()

@@ -264,7 +264,7 @@ def test_drop_oldest_keeps_the_newest_messages(make_sluice, mosquitto, away):
     away.start()
     away.wait_for(10)
     first, *others = numbers(away)
-    assert first in (90, 91)  # the oldest one stays while it is under way: it may have been probed with
+    assert first in (90, 91)  # the oldest one stays while it is in flight: it may have been probed with
     assert others == list(range(92, 101))
     stops_empty(sluice)
 

@@ -147,7 +147,7 @@ def test_add_fills_in_the_host(sluice, mosquitto, garden):
 
 
 def test_a_wrong_key_holds_messages_until_it_is_corrected(sluice, mosquitto, backend, garden, key_file):
-    """The file is mended, sluice is told: nothing was lost."""
+    """The file is repaired, sluice is told: nothing was lost."""
     garden.key = "another"
     sluice.start().wait_connected()
     published = readings(each=10)
@@ -164,7 +164,7 @@ def test_a_wrong_key_holds_messages_until_it_is_corrected(sluice, mosquitto, bac
 
 
 def test_a_413_dead_letters_only_the_long_reading(sluice, mosquitto, backend, garden):
-    """One reading that is too long is set aside; it takes nobody along."""
+    """One reading that is too long is dead-lettered; it takes nobody along."""
     backend.stop()
     sluice.start().wait_connected()
     published = readings(each=20)

@@ -591,7 +591,7 @@ def test_passthrough_has_a_limit_of_requests_at_once(door, backend):
 
 
 def test_memory_for_unread_responses_is_bounded(door, backend):
-    """They are kept in memory: no more of them than may be under way."""
+    """They are kept in memory: no more of them than may be in flight."""
     size = 16 * 1024 * 1024
     backend.answer = lambda request: (200, {}, b"x" * size)
     sluice = door({"passthrough_size": "16M", "passthrough_requests": "1"})

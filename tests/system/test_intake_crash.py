@@ -246,7 +246,7 @@ def test_a_failed_read_is_followed_by_a_trial_commit(make_sluice, scripted, back
 
 
 def test_failed_commits_lose_no_message_and_keep_the_order(make_sluice, mosquitto, backend):
-    """With the real broker, and deliveries under way. It repeats what it had sent
+    """With the real broker, and deliveries in flight. It repeats what it had sent
     before the connection broke and whose acknowledgement it had not read yet."""
     sluice = with_session(make_sluice, mosquitto, backend, queue={"commit_batch": 50})
     mosquitto.publish_many([("garden/a/sensor", payload, 1) for payload in numbers(200)])

@@ -23,9 +23,9 @@ def server(request, make_backend):
     return make_backend(alpn=("h2", "http/1.1") if request.param == "h2" else ("http/1.1",), start=False)
 
 
-def outlast(sluice, mosquitto, backend, mend, event="backend-away", **start):
+def outlast(sluice, mosquitto, backend, repair, event="backend-away", **start):
     """Publishes into the outage, waits until sluice knows of it and has tried again,
-    mends it, and looks at everything afterwards."""
+    repairs it, and looks at everything afterwards."""
     sluice.start(**start).wait_connected()
     publish_all(mosquitto, PUBLISHED)
     sluice.wait_event(event)
@@ -34,7 +34,7 @@ def outlast(sluice, mosquitto, backend, mend, event="backend-away", **start):
     assert backend.delivered() == []
     assert sluice.pending() == len(PUBLISHED) and sluice.dead() == []
     assert sluice.sql("select sum(attempts) as n from message")[0]["n"] == 0
-    mend()
+    repair()
     backend.wait_for(len(PUBLISHED))
     arrived_once_in_order(backend, PUBLISHED)
     assert sluice.dead() == []
@@ -53,11 +53,11 @@ def test_a_refused_connection_is_an_outage(make_sluice, mosquitto, server):
 def test_a_black_hole_is_an_outage(make_sluice, mosquitto, server, make_black_hole, handshake):
     hole = make_black_hole(port=server.port, handshake=handshake)
 
-    def mend():
+    def repair():
         hole.close()
         server.start()
 
-    outlast(make_sluice(backends={"garden": backend_section(server, **HURRY)}), mosquitto, server, mend)
+    outlast(make_sluice(backends={"garden": backend_section(server, **HURRY)}), mosquitto, server, repair)
 
 
 @pytest.mark.parametrize("mode", ["silent", "nxdomain"])
@@ -68,11 +68,11 @@ def test_a_failing_name_service_is_an_outage(make_sluice, mosquitto, make_backen
     settings["url"] = f"https://garden.invalid:{server.port}/api"
     resolver.mode = mode
 
-    def mend():
+    def repair():
         assert resolver.queries > 0 and server.requests == []
         resolver.mode = "answer"
 
-    outlast(make_sluice(backends={"garden": settings}), mosquitto, server, mend, prefix=resolver.prefix())
+    outlast(make_sluice(backends={"garden": settings}), mosquitto, server, repair, prefix=resolver.prefix())
 
 
 def test_a_wrong_ca_is_a_misconfiguration(make_sluice, mosquitto, server, tmp_path):
@@ -80,22 +80,22 @@ def test_a_wrong_ca_is_a_misconfiguration(make_sluice, mosquitto, server, tmp_pa
     server.start()
     sluice = make_sluice(backends={"garden": backend_section(server, ca_file=other.ca_file)})
 
-    def mend():
+    def repair():
         assert server.requests == []
         sluice.reload(backends={"garden": server})
 
-    outlast(sluice, mosquitto, server, mend, event=MISCONFIGURED)
+    outlast(sluice, mosquitto, server, repair, event=MISCONFIGURED)
 
 
 def test_a_wrong_host_name_is_a_misconfiguration(make_sluice, mosquitto, server, ca):
     server.use_cert(ca.issue("elsewhere.example"))
     server.start()
 
-    def mend():
+    def repair():
         assert server.requests == []
         server.use_cert(ca.issue("localhost"))
 
-    outlast(make_sluice(backends={"garden": server}), mosquitto, server, mend, event=MISCONFIGURED)
+    outlast(make_sluice(backends={"garden": server}), mosquitto, server, repair, event=MISCONFIGURED)
 
 
 def test_an_expired_certificate_holds_messages(make_sluice, mosquitto, server, ca):
@@ -103,11 +103,11 @@ def test_an_expired_certificate_holds_messages(make_sluice, mosquitto, server, c
     server.use_cert(ca.issue("localhost", expired=True))
     server.start()
 
-    def mend():
+    def repair():
         assert server.requests == []
         server.use_cert(ca.issue("localhost"))
 
-    outlast(make_sluice(backends={"garden": server}), mosquitto, server, mend, event=("backend-away", *MISCONFIGURED))
+    outlast(make_sluice(backends={"garden": server}), mosquitto, server, repair, event=("backend-away", *MISCONFIGURED))
 
 
 @pytest.mark.parametrize("answer", [429, 500, 503, "cut", "close", "reset", "stall"])
@@ -115,12 +115,12 @@ def test_failed_responses_are_an_outage(make_sluice, mosquitto, server, answer):
     server.answer = lambda request: answer
     server.start()
 
-    def mend():
+    def repair():
         # One at a time, with waits between: whoever is down is not run over.
         assert server.max_in_flight <= 2
         server.answer = None
 
-    outlast(make_sluice(backends={"garden": backend_section(server, **HURRY)}), mosquitto, server, mend)
+    outlast(make_sluice(backends={"garden": backend_section(server, **HURRY)}), mosquitto, server, repair)
 
 
 def seconds(wait_s):
@@ -166,12 +166,12 @@ def dead(request, make_backend, make_black_hole, ca):
         backend = make_backend()
         backend.answer = lambda request: "stall"
 
-        def mend():
+        def repair():
             backend.answer = None
             backend.stop()  # what stalls ends with an error
             backend.start()
 
-        return backend, backend_section(backend, **patient), mend, ()
+        return backend, backend_section(backend, **patient), repair, ()
     if request.param == "no-name":
         resolver = request.getfixturevalue("resolver")
         backend = make_backend(cert=ca.issue("garden.invalid"))
@@ -190,7 +190,7 @@ def dead(request, make_backend, make_black_hole, ca):
 
 def test_a_backend_does_not_wait_for_another(make_sluice, mosquitto, make_backend, dead):
     """The other is not delayed by it."""
-    good, (away, settings, mend, prefix) = make_backend(), dead
+    good, (away, settings, repair, prefix) = make_backend(), dead
     routes = {
         "one": {"topic": "garden/#", "backend": "good", "path": "/one"},
         "two": {"topic": "garden/#", "backend": "away", "path": "/two"},
@@ -209,7 +209,7 @@ def test_a_backend_does_not_wait_for_another(make_sluice, mosquitto, make_backen
     arrived_once_in_order(good, PUBLISHED + late)
     sluice.wait_pending(len(PUBLISHED) + len(late))
     assert away.delivered() == []
-    mend()
+    repair()
     away.wait_for(len(PUBLISHED) + len(late))
     arrived_once_in_order(away, PUBLISHED + late)
     stops_empty(sluice)

@@ -131,7 +131,7 @@ def test_bisection_keeps_the_order(make, mosquitto, backend):
 
 
 def test_a_message_with_conflicts_leaves_its_batch(make, mosquitto, backend):
-    """409: the one that it is about is tried again by itself, then set aside."""
+    """409: the one that it is about is tried again by itself, then dead-lettered."""
     published, poison, seen = messages(topics=1, each=32), {("host0", 9)}, []
     refuse(backend, poison, 409, b"edit conflict", seen)
     sluice = make()
@@ -173,7 +173,7 @@ def test_a_413_makes_batches_smaller_and_blames_no_message(make, mosquitto, back
 
 
 def test_a_413_dead_letters_only_the_long_message(make, mosquitto, backend):
-    """It alone is set aside, wherever it stands."""
+    """It alone is dead-lettered, wherever it stands."""
     published = messages(topics=1, each=60)
     long = [(HOST, b'{"host":"host0","n":%d,"pad":"%s"}' % (n, b"x" * 3000)) for n in (500, 501)]
     published[20:20], published[50:50] = long[:1], long[1:]
@@ -242,7 +242,7 @@ def test_one_bad_message_costs_few_requests_whatever_the_error(make, mosquitto, 
 @pytest.mark.parametrize("answer, alpn", [("cut", "h2"), ("close", "h2"), ("reset", "h2"), ("stall", "h2"),
                                           ("close", "http/1.1")])  # fmt: skip
 def test_a_message_that_breaks_the_connection_is_found(make_sluice, mosquitto, make_backend, answer, alpn):
-    """Whatever shared the connection with it arrives, it alone is set aside."""
+    """Whatever shared the connection with it arrives, it alone is dead-lettered."""
     backend = make_backend(alpn=(alpn,))
     published = messages(topics=4, each=10)
     poison = {("host0", 6)}
@@ -277,13 +277,13 @@ def test_ten_rejections_in_a_row_hold_the_route(make, mosquitto, backend, topics
     assert re.search(r"\b1\d messages", sluice.wait_event("route-held", "sensor", level="error"))
     seen = len(backend.requests)
     backend.wait_requests(seen + 20)
-    buried = dead_names(sluice)
-    assert 10 <= len(buried) <= 12
-    assert sluice.pending() == 100 - len(buried)
-    backend.answer = None  # mended: it goes on by itself
-    got = wait_members(backend, 100 - len(buried))
-    assert dead_names(sluice) == buried
-    assert sorted(all_names(got) + buried) == sorted(names_of(published))
+    rejected = dead_names(sluice)
+    assert 10 <= len(rejected) <= 12
+    assert sluice.pending() == 100 - len(rejected)
+    backend.answer = None  # repaired: it goes on by itself
+    got = wait_members(backend, 100 - len(rejected))
+    assert dead_names(sluice) == rejected
+    assert sorted(all_names(got) + rejected) == sorted(names_of(published))
     assert max(sizes(got)) > 10  # and in batches again
     stops_empty(sluice)
 

@@ -1,4 +1,4 @@
-"""sluice queue: people look into the queue and mend it, beside a running sluice and on
+"""sluice queue: people look into the queue and repair it, beside a running sluice and on
 a stopped one."""
 import base64
 import fcntl
@@ -439,7 +439,7 @@ def test_the_history_has_the_failure_that_others_refuted(make_sluice, mosquitto,
 
 
 def test_retry_beside_a_running_sluice(sluice, mosquitto, backend):
-    """A wrong key is found, mended, and the dead letters are delivered under their old
+    """A wrong key is found, repaired, and the dead letters are delivered under their old
     keys, while other messages come and go."""
     backend.answer = lambda request: 400 if b"bad" in request.body else 200
     sluice.start().wait_connected()
@@ -471,7 +471,7 @@ def test_a_retried_message_takes_its_old_place(sluice, mosquitto, backend):
     mosquitto.publish_many(published)
     before = len(backend.requests)
     backend.wait_requests(before or 4)
-    wait_until(lambda: backend.requests[-1].body == b"3", what="the first of them to be under way")
+    wait_until(lambda: backend.requests[-1].body == b"3", what="the first of them to be in flight")
     sluice.wait_pending(197)
     sluice.command("queue", "retry", "--all")
     sluice.wait_pending(200)
@@ -496,7 +496,7 @@ def test_dropped_messages_are_not_delivered(sluice, mosquitto, backend):
     sluice.wait_empty()
     delivered = per_topic((r.topic, r.body) for r in backend.delivered())
     assert delivered["garden/b/sensor"] == [b"%d" % n for n in range(300)]
-    assert delivered.get("garden/a/sensor", []) in ([], [b"0"]), "only what was under way may still arrive"
+    assert delivered.get("garden/a/sensor", []) in ([], [b"0"]), "only what was in flight may still arrive"
     assert not [line for line in sluice.log if parse(line).level == "error"]
     stops_empty(sluice)
 

@@ -34,7 +34,7 @@ def test_a_stop_and_a_start_lose_nothing(sluice, mosquitto, backend, sig):
 
 @pytest.mark.parametrize("alpn", [("h2",), ("http/1.1",)], ids=["h2", "http1"])
 def test_a_stop_does_not_wait_for_a_backend_that_stalls(make_sluice, mosquitto, make_backend, alpn):
-    """With requests under way, for which the time-out is far."""
+    """With requests in flight, for which the time-out is far."""
     backend = make_backend(alpn=alpn)
     backend.answer = lambda request: 200 if len(backend.requests) <= 10 else "stall"
     sluice = make_sluice(backends={"garden": backend_section(backend, timeout="60s")})

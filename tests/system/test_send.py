@@ -67,7 +67,7 @@ def test_a_sent_message_is_like_one_from_mqtt(house, backend):
     house.start()
     backend.wait_for(4)
     house.wait_empty()
-    # What was under way when it was killed comes again, under the same key.
+    # What was in flight when it was killed comes again, under the same key.
     once = {r.key: (r.topic, r.body) for r in backend.delivered()}
     assert sorted(once.values()) == [("garden/usb/air", b"\0\1\2\n\n"), ("garden/usb/empty", b""),
                                      ("garden/usb/sensor", b'{"soil": 512}'),
@@ -163,7 +163,7 @@ def test_a_sluice_that_hangs_gets_each_line_once(sluice, mosquitto, backend):
     lines = start_send(sluice, "garden/lines/sensor", "-l")
     say(lines, "1\n")
     backend.wait_for(1)
-    sluice.wait_empty()  # what is under way when it hangs would be sent again
+    sluice.wait_empty()  # what is in flight when it hangs would be sent again
     sluice.signal(signal.SIGSTOP)
     say(lines, "2\n")
     sluice.command("send", "garden/one/sensor", "x", expect=75, timeout=2 * PATIENCE_S)

@@ -150,7 +150,7 @@ def test_a_forbidden_topic_sent_again_makes_no_hot_loop(make_sluice, scripted, b
     time.sleep(1.5)
     assert len(scripted.attempts) - before <= 4, "a hot loop"
     assert backend.requests == [] and sluice.running() and len(sluice.log) < 40
-    scripted.forget_unacked()  # the broker was mended
+    scripted.forget_unacked()  # the broker was repaired
     scripted.wait(lambda: scripted.publish("t/good/1", b"good") in scripted.unacked and scripted.wait_acked(1, 10), 30)
     backend.wait_for(1)
 

@@ -14,7 +14,7 @@ and equal readings, flat out or in bursts. Meanwhile, column by column:
 
 Held to: whatever the broker acknowledged to a publisher is delivered, every
 message under one Idempotency-Key, in the order of its topic (first deliveries),
-nothing is set aside, and sluice ends as it should. A broker that is killed may
+nothing is dead-lettered, and sluice ends as it should. A broker that is killed may
 itself forget what it acknowledged since its last save, and send again what it
 does not know to be done; what that excuses is counted apart, in parentheses.
 

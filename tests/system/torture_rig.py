@@ -262,7 +262,7 @@ class Rig:
         self.stop_sluice()
         dead = self.sluice.dead()
         if dead:
-            self.complain(f"{len(dead)} set aside, the first: {dead[0]}")
+            self.complain(f"{len(dead)} dead-lettered, the first: {dead[0]}")
         try:
             self.sluice.finish()
         except AssertionError as complaint:

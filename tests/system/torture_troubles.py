@@ -339,7 +339,7 @@ class CrashBroker:
 
 @dataclass
 class CrashQuietBroker:
-    """kill -9 when nothing is under way: nothing is excused. The broker gives the packet
+    """kill -9 when nothing is in flight: nothing is excused. The broker gives the packet
     identifiers since its last save again, in part to readings that are equal.
 
     and_then: what makes it worse:

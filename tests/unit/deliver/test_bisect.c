@@ -15,7 +15,7 @@ struct lane {
     bool ragged; /* requests are often shorter than they might be; some break, and are sent whole again */
     struct halves halves;
     uint64_t random;
-    unsigned requests, delivered, buried, deepest;
+    unsigned requests, delivered, rejected, deepest;
 };
 
 static unsigned chance(struct lane *lane, unsigned below)
@@ -66,7 +66,7 @@ static void send_lane(struct lane *lane)
         lane->delivered += count;
     } else if (count == 1) {
         lane->first++;
-        lane->buried++;
+        lane->rejected++;
     } else {
         bool whole = lane->ragged && chance(lane, 8) == 0;
         halves_split(&lane->halves, lane->ids + lane->first, count, whole, &like);
@@ -82,7 +82,7 @@ static void send_all(struct lane *lane, unsigned bad, unsigned requests_most)
     if (lane->requests > requests_most)
         fail_msg("%u messages in batches of %u, %u of them bad, take more than %u requests", lane->count,
                  lane->batch, bad, requests_most);
-    assert_int_equal(lane->buried, bad);
+    assert_int_equal(lane->rejected, bad);
     assert_int_equal(lane->delivered, lane->count - bad);
     assert_null(halves_next(&lane->halves, INT64_MAX));
 }

@@ -1,4 +1,4 @@
-/* What the log is told of a broker that is away: each reason once, how it still is every
+/* What is logged about a broker that is away: each reason once, how it still is every
  * ten minutes. The clock is the test's own, and so is the log. */
 #include "unit.h"
 

@@ -157,7 +157,7 @@ static void check_entry(struct check *check, unsigned number)
     case ENTRY_ACKED:
         if (!waits && !dead && !entry->settled)
             find(check, "message %u (id %lld) was acknowledged and is lost", number, (long long)entry->id);
-        if (dead && !entry->condemned)
+        if (dead && !entry->rejected)
             find(check, "message %u was dead-lettered by nobody", number);
         if (waits && entry->deleted && !check->power_was_cut)
             find(check, "message %u was deleted and is back", number);

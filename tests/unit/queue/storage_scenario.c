@@ -208,7 +208,7 @@ static struct entry *oldest_waiting(struct ledger *ledger)
 {
     for (unsigned i = 0; i < ledger->count; i++) {
         struct entry *entry = &ledger->entries[i];
-        if (entry->state == ENTRY_ACKED && !entry->settled && !entry->condemned)
+        if (entry->state == ENTRY_ACKED && !entry->settled && !entry->rejected)
             return entry;
     }
     complain(ledger, "nothing waits");
@@ -245,7 +245,7 @@ static void blame(struct scenario *s, unsigned attempts)
 static void dead_letter(struct scenario *s)
 {
     struct entry *entry = oldest_waiting(s->ledger);
-    entry->condemned = true;
+    entry->rejected = true;
     int error = queue_dead_letter(s->queue, entry->id, 3, 422, "rejected", "no", clock_wall_ms());
     if (error != 0)
         on_failure(s->ledger, error, "queue_dead_letter");

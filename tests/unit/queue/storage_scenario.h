@@ -29,7 +29,7 @@ struct entry {
     enum entry_state state;
     bool settled, deleted; /* delivered; and a commit of that returned 0 */
     bool remembered;       /* the queue that is open will delete it */
-    bool condemned, dead;  /* to be dead-lettered; and that returned 0 */
+    bool rejected, dead;   /* to be dead-lettered; and that returned 0 */
 };
 
 /* Lies in memory that a child shares with its parent. */
