@@ -17,7 +17,9 @@ static void on_closed(uv_handle_t *handle)
     struct control_client *client = handle->data;
     if (--client->open_handles > 0)
         return;
-    client->closed(client->control, client->batch);
+    bool sends = client->batch != NULL;
+    batch_free(client->batch);
+    client->closed(client->control, sends);
     buf_done(&client->in);
     free(client);
 }
@@ -30,7 +32,8 @@ void control_client_close(struct control_client *client)
     LIST_REMOVE(client, list);
     uv_close((uv_handle_t *)&client->pipe, on_closed);
     uv_close((uv_handle_t *)&client->again, on_closed);
-    batch_free(client->batch);
+    if (client->batch)
+        batch_stop_waiting(client->batch);
 }
 
 void control_client_close_if_done(struct control_client *client)
