@@ -20,8 +20,9 @@
  *   queue.commit   just before COMMIT; `fail`: the commit fails
  *   queue.trial    in the trial commit; `fail`: it fails
  *   intake.flush   after COMMIT, before the acknowledgements are written
- *   http.answer    after COMMIT, before HTTP clients get their responses
- *   deliver.answer after a response came, before it has any effect
+ *   http.response  after COMMIT, before HTTP clients get their responses
+ *   deliver.response
+ *                  after a response came, before it has any effect
  *   salvage.room   `fail`: there is no room for a second copy of the queue
  *   salvage.row    after a row was inserted into the new database
  *   salvage.step   before each file is renamed or removed

@@ -93,7 +93,7 @@ static void on_delivered(const struct outcome *outcome)
 
 void response_act(struct flight *flight, const struct reply *reply)
 {
-    fault_fails("deliver.answer");
+    fault_fails("deliver.response");
     struct backend_state *backend = flight->lane->route->backend;
     struct outcome outcome = {.flight = flight, .reply = reply, .now_ms = clock_uptime_ms()};
     classify(&outcome);

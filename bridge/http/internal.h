@@ -22,7 +22,7 @@ struct client {
     LIST_ENTRY(client) list;
 };
 
-enum state { ARRIVING, BODY, WAITING, ANSWERED };
+enum state { ARRIVING, BODY, WAITING, RESPONDED };
 
 struct http_request {
     struct client *client;
@@ -57,7 +57,7 @@ struct http_server {
     struct http_listen *listen;
     struct watch_set *watches;
     uv_timer_t look;
-    uv_idle_t soon; /* there is more to do, and no event will tell */
+    uv_idle_t soon; /* there is more to do, and no event will come */
     int open_handles;
     struct client *arriving; /* while it is given to libmicrohttpd */
     struct client_list clients;

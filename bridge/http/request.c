@@ -95,7 +95,7 @@ static uint64_t *count_of(struct counts *counts, const struct http_response *res
 
 void http_respond(struct http_request *request, const struct http_response *response)
 {
-    assert(!request->response && request->state != ANSWERED);
+    assert(!request->response && request->state != RESPONDED);
     ++*count_of(&request->client->server->counts, response);
     request->response = new_response(response);
     request->status = response->status;
@@ -104,11 +104,11 @@ void http_respond(struct http_request *request, const struct http_response *resp
     server->response_bytes += request->response_bytes;
     if (request->state != WAITING)
         return;
-    request->state = ANSWERED;
+    request->state = RESPONDED;
     http_restart_time(request->client);
     MHD_resume_connection(request->connection);
     server->flush_due = true;
-    server->wake(server); /* without a listening socket, no event tells of it */
+    server->wake(server); /* without a listening socket, no event follows */
 }
 
 static void respond_error(struct http_request *request, const struct http_response *response,
@@ -129,7 +129,7 @@ void http_respond_error(struct http_request *request, unsigned status, unsigned 
 
 static enum MHD_Result send_response(struct http_request *request)
 {
-    request->state = ANSWERED;
+    request->state = RESPONDED;
     enum MHD_Result result = MHD_queue_response(request->connection, request->status, request->response);
     MHD_destroy_response(request->response);
     request->response = NULL;
@@ -169,7 +169,7 @@ void http_on_completed(void *context, struct MHD_Connection *connection, void **
     if (!request)
         return;
     assert(request->state != WAITING);
-    if (request->state != ANSWERED && code == MHD_REQUEST_TERMINATED_WITH_ERROR)
+    if (request->state != RESPONDED && code == MHD_REQUEST_TERMINATED_WITH_ERROR)
         server->counts.refused++; /* by libmicrohttpd itself, or it was late */
     if (request->response)
         MHD_destroy_response(request->response);
@@ -292,7 +292,7 @@ enum MHD_Result http_on_request(void *context, struct MHD_Connection *connection
         take_body(request, data, *bytes);
         *bytes = 0;
         return MHD_YES;
-    case ANSWERED:
+    case RESPONDED:
         return send_response(request);
     case WAITING:
         break;
@@ -330,11 +330,6 @@ const void *http_request_body(const struct http_request *request, size_t *ret_by
 {
     *ret_bytes = request->body.bytes;
     return buf_text(&request->body);
-}
-
-void *http_request_context(const struct http_request *request)
-{
-    return request->client->server->context;
 }
 
 size_t http_request_unsent_bytes(const struct http_request *request)

@@ -1,6 +1,6 @@
 /* http/request.h - one HTTP request, from its head to its response: libmicrohttpd's callbacks.
  *
- *   ARRIVING ──head──► BODY ──whole──► WAITING ──http_respond──► ANSWERED ──► gone
+ *   ARRIVING ──head──► BODY ──whole──► WAITING ──http_respond──► RESPONDED ──► gone
  *       │               │
  *       └──http_respond─┴──► a small rest of the request is read before the response is sent;
  *                            after a large one the connection closes
@@ -58,7 +58,6 @@ bool http_request_takes_body(const struct http_request *request);
 const struct address *http_request_client(const struct http_request *request);
 const char *http_request_header(const struct http_request *request, const char *name); /* or NULL */
 const void *http_request_body(const struct http_request *request, size_t *ret_bytes);
-void *http_request_context(const struct http_request *request); /* the owner's */
 /* Of all responses of its server that are not sent yet: clients may be slow to read them. */
 size_t http_request_unsent_bytes(const struct http_request *request);
 

@@ -116,7 +116,7 @@ static int store_batch(struct http_store *store)
     error = batch_commit(store->batch);
     if (error != 0)
         return error;
-    fault_fails("http.answer");
+    fault_fails("http.response");
     for (size_t i = 0; i < count; i++) {
         if (store->waiting[i].key[0] != '\0')
             respond_stored(&store->waiting[i]);

@@ -72,8 +72,8 @@ static const char *refusal(struct intake *intake, size_t bytes)
     }
 }
 
-/* Who is told that a message was dropped may send it again: so it is dropped for all of
- * its routes, or for none of them. */
+/* A sender whose message was dropped may send it again: so it is dropped for all of its
+ * routes, or for none of them. */
 static const char *refusal_for_all(struct taking *taking)
 {
     const char *full = refusal(taking->intake, taking->message.payload_bytes);
@@ -83,7 +83,7 @@ static const char *refusal_for_all(struct taking *taking)
     return taking->full;
 }
 
-/* 0 and its id; -ENOSPC: it was dropped instead, for it is `full`; or the transaction has
+/* 0 and its id; -ENOSPC: it was dropped instead, because of the limit `full`; or the transaction has
  * failed. */
 static int store_one(struct intake *intake, const struct message *message, const char *full, int64_t *ret_id)
 {

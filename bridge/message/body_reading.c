@@ -1,7 +1,7 @@
 /* message/body_reading.c - see message/body_reading.h.
  *
- * By cJSON, which is more tolerant than text/json.h: a device whose JSON is sloppy must get
- * its acknowledgement all the same, or it would send the reading for ever.
+ * By cJSON, which is more tolerant than text/json.h: a device whose JSON is not quite
+ * valid must get its acknowledgement too; otherwise it would send the reading for ever.
  */
 #include "message/body_reading.h"
 

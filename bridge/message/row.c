@@ -34,11 +34,6 @@ struct message_row *message_row_copy(const struct message_row *row)
     return copy;
 }
 
-const char *message_row_state(const struct message_row *row)
-{
-    return row->dead ? row->reason : "pending";
-}
-
 char *message_row_target(const struct message_row *row)
 {
     const char *target = row->message.target;

@@ -20,9 +20,6 @@ struct message_row {
 /* A copy in one piece of memory, freed by the caller. */
 struct message_row *message_row_copy(const struct message_row *row);
 
-/* The reason of a dead letter; otherwise "pending". */
-const char *message_row_state(const struct message_row *row);
-
 /* The target of an HTTP request, its query replaced by ***, because it may have a key; NULL for
  * other messages. Freed by the caller. */
 char *message_row_target(const struct message_row *row);

@@ -87,8 +87,8 @@ static void set_callbacks(struct mqtt *mqtt)
 
 /* ---- one cycle ---- */
 
-/* Until nothing is left to read, which libmosquitto tells by errno. It reads one
- * packet, or as many as a TLS record holds. */
+/* Until nothing is left to read: then libmosquitto sets errno to EAGAIN. It reads one packet,
+ * or as many as a TLS record holds. */
 static void read_batch(struct mqtt *mqtt)
 {
     do {
@@ -118,7 +118,7 @@ static int read_and_commit(struct mqtt *mqtt)
 }
 
 /* At QoS 0: one that is lost comes again with the device's next reading. It waits in
- * libmosquitto's queue behind the PUBACKs of the same commit. */
+ * libmosquitto's queue after the PUBACKs of the same commit. */
 static void queue_ack(void *context, const char *topic, const char *text)
 {
     struct mqtt *mqtt = context;

@@ -26,7 +26,7 @@ bool mqtt_is_up(const struct mqtt *mqtt);
 
 /* Disconnects; the session, and what is not acknowledged, stay at the broker. Returns false
  * when a connection attempt blocks in a system call: then the process must end without
- * freeing anything (_exit), for that thread cannot be waited for. */
+ * freeing anything (_exit), because that thread cannot be waited for. */
 bool mqtt_stop(struct mqtt *mqtt);
 
 /* After mqtt_stop returned true. The memory is released when the loop has run once more.

@@ -117,7 +117,7 @@ def test_a_kill_after_the_response_repeats_the_batch_under_its_key(make_sluice, 
     published = messages(topics=3, each=80)
     sluice = make_sluice(backends={"garden": backend}, routes={"sensor": {**ADD_ID, "batch": 20, "order": order}})
     queue_up(sluice, mosquitto, backend, published)
-    for fault in ("deliver.answer:1:kill", "deliver.answer:4:kill", "deliver.answer:2:kill"):
+    for fault in ("deliver.response:1:kill", "deliver.response:4:kill", "deliver.response:2:kill"):
         sluice.start(env={"SLUICE_FAULT": fault})
         assert sluice.wait_exit() == -9
         # It is cut differently afterwards: another size, and more behind it.

@@ -110,7 +110,7 @@ def test_clients_wait_while_the_database_is_locked(door, backend):
     assert [r.method for r in backend.wait_for(2)][:2] == ["POST", "GET"]
 
 
-@pytest.mark.parametrize("fault", ["http.answer:5:kill", "queue.commit:5:kill"])
+@pytest.mark.parametrize("fault", ["http.response:5:kill", "queue.commit:5:kill"])
 def test_a_kill_around_the_commit_stores_a_keyed_request_once(door, backend, fault):
     """Between COMMIT and answer: the client does not know, and sends it again; under its
     key that is one message. Before the COMMIT: there is no message, and no answer."""
@@ -133,7 +133,7 @@ def test_a_kill_around_the_commit_stores_a_keyed_request_once(door, backend, fau
 
 def test_a_kill_after_the_commit_repeats_a_request_without_key(door, backend):
     backend.stop()
-    sluice = door().start(env={"SLUICE_FAULT": "http.answer:1:kill"})
+    sluice = door().start(env={"SLUICE_FAULT": "http.response:1:kill"})
     assert ask(sluice.port, post("/api/c", b'{"n":7}')) is None
     sluice.wait_exit()
     sluice.start()

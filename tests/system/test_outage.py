@@ -237,7 +237,7 @@ def test_a_restart_in_an_outage_changes_no_key_and_no_order(make_sluice, mosquit
 def test_a_kill_between_response_and_delete_repeats_the_key(make_sluice, mosquitto, backend):
     """What was delivered and not yet noted comes again, under the same key."""
     sluice = make_sluice(backends={"garden": backend})
-    sluice.start(env={"SLUICE_FAULT": "deliver.answer:5:kill"}).wait_connected()
+    sluice.start(env={"SLUICE_FAULT": "deliver.response:5:kill"}).wait_connected()
     publish_all(mosquitto, PUBLISHED)
     assert sluice.wait_exit() == -9
     sluice.start().wait_connected()

@@ -400,7 +400,7 @@ def _kill_deck(chance):
         KillAt("intake.flush", chance.randint(1, 6)),
         KillAt("intake.read", chance.randint(1, 80)),
         KillAt("queue.commit", chance.randint(1, 4)),
-        KillAt("deliver.answer", chance.randint(1, 60)),
+        KillAt("deliver.response", chance.randint(1, 60)),
         KillNow(),
         KillStarting(chance.uniform(0, 0.15)),
         KillUnread(chance.uniform(0.01, 0.1)),
