@@ -24,7 +24,7 @@ struct showing {
     struct queue_command *queue;
     struct config *config; /* NULL: it is invalid, */
     char *no_config;       /* for this reason */
-    cJSON *daemon;         /* STATUS_DAEMON; NULL: sluice does not answer, */
+    cJSON *daemon;         /* STATUS_DAEMON; NULL: sluice does not respond, */
     bool stopped;          /* or is stopped */
     struct terminal terminal;
     size_t shown;

@@ -144,7 +144,7 @@ static char *why_no_answer(int error, const char *path)
         return xasprintf("it does not listen at %s: it starts or stops just now, or its log has the reason",
                          path);
     case -ETIMEDOUT:
-        return xasprintf("it does not answer at %s: it is very busy, or it hangs", path);
+        return xasprintf("it does not respond at %s: it is very busy, or it hangs", path);
     case -EIO:
     case -EBADMSG:
     case -ECONNRESET:

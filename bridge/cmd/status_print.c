@@ -66,7 +66,7 @@ static void print_head(const struct printing *printing)
         printf("%swhether sluice runs is unknown%s: %s\n", terminal_style(terminal, TERMINAL_YELLOW),
                terminal_style(terminal, TERMINAL_PLAIN), facts->no_daemon);
     } else if (facts->no_daemon) {
-        printf("%ssluice runs%s (pid %d), but does not answer: %s\n",
+        printf("%ssluice runs%s (pid %d), but does not respond: %s\n",
                terminal_style(terminal, TERMINAL_YELLOW), terminal_style(terminal, TERMINAL_PLAIN),
                (int)facts->pid, facts->no_daemon);
     } else {

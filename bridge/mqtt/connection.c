@@ -54,7 +54,7 @@ static const char *close_reason_text(const struct mqtt *mqtt)
     case MOSQ_ERR_CONN_LOST:
         return "the connection was lost";
     case MOSQ_ERR_KEEPALIVE:
-        return "it does not answer";
+        return "it does not respond";
     case MOSQ_ERR_ERRNO:
         return mqtt->close_errno != 0 ? strerror(mqtt->close_errno) : "the connection was lost";
     case MOSQ_ERR_DUPLICATE_PROPERTY:

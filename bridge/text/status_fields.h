@@ -14,7 +14,7 @@
 #define STATUS_FIELDS(FIELD) \
     FIELD(STATE, "", "state", text, "", "running, stopping, stopped, or no answer") \
     FIELD(PROBLEMS, "", "problems", list, "", "what is wrong: one text for each problem") \
-    FIELD(NO_ANSWER, "", "no_answer", text, "", "why a running sluice does not answer; absent if it does") \
+    FIELD(NO_ANSWER, "", "no_answer", text, "", "why a running sluice does not respond; absent if it does") \
     FIELD(NO_QUEUE, "", "no_queue", text, "", "why the queue cannot be read; absent if it can") \
     FIELD(DAEMON, "", "daemon", object, "", "what a running sluice reports; absent if none answers") \
     FIELD(QUEUE, "", "queue", object, "", "what the database has; absent if it cannot be read") \

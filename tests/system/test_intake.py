@@ -134,7 +134,7 @@ def test_stopping_leaves_the_session(make_sluice, scripted, backend):
 
 
 def test_an_idle_connection_is_kept_alive(make_sluice, scripted, backend):
-    """And one that does not answer any more is left for a new one."""
+    """And one that does not respond any more is left for a new one."""
     sluice = connected_to(make_sluice, scripted, backend, broker={"keepalive": "5s"})
     scripted.silent = True
     started = time.monotonic()

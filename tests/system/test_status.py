@@ -198,14 +198,14 @@ def test_the_manual_has_every_field_with_its_type(make_sluice, mosquitto, make_b
 
 
 def test_an_unknown_state_is_a_failure(make_sluice, tmp_path, backend):
-    """A sluice that runs and does not answer; a queue that is not a database."""
+    """A sluice that runs and does not respond; a queue that is not a database."""
     sluice = make_sluice(broker_port=1, backends={"garden": backend})
     sluice.command("status", expect=1)
     assert "there is no queue here" in sluice.command("status", expect=1)
     sluice.start()
     os.unlink(sluice.db + "-socket")
     text = sluice.command("status", expect=1)
-    assert re.match(r"sluice runs \(pid \d+\), but does not answer: it does not listen at", text)
+    assert re.match(r"sluice runs \(pid \d+\), but does not respond: it does not listen at", text)
 
 
 @pytest.mark.parametrize("words, said", [(["x"], "unexpected 'x'"), (["--jsno"], "did you mean '--json'?")])
