@@ -167,15 +167,15 @@ static const struct fault_plan no_fault = {.nth = 0};
 
 static void a_new_queue_survives_a_power_cut_anywhere(void **state)
 {
-    run(scenario_run, (struct knife){.cuts = 4, .writes_step = 3}, &no_fault);
-    assert_true(shared->cuts > 200);
+    run(scenario_run, (struct knife){.cuts = 2 + test_cases(2), .writes_step = 3 * test_step()}, &no_fault);
+    assert_true(shared->cuts > test_cases(200));
 }
 
 static void a_queue_in_use_survives_a_power_cut_anywhere(void **state)
 {
     age();
-    run(scenario_run, (struct knife){.cuts = 4, .writes_step = 3}, &no_fault);
-    assert_true(shared->cuts > 200);
+    run(scenario_run, (struct knife){.cuts = 2 + test_cases(2), .writes_step = 3 * test_step()}, &no_fault);
+    assert_true(shared->cuts > test_cases(200));
 }
 
 static void a_batch_larger_than_the_cache_survives_a_power_cut(void **state)

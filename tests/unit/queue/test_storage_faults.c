@@ -220,15 +220,14 @@ static void for_each_fault(scenario_fn *scenario, const struct start *start, uns
 /* Each run of this test takes another part of the faults, from a random one on. All of them
  * take a minute, and more under AddressSanitizer, whose forks are slow. */
 #ifdef SLUICE_SANITISED
-enum { STEP = 9 };
+enum { STEP = 18 };
 #else
 enum { STEP = 3 };
 #endif
 
 static unsigned step(void)
 {
-    const char *is_long = getenv("SLUICE_LONG");
-    return is_long && *is_long ? 1 : STEP;
+    return tests_are_long() ? 1 : STEP;
 }
 
 static void a_new_queue_survives_every_fault(void **state)
@@ -250,7 +249,7 @@ static void a_queue_in_use_survives_every_fault(void **state)
 static void a_batch_larger_than_the_cache_survives_faults(void **state)
 {
     const struct start nothing = {.ledger = {.count = 0}};
-    for_each_fault(scenario_large_batch, &nothing, 61);
+    for_each_fault(scenario_large_batch, &nothing, 61 * test_step());
 }
 
 static int tear_down(void **state)

@@ -61,7 +61,8 @@ static void assert_page_costs_its_rows_only(spoil_fn *spoil, uint32_t number, un
  * not. */
 static void each_page(spoil_fn *spoil, unsigned extra)
 {
-    for (uint32_t number = 1; number <= file_size / PAGE_BYTES; number++)
+    static uint32_t turn; /* another start for each kind of damage */
+    for (uint32_t number = 1 + turn++ % test_step(); number <= file_size / PAGE_BYTES; number += test_step())
         if (!layout[number].last_overflow || spoil == ones || spoil == noise)
             assert_page_costs_its_rows_only(spoil, number, extra);
 }
@@ -251,7 +252,7 @@ static void random_damage_costs_the_rows_of_its_pages_only(void **state)
     static spoil_fn *const kinds[] = {zeros, ones, noise, first_sector, foreign_page};
     static uint8_t kept[FILE_MOST];
     memcpy(kept, file_bytes, file_size);
-    for (unsigned seed = 1; seed <= RANDOM_DAMAGES; seed++) {
+    for (unsigned seed = 1; seed <= test_cases(RANDOM_DAMAGES); seed++) {
         random_state = seed;
         unsigned most = 0, hits = 1 + chance(4);
         for (unsigned i = 0; i < hits; i++) {
@@ -278,7 +279,7 @@ static void random_flips_never_crash_the_salvage(void **state)
     static uint8_t kept[FILE_MOST];
     memcpy(kept, file_bytes, file_size);
     size_t whole = file_size;
-    for (unsigned seed = 1; seed <= FUZZ_SEEDS; seed++) {
+    for (unsigned seed = 1; seed <= test_cases(FUZZ_SEEDS); seed++) {
         random_state = seed;
         flip(file_bytes, file_size);
         if (chance(8) == 0)

@@ -107,7 +107,7 @@ static void no_page_crashes_the_reader(void **state)
     static const enum page_type types[] = {TABLE_LEAF, INDEX_LEAF, INDEX_INTERIOR};
     put_template();
     open_reader();
-    for (unsigned seed = 1; seed <= FUZZ_PAGES; seed++) {
+    for (unsigned seed = 1; seed <= test_cases(FUZZ_PAGES); seed++) {
         random_state = seed;
         /* On the heap and of the exact size: a sanitizer sees each byte that is read beyond it. */
         cleanup_free uint8_t *page = malloc(PAGE_BYTES);

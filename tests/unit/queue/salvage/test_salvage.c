@@ -139,7 +139,7 @@ static void random_flips_never_stop_the_queue(void **state)
     static uint8_t kept[FILE_MOST];
     memcpy(kept, file_bytes, file_size);
     unsigned found = 0, salvaged = 0;
-    for (unsigned seed = 1; seed <= FUZZ_OPENS; seed++) {
+    for (unsigned seed = 1; seed <= test_cases(FUZZ_OPENS); seed++) {
         random_state = seed * 7919;
         flip(file_bytes, file_size);
         put_template();
@@ -168,7 +168,7 @@ static void random_flips_never_stop_the_queue(void **state)
         if (count_files("queue.db.damaged-", false) > 0)
             assert_answer("PRAGMA quick_check", "ok");
     }
-    assert_true(found > 10 && salvaged > 10); /* found at start, and later */
+    assert_true(found > test_cases(10) && salvaged > test_cases(10)); /* found at start, and later */
 }
 
 static void flips_in_the_log_never_crash_the_salvage(void **state)
@@ -178,7 +178,7 @@ static void flips_in_the_log_never_crash_the_salvage(void **state)
     static uint8_t kept[FILE_MOST];
     memcpy(kept, wal_bytes, wal_size);
     size_t whole = wal_size, database = get_file(place.path, file_bytes, FILE_MOST);
-    for (unsigned seed = 1; seed <= FUZZ_OPENS; seed++) {
+    for (unsigned seed = 1; seed <= test_cases(FUZZ_OPENS); seed++) {
         random_state = seed;
         flip(wal_bytes, wal_size);
         empty_place();

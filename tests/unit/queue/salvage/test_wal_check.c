@@ -117,7 +117,7 @@ static void the_log_of_another_database_is_not_used(void **state)
 
 static void a_log_of_noise_is_ignored(void **state)
 {
-    for (unsigned seed = 1; seed <= 300; seed++) {
+    for (unsigned seed = 1; seed <= test_cases(300); seed++) {
         random_state = seed;
         put_template();
         wal_size = chance(3 * PAGE_BYTES);
