@@ -41,7 +41,8 @@ def use_build(name):
 
 
 def binary():
-    return os.environ.get("SLUICE_BIN") or str(REPO / "build" / _build / "sluice")
+    named = os.environ.get("SLUICE_BIN")
+    return os.path.abspath(named) if named else str(REPO / "build" / _build / "sluice")
 
 
 def backend_section(backend, **settings):
