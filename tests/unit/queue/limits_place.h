@@ -4,6 +4,10 @@
 
 #include "queue/queue_place.h"
 
+#include <sys/stat.h>
+
+#define MIB INT64_C(1048576)
+
 static const struct config_queue no_limits = {.max_size = INT64_C(1) << 40};
 
 static inline struct queue *open_limited(struct config_queue config)
@@ -44,6 +48,24 @@ static inline void change(const char *sql)
     sqlite3 *handle = look(SQLITE_OPEN_READWRITE);
     execute(handle, sql);
     sqlite3_close(handle);
+}
+
+static inline int64_t file_bytes(const char *suffix)
+{
+    cleanup_free char *path = xasprintf("%s%s", place.path, suffix);
+    struct stat file;
+    return stat(path, &file) == 0 ? (int64_t)file.st_size : 0;
+}
+
+/* As the limit is meant: pages in use, and the log. */
+static inline int64_t size_by_sql(void)
+{
+    sqlite3 *handle = look(SQLITE_OPEN_READONLY);
+    cleanup_free char *pages =
+        ask_with(handle, "SELECT (page_count - freelist_count) * page_size FROM"
+                         " pragma_page_count, pragma_freelist_count, pragma_page_size");
+    sqlite3_close(handle);
+    return strtoll(pages, NULL, 10) + file_bytes("-wal");
 }
 
 static inline void upkeep(struct queue *queue, int times)

@@ -4,28 +4,6 @@
 #include "db/vfs.h"
 #include "queue/clock.h"
 
-#include <sys/stat.h>
-
-#define MIB INT64_C(1048576)
-
-static int64_t file_bytes(const char *suffix)
-{
-    cleanup_free char *path = xasprintf("%s%s", place.path, suffix);
-    struct stat file;
-    return stat(path, &file) == 0 ? (int64_t)file.st_size : 0;
-}
-
-/* As the limit is meant: pages in use, and the log. */
-static int64_t size_by_sql(void)
-{
-    sqlite3 *handle = look(SQLITE_OPEN_READONLY);
-    cleanup_free char *pages =
-        ask_with(handle, "SELECT (page_count - freelist_count) * page_size FROM"
-                         " pragma_page_count, pragma_freelist_count, pragma_page_size");
-    sqlite3_close(handle);
-    return strtoll(pages, NULL, 10) + file_bytes("-wal");
-}
-
 /* As an edge does it that drops: 0 when it was stored. */
 static int offer(struct queue *queue, const char *text, size_t bytes)
 {

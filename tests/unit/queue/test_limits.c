@@ -1,28 +1,6 @@
 /* When the queue is full. */
 #include "queue/limits_place.h"
 
-#include <sys/stat.h>
-
-#define MIB INT64_C(1048576)
-
-static int64_t file_bytes(const char *suffix)
-{
-    cleanup_free char *path = xasprintf("%s%s", place.path, suffix);
-    struct stat file;
-    return stat(path, &file) == 0 ? (int64_t)file.st_size : 0;
-}
-
-/* As the limit is meant: pages in use, and the log. */
-static int64_t size_by_sql(void)
-{
-    sqlite3 *handle = look(SQLITE_OPEN_READONLY);
-    cleanup_free char *pages =
-        ask_with(handle, "SELECT (page_count - freelist_count) * page_size FROM"
-                         " pragma_page_count, pragma_freelist_count, pragma_page_size");
-    sqlite3_close(handle);
-    return strtoll(pages, NULL, 10) + file_bytes("-wal");
-}
-
 static void without_limits_nothing_is_full(void **state)
 {
     struct queue *queue = open_queue();

@@ -5,16 +5,6 @@
 
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-
-#define MIB INT64_C(1048576)
-
-static int64_t file_bytes(const char *suffix)
-{
-    cleanup_free char *path = xasprintf("%s%s", place.path, suffix);
-    struct stat file;
-    return stat(path, &file) == 0 ? (int64_t)file.st_size : 0;
-}
 
 static void a_queue_that_shrinks_gives_space_back(void **state)
 {
