@@ -5,6 +5,7 @@ not started: the test calls `sluice.start().wait_connected()`.
 """
 import os
 import shutil
+import signal
 
 import pytest
 
@@ -32,6 +33,13 @@ def has_room(path):
 
 if has_room(MEMORY):
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)
+
+
+# Shells, and nohup, let what they start in the background ignore these, and so would the programs
+# under test: a script can't catch what it ignored at its start.
+for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def pytest_configure(config):
