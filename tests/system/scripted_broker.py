@@ -1,4 +1,4 @@
-"""A small MQTT broker that does what a test tells it to, MQTT 5 and 3.1.1.
+"""A small MQTT broker that a test controls, MQTT 5 and 3.1.1.
 
 A real broker cannot be made to send CR and LF in a topic, to refuse MQTT 5 in
 each of the ways that exist, to repeat a packet id with DUP set, or to tell at
@@ -74,7 +74,7 @@ def encode_packet(first_byte, body):
 
 
 class Reader:
-    """Takes a packet's body apart."""
+    """Parses the body of a packet."""
 
     def __init__(self, data):
         self.data, self.at = data, 0
@@ -113,7 +113,7 @@ class Reader:
             shift += 7
 
     def properties(self):
-        """{identifier: value}; what may be repeated is a list."""
+        """{identifier: value}; the values of a repeatable property are a list."""
         inner, found = Reader(self.take(self.varint())), {}
         while inner.left():
             name = inner.varint()
@@ -191,7 +191,7 @@ def decode(kind, flags, body, v5):
 
 
 def encode_publish(topic, payload, qos=1, packet_id=None, dup=False, retain=False, identifiers=(), v5=True):
-    """topic may be any bytes, also such as MQTT forbids."""
+    """topic may be any bytes, also bytes that MQTT forbids."""
     body = encode_string(topic)
     if qos:
         body += struct.pack("!H", packet_id)
@@ -225,7 +225,7 @@ class ScriptedBroker:
         self.session_present = None
         self.connack = b""
         self.hooks = {}
-        self.errors = []  # what went wrong in our own threads and hooks
+        self.errors = []  # of our own threads and hooks
         self.attempts = []  # times at which a TCP connection was accepted
         self.port = port
         self._received = []
@@ -247,7 +247,7 @@ class ScriptedBroker:
         return self
 
     def stop(self):
-        """Refuses connections from now on, and cuts those that exist."""
+        """Ends all connections, and refuses new ones."""
         listener, self._listener = self._listener, None
         if listener:
             listener.shutdown(socket.SHUT_RDWR)
@@ -255,7 +255,7 @@ class ScriptedBroker:
         self.drop()
 
     def drop(self):
-        """Cuts the connections, as a broker that crashes does."""
+        """Cuts the connections, like a broker that crashes."""
         with self._changed:
             sockets, self._sockets, self._client = self._sockets, set(), None
         for sock in sockets:
@@ -274,7 +274,7 @@ class ScriptedBroker:
 
     @property
     def connected(self):
-        """Whether a client is, whose CONNECT was accepted."""
+        """Whether there is a client whose CONNECT was accepted."""
         return self._client is not None
 
     def packets(self, kind=None):
@@ -282,7 +282,7 @@ class ScriptedBroker:
             return [p for p in self._received if kind is None or p.type == kind]
 
     def wait(self, condition, timeout=PATIENCE_S, what="the broker's condition"):
-        """Waits until condition() is true; it is looked at after each packet."""
+        """Waits until condition() is true; each packet makes it check again."""
         deadline = time.monotonic() + timeout
         with self._changed:
             while True:
@@ -298,7 +298,7 @@ class ScriptedBroker:
             [p for p in self._received if p.type == kind]), timeout, f"{count} {kind}")
 
     def wait_subscribed(self, filters, timeout=PATIENCE_S):
-        """Until the client that is connected now asked for each of the filters."""
+        """Waits until the connected client has subscribed to each of the filters."""
         wanted = set(filters)
         self.wait(lambda: self._client and wanted <= {
             name for p in self._received
@@ -311,7 +311,7 @@ class ScriptedBroker:
         return found[-1][0] if found and found[-1] else None
 
     def acked(self):
-        """Packet ids in the order in which they were acknowledged."""
+        """The acknowledged packet ids, in order."""
         return [p.packet_id for p in self.packets("PUBACK")]
 
     def wait_acked(self, count, timeout=PATIENCE_S):
@@ -361,8 +361,8 @@ class ScriptedBroker:
             self.publish_all([message])
 
     def redeliver(self):
-        """What a broker does when a session resumes: everything that is not
-        acknowledged again, in order, with the same packet id and DUP."""
+        """Sends all unacknowledged messages again, in order, with the same packet id and DUP,
+        as a broker does when a session resumes."""
         with self._changed:
             messages = list(self._unacked.values())
         return self.publish_all([{**m, "dup": True} for m in messages]) if messages else []
@@ -397,12 +397,12 @@ class ScriptedBroker:
             threading.Thread(target=connection.run, daemon=True).start()
 
     def _record(self, packet):
-        """The hook comes first: it sees the world as it is at this moment."""
+        """The hook comes first: it sees the state at this moment."""
         hook = self.hooks.get(packet.type)
         if hook:
             try:
                 hook(packet)
-            except Exception as error:  # a test looks at it; the thread must live
+            except Exception as error:  # a test checks it; the thread must go on
                 self.errors.append(error)
         with self._changed:
             self._received.append(packet)
@@ -468,7 +468,7 @@ class Connection:
         return self.broker.silent or self._answer(packet)
 
     def _answer(self, packet):
-        """False: hang up."""
+        """Returns False to hang up."""
         if packet.type == "CONNECT":
             return self._connack(packet)
         if packet.type == "SUBSCRIBE":

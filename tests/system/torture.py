@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""torture.py - everything goes wrong at random, and nothing may be lost.
+"""torture.py - random faults everywhere, and nothing may be lost.
 
-A real Mosquitto with the shipped settings, a real TLS backend that counts per
-message and key, the real sluice; two publishers (MQTT 5 and 3.1.1) send numbered
-and equal readings, flat out or in bursts. Meanwhile, column by column:
+A real Mosquitto with the shipped settings, a real TLS backend that counts requests by
+message and key, and the real sluice. Two publishers (MQTT 5 and 3.1.1) send numbered and
+equal readings, at full speed or in bursts. Each column of the table has its faults:
 
     kills          kill -9 of sluice, at random and at its worst moments
     backend        the backend refuses, breaks, stalls, is busy
@@ -12,15 +12,14 @@ and equal readings, flat out or in bursts. Meanwhile, column by column:
     together       all of that at once
     broker-crash   kill -9 of the broker
 
-Held to: whatever the broker acknowledged to a publisher is delivered, every
-message under one Idempotency-Key, in the order of its topic (first deliveries),
-nothing is dead-lettered, and sluice ends as it should. A broker that is killed may
-itself forget what it acknowledged since its last save, and send again what it
-does not know to be done; what that excuses is counted apart, in parentheses.
+What must hold: each message that the broker acknowledged to a publisher is delivered,
+under one Idempotency-Key, and in the order of its topic (first deliveries); no message is
+dead-lettered; sluice ends with the right status. A broker that is killed may forget the
+messages that it acknowledged since its last save, and send others again. The table counts
+those separately, in parentheses.
 
-All that happens is drawn from the seed before it begins, and its moments are
-counts of messages where they can be. Exit status: 0 it held; 1 it did not; 2 wrong
-command line.
+The seed decides everything before the start; most moments are counts of messages. Exit
+status: 0 all held; 1 something did not; 2 wrong command line.
 """
 import argparse
 import logging
@@ -38,17 +37,17 @@ from torture_rig import GaveUp, Rig
 from torture_table import Row, table
 from torture_troubles import COLUMNS, draw
 
-INSIDE = "SLUICE_TORTURE_MOUNTS"  # set: this process may mount, or nobody may
+INSIDE = "SLUICE_TORTURE_MOUNTS"  # set: this process may mount, or mounts are forbidden
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0],
                                      epilog="SLUICE_BIN names the sluice to torture (default: build/dev/sluice).")  # fmt: skip
     add = parser.add_argument
-    add("--seed", type=int, help="does the same again (default: a new one, which is printed)")
-    add("--seconds", type=float, default=600, help="no new trouble after this time (default: %(default)s)")
+    add("--seed", type=int, help="repeats a run (default: a new seed, which is printed)")
+    add("--seconds", type=float, default=600, help="no new fault after this time (default: %(default)s)")
     add("--kills", type=int, default=20,
-        help="kills of sluice in their column; others have troubles to match (default: %(default)s)")  # fmt: skip
+        help="kills of sluice in their column; the number of faults in other columns follows it (default: %(default)s)")  # fmt: skip
     add("--only", choices=COLUMNS, help="one column")
     add("--disk", choices=["tmpfs", "quota"], help="what the small disk is made of (default: what works)")
     add("-v", "--verbose", action="store_true", help="print what is done")
@@ -87,7 +86,7 @@ def main():
         command = with_private_mounts([sys.executable, *sys.argv])
         if command:
             os.execvp(command[0], command)
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of connections that break; they are to
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # broken connections are expected
     print(f"seed {options.seed}", flush=True)
     rows = []
     for column in [options.only] if options.only else COLUMNS:

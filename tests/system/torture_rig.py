@@ -1,5 +1,5 @@
-"""The machinery of torture.py: all the parts, someone who starts sluice again when it
-ended, and what is counted."""
+"""The parts of torture.py: servers, publishers, a supervisor that starts sluice again, and
+counters."""
 import collections
 import contextlib
 import signal
@@ -18,7 +18,7 @@ EQUAL = b'{"soil": 512}'
 LAST = "garden/last/sensor"
 
 
-DEATHS_MOST = 3  # without a reason; then there is no use in going on
+DEATHS_MOST = 3  # without a reason; then the run ends
 
 
 class GaveUp(Exception):
@@ -26,7 +26,7 @@ class GaveUp(Exception):
 
 
 class Mood:
-    """How the backend answers: as told for so many requests, otherwise well."""
+    """How the backend replies: as a fault asks for its number of requests, otherwise 2xx."""
 
     def __init__(self):
         self.answer, self.left = None, 0
@@ -59,7 +59,7 @@ class Rig:
                              queue={"path": self.disk.dir / "queue.db", "min_free": 0})  # fmt: skip
         self._numbers = collections.Counter()
         self._made = 0
-        self._fault = None  # what sluice is to die of
+        self._fault = None  # the fault point that will kill sluice
         self._log_mark = 0
         self._emptied_at = 0
         self._deaths = 0
@@ -106,7 +106,7 @@ class Rig:
         return Message(topic, b'{"n": %d%s}' % (number, filling), number)
 
     def make(self, publisher, count, pad=0):
-        """So many messages: three numbered ones in three topics, then one of the equal ones."""
+        """`count` messages: three numbered ones in three topics, then an equal one, and so on."""
         for _ in range(count):
             self._made += 1
             turn = self._made % 4
@@ -116,7 +116,7 @@ class Rig:
                 yield Message(f"garden/{publisher.name}-same/sensor", EQUAL)
 
     def publish(self, count, pad=0):
-        """Hands them to the publishers, in equal parts; returns them at once."""
+        """Gives them to the publishers, in equal parts; returns them at once."""
         made = []
         for publisher in self.publishers:
             part = list(self.make(publisher, count // len(self.publishers), pad))
@@ -133,7 +133,7 @@ class Rig:
     def idle(self):
         return all(publisher.idle() for publisher in self.publishers)
 
-    # -- sluice, and who starts it again
+    # -- sluice, and its supervisor
 
     def start_sluice(self, fault=None):
         self._fault = fault
@@ -155,7 +155,7 @@ class Rig:
             return
         status = self.sluice.stop()
         self.events["stops of sluice"] += 1
-        early = not self._was_ready() and status == -signal.SIGTERM  # nothing minds the signal yet
+        early = not self._was_ready() and status == -signal.SIGTERM  # no signal handler is set yet
         if status != 0 and not early and not self._fault_struck(status) and not self._could_not_start():
             self.complain(f"sluice stopped with status {status}")
 
@@ -164,14 +164,14 @@ class Rig:
         self._emptied_at = time.monotonic()
 
     def is_armed(self):
-        """Whether sluice is yet to die of its fault."""
+        """Whether sluice has not reached its fault point yet."""
         return self._fault is not None
 
     def _fault_struck(self, status):
         return self._fault is not None and status == -signal.SIGKILL
 
     def _could_not_start(self):
-        """As on a full disk. Once it said that it is ready, it has to stay."""
+        """Whether a full disk kept it from starting. It must not end after the event `ready`."""
         lately = self.disk.is_full or time.monotonic() - self._emptied_at < 1
         return lately and not self._was_ready()
 
@@ -179,7 +179,7 @@ class Rig:
         return self.sluice.find_events("ready", after=self._log_mark)
 
     def watch(self):
-        """To be called all the time: starts sluice again when it ended."""
+        """Call it often: it starts sluice again when it ended."""
         process = self.sluice.process
         if process is None or process.poll() is None:
             return
@@ -222,8 +222,8 @@ class Rig:
             return False
 
     def send_last(self, timeout=60):
-        """Publishes a message behind all others, and returns it. The broker keeps the
-        order: once sluice has this one, it has them all, or never will."""
+        """Publishes a message after all others, and returns it. The broker keeps the order:
+        when sluice has this one, it gets none of the others any more."""
         if not self.wait(self.idle, timeout):
             self.complain("the publishers cannot get rid of their messages")
         message = self.numbered(LAST)
@@ -231,7 +231,7 @@ class Rig:
         return message
 
     def settle(self, timeout=60):
-        """Waits until everything was delivered."""
+        """Waits until all messages are delivered."""
         message = self.send_last(timeout)
         if not self.wait(lambda: message.payload in self.mood.last_seen, timeout):
             self.complain(f"not everything came within {timeout} s")
@@ -239,21 +239,21 @@ class Rig:
             self.complain(f"the queue is not empty after {timeout} s")
 
     def settle_in_queue(self, timeout=20):
-        """Waits until everything is in sluice's queue."""
+        """Waits until all messages are in sluice's queue."""
         message = self.send_last(timeout)
         query = "select 1 from message where topic = ? and payload = ?"
         if not self.wait(lambda: self.sluice.sql(query, LAST, message.payload), timeout):
             self.complain(f"not everything was stored within {timeout} s")
 
     def settle_on_disk(self, timeout=20):
-        """Waits until sluice has noted that the broker knows of all that waits: it does
+        """Waits until sluice has noted that the broker read its acknowledgements. It notes
         that about once in ten seconds, and a second after the last message."""
         query = "select 1 where (select max(confirmed_id) from run) >= (select max(id) from message)"
         if not self.wait(lambda: self.sluice.sql(query), timeout):
             self.complain(f"what is confirmed was not noted within {timeout} s")
 
     def finish(self):
-        """Everything has to go its way, and sluice to stop in order."""
+        """Waits for all messages, and stops sluice."""
         if self._deaths < DEATHS_MOST:
             with contextlib.suppress(GaveUp):
                 self.settle()

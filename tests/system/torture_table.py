@@ -1,4 +1,4 @@
-"""What a torture comes to: a row for each column."""
+"""The result of a torture: a row for each column."""
 from harness.tally import Tally
 
 HEADINGS = ["", "published", "acknowledged", "delivered", "repeated, same key", "keys a message, at most",
@@ -10,7 +10,7 @@ def _with_excused(count, excused):
 
 
 class Row:
-    """Of a Rig that has finished."""
+    """The result of a finished Rig."""
 
     def __init__(self, column, rig, rounds):
         self.column = column
@@ -39,7 +39,7 @@ class Row:
                 _with_excused(tally.lost, tally.lost_by_broker)]  # fmt: skip
 
     def story(self):
-        """What was done, and what was wrong with it."""
+        """What was done, and what was wrong."""
         lines = [f"{self.column}: {self._rounds}: {self._events}"]
         lines += [f"  {line}" for line in self._rig_story]
         lines += [f"{self.column}: FAULT: {fault}" for fault in self.faults]

@@ -1,8 +1,8 @@
-"""What torture.py can do to sluice, and in which column it does what.
+"""The faults of torture.py, and the columns that have them.
 
-A trouble begins and ends; a round publishes messages while one or more troubles
-come and go. Whatever is at random is drawn when a trouble is made, so that a
-seed tells all of them before the first begins.
+A trouble begins and ends. A round publishes messages while one or more troubles begin and
+end. All random numbers are drawn when a trouble is made, so that the seed decides all
+troubles before the first begins.
 """
 import signal
 import time
@@ -33,7 +33,7 @@ class KillNow:
 
 @dataclass
 class KillAt:
-    """Dies at the nth passage of a fault point (see bridge/base/fault.h)."""
+    """sluice dies when it reaches a fault point for the nth time (see bridge/base/fault.h)."""
 
     point: str
     nth: int
@@ -46,10 +46,10 @@ class KillAt:
     def end(self, rig):
         deadline = time.monotonic() + 5
         while rig.is_armed() and time.monotonic() < deadline:
-            rig.publish(20)  # until it comes by there
+            rig.publish(20)  # until it reaches the point
             rig.wait(lambda: not rig.is_armed(), 0.1)
         if rig.is_armed():
-            rig.note("it did not come by there")
+            rig.note("it did not reach the point")
             rig.kill_sluice()
             rig.start_sluice()
 
@@ -72,8 +72,8 @@ class KillStarting:
 
 @dataclass
 class KillUnread:
-    """The broker does not read for a moment: what sluice acknowledged is on the way
-    when it dies."""
+    """The broker does not read for a moment: sluice dies while its acknowledgements are on
+    their way."""
 
     hold_s: float
     kills = 1
@@ -103,8 +103,8 @@ class Stop:
 
 @dataclass
 class LoseAcks:
-    """What sluice says does not get through, until the line breaks; sluice dies before
-    that, or lives. The broker sends again what sluice may have delivered since."""
+    """The packets of sluice are lost until the connection breaks; sluice dies before that, or
+    lives. The broker sends messages again that sluice may have delivered already."""
 
     hold_s: float
     dies: bool
@@ -231,7 +231,7 @@ class Drop:
 @dataclass
 class RestartBroker:
     down_s: float
-    patient: bool  # whether what comes next finds sluice connected again
+    patient: bool  # waits until sluice is connected again
 
     def begin(self, rig):
         rig.events["broker restarts"] += 1
@@ -250,7 +250,7 @@ class RestartBroker:
 
 @dataclass
 class FillDisk:
-    """Something else takes the space."""
+    """Other files fill the disk."""
 
     leave: int
     hold_s: float
@@ -268,7 +268,7 @@ class FillDisk:
 
 @dataclass
 class OutgrowDisk:
-    """The queue itself takes it, while the backend is away."""
+    """The queue fills the disk while the backend is away."""
 
     leave: int
     pad: int = 2000
@@ -291,10 +291,10 @@ class OutgrowDisk:
 @dataclass
 class Round:
     messages: int
-    window: int  # of each publisher: few is a burst at a time, many is flat out
+    window: int  # of each publisher: a small one makes bursts, a large one full speed
     pause_s: float
     troubles: list
-    begin_at: float  # parts of the messages that are acknowledged by then
+    begin_at: float  # the share of messages that are acknowledged by then
     end_at: float
 
     def run(self, rig):
@@ -312,8 +312,8 @@ class Round:
 
 @dataclass
 class CrashBroker:
-    """kill -9 while messages fly. What was acknowledged between its last save and its
-    death it may have forgotten; what it had saved it may send again."""
+    """kill -9 of the broker while messages are in flight. It may forget those that it
+    acknowledged since its last save, and send others again."""
 
     messages: int
     save_at: float
@@ -339,8 +339,8 @@ class CrashBroker:
 
 @dataclass
 class CrashQuietBroker:
-    """kill -9 when nothing is in flight: nothing is excused. The broker gives the packet
-    identifiers since its last save again, in part to readings that are equal.
+    """kill -9 of the broker when no message is in flight: no loss is excused. The broker uses
+    the packet identifiers since its last save again, some for equal readings.
 
     and_then: what makes it worse:
         'nothing'
@@ -381,7 +381,7 @@ class CrashQuietBroker:
             rig.start_sluice("intake.read:15:kill")
 
     def _publish(self, rig):
-        """One publisher first: the same readings get the same identifiers."""
+        """One publisher first, so that the same readings get the same identifiers."""
         first = rig.publishers[0]
         first.send([Message("garden/quiet/sensor", EQUAL) for _ in range(30)])
         rig.wait(first.idle, 10)
@@ -486,7 +486,7 @@ def _broker_crashes(chance, count):
     return rounds
 
 
-# For 20 kills, a column takes some 10 s.
+# With 20 kills, a column takes about 10 s.
 _COLUMNS = {
     "kills": _kills,
     "backend": lambda chance, kills: _alone(_backend_deck, chance, max(12, kills * 6 // 10)),
@@ -499,5 +499,5 @@ COLUMNS = list(_COLUMNS)
 
 
 def draw(column, chance, kills):
-    """The rounds of a column, to match so many kills."""
+    """The rounds of a column, for this number of kills."""
     return _COLUMNS[column](chance, kills)
