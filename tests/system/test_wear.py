@@ -86,13 +86,13 @@ def test_systemd_gets_the_wear_in_its_status(make_sluice, mosquitto, backend, tm
 
 
 def test_the_first_message_is_stored_at_once_and_a_burst_shares_a_commit(make_sluice, scripted, backend):
-    sluice = make_sluice(broker_port=scripted.port, backends={"garden": backend}, queue={"commit_delay": "1s"})
+    sluice = make_sluice(broker_port=scripted.port, backends={"garden": backend}, queue={"commit_delay": "3s"})
     sluice.start()
     scripted.wait_subscribed([FILTER])
     began = time.monotonic()
     scripted.publish("garden/a/sensor", b"0")
     scripted.wait_acked(1)
-    assert ack_times(scripted)[0] - began < 0.7
+    assert ack_times(scripted)[0] - began < 2.5
     for payload in numbers(5, 1):
         scripted.publish("garden/a/sensor", payload)
         time.sleep(0.02)
@@ -101,34 +101,34 @@ def test_the_first_message_is_stored_at_once_and_a_burst_shares_a_commit(make_sl
     assert sluice.sql("select count(*) as n from message where payload <> x'30'") == [{"n": 0}]
     scripted.wait_acked(6)
     first, *others = ack_times(scripted)
-    assert min(others) - first >= 0.95
-    assert max(others) - min(others) < 0.5
+    assert min(others) - first >= 2.95
+    assert max(others) - min(others) < 2.5
     backend.wait_for(6)
 
 
 def test_a_backlog_does_not_wait_for_commit_delay(make_sluice, scripted, backend):
     """A full batch has shared its commit with as many as it may."""
     sluice = make_sluice(broker_port=scripted.port, backends={"garden": backend},
-                         queue={"commit_delay": "1s", "commit_batch": 10})
+                         queue={"commit_delay": "10s", "commit_batch": 10})
     sluice.start()
     scripted.wait_subscribed([FILTER])
     began = time.monotonic()
     scripted.publish_all([{"topic": "garden/a/sensor", "payload": payload} for payload in numbers(200)])
     scripted.wait_acked(200)
-    assert time.monotonic() - began < 10  # of 20 batches
+    assert time.monotonic() - began < 50  # 20 batches would wait for 200 s
     assert sluice.stop() == 0
 
 
 def test_messages_before_a_forbidden_one_do_not_wait_for_commit_delay(make_sluice, scripted, backend):
     """They are read one by one, so that each is acknowledged before the connection ends."""
-    sluice = make_sluice(broker_port=scripted.port, backends={"garden": backend}, queue={"commit_delay": "2s"})
+    sluice = make_sluice(broker_port=scripted.port, backends={"garden": backend}, queue={"commit_delay": "10s"})
     sluice.start()
     scripted.wait_subscribed([FILTER])
     scripted.hooks["SUBSCRIBE"] = lambda packet: scripted.redeliver()
     good = [{"topic": "garden/a/sensor", "payload": payload} for payload in numbers(5)]
     scripted.publish_all([*good, {"topic": b"garden/a\n/sensor", "payload": b"bad"}])
     scripted.wait_acked(5)
-    assert ack_times(scripted)[4] - ack_times(scripted)[0] < 2
+    assert ack_times(scripted)[4] - ack_times(scripted)[0] < 30  # four waits are 40 s
     backend.wait_for(5)
 
 
