@@ -7,7 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { KEEP_BODY_BYTES = 4096 };
+enum {
+    KEEP_BODY_BYTES = 4096,
+    LOOKUP_PARTS = 3, /* of connect_timeout, to look up a name */
+};
 
 /* Sets an option; a failure would be our own mistake, or want of memory. */
 #define SET(easy, option, value)                                                                             \
@@ -123,12 +126,15 @@ struct reply exchange_reply(const struct exchange *exchange, CURLcode code)
         .error = "",
     };
     if (code != CURLE_OK)
-        reply.error = exchange->error[0] != '\0' ? exchange->error : curl_easy_strerror(code);
+        reply.error = exchange->error[0] != '\0' ? exchange->error
+                      : reply.timed_out          ? exchange->limit_text
+                                                 : curl_easy_strerror(code);
     return reply;
 }
 
 void exchange_clear(struct exchange *exchange)
 {
+    uv_timer_stop(&exchange->limit);
     buf_reset(&exchange->answer);
     if (exchange->answer.limit_bytes > TRANSFER_BODY_BYTES)
         buf_done(&exchange->answer);
@@ -141,11 +147,29 @@ void exchange_clear(struct exchange *exchange)
 
 /* ---- the request ---- */
 
-/* As curl would do it. */
+static void on_limit(uv_timer_t *limit)
+{
+    struct exchange *exchange = limit->data;
+    exchange->late(exchange->late_context, exchange);
+}
+
+static void begin_phase(struct exchange *exchange, int64_t limit_ms, const char *what)
+{
+    snprintf(exchange->limit_text, sizeof exchange->limit_text, "%s took longer than %lld ms", what,
+             (long long)limit_ms);
+    uv_update_time(exchange->limit.loop);
+    uv_timer_start(&exchange->limit, on_limit, (uint64_t)limit_ms, 0);
+}
+
+/* The name is known. As curl would open it. */
 static curl_socket_t on_open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
     (void)purpose;
-    struct watch_set *watches = context;
+    struct exchange *exchange = context;
+    struct watch_set *watches = exchange->watches;
+    if (!exchange->connecting)
+        begin_phase(exchange, exchange->backend->connect_timeout_ms, "connecting");
+    exchange->connecting = true;
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
     if (fd < 0)
         return CURL_SOCKET_BAD;
@@ -155,6 +179,15 @@ static curl_socket_t on_open_socket(void *context, curlsocktype purpose, struct 
     log_error(EVENT_SOCKET_UNWATCHED, "%s", uv_strerror(error));
     close(fd);
     return CURL_SOCKET_BAD;
+}
+
+/* There is a connection, and the request is to be sent on it. */
+static int on_connected(void *context, char *remote, char *local, int remote_port, int local_port)
+{
+    (void)remote, (void)local, (void)remote_port, (void)local_port;
+    struct exchange *exchange = context;
+    begin_phase(exchange, exchange->backend->timeout_ms, "the response");
+    return CURL_PREREQFUNC_OK;
 }
 
 static int on_close_socket(void *context, curl_socket_t socket)
@@ -176,18 +209,20 @@ static size_t on_answer(char *data, size_t size, size_t count, void *context)
     return bytes;
 }
 
-static void set_options(struct exchange *exchange, const struct config_backend *backend,
-                        struct watch_set *watches)
+static void set_options(struct exchange *exchange)
 {
+    const struct config_backend *backend = exchange->backend;
     CURL *easy = exchange->easy;
     SET(easy, CURLOPT_PRIVATE, exchange);
     SET(easy, CURLOPT_ERRORBUFFER, exchange->error);
     SET(easy, CURLOPT_WRITEFUNCTION, on_answer);
     SET(easy, CURLOPT_WRITEDATA, exchange);
     SET(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
-    SET(easy, CURLOPT_OPENSOCKETDATA, watches);
+    SET(easy, CURLOPT_OPENSOCKETDATA, exchange);
+    SET(easy, CURLOPT_PREREQFUNCTION, on_connected);
+    SET(easy, CURLOPT_PREREQDATA, exchange);
     SET(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
-    SET(easy, CURLOPT_CLOSESOCKETDATA, watches);
+    SET(easy, CURLOPT_CLOSESOCKETDATA, exchange->watches);
     SET(easy, CURLOPT_PROTOCOLS_STR, "https");
     SET(easy, CURLOPT_FOLLOWLOCATION, 0L);
     SET(easy, CURLOPT_PROXY, ""); /* nor from the environment */
@@ -211,19 +246,25 @@ static void set_options(struct exchange *exchange, const struct config_backend *
     SET(easy, CURLOPT_NOSIGNAL, 1L);
     SET(easy, CURLOPT_QUICK_EXIT, 1L); /* do not join a thread that looks up a name */
     SET(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    SET(easy, CURLOPT_TIMEOUT_MS, (long)backend->timeout_ms);
-    SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)backend->connect_timeout_ms);
+    SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)((LOOKUP_PARTS + 1) * backend->connect_timeout_ms));
     SET(easy, CURLOPT_USERAGENT, "sluice/" SLUICE_VERSION);
 }
 
-struct exchange *exchange_new(const struct config_backend *backend, struct watch_set *watches)
+struct exchange *exchange_new(uv_loop_t *loop, const struct config_backend *backend,
+                              struct watch_set *watches, exchange_late_fn *late, void *context)
 {
     struct exchange *exchange = xcalloc(1, sizeof *exchange);
+    exchange->backend = backend;
+    exchange->watches = watches;
+    exchange->late = late;
+    exchange->late_context = context;
+    uv_timer_init(loop, &exchange->limit);
+    exchange->limit.data = exchange;
     buf_init(&exchange->lines, REQUEST_HEADERS_BYTES);
     exchange->easy = curl_easy_init();
     if (!exchange->easy)
         abort();
-    set_options(exchange, backend, watches);
+    set_options(exchange);
     return exchange;
 }
 
@@ -289,6 +330,7 @@ static void set_content(struct exchange *exchange, const struct request *request
 void exchange_prepare(struct exchange *exchange, const struct request *request)
 {
     exchange->error[0] = '\0';
+    exchange->connecting = false;
     exchange->answer_whole = request->response_most > 0;
     exchange->answer_cut = false;
     exchange->answer.limit_bytes = request->response_most > 0 ? request->response_most : TRANSFER_BODY_BYTES;
@@ -299,6 +341,11 @@ void exchange_prepare(struct exchange *exchange, const struct request *request)
     SET(exchange->easy, CURLOPT_HTTPHEADER, exchange->headers);
 }
 
+static void on_closed(uv_handle_t *limit)
+{
+    free(limit->data);
+}
+
 void exchange_free(struct exchange *exchange)
 {
     curl_easy_cleanup(exchange->easy);
@@ -306,5 +353,5 @@ void exchange_free(struct exchange *exchange)
     free(exchange->body);
     buf_done(&exchange->lines);
     buf_done(&exchange->answer);
-    free(exchange);
+    uv_close((uv_handle_t *)&exchange->limit, on_closed);
 }

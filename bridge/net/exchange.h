@@ -1,5 +1,14 @@
 /* net/exchange.h - one HTTPS request and its response, on a curl easy handle. An exchange is
- * used again for the next request: the options that never change are set once. */
+ * used again for the next request: the options that never change are set once.
+ *
+ * Each phase has a limit of its own, because curl's connect time-out begins with the look-up of the
+ * name. That may take the resolver 15 s with no fault of the backend: a name server that never
+ * responds to questions of one kind (AAAA).
+ *
+ *   the name is looked up      three times connect_timeout
+ *   connect, TLS               connect_timeout
+ *   request and response       timeout
+ */
 #ifndef SLUICE_NET_EXCHANGE_H
 #define SLUICE_NET_EXCHANGE_H
 
@@ -8,7 +17,18 @@
 #include "net/watch.h"
 #include <curl/curl.h>
 
+struct exchange;
+/* The limit of a phase is over: the exchange is to be ended with CURLE_OPERATION_TIMEDOUT. */
+typedef void exchange_late_fn(void *context, struct exchange *exchange);
+
 struct exchange {
+    const struct config_backend *backend;
+    struct watch_set *watches;
+    bool connecting;
+    uv_timer_t limit; /* of the phase */
+    char limit_text[80];
+    exchange_late_fn *late;
+    void *late_context;
     CURL *easy;                 /* its CURLOPT_PRIVATE is the exchange */
     struct curl_slist *headers; /* an array */
     size_t header_capacity;
@@ -26,14 +46,16 @@ struct exchange {
 };
 
 /* Keeps watches: the sockets of its connections are added to them when they are opened, and
- * removed before they are closed. */
-struct exchange *exchange_new(const struct config_backend *backend, struct watch_set *watches);
+ * removed before they are closed. late is called from the loop. */
+struct exchange *exchange_new(uv_loop_t *loop, const struct config_backend *backend,
+                              struct watch_set *watches, exchange_late_fn *late, void *context);
 /* Everything that the request needs is copied. */
 void exchange_prepare(struct exchange *exchange, const struct request *request);
 /* The response, when curl is done with it. Valid until exchange_clear. */
 struct reply exchange_reply(const struct exchange *exchange, CURLcode code);
 /* Ready for the next request; keeps memory of the usual size. */
 void exchange_clear(struct exchange *exchange);
+/* Its memory is freed when the loop has closed its timer. */
 void exchange_free(struct exchange *exchange);
 
 #endif

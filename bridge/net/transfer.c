@@ -63,6 +63,11 @@ static void collect(struct transfer *transfer)
     }
 }
 
+static void on_late(void *context, struct exchange *exchange)
+{
+    finish(context, exchange, CURLE_OPERATION_TIMEDOUT);
+}
+
 /* ---- curl on the loop ---- */
 
 static void on_timer(uv_timer_t *timer)
@@ -130,7 +135,7 @@ static struct exchange *take(struct transfer *transfer)
     if (exchange)
         transfer->idle = exchange->next;
     else
-        exchange = exchange_new(transfer->backend, transfer->watches);
+        exchange = exchange_new(transfer->loop, transfer->backend, transfer->watches, on_late, transfer);
     exchange->previous = NULL;
     exchange->next = transfer->active;
     if (transfer->active)
