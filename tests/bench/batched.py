@@ -18,6 +18,7 @@ BYTES = 120
 SESSION = "-c -q 1"
 BATCH = {"body": "json", "batch": 500, "batch_size": "128K", "order": "route"}
 PIPELINE_COUNT = 30000
+ORDER_TOPICS = (50, 5000)
 LATENCY_RATES = (200, 1000)
 SLOW_TOPICS = 50
 SLOW_MS = 50
@@ -97,20 +98,20 @@ def pipeline(rig, table, rounds, alternate, make_run):
     """From the publisher to the backend, as fast as possible."""
     rig.start_backend(True)
 
-    def flood(child, quiet_s):
+    def flood(child, quiet_s, topics=1024):
         arrivals = BatchArrivals(rig.access_log)
         begin = time.time()
-        rig.publish(PIPELINE_COUNT, BYTES, 1024)
+        rig.publish(PIPELINE_COUNT, BYTES, topics)
         wait_for_messages(rig, child, arrivals, PIPELINE_COUNT)
         wait_for("the end", lambda: arrivals.count_messages() and time.time() - arrivals.last() > quiet_s)
         twice = arrivals.count_messages() - PIPELINE_COUNT
         return arrivals.last() - begin, f"  {twice} twice" if twice else ""
 
-    def run_sluice():
+    def run_sluice(order="route", topics=1024):
         rig.access_log.write_bytes(b"")
-        sluice = start_batching(rig, rig.dir / "pipeline")
+        sluice = start_batching(rig, rig.dir / "pipeline", {"order": order})
         before = cpu_ns(sluice.pid)
-        took_s, note = flood(sluice, 0.5)
+        took_s, note = flood(sluice, 0.5, topics)
         cpu = [after - begin for after, begin in zip(cpu_ns(sluice.pid), before)]
         rig.stop(sluice)
         return make_run(PIPELINE_COUNT, took_s, cpu, note)
@@ -123,6 +124,9 @@ def pipeline(rig, table, rounds, alternate, make_run):
         return make_run(PIPELINE_COUNT, took_s, (loop.stop(), 0), note)
 
     alternate(table, f"batched, {PIPELINE_COUNT:,} against a shell loop", rounds, 1.0, run_sluice, run_loop)
+    for topics in ORDER_TOPICS:
+        alternate(table, f"order = topic against route, {topics:,} topics", rounds, 0.9,
+                  lambda: run_sluice("topic", topics), lambda: run_sluice("route", topics))
     rig.stop(rig.backend)
 
 
