@@ -5,20 +5,26 @@
 --    device ── MQTT or HTTP ──► sluice
 --                                 │  INSERT, COMMIT, and only then the acknowledgement
 --                                 ▼
---                            ┌─────────┐   2xx from the backend: DELETE
---                            │ message │ ──────────────────────────────► delivered
---                            └─────────┘
+--                       ┌───── message ─────┐   2xx from the backend: DELETE
+--                       │      waiting      │ ──────────────────────────────► delivered
+--                       │      ▲     │      │
+--    sluice queue retry │      │     │      │  it fails alone while others pass
+--                       │      │     ▼      │
+--                       │      deferred     │
+--                       └───────────────────┘
 --                              ▲     │  the backend rejects this message (and accepts
---          sluice queue retry, │     │  others), or no request can be made from it
---           under the same key │     ▼
+--          sluice queue retry, │     │  others), or no request can be made from it, or
+--           under the same key │     ▼  it was tried max_attempts times
 --                          ┌─────────────┐
 --                          │ dead_letter │   stays until a person retries or drops it
 --                          └─────────────┘
 --
--- The table that has a message shows its state; a message is never in both tables. An
--- outage of the backend changes no row: the message waits as it was stored. A limit
--- (when_full, max_age) or a person may delete a row of either table; the table `dropped`
--- counts these.
+-- The table that has a message shows its state, and in the table `message` the column
+-- `deferred` does; a message is never in both tables. A waiting message keeps its place in
+-- the order of its topic. A deferred one left it: it is tried again by itself. A dead letter
+-- that is retried waits again. An outage of the backend changes no row: the message stays
+-- as it was. A limit (when_full, max_age) or a person may delete a row of either table; the
+-- table `dropped` counts these.
 --
 -- Read it with:  sqlite3 /var/lib/sluice/queue.db 'select * from pending'
 --                ... 'select * from dead'    ... 'select * from summary'    ... 'select * from device'
@@ -60,6 +66,7 @@ CREATE TABLE message (
     last_status          INTEGER,                        -- HTTP status of the last of these; NULL: there was no response
     last_error           TEXT,                           -- the message of that response, or what went wrong
     history              TEXT,                           -- those failures as JSON, an event a line (message/history.h); NULL: none
+    deferred             INTEGER NOT NULL DEFAULT 0,     -- 1: it failed alone while others passed, and is tried again by itself
     payload              BLOB    NOT NULL                -- as it was published, byte for byte
 ) STRICT;
 
@@ -67,6 +74,9 @@ CREATE TABLE message (
 -- the index. The index has the route because the salvage of a damaged database knows tables
 -- and indexes by the types of their columns: the key alone looks like the index of run.token.
 CREATE INDEX message_idempotency_key ON message (idempotency_key, route) WHERE idempotency_key IS NOT NULL;
+
+-- The deferred messages, which are few: other messages are not in the index.
+CREATE INDEX message_deferred ON message (id, route) WHERE deferred = 1;
 
 -- The messages that were rejected: the same columns, then when and why.
 CREATE TABLE dead_letter (
@@ -136,10 +146,10 @@ CREATE TABLE problem (
 
 -- Where the daemon must read the queue again: at most one row.
 --
--- The daemon reads each message once, in the order of ids. `sluice queue retry` makes messages
--- whose ids the daemon has passed already, so in the same transaction it writes here the lowest
--- of them. The daemon sees that another process changed the database, deletes the row, and reads
--- from there.
+-- The daemon reads each message once, in the order of ids. `sluice queue retry` makes waiting
+-- messages whose ids the daemon has passed already, so in the same transaction it writes here the
+-- lowest of them. The daemon sees that another process changed the database, deletes the row, and
+-- reads from there.
 CREATE TABLE rescan (
     one     INTEGER PRIMARY KEY CHECK (one = 1),
     from_id INTEGER NOT NULL -- message.id
@@ -190,6 +200,7 @@ SELECT m.id,
             THEN substr(CAST(m.payload AS TEXT), 1, 200)
             ELSE 'x''' || hex(substr(m.payload, 1, 100)) || '''' END AS payload,
        length(m.payload) AS bytes,
+       CASE m.deferred WHEN 1 THEN 'deferred' ELSE 'waiting' END AS state,
        m.attempts,
        m.last_status,
        m.last_error,
@@ -225,24 +236,25 @@ SELECT d.id,
 FROM dead_letter AS d LEFT JOIN run AS r ON r.id = d.run
 ORDER BY d.id;
 
--- A row for each route: how many messages wait, are dead letters, and were dropped. Then a
--- row for each problem of now.
+-- A row for each route: how many messages wait, how many of these are deferred, how many are
+-- dead letters, and how many were dropped. Then a row for each problem of now.
 CREATE VIEW summary AS
 SELECT route,
        sum(waiting) AS waiting,
+       sum(deferred) AS deferred,
        strftime('%Y-%m-%d %H:%M:%S', min(oldest_ms) / 1000, 'unixepoch', 'localtime') AS oldest_waiting,
        sum(dead) AS dead,
        sum(dropped) AS dropped,
        NULL AS problem
-FROM (SELECT m.route, 1 AS waiting, r.epoch_ms + m.uptime_ms AS oldest_ms, 0 AS dead, 0 AS dropped
+FROM (SELECT m.route, 1 AS waiting, m.deferred, r.epoch_ms + m.uptime_ms AS oldest_ms, 0 AS dead, 0 AS dropped
         FROM message AS m LEFT JOIN run AS r ON r.id = m.run
       UNION ALL
-      SELECT route, 0, NULL, 1, 0 FROM dead_letter
+      SELECT route, 0, 0, NULL, 1, 0 FROM dead_letter
       UNION ALL
-      SELECT route, 0, NULL, 0, messages FROM dropped)
+      SELECT route, 0, 0, NULL, 0, messages FROM dropped)
 GROUP BY route
 UNION ALL
-SELECT NULL, NULL, NULL, NULL, NULL,
+SELECT NULL, NULL, NULL, NULL, NULL, NULL,
        name || ', since ' || strftime('%Y-%m-%d %H:%M:%S', since_ms / 1000, 'unixepoch', 'localtime') || ': ' || description
 FROM problem
 ORDER BY problem, route;

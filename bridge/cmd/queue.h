@@ -15,7 +15,7 @@
 #define QUEUE_COMMANDS(COMMAND) \
     COMMAND(ls, "[OPTION ...] [ID ...]", "list messages, the newest last") \
     COMMAND(show, "[-c FILE] [--json] ID ...", "print everything about a message") \
-    COMMAND(retry, "OPTION ... | ID ...", "deliver dead letters again") \
+    COMMAND(retry, "OPTION ... | ID ...", "deliver dead letters and deferred messages again") \
     COMMAND(drop, "OPTION ... | ID ...", "delete messages for ever") \
     COMMAND(export, "[OPTION ...] [ID ...]", "write messages as JSON, one a line") \
     COMMAND(count, "[OPTION ...] [ID ...]", "print the number of messages")

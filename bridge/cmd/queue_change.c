@@ -18,7 +18,7 @@
 enum { SHOWN_MOST = 10 };
 
 struct survey {
-    uint64_t pending, dead;
+    struct queue_changed counts;
     int64_t highest;
     bool keeps; /* the ids, for a person who is asked: */
     int64_t *ids;
@@ -28,15 +28,15 @@ struct survey {
 static bool survey_glance(void *context, const struct queue_glance *glance)
 {
     struct survey *survey = context;
-    size_t count = (size_t)(survey->pending + survey->dead);
+    size_t count = (size_t)(survey->counts.messages + survey->counts.dead_letters);
     if (survey->keeps && count == survey->capacity) {
         survey->capacity = survey->capacity > 0 ? 2 * survey->capacity : QUEUE_ADMIN_ROWS;
         survey->ids = xrealloc(survey->ids, survey->capacity * sizeof *survey->ids);
     }
     if (survey->keeps)
         survey->ids[count] = glance->id;
-    survey->pending += !glance->dead;
-    survey->dead += glance->dead;
+    survey->counts.messages += !glance->dead;
+    survey->counts.dead_letters += glance->dead;
     survey->highest = glance->id;
     return true;
 }
@@ -56,33 +56,49 @@ static int missing(const struct queue_command *queue, uint64_t found, const char
     return CMD_EXIT_NONE;
 }
 
-static void print_changed(uint64_t changed, const char *what, const char *how)
+/* "3 dead letters", "1 deferred message and 3 dead letters"; the caller frees it. */
+static char *describe(const struct queue_changed *counts, const char *kind)
 {
-    char number[UNITS_BYTES];
-    printf("%s %s%s %s\n", units_count((int64_t)changed, number), what, changed == 1 ? "" : "s", how);
+    char messages[UNITS_BYTES], dead[UNITS_BYTES];
+    units_count((int64_t)counts->messages, messages);
+    units_count((int64_t)counts->dead_letters, dead);
+    const char *ending = counts->messages == 1 ? "" : "s";
+    const char *letters = counts->dead_letters == 1 ? "dead letter" : "dead letters";
+    if (counts->dead_letters == 0)
+        return xasprintf("%s %s message%s", messages, kind, ending);
+    if (counts->messages == 0)
+        return xasprintf("%s %s", dead, letters);
+    return xasprintf("%s %s message%s and %s %s", messages, kind, ending, dead, letters);
 }
 
 static int retry(struct queue_command *queue)
 {
-    struct survey survey = {.dead = 0};
-    struct queue_filter dead = queue->filter;
-    dead.dead = true;
-    dead.pending = false;
-    uint64_t changed = 0;
-    int error = queue_admin_glance(queue->admin, &dead, false, survey_glance, &survey);
-    struct progress progress = {.doing = "made pending", .of = survey.dead};
-    dead.up_to = survey.highest;
-    if (error == 0 && survey.dead > 0)
-        error = queue_admin_retry(queue->admin, &dead, show_progress, &progress, &changed);
+    struct survey survey = {.keeps = false};
+    struct queue_filter filter;
+    if (!queue_admin_retried(&queue->filter, &filter)) {
+        fprintf(stderr,
+                "%s: --state waiting: must be deferred or dead; sluice delivers waiting messages anyway\n",
+                queue->command);
+        return CMD_EXIT_USAGE;
+    }
+    struct queue_changed changed = {.messages = 0};
+    int error = queue_admin_glance(queue->admin, &filter, false, survey_glance, &survey);
+    uint64_t count = survey.counts.messages + survey.counts.dead_letters;
+    struct progress progress = {.doing = "retried", .of = count};
+    filter.up_to = survey.highest;
+    if (error == 0 && count > 0)
+        error = queue_admin_retry(queue->admin, &filter, show_progress, &progress, &changed);
     progress_end(&progress);
-    if (changed > 0)
+    count = changed.messages + changed.dead_letters;
+    if (count > 0)
         client_look(queue->place.socket);
     int status = queue_command_close(queue, error);
-    if (status == CMD_EXIT_OK || changed > 0)
-        print_changed(changed, "dead letter", "will be delivered again");
-    return status != CMD_EXIT_OK
-               ? status
-               : missing(queue, changed, "dead letters", "; pending messages are delivered anyway");
+    cleanup_free char *what = describe(&changed, "deferred");
+    if (status == CMD_EXIT_OK || count > 0)
+        printf("%s will be delivered again\n", count > 0 ? what : "0 messages");
+    return status != CMD_EXIT_OK ? status
+                                 : missing(queue, count, "dead letters or deferred messages",
+                                           "; waiting messages are delivered anyway");
 }
 
 const struct command cmd_queue_retry = {
@@ -90,35 +106,25 @@ const struct command cmd_queue_retry = {
     .work = &(const struct queue_work){.run = retry,
                                        .writes = true,
                                        .required =
-                                           "IDs, or options such as --route, or --all for all dead letters"},
-    .options = (const struct command_option[]){QUEUE_OPTIONS_FILTER, QUEUE_OPTION_ALL, {0}},
-    .help = "Makes dead letters pending again: sluice delivers them with their old keys, and\n"
-            "they have all their attempts again. Pending messages do not change.\n\n" QUEUE_HELP_FILTER
-            "  --all           all dead letters\n" QUEUE_HELP_CONFIG,
+                                           "IDs, or options such as --route, or --all for all dead letters "
+                                           "and deferred messages"},
+    .options =
+        (const struct command_option[]){QUEUE_OPTIONS_FILTER, QUEUE_OPTION_STATE, QUEUE_OPTION_ALL, {0}},
+    .help = "Makes dead letters and deferred messages waiting ones again: each takes its old\n"
+            "place in the order of its topic, and sluice delivers it at once, with its old\n"
+            "key and all its attempts. Waiting messages do not change.\n\n" QUEUE_HELP_FILTER
+            "  --state STATE   deferred messages, or dead ones (dead letters)\n"
+            "  --all           all dead letters and all deferred messages\n" QUEUE_HELP_CONFIG,
 };
 
 /* ---- drop ---- */
-
-static char *describe(const struct survey *survey)
-{
-    char pending[UNITS_BYTES], dead[UNITS_BYTES];
-    units_count((int64_t)survey->pending, pending);
-    units_count((int64_t)survey->dead, dead);
-    const char *waiting = survey->pending == 1 ? "pending message" : "pending messages";
-    const char *letters = survey->dead == 1 ? "dead letter" : "dead letters";
-    if (survey->dead == 0)
-        return xasprintf("%s %s", pending, waiting);
-    if (survey->pending == 0)
-        return xasprintf("%s %s", dead, letters);
-    return xasprintf("%s %s and %s %s", pending, waiting, dead, letters);
-}
 
 /* Shows what would go, and asks. Sets *ret_go_on; 0 or -Exxx. */
 static int ask(const struct queue_command *queue, const struct queue_filter *filter,
                const struct survey *survey, bool *ret_go_on)
 {
     struct queue_listed listed;
-    cleanup_free char *what = describe(survey);
+    cleanup_free char *what = describe(&survey->counts, "pending");
     int error = queue_list_print(queue->admin, filter, SHOWN_MOST, &listed);
     if (error != 0)
         return error;
@@ -142,11 +148,11 @@ static int drop(struct queue_command *queue)
 {
     struct survey survey = {.keeps = !queue->yes};
     struct queue_filter filter = queue->filter;
-    uint64_t changed = 0;
+    struct queue_changed changed = {.messages = 0};
     bool go_on = true;
     int error = queue_admin_glance(queue->admin, &filter, false, survey_glance, &survey);
     filter.up_to = survey.highest;
-    uint64_t count = survey.pending + survey.dead;
+    uint64_t count = survey.counts.messages + survey.counts.dead_letters;
     if (survey.keeps) { /* a pending message may be dead-lettered meanwhile */
         filter.ids = survey.ids;
         filter.id_count = (size_t)count;
@@ -158,14 +164,16 @@ static int drop(struct queue_command *queue)
         error = queue_admin_drop(queue->admin, &filter, show_progress, &progress, &changed);
     progress_end(&progress);
     free(survey.ids);
-    if (changed > 0)
+    count = changed.messages + changed.dead_letters;
+    if (count > 0)
         client_look(queue->place.socket);
     int status = queue_command_close(queue, error);
     if (!go_on)
         return CMD_EXIT_FAILED;
-    if (status == CMD_EXIT_OK || changed > 0)
-        print_changed(changed, "message", "dropped");
-    return status != CMD_EXIT_OK ? status : missing(queue, changed, "messages", "");
+    char number[UNITS_BYTES];
+    if (status == CMD_EXIT_OK || count > 0)
+        printf("%s message%s dropped\n", units_count((int64_t)count, number), count == 1 ? "" : "s");
+    return status != CMD_EXIT_OK ? status : missing(queue, count, "messages", "");
 }
 
 const struct command cmd_queue_drop = {

@@ -66,6 +66,8 @@ static char *state_of(const struct message_row *row, bool brief)
 {
     if (row->dead)
         return xasprintf("%s%s", brief ? "" : "dead: ", row->reason);
+    if (row->deferred)
+        return brief ? xstrdup("deferred") : xasprintf("deferred: failed %u x", row->message.attempts);
     return row->message.attempts > 0 ? xasprintf("failed %u x", row->message.attempts) : xstrdup("pending");
 }
 
@@ -80,7 +82,7 @@ static struct line make_line(const struct listing *listing, const struct message
 {
     size_t columns = listing->terminal.columns;
     size_t third = columns > 0 ? columns / 3 : UNKNOWN_COLUMNS;
-    struct line line = {.dead = row->dead, .tried = row->message.attempts > 0};
+    struct line line = {.dead = row->dead, .tried = row->deferred || row->message.attempts > 0};
     line.columns[ID] = xasprintf("%" PRId64, row->message.id);
     line.columns[RECEIVED] = time_of(&row->message, listing->brief);
     line.columns[STATE] = state_of(row, listing->brief);

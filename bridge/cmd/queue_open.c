@@ -47,15 +47,19 @@ static void sort_ids(struct queue_command *queue)
 
 static int set_state(struct queue_command *queue, const struct args *args, const char *value)
 {
-    queue->filter.pending = strcmp(value, "pending") == 0;
-    queue->filter.dead = strcmp(value, "dead") == 0;
-    if (queue->filter.pending || queue->filter.dead)
+    struct queue_filter *filter = &queue->filter;
+    bool pending = strcmp(value, "pending") == 0;
+    filter->waiting = pending || strcmp(value, "waiting") == 0;
+    filter->deferred = pending || strcmp(value, "deferred") == 0;
+    filter->dead = strcmp(value, "dead") == 0;
+    if (filter->waiting || filter->deferred || filter->dead)
         return CMD_EXIT_OK;
-    static const char *const known[] = {"pending", "dead"};
+    static const char *const known[] = {"pending", "waiting", "deferred", "dead"};
     size_t near = nearest_find(value, known, ARRAY_LEN(known));
     if (near == SIZE_MAX)
-        return args_wrong(args, "--state %s: must be pending or dead", value);
-    return args_wrong(args, "--state %s: must be pending or dead; did you mean '%s'?", value, known[near]);
+        return args_wrong(args, "--state %s: must be pending, waiting, deferred or dead", value);
+    return args_wrong(args, "--state %s: must be pending, waiting, deferred or dead; did you mean '%s'?",
+                      value, known[near]);
 }
 
 /* An unknown reason may be one of a newer sluice, unless it is nearly a known one. */

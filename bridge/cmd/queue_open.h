@@ -72,7 +72,7 @@ int queue_command_close(struct queue_command *queue, int error);
     "  --reason WORD   messages dead-lettered for this reason, such as rejected\n"                           \
     "  --older TIME    messages received at least this long ago: 30s 5m 2h 7d\n"                             \
     "  --newer TIME    messages received since then\n"
-#define QUEUE_HELP_STATE  "  --state STATE   pending messages, or dead ones (dead letters)\n"
+#define QUEUE_HELP_STATE  "  --state STATE   pending (waiting or deferred), waiting, deferred, or dead\n"
 #define QUEUE_HELP_CONFIG "  -c FILE         the configuration; default " CMD_DEFAULT_CONFIG "\n"
 
 #endif

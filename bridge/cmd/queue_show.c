@@ -172,16 +172,26 @@ static void print_payload(const struct message *message)
     print_indented(payload, message->payload_bytes);
 }
 
+static void print_head(const struct showing *showing, const struct message_row *row)
+{
+    const struct terminal *terminal = &showing->terminal;
+    const char *plain = terminal_style(terminal, TERMINAL_PLAIN);
+    printf("%s%smessage %" PRId64 "%s, ", showing->shown > 0 ? "\n" : "",
+           terminal_style(terminal, TERMINAL_BOLD), row->message.id, plain);
+    if (row->dead)
+        printf("%sdead letter%s\n", terminal_style(terminal, TERMINAL_RED), plain);
+    else if (row->deferred)
+        printf("%sdeferred%s: it failed while others passed, and is tried again by itself\n",
+               terminal_style(terminal, TERMINAL_YELLOW), plain);
+    else
+        printf("pending\n");
+}
+
 static void print_row(const struct showing *showing, const struct message_row *row)
 {
     const struct message *message = &row->message;
     cleanup_free char *target = message_row_target(row);
-    printf("%s%smessage %" PRId64 "%s, %s%s%s\n", showing->shown > 0 ? "\n" : "",
-           terminal_style(&showing->terminal, TERMINAL_BOLD), message->id,
-           terminal_style(&showing->terminal, TERMINAL_PLAIN),
-           row->dead ? terminal_style(&showing->terminal, TERMINAL_RED) : "",
-           row->dead ? "dead letter" : "pending",
-           row->dead ? terminal_style(&showing->terminal, TERMINAL_PLAIN) : "");
+    print_head(showing, row);
     print_fact("key", "%s", message->key);
     print_fact("route", "%s", message->route);
     print_fact("topic", "%s", message->topic);

@@ -4,6 +4,7 @@
 #include "cmd/client.h"
 #include "queue/admin/admin.h"
 #include "text/outage.h"
+#include "text/units.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -110,6 +111,21 @@ static void judge_daemon(struct status_facts *facts)
         judge_scope(facts, scope, "route", status_text(scope, STATUS_ROUTE_NAME));
 }
 
+static void judge_deferred(struct status_facts *facts)
+{
+    const cJSON *route = status_first(facts->queue, STATUS_QUEUE_ROUTES);
+    for (; route; route = route->next) {
+        int64_t deferred = status_number(route, STATUS_QUEUE_ROUTE_DEFERRED, 0);
+        const char *why = status_text(route, STATUS_QUEUE_ROUTE_DEFERRED_WHY);
+        char number[UNITS_BYTES];
+        if (deferred > 0)
+            add_problem(facts,
+                        "route %s: %s message%s deferred (%s); sluice queue ls --state deferred lists %s",
+                        status_text(route, STATUS_QUEUE_ROUTE_NAME), units_count(deferred, number),
+                        deferred == 1 ? "" : "s", why ? why : "no response", deferred == 1 ? "it" : "them");
+    }
+}
+
 static void judge_queue(struct status_facts *facts)
 {
     const cJSON *problem = status_first(facts->queue, STATUS_QUEUE_PROBLEMS);
@@ -119,9 +135,13 @@ static void judge_queue(struct status_facts *facts)
     const cJSON *route = status_first(facts->queue, STATUS_QUEUE_ROUTES);
     for (; facts->daemon && route; route = route->next) {
         const char *name = status_text(route, STATUS_QUEUE_ROUTE_NAME);
-        if (!status_find(facts->daemon, STATUS_ROUTES, STATUS_ROUTE_NAME, name))
-            add_problem(facts, "route %s: %lld messages are held: the configuration does not have it", name,
-                        (long long)status_number(route, STATUS_QUEUE_ROUTE_WAITING, 0));
+        if (!status_find(facts->daemon, STATUS_ROUTES, STATUS_ROUTE_NAME, name) &&
+            !status_find(facts->daemon, STATUS_ROUTES, STATUS_ROUTE_FORMERLY, name))
+            add_problem(facts,
+                        "route %s: %lld messages are held: the configuration does not have it. If it was "
+                        "renamed, add "
+                        "the line formerly = %s to its section",
+                        name, (long long)status_number(route, STATUS_QUEUE_ROUTE_WAITING, 0), name);
     }
     const cJSON *device = status_first(facts->queue, STATUS_DEVICES);
     for (; device; device = device->next)
@@ -186,8 +206,10 @@ void status_facts_find(struct status_facts *facts, const struct config_place *pl
     read_queue(facts, place);
     if (facts->daemon)
         judge_daemon(facts);
-    if (facts->queue)
+    if (facts->queue) {
+        judge_deferred(facts);
         judge_queue(facts);
+    }
 }
 
 void status_facts_done(struct status_facts *facts)

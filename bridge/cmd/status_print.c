@@ -174,7 +174,7 @@ static int64_t count_dead(const cJSON *queue, const char *route)
     return sum;
 }
 
-/* "sensor ok, 312 waiting, the oldest for 2 h 4 min, 3 late, 1 dead letter" */
+/* "sensor ok, 312 waiting, the oldest for 2 h 4 min, 3 late, 5 deferred, 1 dead letter" */
 static void print_route(const struct printing *printing, const char *label, const char *name,
                         const char *state)
 {
@@ -190,6 +190,8 @@ static void print_route(const struct printing *printing, const char *label, cons
         buf_printf(&line, ", the oldest for %s", age(oldest_ms, text));
     if (status_number(route, STATUS_QUEUE_ROUTE_LATE, 0) > 0)
         buf_printf(&line, ", %s late", count(route, STATUS_QUEUE_ROUTE_LATE, text));
+    if (status_number(route, STATUS_QUEUE_ROUTE_DEFERRED, 0) > 0)
+        buf_printf(&line, ", %s deferred", count(route, STATUS_QUEUE_ROUTE_DEFERRED, text));
     if (dead > 0)
         buf_printf(&line, ", %s dead letter%s", units_count(dead, text), dead == 1 ? "" : "s");
     print_text(printing, label, buf_text(&line));

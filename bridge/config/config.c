@@ -75,5 +75,8 @@ size_t config_find_route(const struct config *config, const char *name)
     for (size_t i = 0; i < config->route_count; i++)
         if (strcmp(config->routes[i].name, name) == 0)
             return i;
+    for (size_t i = 0; i < config->route_count; i++)
+        if (config->routes[i].formerly && strcmp(config->routes[i].formerly, name) == 0)
+            return i;
     return SIZE_MAX;
 }

@@ -27,6 +27,7 @@ enum config_when_full { CONFIG_FULL_HOLD, CONFIG_FULL_DROP_OLDEST, CONFIG_FULL_D
 enum config_order { CONFIG_ORDER_TOPIC, CONFIG_ORDER_ROUTE, CONFIG_ORDER_NONE };
 enum config_body { CONFIG_BODY_RAW, CONFIG_BODY_JSON, CONFIG_BODY_ENVELOPE };
 enum config_format { CONFIG_FORMAT_ARRAY, CONFIG_FORMAT_NDJSON };
+enum config_on_failure { CONFIG_ON_FAILURE_DEFER, CONFIG_ON_FAILURE_WAIT };
 enum config_not_object { CONFIG_NOT_OBJECT_DEAD, CONFIG_NOT_OBJECT_RAW };
 
 /* What a status of a response means, where on_status says so. */
@@ -163,7 +164,7 @@ void config_free(struct config *config); /* takes NULL */
  * or NULL when there are none; the caller frees it. */
 char *config_restart_keys(const struct config *running, const struct config *next);
 
-/* The index of the route with this name, or SIZE_MAX. */
+/* The index of the route with this name, or with this former name, or SIZE_MAX. */
 size_t config_find_route(const struct config *config, const char *name);
 
 #endif

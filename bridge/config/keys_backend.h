@@ -50,10 +50,11 @@ KEY(gzip, yes_no, gzip, .initial = "no",
     .brief = "Whether bodies are compressed (Content-Encoding: gzip). Not every backend accepts that.")
 
 KEY(timeout, duration, timeout_ms, .initial = "30s", .min = "100ms", .max = "1h",
-    .brief = "How long a whole request takes at most.")
+    .brief = "How long a request and its response take at most.", .text = "From when there is a connection.")
 
 KEY(connect_timeout, duration, connect_timeout_ms, .initial = "10s", .min = "100ms", .max = "5m",
-    .brief = "How long it takes to connect at most.")
+    .brief = "How long it takes to connect at most.",
+    .text = "From when the name of the host is known. To look up the name may take three times as long.")
 
 KEY(retry_min, duration, retry_min_ms, .initial = "1s", .min = "10ms", .max = "1h",
     .brief = "How long sluice waits after a first failure at most.",
@@ -73,9 +74,11 @@ KEY(on_status, on_status, on_status, .repeatable = true, .example = "404:dead, 4
     .brief = "What the status of a response means: STATUS:MEANING, separated by commas.",
     .text = "- `delivered`: the message is delivered; of a batch, all messages are.\n"
             "- `dead`: the message is bad, and becomes a dead letter.\n"
-            "- `later`: sluice tries this message again later. At last it becomes a dead letter.\n"
-            "- `retry`: the backend is away. All messages wait, and none becomes a dead letter.\n"
-            "- `hold`: the configuration is wrong. The route waits until it is corrected.\n\n"
+            "- `later`: sluice defers this message. At last it becomes a dead letter.\n"
+            "- `retry`: the backend is away, unless another message is delivered at once: then this message "
+            "is at fault, and is deferred if it fails again. While the backend is away, all messages wait.\n"
+            "- `hold`: the same of the route: its configuration is wrong, unless another message is "
+            "delivered.\n\n"
             "A status that is not listed has its usual meaning: 2xx is `delivered`; 408, 425, 429 and 5xx "
             "are `retry`; 401 to 405, 407, 451, 501, 505, 511 and 3xx are `hold`; 409 is `later`; every "
             "other 4xx is `dead`.")

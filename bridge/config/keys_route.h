@@ -4,6 +4,12 @@ KEY(topic, topic, topics, .required = true, .suggested = true, .repeatable = tru
     .example = "garden/+/sensor\ngreenhouse/#",
     .brief = "A topic filter: + stands for one level, and # at the end for all levels that follow.")
 
+KEY(formerly, text, formerly, .none = "nothing", .example = "beds",
+    .brief = "The former name of a route that was renamed. Messages that still wait under that name belong "
+             "to this route.",
+    .text = "Otherwise they are held until the configuration has their route again, and newer messages are "
+            "delivered before them. The key can be deleted once none of them waits.")
+
 KEY(backend, backend, backend, .none = "the only backend", .example = "garden",
     .brief = "The name of the backend. It is needed where there are several.")
 
@@ -31,13 +37,13 @@ KEY(retained, yes_no, retained, .initial = "no",
 
 KEY(order, order, order, .initial = "topic",
     .brief = "What stays in order: the messages of each topic, of the whole route, or none.",
-    .text = "The less order, the more requests are made at once. Messages that share an order can also "
-            "share a `batch`.\n"
-            "- `topic`: a batch is of one topic, or of a few where there are more than 64. For many quiet "
-            "topics, use `route` or `none`.\n"
-            "- `route`: one request is made at a time, with all messages that wait.\n"
+    .text = "The less order, the more requests are made at once.\n"
+            "- `topic`: each topic has one request in flight. A `batch` takes messages of all topics with "
+            "the same URL.\n"
+            "- `route`: the route has one request in flight.\n"
             "- `none`: several requests are made at once, each with messages that arrived together. "
-            "Messages of other routes that arrived between them count towards the size of the batch.")
+            "Messages of other routes that arrived between them count towards the size of the batch.\n\n"
+            "A message that fails by itself leaves the order: see `on_failure`.")
 
 KEY(body, body, body, .initial = "raw", .brief = "What the body of a request is made of.",
     .text = "- `raw`: the message, byte for byte.\n"
@@ -89,6 +95,14 @@ KEY(batch_format, batch_format, format, .initial = "array", .brief = "How a batc
 
 KEY(linger, duration, linger_ms, .initial = "0s", .min = "0s", .max = "1h",
     .brief = "How long a batch that is not full waits for more messages.")
+
+KEY(on_failure, on_failure, on_failure, .initial = "defer",
+    .brief = "What happens to a message that fails while others are delivered.",
+    .text = "- `defer`: sluice delivers those after it, and defers the message: it is tried again by "
+            "itself, with growing waits. If it is delivered then, it is late.\n"
+            "- `wait`: those after it wait, and the order is strict.\n\n"
+            "In both cases the message becomes a dead letter after `max_attempts`, and at once if the "
+            "backend rejects it.")
 
 KEY(on_status, on_status, on_status, .repeatable = true, .example = "404:hold",
     .brief = "As in [backend], for this route. It takes precedence over that of the backend.")

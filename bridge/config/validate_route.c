@@ -163,6 +163,25 @@ static void check_ack_overlap(struct config_parser *parser, const struct config_
     }
 }
 
+/* ---- a former name ---- */
+
+static void check_formerly(struct config_parser *parser, const struct config_section *section,
+                           const struct config_route *route)
+{
+    const struct config *config = parser->config;
+    for (size_t i = 0; route->formerly && i < config->route_count; i++) {
+        const struct config_route *other = &config->routes[i];
+        if (strcmp(other->name, route->formerly) == 0)
+            config_error(parser, config_section_where(section, "formerly"),
+                         "formerly = %s: there is a route '%s' still; delete one of the two", route->formerly,
+                         other->name);
+        else if (other < route && other->formerly && strcmp(other->formerly, route->formerly) == 0)
+            config_error(parser, config_section_where(section, "formerly"),
+                         "formerly = %s: route '%s' has that former name already; delete one of the two",
+                         route->formerly, other->name);
+    }
+}
+
 /* ---- whole sections ---- */
 
 void config_check_route(struct config_parser *parser, const struct config_section *section)
@@ -174,6 +193,7 @@ void config_check_route(struct config_parser *parser, const struct config_sectio
     check_levels(parser, section, route, "add", fields_highest_level(route->add));
     check_body(parser, section, route);
     check_batch(parser, section, route);
+    check_formerly(parser, section, route);
     find_backend(parser, section, route);
     if (!route->ack_topic)
         return;

@@ -223,7 +223,7 @@ static void on_hangup(uv_signal_t *signal, int number)
 
 /* ---- requests at the control socket ---- */
 
-/* Dead letters that a person made pending again. */
+/* Messages that a person retried. */
 static void deliver_returned(void *context)
 {
     struct daemon *daemon = context;

@@ -1,6 +1,5 @@
-/* deliver/announce.c - logs that a backend or a route fails; see deliver/announce.h. */
+/* deliver/announce.c - see deliver/announce.h. */
 #include "deliver/announce.h"
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "text/outage.h"
@@ -10,114 +9,82 @@ enum {
     ALARM_AFTER_MS = 3600 * 1000, /* a backend that is away this long needs a person */
 };
 
-/* What is announced: a backend or a route. */
-struct subject {
-    const char *name;
-    struct scope *scope;
-    struct announced *announced;
-    enum log_event away, misconfigured;
-    bool one_of_several;
-};
-
-static struct subject backend_of(const struct outcome *outcome)
+void announce_reason(struct report *report, const char *reason)
 {
-    struct backend_state *backend = outcome->flight->lane->route->backend;
-    return (struct subject){.name = backend->config->name,
-                            .scope = &backend->destination.scope,
-                            .announced = &backend->announced,
-                            .away = EVENT_BACKEND_AWAY,
-                            .misconfigured = EVENT_BACKEND_MISCONFIGURED,
-                            .one_of_several = outcome->flight->deliver->config->backend_count > 1};
+    free(report->reason);
+    report->reason = xstrdup(reason);
 }
 
-static struct subject route_of(const struct outcome *outcome)
+/* How it is now. The queue may not know yet how long it is. */
+static char *describe(const struct deliver *deliver, const struct scope *scope, const struct report *report,
+                      bool in_all, int64_t wait_ms)
 {
-    struct route_state *route = outcome->flight->lane->route;
-    return (struct subject){.name = route->config->name,
-                            .scope = &route->scope,
-                            .announced = &route->announced,
-                            .away = EVENT_ROUTE_AWAY,
-                            .misconfigured = EVENT_ROUTE_MISCONFIGURED,
-                            .one_of_several = outcome->flight->deliver->config->route_count > 1};
+    return outage_text(&(struct outage){.state = scope->cause == VERDICT_AWAY ? "away" : "misconfigured",
+                                        .since_ms = clock_wall_ms() - (clock_uptime_ms() - scope->since_ms),
+                                        .why = report->reason,
+                                        .waiting = queue_waiting(deliver->queue),
+                                        .in_all = in_all,
+                                        .probes = true,
+                                        .wait_ms = wait_ms});
 }
 
-/* A transport failure is certain; a response may be about one message, so it is logged only
- * when a second one confirms it. */
-static bool is_certain(const struct outcome *outcome, const struct scope *scope)
+static void announce(const struct deliver *deliver, struct scope *scope, struct report *report, bool backend,
+                     const char *name, bool in_all, int64_t wait_ms)
 {
-    enum transfer_failure failure = outcome->reply->failure;
-    return scope->failures > 1 || (failure != TRANSFER_OK && failure != TRANSFER_BROKEN);
-}
-
-static void announce(const struct outcome *outcome, struct subject subject, int64_t wait_ms)
-{
-    struct scope *scope = subject.scope;
-    struct announced *announced = subject.announced;
+    int64_t now_ms = clock_uptime_ms();
     bool away = scope->cause == VERDICT_AWAY;
     bool news = !scope->announced || scope->announced_cause != scope->cause;
-    bool alarm = scope->announced && !scope->alarmed && outcome->now_ms - scope->since_ms >= ALARM_AFTER_MS;
-    bool due =
-        news ? is_certain(outcome, scope) : alarm || outcome->now_ms - announced->logged_ms >= AGAIN_AFTER_MS;
-    if (announced->before_ms != 0)
-        scope->since_ms = announced->before_ms;
-    announced->before_ms = 0;
-    free(announced->reason);
-    announced->reason = xstrdup(outcome->reason);
-    cleanup_free char *text =
-        outage_text(&(struct outage){.state = away ? "away" : "misconfigured",
-                                     .since_ms = clock_wall_ms() - (outcome->now_ms - scope->since_ms),
-                                     .why = outcome->reason,
-                                     .waiting = queue_waiting(outcome->flight->deliver->queue),
-                                     .in_all = subject.one_of_several,
-                                     .probes = true,
-                                     .wait_ms = wait_ms});
-    enum log_event event = away ? subject.away : subject.misconfigured;
-    if (!due) {
-        log_debug(event, "%s: %s", subject.name, text);
+    if (report->before_ms != 0)
+        scope->since_ms = report->before_ms;
+    report->before_ms = 0;
+    bool alarm = scope->announced && !scope->alarmed && now_ms - scope->since_ms >= ALARM_AFTER_MS;
+    enum log_event event = backend ? (away ? EVENT_BACKEND_AWAY : EVENT_BACKEND_MISCONFIGURED)
+                                   : (away ? EVENT_ROUTE_AWAY : EVENT_ROUTE_MISCONFIGURED);
+    cleanup_free char *outage = describe(deliver, scope, report, in_all, wait_ms);
+    if (!news && !alarm && now_ms - report->at_ms < AGAIN_AFTER_MS) {
+        log_debug(event, "%s: %s", name, outage);
         return;
     }
-    announced->logged_ms = outcome->now_ms;
+    report->at_ms = now_ms;
     scope->announced = true;
     scope->announced_cause = scope->cause;
     scope->alarmed = scope->alarmed || alarm || !away;
     if (scope->alarmed && !(news && away))
-        log_error(event, "%s: %s", subject.name, text);
+        log_error(event, "%s: %s", name, outage);
     else
-        log_warning(event, "%s: %s", subject.name, text);
+        log_warning(event, "%s: %s", name, outage);
 }
 
-void announce_backend(const struct outcome *outcome, int64_t wait_ms)
+void announce_backend(struct deliver *deliver, struct backend_state *backend, int64_t wait_ms)
 {
-    announce(outcome, backend_of(outcome), wait_ms);
+    announce(deliver, &backend->destination.scope, &backend->report, true, backend->config->name,
+             deliver->config->backend_count > 1, wait_ms);
 }
 
-void announce_route(const struct outcome *outcome, int64_t wait_ms)
+void announce_route(struct deliver *deliver, struct route_state *route, int64_t wait_ms)
 {
-    announce(outcome, route_of(outcome), wait_ms);
+    announce(deliver, &route->scope, &route->report, false, route->config->name,
+             deliver->config->route_count > 1, wait_ms);
 }
 
-static void announce_back(const struct outcome *outcome, struct subject subject, enum log_event event,
-                          bool was_suspected, const char *how)
+/* How long it was suspected; -1: that was not announced. */
+static int64_t lasted_s(const struct scope *scope, struct report *report, bool suspected, int64_t now_ms)
 {
-    int64_t since_ms =
-        was_suspected && subject.scope->announced ? subject.scope->since_ms : subject.announced->before_ms;
-    subject.announced->before_ms = 0;
-    if (since_ms != 0)
-        log_notice(event, "%s: %s after %lld s", subject.name, how,
-                   (long long)(outcome->now_ms - since_ms) / 1000);
+    int64_t since_ms = suspected && scope->announced ? scope->since_ms : report->before_ms;
+    report->before_ms = 0;
+    return since_ms != 0 ? (now_ms - since_ms) / 1000 : -1;
 }
 
-void announce_backend_back(const struct outcome *outcome, bool was_suspected)
+void announce_backend_back(struct backend_state *backend, bool suspected, int64_t now_ms)
 {
-    announce_back(outcome, backend_of(outcome), EVENT_BACKEND_BACK, was_suspected, "back");
+    int64_t s = lasted_s(&backend->destination.scope, &backend->report, suspected, now_ms);
+    if (s >= 0)
+        log_notice(EVENT_BACKEND_BACK, "%s: back after %lld s", backend->config->name, (long long)s);
 }
 
-void announce_route_back(const struct outcome *outcome, bool was_suspected, const char *how)
+void announce_route_back(struct route_state *route, bool suspected, int64_t now_ms)
 {
-    announce_back(outcome, route_of(outcome), EVENT_ROUTE_BACK, was_suspected, how);
-}
-
-int64_t announce_since_ms(const struct scope *scope, const struct announced *announced)
-{
-    return scope->suspected && scope->announced ? scope->since_ms : announced->before_ms;
+    int64_t s = lasted_s(&route->scope, &route->report, suspected, now_ms);
+    if (s >= 0)
+        log_notice(EVENT_ROUTE_BACK, "%s: passes again after %lld s", route->config->name, (long long)s);
 }

@@ -1,143 +1,73 @@
-/* deliver/blame.c - decides who is to blame for a failure; see deliver/blame.h. */
+/* deliver/blame.c - see deliver/blame.h. */
 #include "deliver/blame.h"
-
-#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "deliver/announce.h"
 #include "deliver/dead_letter.h"
+#include "deliver/deferred.h"
+#include "deliver/lanes.h"
 #include "deliver/line.h"
-#include "deliver/suspect.h"
+#include "deliver/round.h"
 
-enum { REJECTED_IN_ROW_MOST = 10 };
+#include <string.h>
+
+/* A message fails, and no other waits with which it can be compared. If one was delivered shortly
+ * before, the failure is reported after so many. */
+enum { ALONE_FAILURES = 3, SHORTLY_MS = 60 * 1000 };
 
 /* ---- waits ---- */
 
-static int64_t backoff_ms(const struct outcome *outcome, unsigned failures)
-{
-    const struct config_backend *backend = outcome->flight->lane->route->backend->config;
-    int64_t wait_ms = backoff_wait_ms(backend->retry_min_ms, backend->retry_max_ms, failures, clock_chance());
-    int64_t asked_ms;
-    if (outcome->reply->retry_after &&
-        backoff_retry_after_ms(outcome->reply->retry_after, queue_now_ms(outcome->flight->deliver->queue),
-                               backend->retry_max_ms, &asked_ms) == 0 &&
-        asked_ms > wait_ms) /* never sooner: "0", or a date in the past, must not make a hot loop */
-        wait_ms = asked_ms;
-    return wait_ms;
-}
-
-/* Only the lane waits whose message is to blame; the others go on. */
-static void wait_alone(const struct outcome *outcome)
-{
-    struct lane *lane = outcome->flight->lane;
-    lane->not_before_ms = outcome->now_ms + backoff_ms(outcome, outcome->flight->attempts);
-    line_wake_at(outcome->flight->deliver, lane->not_before_ms);
-}
-
-/* ---- evidence ---- */
-
-/* Whether the message may have caused the failure at all: not when it never reached the
- * backend, nor when a proxy reports that the backend is away, or overloaded. */
-static bool may_be_the_message(const struct reply *reply)
-{
-    if (reply->failure != TRANSFER_OK)
-        return reply->failure == TRANSFER_BROKEN;
-    switch (reply->status) {
-    case 408:
-    case 425:
-    case 429:
-    case 502:
-    case 503:
-    case 504:
-        return false;
-    default:
-        return true;
-    }
-}
-
-/* Whether the backend asks for a pause, whatever else it accepts meanwhile. */
-static bool asks_to_wait(const struct reply *reply)
-{
-    return reply->status == 429 || (reply->retry_after && reply->failure == TRANSFER_OK);
-}
-
-/* Whether a batch may have caused it. A proxy's report counts here: a member may have broken
- * the server behind the proxy, or all of them together take it too long. */
-static bool may_be_the_batch(const struct reply *reply)
-{
-    return may_be_the_message(reply) || (reply->failure == TRANSFER_OK && !asks_to_wait(reply));
-}
-
-/* Whether a connection broke that others shared: no evidence against this one. */
-static bool broke_with_others(const struct outcome *outcome)
-{
-    return outcome->reply->failure == TRANSFER_BROKEN &&
-           outcome->flight->lane->route->backend->destination.http_version == 2;
-}
-
-/* Whether this failure is evidence against its message, or batch. */
-static bool is_evidence(const struct outcome *outcome)
+/* The lanes of the request wait; others go on. */
+static void hold_lanes(const struct outcome *outcome, int64_t wait_ms)
 {
     const struct flight *flight = outcome->flight;
-    return flight->count > 1 ? may_be_the_batch(outcome->reply) : suspect_owes(flight);
+    for (unsigned i = 0; i < flight->count; i++)
+        if (flight->lanes[i])
+            flight->lanes[i]->not_before_ms = outcome->now_ms + wait_ms;
+    if (flight->deferred)
+        deferred_move(flight->deliver, flight->deferred, outcome->now_ms + wait_ms);
+    deliver_wake_at(flight->deliver, outcome->now_ms + wait_ms);
 }
 
-/* ---- the message or the batch ---- */
+/* ---- the record of a message ---- */
 
-static void suspect_message(const struct outcome *outcome, const struct scope *scope)
+/* What is held against the only message of the request; NULL: it is not in its lane. */
+static struct suspect *suspect_of(const struct flight *flight)
 {
-    const struct failure failure = {.status = outcome->reply->status,
-                                    .reason = outcome->reason,
-                                    .wall_ms = queue_now_ms(outcome->flight->deliver->queue)};
-    suspect_note(outcome->flight, scope, &failure, broke_with_others(outcome),
-                 may_be_the_message(outcome->reply));
+    if (flight->deferred)
+        return &flight->deferred->suspect;
+    struct lane *lane = flight->lanes[0];
+    unsigned at = ring_find(lane, flight->ids[0]);
+    if (at == lane->count)
+        return NULL;
+    struct waiting *waiting = ring_at(lane, at);
+    if (!waiting->suspect)
+        waiting->suspect = xcalloc(1, sizeof *waiting->suspect);
+    return waiting->suspect;
 }
 
-/* Of a batch: its halves come next, or all of it once more: with nothing else on the
- * connection, or, where the backend seemed to be away, until others passed.
- * scope: where it failed, or NULL when the response blames it. */
-static void take_apart(const struct outcome *outcome, const struct scope *scope)
+/* The only message failed, and is tried again after a wait of its own, or sooner: as soon as
+ * another one passed. Returns the record, or NULL. */
+static struct suspect *note_failure(const struct outcome *outcome, const struct scope *scope, bool owed)
 {
     struct flight *flight = outcome->flight;
-    bool isolate = broke_with_others(outcome);
-    bool whole =
-        isolate ? !flight->isolated : scope && !may_be_the_message(outcome->reply) && !flight->blamed;
-    const struct half like = {
-        .scope = isolate && whole ? NULL : scope, .passes = scope ? scope->passes : 0, .isolate = isolate};
-    if (!flight->lane->halves)
-        flight->lane->halves = xcalloc(1, sizeof *flight->lane->halves);
-    halves_split(flight->lane->halves, flight->ids, flight->count, whole, &like);
+    struct suspect *suspect = suspect_of(flight);
+    if (!suspect)
+        return NULL;
+    if (flight->attempts > suspect->attempts)
+        suspect->attempts = flight->attempts;
+    suspect_fail(suspect, scope, owed, outcome->reply->status, outcome->reason,
+                 queue_now_ms(flight->deliver->queue));
+    suspect->tried = ++flight->deliver->tries;
+    suspect->retry_at_ms = outcome->now_ms + outcome_backoff_ms(outcome, ++suspect->failures);
+    if (flight->deferred)
+        deferred_move(flight->deliver, flight->deferred, suspect->retry_at_ms);
+    else
+        deliver_wake_at(flight->deliver, suspect->retry_at_ms);
+    return suspect;
 }
 
-/* ---- scopes ---- */
-
-static void suspect_backend(const struct outcome *outcome, bool by_routes)
-{
-    struct backend_state *backend = outcome->flight->lane->route->backend;
-    struct scope *scope = &backend->destination.scope;
-    if (!destination_failed(&backend->destination, outcome->verdict, outcome->flight->backend_probe,
-                            outcome->now_ms))
-        return;
-    backend->by_routes = by_routes;
-    scope->firm = asks_to_wait(outcome->reply);
-    int64_t wait_ms = backoff_ms(outcome, scope->failures);
-    scope_wait(scope, outcome->now_ms, wait_ms);
-    announce_backend(outcome, wait_ms);
-    line_wake_at(outcome->flight->deliver, scope->retry_at_ms);
-}
-
-static void suspect_route(const struct outcome *outcome)
-{
-    struct route_state *route = outcome->flight->lane->route;
-    if (!scope_failed(&route->scope, VERDICT_MISCONFIGURED, outcome->flight->route_probe, outcome->now_ms))
-        return;
-    int64_t wait_ms = backoff_ms(outcome, route->scope.failures);
-    scope_wait(&route->scope, outcome->now_ms, wait_ms);
-    announce_route(outcome, wait_ms);
-    line_wake_at(outcome->flight->deliver, route->scope.retry_at_ms);
-}
-
-static bool another_route_is_suspected(const struct deliver *deliver, const struct route_state *than)
+static bool another_route_is_misconfigured(const struct deliver *deliver, const struct route_state *than)
 {
     for (size_t i = 0; i < deliver->config->route_count; i++) {
         const struct route_state *route = &deliver->routes[i];
@@ -148,77 +78,172 @@ static bool another_route_is_suspected(const struct deliver *deliver, const stru
     return false;
 }
 
-static void trust_backend(const struct outcome *outcome, bool delivered)
+void blame_acquit_backend(const struct outcome *outcome, bool delivered)
 {
-    struct backend_state *backend = outcome->flight->lane->route->backend;
+    struct backend_state *backend = outcome->flight->route->backend;
     unsigned probe = outcome->flight->backend_probe;
+    if (delivered)
+        backend->newest_before = 0;
     bool suspected = delivered ? destination_passed(&backend->destination, probe)
                                : scope_acquit(&backend->destination.scope, probe);
     if (suspected || delivered)
-        announce_backend_back(outcome, suspected);
+        announce_backend_back(backend, suspected, outcome->now_ms);
+}
+
+/* ---- failures of a scope ---- */
+
+/* Whether other requests will soon show how the scope is: then nobody has to be stopped for a
+ * check. */
+static bool others_show(const struct outcome *outcome, bool whole_backend)
+{
+    const struct flight *flight = outcome->flight;
+    const struct backend_state *backend = flight->route->backend;
+    const struct lane *lane;
+    if (whole_backend && backend->destination.in_flight > 0)
+        return true;
+    for (size_t i = 0; !whole_backend && i < ROUTE_LANES; i++)
+        if (flight->route->lanes[i].in_flight && &flight->route->lanes[i] != flight->lanes[0])
+            return true;
+    TAILQ_FOREACH(lane, &backend->line, line)
+        if ((whole_backend || lane->route == flight->route) && line_is_ready(lane, outcome->now_ms) &&
+            !ring_at(lane, 0)->suspect)
+            return true;
+    return false;
+}
+
+/* Of a batch: its halves come next, or, where the connection broke under others as well, all of
+ * it once more with nothing else on the connection. */
+static void take_apart(const struct outcome *outcome, const struct scope *scope)
+{
+    struct flight *flight = outcome->flight;
+    bool isolate = outcome_broke_with_others(outcome), whole = isolate && !flight->isolated;
+    part_split(flight, whole ? NULL : scope, whole, isolate);
+}
+
+static void unstarted(const struct outcome *outcome)
+{
+    const struct flight *flight = outcome->flight;
+    scope_unstarted(&flight->route->scope, flight->route_probe);
+    scope_unstarted(&flight->route->backend->destination.scope, flight->backend_probe);
+}
+
+/* Records a doubtful failure. Returns true when nobody else is to be suspected for it. */
+static bool is_its_own(const struct outcome *outcome, const struct scope *scope, bool whole_backend)
+{
+    const struct flight *flight = outcome->flight;
+    bool probe = flight->backend_probe != 0 || flight->route_probe != 0;
+    if (flight->count > 1) {
+        take_apart(outcome, scope);
+        return flight->convicted && !scope->suspected && !probe;
+    }
+    bool broke = outcome_broke_with_others(outcome);
+    struct suspect *suspect = note_failure(outcome, scope, !broke || flight->isolated);
+    if (suspect) {
+        suspect->isolate = broke;
+        suspect->untried = broke && !flight->isolated;
+    }
+    if (probe || scope->suspected)
+        return false;
+    if (flight->deferred)
+        return true;
+    if (!outcome_has_others(outcome, whole_backend)) {
+        int64_t passed_ms = whole_backend ? flight->route->backend->passed_ms : flight->route->passed_ms;
+        bool shortly = passed_ms > 0 && outcome->now_ms - passed_ms < SHORTLY_MS;
+        return !suspect || (shortly && suspect->failures < ALONE_FAILURES);
+    }
+    if (!flight->convicted || !suspect)
+        return false;
+    if (flight->route->config->on_failure == CONFIG_ON_FAILURE_WAIT)
+        return others_show(outcome, whole_backend);
+    dead_letter_note_first(flight->deliver, flight->ids[0], suspect);
+    deferred_add(flight->deliver, flight->lanes[0], flight->ids[0], suspect->retry_at_ms - outcome->now_ms);
+    return true;
 }
 
 void blame_scope(const struct outcome *outcome)
 {
     struct flight *flight = outcome->flight;
-    struct route_state *route = flight->lane->route;
+    struct route_state *route = flight->route;
     bool whole_backend = outcome->verdict == VERDICT_AWAY || outcome->reply->failure != TRANSFER_OK;
     struct scope *scope = whole_backend ? &route->backend->destination.scope : &route->scope;
+    enum outcome_kind kind = outcome_kind(outcome);
 
-    /* It responds, so it is not away. */
-    if (!whole_backend && !route->backend->by_routes)
-        trust_backend(outcome, false);
-    if (flight->count == 1)
-        suspect_message(outcome, scope);
-    else if (may_be_the_batch(outcome->reply))
-        take_apart(outcome, scope);
-    if (flight->blamed && is_evidence(outcome) && !scope->suspected && !asks_to_wait(outcome->reply)) {
-        scope_unstarted(&route->scope, flight->route_probe);
-        scope_unstarted(&route->backend->destination.scope, flight->backend_probe);
-        if (flight->count == 1) /* the halves of a batch need not wait */
-            wait_alone(outcome);
+    if (!whole_backend && !route->backend->by_routes) /* it responds, so it is not away */
+        blame_acquit_backend(outcome, false);
+    if (kind == OUTCOME_DOUBTFUL && is_its_own(outcome, scope, whole_backend)) {
+        unstarted(outcome);
         return;
     }
+    if (kind == OUTCOME_ASKS_TO_WAIT)
+        hold_lanes(outcome, outcome_backoff_ms(outcome, 1));
+    else if (kind == OUTCOME_CERTAIN && flight->deferred)
+        deferred_move(flight->deliver, flight->deferred, outcome->now_ms + outcome_backoff_ms(outcome, 1));
     if (whole_backend) {
-        suspect_backend(outcome, false);
+        round_suspect_backend(outcome, false);
         scope_unstarted(&route->scope, flight->route_probe);
-    } else {
-        suspect_route(outcome);
-        if (another_route_is_suspected(flight->deliver, route))
-            suspect_backend(outcome, true);
-        else
-            scope_unstarted(&route->backend->destination.scope, flight->backend_probe);
+        return;
     }
+    round_suspect_route(outcome);
+    if (another_route_is_misconfigured(flight->deliver, route))
+        round_suspect_backend(outcome, true);
+    else
+        scope_unstarted(&route->backend->destination.scope, flight->backend_probe);
 }
 
-void blame_nobody(const struct outcome *outcome)
-{
-    struct route_state *route = outcome->flight->lane->route;
-    trust_backend(outcome, true);
-    announce_route_back(outcome, scope_passed(&route->scope, outcome->flight->route_probe), "passes again");
-    route->rejected_in_row = 0;
-    route->rejected_lanes = 0;
-    route->unfit_in_row = 0;
-    route->held = false;
-}
+/* ---- failures of a message ---- */
 
-/* ---- this message ---- */
-
-/* Ten different messages, of two lanes where two have work, and none delivered
- * between them. */
+/* Ten different messages, of two lanes where two have work, and none delivered between them. */
 static bool too_many_in_row(const struct route_state *route)
 {
     bool two_lanes = (route->rejected_lanes & (route->rejected_lanes - 1)) != 0;
-    return route->rejected_in_row >= REJECTED_IN_ROW_MOST && (two_lanes || route->busy_lanes <= 1);
+    return route->rejected_in_row >= HOLD_AFTER && (two_lanes || route->busy_lanes <= 1);
 }
 
-/* The response blames its message. When too many are rejected in a row, the messages are not
- * to blame: then the route is held, and goes on probing. */
-static void reject(const struct outcome *outcome, unsigned attempts, const char *reason)
+/* When the queue does not take it, it is simply tried again. */
+static bool move_to_dead(const struct outcome *outcome, unsigned attempts, const char *reason)
 {
     struct flight *flight = outcome->flight;
-    struct lane *lane = flight->lane;
-    struct route_state *route = lane->route;
+    struct deliver *deliver = flight->deliver;
+    if (dead_letter_move(deliver, flight->route, flight->ids[0], suspect_of(flight), attempts,
+                         outcome->reply->status, reason, outcome->reason) != 0) {
+        note_failure(outcome, &flight->route->scope, false);
+        return false;
+    }
+    if (flight->deferred)
+        deferred_remove(deliver, flight->deferred);
+    else
+        lanes_remove(deliver, flight->lanes[0], flight->ids[0]);
+    flight->deferred = NULL;
+    return true;
+}
+
+static void count_rejection(const struct flight *flight)
+{
+    struct route_state *route = flight->route;
+    if (route->rejected_in_row < HOLD_AFTER)
+        route->rejected_ids[route->rejected_in_row] = flight->ids[0];
+    route->rejected_in_row++;
+    /* a deferred message has no lane */
+    route->rejected_lanes |=
+        UINT64_C(1) << (flight->lanes[0] ? flight->lanes[0] - route->lanes : flight->ids[0] % ROUTE_LANES);
+}
+
+void blame_batch(const struct outcome *outcome)
+{
+    part_split(outcome->flight, &outcome->flight->route->scope, false, false);
+    if (outcome->flight->route_probe != 0 && outcome->flight->route->scope.suspected)
+        round_suspect_route(outcome); /* it was a check */
+}
+
+void blame_message(const struct outcome *outcome, unsigned attempts, const char *reason)
+{
+    struct flight *flight = outcome->flight;
+    struct route_state *route = flight->route;
+    if (outcome->by_user) {
+        scope_unstarted(&route->scope, flight->route_probe);
+        move_to_dead(outcome, attempts, reason);
+        return;
+    }
     if (!route->held && too_many_in_row(route)) {
         route->held = true;
         log_error(EVENT_ROUTE_HELD,
@@ -227,66 +252,96 @@ static void reject(const struct outcome *outcome, unsigned attempts, const char 
                   route->config->name, route->rejected_in_row);
     }
     if (route->held) {
-        suspect_message(outcome, &route->scope);
-        if (lane->suspect.id == flight->ids[0])
-            lane->suspect.owed = false; /* all are rejected: it is no evidence against this one */
-        suspect_route(outcome);
+        note_failure(outcome, &route->scope, false);
+        if (!flight->deferred || flight->route_probe != 0)
+            round_suspect_route(outcome);
         return;
     }
     /* This response is not what the route was suspected for. */
     if (scope_acquit(&route->scope, flight->route_probe))
-        announce_route_back(outcome, true, "responds in another way");
-    if (dead_letter_add(flight->deliver, lane, flight->ids[0], attempts, outcome->reply->status, reason,
-                        outcome->reason) != 0) {
-        wait_alone(outcome); /* the storage does not take it: it is tried again */
-        return;
-    }
-    route->rejected_in_row++;
-    route->rejected_lanes |= UINT64_C(1) << (lane - route->lanes);
+        announce_route_back(route, true, outcome->now_ms);
+    if (move_to_dead(outcome, attempts, reason))
+        count_rejection(flight);
 }
 
-/* Nobody is to blame for a body that is too long: bodies are shorter from now on. */
-static void send_less(const struct outcome *outcome)
+void blame_later(const struct outcome *outcome)
 {
     struct flight *flight = outcome->flight;
-    struct route_state *route = flight->lane->route;
-    size_t half = flight->body_bytes / 2;
-    if (half >= route->batch_bytes)
-        return; /* known already, from another request in flight */
-    route->batch_bytes = half;
-    log_notice(EVENT_BATCH_SIZE_REDUCED,
-               "route %s: the backend refuses %zu bytes at once (413); batches have at most %zu from now on",
-               route->config->name, flight->body_bytes, half);
-}
-
-void blame_message_later(const struct outcome *outcome)
-{
-    struct flight *flight = outcome->flight;
-    trust_backend(outcome, false);
-    if (flight->count > 1) {
-        take_apart(outcome, NULL);
-        return;
-    }
+    struct deliver *deliver = flight->deliver;
+    const struct route_state *route = flight->route;
     unsigned attempts = flight->attempts + 1;
-    if (attempts >= flight->lane->route->backend->config->max_attempts) {
-        reject(outcome, attempts, "attempts");
+    if (attempts >= route->backend->config->max_attempts) {
+        blame_message(outcome, attempts, "attempts");
         return;
     }
-    scope_unstarted(&flight->lane->route->scope, flight->route_probe);
-    flight->attempts = attempts;
-    suspect_write_first(flight->deliver, flight->lane, flight->ids[0]);
-    queue_blame(flight->deliver->queue, flight->ids[0], attempts, outcome->reply->status, outcome->reason,
-                queue_now_ms(flight->deliver->queue));
-    wait_alone(outcome);
+    scope_unstarted(&flight->route->scope, flight->route_probe);
+    struct suspect *suspect = note_failure(outcome, &route->scope, false);
+    if (!suspect)
+        return;
+    suspect->attempts = attempts;
+    dead_letter_note_first(deliver, flight->ids[0], suspect);
+    if (flight->deferred || route->config->on_failure == CONFIG_ON_FAILURE_WAIT)
+        queue_blame(deliver->queue, flight->ids[0], attempts, outcome->reply->status, outcome->reason,
+                    queue_now_ms(deliver->queue));
+    else
+        deferred_add(deliver, flight->lanes[0], flight->ids[0], suspect->retry_at_ms - outcome->now_ms);
 }
 
-void blame_message(const struct outcome *outcome)
+/* ---- before a message is sent again ---- */
+
+static int decide_dead(struct deliver *deliver, struct route_state *route, int64_t id,
+                       struct suspect *suspect)
 {
-    trust_backend(outcome, false);
-    if (outcome->flight->count == 1)
-        reject(outcome, outcome->flight->attempts, "rejected");
-    else if (outcome->reply->status == 413)
-        send_less(outcome);
-    else
-        take_apart(outcome, NULL);
+    int error = dead_letter_move(deliver, route, id, suspect, suspect->attempts, suspect->last.status,
+                                 "attempts", suspect->last.reason);
+    return error != 0 ? error : 1;
+}
+
+/* A second attempt and later ones are written down. */
+static void note_attempts(struct deliver *deliver, int64_t id, struct suspect *suspect)
+{
+    if (suspect->attempts < DEFER_AFTER)
+        return;
+    dead_letter_note_first(deliver, id, suspect);
+    queue_blame(deliver->queue, id, suspect->attempts, suspect->last.status, suspect->last.reason,
+                suspect->last.wall_ms);
+}
+
+int blame_decide(struct deliver *deliver, struct lane *lane)
+{
+    struct waiting *waiting = ring_at(lane, 0);
+    struct suspect *suspect = waiting->suspect;
+    const struct route_state *route = lane->route;
+    int64_t id = waiting->id;
+    if (!suspect)
+        return 0;
+    bool counted = suspect_count(suspect);
+    int result = 0;
+    if (suspect->attempts >= route->backend->config->max_attempts) {
+        result = decide_dead(deliver, lane->route, id, suspect);
+    } else if (suspect->attempts >= DEFER_AFTER && route->config->on_failure != CONFIG_ON_FAILURE_WAIT) {
+        dead_letter_note_first(deliver, id, suspect);
+        int64_t wait_ms = suspect->retry_at_ms - clock_uptime_ms();
+        int error = deferred_add(deliver, lane, id, wait_ms > 0 ? wait_ms : 0);
+        return error != 0 ? error : 1;
+    } else if (counted) {
+        note_attempts(deliver, id, suspect);
+    }
+    if (result == 1)
+        lanes_remove(deliver, lane, id);
+    return result;
+}
+
+int blame_decide_deferred(struct deliver *deliver, struct deferred *deferred)
+{
+    struct suspect *suspect = &deferred->suspect;
+    bool counted = suspect_count(suspect);
+    int result = 0;
+    if (suspect->attempts >= deferred->route->backend->config->max_attempts)
+        result = decide_dead(deliver, deferred->route, deferred->id, suspect);
+    else if (counted)
+        note_attempts(deliver, deferred->id, suspect);
+    if (result == 1)
+        deferred_remove(deliver, deferred);
+    return result;
 }

@@ -1,16 +1,15 @@
-/* deliver/dead_letter.h - moves a message to the dead letters. */
+/* deliver/dead_letter.h - move a message to the dead letters, and log it. */
 #ifndef SLUICE_DELIVER_DEAD_LETTER_H
 #define SLUICE_DELIVER_DEAD_LETTER_H
 
 #include "deliver/internal.h"
 
-/* The message leaves its lane and the queue; reason is that of the column, error the
- * details, or NULL. Returns 0 (also when it is gone already), or -Exxx: the storage
- * did not take it, and it stays. */
-int dead_letter_add(struct deliver *deliver, struct lane *lane, int64_t id, unsigned attempts, int status,
-                    const char *reason, const char *error);
-/* Of many dead letters within a minute, only the first ones are logged: logs the number of
- * the others once the minute is over. */
-void dead_letter_log_rest(struct route_state *route, int64_t now_ms);
+/* A message of the route. suspect: what is held against it, or NULL. reason: one word. error:
+ * what the backend said, or what is wrong; or NULL. 0, also where it is gone already; or -Exxx
+ * of the queue. Its lane still has it afterwards. */
+int dead_letter_move(struct deliver *deliver, struct route_state *route, int64_t id, struct suspect *suspect,
+                     unsigned attempts, int status, const char *reason, const char *error);
+/* The queue is about to learn of a later failure of the message: tells it of the first one. */
+void dead_letter_note_first(struct deliver *deliver, int64_t id, struct suspect *suspect);
 
 #endif

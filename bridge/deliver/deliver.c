@@ -1,118 +1,83 @@
-/* deliver/deliver.c - the engine: which lane sends next, and when.
+/* deliver/deliver.c - the engine: the loop's callbacks, and which backend sends when.
  *
- * A lane with work and no request in flight stands in its backend's line. While
- * the destination admits another request, the first lane in line whose route
- * admits it too sends what it has (deliver/send.c). After its response was acted on
- * (deliver/response.c), the lane goes to the end of the line. So ready lanes take
- * the budget in rotation, and the probe of a suspected scope comes from another
- * lane than the one that failed, wherever another has work.
+ * While a backend's destination admits another request, the next work is chosen
+ * (deliver/choose.h) and sent (deliver/send.h); when the response was acted upon
+ * (deliver/response.h), its lanes go to the end of the line.
  *
- * Every wait (a suspicion's, a message's own) is an uptime; one timer is set to
- * the earliest, and then every backend is looked at again.
+ * Every wait is an uptime; one timer is set to the earliest, and then every backend is looked at
+ * again.
  */
 #include "deliver/deliver.h"
 #include "base/clock.h"
-#include "deliver/announce.h"
-#include "deliver/dead_letter.h"
-#include "deliver/internal.h"
+#include "base/log.h"
+#include "deliver/choose.h"
+#include "deliver/deferred.h"
 #include "deliver/lanes.h"
 #include "deliver/line.h"
 #include "deliver/response.h"
 #include "deliver/send.h"
 #include "deliver/settle.h"
 
+#include <errno.h>
 #include <string.h>
 
 enum {
-    GONE_MOST = 32, /* in one go: each may have been a transaction */
-    PUMP_MS = 20,   /* in one go: requests of many messages take long to make */
+    DECISIONS_MOST = 32, /* in one go, about messages that are not sent: each is a transaction */
+    PUMP_MS = 20,        /* in one go: requests of many messages take long to make */
 };
 
-/* ---- the next request ---- */
-
-/* Until when a lane without a full batch waits for more; 0: it does not. A probe does
- * not, nor what failed before. */
-static int64_t linger_until_ms(const struct lane *lane)
-{
-    const struct route_state *route = lane->route;
-    if (route->config->linger_ms == 0 || lane->count >= route->config->batch || lane->behind ||
-        lane->suspect.id != 0 || (lane->halves && lane->halves->count > 0) || route->scope.suspected ||
-        route->backend->destination.scope.suspected)
-        return 0;
-    return lane->linger_until_ms;
-}
-
-static bool is_ready(const struct lane *lane, int64_t now_ms)
-{
-    return lane->not_before_ms <= now_ms &&
-           (linger_until_ms(lane) <= now_ms || lane->count >= lane->look_count) &&
-           scope_admits(&lane->route->scope, now_ms);
-}
-
-static struct lane *next_in_line(struct backend_state *backend, int64_t now_ms)
-{
-    struct lane *lane;
-    TAILQ_FOREACH(lane, &backend->line, line)
-        if (is_ready(lane, now_ms))
-            return lane;
-    return NULL;
-}
-
-/* Whether the lane must wait for the requests in flight. A probe does not wait:
- * those that hang may have raised the suspicion. */
-static bool waits_for_others(const struct backend_state *backend, const struct lane *lane)
-{
-    return send_must_isolate(lane) && backend->destination.in_flight > 0 &&
-           !backend->destination.scope.suspected;
-}
-
-static void on_scan(uv_idle_t *idle);
 static void on_done(void *context, const struct reply *reply);
 
-/* Has the queue read again for a lane that runs empty. */
-static void feed(struct deliver *deliver, const struct lane *lane)
+/* ---- sending ---- */
+
+/* What was chosen could not be sent. */
+static void put_back(struct deliver *deliver, const struct work *work, int error, int64_t now_ms)
 {
-    if (lanes_is_hungry(lane))
-        uv_idle_start(&deliver->scan, on_scan);
+    int64_t wait_ms = error != -ENOMSG && error != -EAGAIN ? storage_retry_ms(error) : 0;
+    if (error == -EAGAIN) {
+        unsigned waiting = choose_waiting(work->lane);
+        work->lane->route->look_count = waiting + waiting / 8 + 1;
+    } else if (wait_ms > 0 && work->lane) {
+        work->lane->not_before_ms = now_ms + wait_ms;
+    } else if (wait_ms > 0) {
+        deferred_move(deliver, work->deferred, now_ms + wait_ms);
+    }
+    if (wait_ms > 0)
+        deliver_wake_at(deliver, now_ms + wait_ms);
+    if (work->lane) {
+        line_join(deliver, work->lane);
+        lanes_feed(deliver, work->lane);
+    }
 }
 
 static void pump(struct deliver *deliver, struct backend_state *backend)
 {
     int64_t now_ms = clock_uptime_ms();
-    int gone = 0;
+    int decisions = 0;
     while (!deliver->paused && !backend->isolated && destination_admits(&backend->destination, now_ms)) {
         if (settle_is_full(deliver))
-            return; /* it wakes us when deletes are possible again */
-        struct lane *lane = next_in_line(backend, now_ms);
-        if (!lane || waits_for_others(backend, lane))
+            return; /* it goes on when deletes are possible again */
+        struct work work;
+        if (!choose_next(deliver, backend, now_ms, &work))
             return;
-        if (clock_uptime_ms() - now_ms >= PUMP_MS) {
-            line_wake_at(deliver, now_ms); /* others have their turn first */
+        /* A probe does not wait: the requests that hang may be what raised the suspicion. */
+        if (choose_must_isolate(&work) && backend->destination.in_flight > 0 &&
+            !backend->destination.scope.suspected)
+            return;
+        if (clock_uptime_ms() - now_ms >= PUMP_MS || decisions == DECISIONS_MOST) {
+            deliver_wake_at(deliver, now_ms); /* others have their turn first */
             return;
         }
-        int64_t rate_wait = rate_wait_ms(&backend->rate, send_most(lane), now_ms);
-        if (rate_wait > 0) {
-            line_wake_at(deliver, now_ms + rate_wait);
+        int64_t rate_ms = rate_wait_ms(&backend->rate, choose_count(&work), now_ms);
+        backend->rate_reserved = rate_ms > 0;
+        if (rate_ms > 0) {
+            deliver_wake_at(deliver, now_ms + rate_ms);
             return;
         }
-        line_leave(lane);
-        int error = send_next(deliver, lane, linger_until_ms(lane) > now_ms, on_done);
-        if (error == 0)
-            continue;
-        if (error == -EAGAIN) {
-            lane->look_count = lane->count + lane->count / 8 + 1;
-            line_join(deliver, lane);
-            continue;
-        }
-        if (error != -ENOMSG) {
-            lane->not_before_ms = now_ms + storage_retry_ms(error);
-            line_wake_at(deliver, lane->not_before_ms);
-        }
-        line_join(deliver, lane);
-        feed(deliver, lane);
-        if (++gone == GONE_MOST) {
-            line_wake_at(deliver, now_ms);
-            return;
+        int error = send_start(deliver, &work, on_done);
+        if (error != 0) {
+            put_back(deliver, &work, error, now_ms);
+            decisions++;
         }
     }
 }
@@ -145,31 +110,53 @@ static void wake_for_lanes(struct deliver *deliver, struct route_state *route, i
 {
     for (size_t i = 0; i < ROUTE_LANES; i++) {
         const struct lane *lane = &route->lanes[i];
-        if (lane->in_line && lane->not_before_ms > now_ms)
-            line_wake_at(deliver, lane->not_before_ms);
-        if (lane->in_line &&
-            lane->linger_until_ms > now_ms) /* also where it does not wait for that just now */
-            line_wake_at(deliver, lane->linger_until_ms);
+        if (!lane->in_line)
+            continue;
+        const struct suspect *suspect = ring_at(lane, 0)->suspect;
+        const int64_t waits_ms[] = {lane->not_before_ms, lane->linger_until_ms,
+                                    suspect ? suspect->retry_at_ms : 0};
+        for (size_t k = 0; k < ARRAY_LEN(waits_ms); k++)
+            if (waits_ms[k] > now_ms)
+                deliver_wake_at(deliver, waits_ms[k]);
     }
 }
 
 static void wake_for_scope(struct deliver *deliver, const struct scope *scope, int64_t now_ms)
 {
     if (scope->suspected && !scope->probing && scope->retry_at_ms > now_ms)
-        line_wake_at(deliver, scope->retry_at_ms);
+        deliver_wake_at(deliver, scope->retry_at_ms);
+}
+
+static void wake_for_deferred(struct deliver *deliver, const struct backend_state *backend, int64_t now_ms)
+{
+    const struct deferred *deferred;
+    TAILQ_FOREACH(deferred, &backend->deferred, others)
+        if (deferred->not_before_ms > now_ms) {
+            deliver_wake_at(deliver, deferred->not_before_ms);
+            break;
+        }
+    deferred = TAILQ_FIRST(&backend->deferred);
+    if (deferred && deferred->not_before_ms <= now_ms && backend->deferred_after_ms > now_ms)
+        deliver_wake_at(deliver, backend->deferred_after_ms);
 }
 
 static void on_wake(uv_timer_t *timer)
 {
     struct deliver *deliver = timer->data;
     deliver->wake_at_ms = INT64_MAX;
+    if (deliver->rescan_from != 0) {
+        deliver_look_again(deliver, deliver->rescan_from);
+        deliver->rescan_from = 0;
+    }
     if (deliver->scan_failed)
-        uv_idle_start(&deliver->scan, on_scan);
+        deliver_feed(deliver);
     int64_t now_ms = clock_uptime_ms(); /* before the pumps, or a wait that ends after them gets lost */
     for (size_t i = 0; i < deliver->config->backend_count; i++)
         pump(deliver, &deliver->backends[i]);
-    for (size_t i = 0; i < deliver->config->backend_count; i++)
+    for (size_t i = 0; i < deliver->config->backend_count; i++) {
         wake_for_scope(deliver, &deliver->backends[i].destination.scope, now_ms);
+        wake_for_deferred(deliver, &deliver->backends[i], now_ms);
+    }
     for (size_t i = 0; i < deliver->config->route_count; i++) {
         wake_for_scope(deliver, &deliver->routes[i].scope, now_ms);
         wake_for_lanes(deliver, &deliver->routes[i], now_ms);
@@ -182,21 +169,17 @@ static void on_scan(uv_idle_t *idle)
 {
     struct deliver *deliver = idle->data;
     int more = lanes_step(deliver);
+    if (more == 0)
+        more = deferred_step(deliver);
     if (more > 0)
         uv_idle_start(idle, on_scan);
     else
         uv_idle_stop(idle);
     deliver->scan_failed = more < 0;
     if (more < 0)
-        line_wake_at(deliver, clock_uptime_ms() + storage_retry_ms(more));
+        deliver_wake_at(deliver, clock_uptime_ms() + storage_retry_ms(more));
     for (size_t i = 0; i < deliver->config->backend_count; i++)
         pump(deliver, &deliver->backends[i]);
-}
-
-void deliver_look_again(struct deliver *deliver, int64_t lowest)
-{
-    if (lanes_forget(deliver, lowest))
-        uv_idle_start(&deliver->scan, on_scan);
 }
 
 void deliver_released(struct deliver *deliver)
@@ -212,14 +195,21 @@ static void on_done(void *context, const struct reply *reply)
 {
     struct flight *flight = context;
     struct deliver *deliver = flight->deliver;
-    struct lane *lane = flight->lane;
+    uint64_t delivered = deliver->metrics->delivered;
     response_act(flight, reply);
-    send_drop(flight);
-    lane->in_flight = false;
+    for (unsigned i = 0; i < flight->count; i++) {
+        struct lane *lane = flight->lanes[i];
+        if (!lane || !lane->in_flight)
+            continue;
+        lane->in_flight = false;
+        line_join(deliver, lane);
+        lanes_feed(deliver, lane);
+    }
+    flight->route->backend->pump_due = true;
     deliver->in_flight--;
-    line_join(deliver, lane);
-    feed(deliver, lane);
-    lane->route->backend->pump_due = true;
+    send_drop(flight);
+    if (deliver->metrics->delivered > delivered)
+        settle_later(deliver);
     if (deliver->paused && deliver->in_flight == 0)
         settle_soon(deliver);
 }
@@ -250,15 +240,21 @@ static void build(struct deliver *deliver, const struct config *config)
                          backend->config->max_in_flight);
         rate_init(&backend->rate, backend->config->rate_per_s, clock_uptime_ms());
         TAILQ_INIT(&backend->line);
+        TAILQ_INIT(&backend->deferred);
     }
     for (size_t i = 0; i < config->route_count; i++) {
         struct route_state *route = &deliver->routes[i];
         route->config = &config->routes[i];
         route->backend = &deliver->backends[route->config->backend];
+        route->lane_ids = 2 * route->config->batch > LANE_IDS ? 2 * route->config->batch : LANE_IDS;
         route->batch_bytes = (size_t)route->config->batch_size;
-        lanes_init(route);
+        TAILQ_INIT(&route->parts);
+        for (size_t j = 0; j < ROUTE_LANES; j++)
+            route->lanes[j].route = route;
     }
-    deliver->frontier = 0;
+    deliver->frontier = deliver->rescan_from = deliver->deferred_after = 0;
+    deliver->deferred = 0;
+    deliver->deferred_left = true;
     deliver->paused = deliver->to_end = false;
     deliver->idle = NULL;
     deliver->wake_at_ms = INT64_MAX;
@@ -269,11 +265,13 @@ static void tear_down(struct deliver *deliver)
 {
     for (size_t i = 0; i < deliver->config->backend_count; i++) {
         transfer_free(deliver->backends[i].transfer, send_drop);
-        free(deliver->backends[i].announced.reason);
+        deferred_free(deliver, &deliver->backends[i]);
+        free(deliver->backends[i].report.reason);
     }
     for (size_t i = 0; i < deliver->config->route_count; i++) {
+        part_forget_all(&deliver->routes[i]);
         lanes_free(&deliver->routes[i]);
-        free(deliver->routes[i].announced.reason);
+        free(deliver->routes[i].report.reason);
     }
     free(deliver->backends);
     free(deliver->routes);
@@ -290,6 +288,7 @@ struct deliver *deliver_new(uv_loop_t *loop, struct queue *queue, const struct c
     struct deliver *deliver = xcalloc(1, sizeof *deliver);
     deliver->loop = loop;
     deliver->on_wake = on_wake;
+    deliver->on_scan = on_scan;
     deliver->queue = queue;
     deliver->metrics = metrics;
     deliver->tail = queue_last_id(queue);
@@ -307,41 +306,60 @@ struct deliver *deliver_new(uv_loop_t *loop, struct queue *queue, const struct c
     return deliver;
 }
 
-/* Of those of the old configuration, backends first. The caller frees it. */
-static int64_t *list_outages(const struct deliver *deliver)
+/* What a reload keeps of a route: who heard that it does not work hears when it does; and which
+ * messages it dead-lettered before it was held. */
+struct kept {
+    int64_t since_ms;
+    unsigned returns;
+    int64_t rejected_ids[HOLD_AFTER];
+};
+
+static int64_t reported_since(const struct scope *scope, const struct report *report)
 {
-    size_t backends = deliver->config->backend_count, routes = deliver->config->route_count;
-    int64_t *since_ms = xcalloc(backends + routes, sizeof *since_ms);
-    for (size_t i = 0; i < backends; i++)
-        since_ms[i] =
-            announce_since_ms(&deliver->backends[i].destination.scope, &deliver->backends[i].announced);
-    for (size_t i = 0; i < routes; i++)
-        since_ms[backends + i] = announce_since_ms(&deliver->routes[i].scope, &deliver->routes[i].announced);
-    return since_ms;
+    return scope->suspected && scope->announced ? scope->since_ms : report->before_ms;
 }
 
-/* Everything is tried anew. But a failure that was logged before the reload keeps the time
- * when it began, and its end is logged. */
-static void carry_over(struct deliver *deliver, const struct config *old, const int64_t *since_ms)
+/* Of the old configuration, backends first. The caller frees it. */
+static struct kept *keep(const struct deliver *deliver)
+{
+    size_t backends = deliver->config->backend_count, routes = deliver->config->route_count;
+    struct kept *kept = xcalloc(backends + routes, sizeof *kept);
+    for (size_t i = 0; i < backends; i++)
+        kept[i].since_ms =
+            reported_since(&deliver->backends[i].destination.scope, &deliver->backends[i].report);
+    for (size_t i = 0; i < routes; i++) {
+        const struct route_state *route = &deliver->routes[i];
+        kept[backends + i].since_ms = reported_since(&route->scope, &route->report);
+        kept[backends + i].returns = route->held ? HOLD_AFTER : route->returns;
+        memcpy(kept[backends + i].rejected_ids, route->rejected_ids, sizeof route->rejected_ids);
+    }
+    return kept;
+}
+
+static void carry_over(struct deliver *deliver, const struct config *old, const struct kept *kept)
 {
     for (size_t i = 0; i < old->backend_count; i++)
         for (size_t j = 0; j < deliver->config->backend_count; j++)
             if (strcmp(old->backends[i].name, deliver->config->backends[j].name) == 0)
-                deliver->backends[j].announced.before_ms = since_ms[i];
+                deliver->backends[j].report.before_ms = kept[i].since_ms;
     for (size_t i = 0; i < old->route_count; i++) {
         size_t number = config_find_route(deliver->config, old->routes[i].name);
-        if (number != SIZE_MAX)
-            deliver->routes[number].announced.before_ms = since_ms[old->backend_count + i];
+        if (number == SIZE_MAX)
+            continue;
+        struct route_state *route = &deliver->routes[number];
+        route->report.before_ms = kept[old->backend_count + i].since_ms;
+        route->returns = kept[old->backend_count + i].returns;
+        memcpy(route->rejected_ids, kept[old->backend_count + i].rejected_ids, sizeof route->rejected_ids);
     }
 }
 
 void deliver_restart(struct deliver *deliver, const struct config *config)
 {
     const struct config *old = deliver->config;
-    cleanup_free int64_t *since_ms = list_outages(deliver);
+    cleanup_free struct kept *kept = keep(deliver);
     tear_down(deliver);
     build(deliver, config);
-    carry_over(deliver, old, since_ms);
+    carry_over(deliver, old, kept);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -362,10 +380,4 @@ void deliver_free(struct deliver *deliver)
     uv_close((uv_handle_t *)&deliver->scan, on_closed);
     uv_close((uv_handle_t *)&deliver->after_poll, on_closed);
     uv_close((uv_handle_t *)&deliver->before_poll, on_closed);
-}
-
-void deliver_log_rest(struct deliver *deliver)
-{
-    for (size_t i = 0; i < deliver->config->route_count; i++)
-        dead_letter_log_rest(&deliver->routes[i], clock_uptime_ms());
 }

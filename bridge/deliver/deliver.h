@@ -1,10 +1,18 @@
 /* deliver/deliver.h - the engine: claims messages, sends them, and acts on the responses.
  *
- * Each backend is a destination with a budget of requests in flight; each route
- * has 64 lanes, a lane is first in, first out with one request in flight, so
- * order per key holds through outages, retries, crashes and reloads. A message
- * leaves the queue after a 2xx, or for the dead letters once it is proved that
- * it, and not its backend or route, is at fault. No backend waits for another.
+ * Each backend is a destination with a budget of requests in flight; each route has 64 lanes. A
+ * lane is first in, first out, with one request in flight, so order per key holds through outages,
+ * retries, crashes and reloads.
+ *
+ *              ┌───────────────────── 2xx ──────────────────► deleted
+ *      ┌──────────────┐                              ▲
+ *      │ waits in its │  failed twice while  ┌──────────┐  max_attempts  ┌─────────────┐
+ *      │     lane     │ ──── others passed ─►│ deferred │ ──────────────►│ dead letter │
+ *      └──────────────┘                      └──────────┘                └─────────────┘
+ *              └─────────────────── rejected (400 ...) ──────────────────────►
+ *
+ * A deferred message is tried again by itself: only it may be overtaken, or a message that failed
+ * when others were tried, to learn who is at fault. No backend waits for another.
  */
 #ifndef SLUICE_DELIVER_H
 #define SLUICE_DELIVER_H

@@ -31,7 +31,7 @@ bool destination_admits(const struct destination *destination, int64_t now_ms)
     if (!scope_admits(&destination->scope, now_ms))
         return false;
     /* A probe is one at a time by itself, and must not wait for requests that
-     * were in flight when the suspicion arose, and hang. */
+     * were in flight when the suspicion arose and hang. */
     return destination->scope.suspected || destination->in_flight < destination_budget(destination);
 }
 
@@ -56,10 +56,16 @@ bool destination_passed(struct destination *destination, unsigned probe)
     return scope_passed(&destination->scope, probe);
 }
 
-bool destination_failed(struct destination *destination, enum verdict cause, unsigned probe, int64_t now_ms)
+enum scope_step destination_failed(struct destination *destination, enum verdict cause, unsigned probe,
+                                   unsigned checks, int64_t now_ms)
 {
-    bool counted = scope_failed(&destination->scope, cause, probe, now_ms);
-    if (counted)
-        destination->window = 1;
-    return counted;
+    enum scope_step step = scope_failed(&destination->scope, cause, probe, checks, now_ms);
+    if (step == SCOPE_WAIT)
+        destination_slow_down(destination);
+    return step;
+}
+
+void destination_slow_down(struct destination *destination)
+{
+    destination->window = 1;
 }

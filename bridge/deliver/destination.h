@@ -31,6 +31,9 @@ unsigned destination_started(struct destination *destination);
 void destination_ended(struct destination *destination, unsigned http_version);
 /* See deliver/scope.h; these move the window as well. */
 bool destination_passed(struct destination *destination, unsigned probe);
-bool destination_failed(struct destination *destination, enum verdict cause, unsigned probe, int64_t now_ms);
+enum scope_step destination_failed(struct destination *destination, enum verdict cause, unsigned probe,
+                                   unsigned checks, int64_t now_ms);
+/* The budget opens from 1 again. */
+void destination_slow_down(struct destination *destination);
 
 #endif

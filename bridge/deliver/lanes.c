@@ -1,7 +1,7 @@
 /* deliver/lanes.c - which messages wait in which lane: a window over the queue.
  *
  * The queue may hold millions of messages, memory may not. There is no index by
- * lane either, because each would wear the SD card with every message. So each lane
+ * lane either, for each would wear the SD card with every message. So each lane
  * knows the ids of its next 64 messages or two batches, and the queue is read in the
  * order of ids, in bounded steps, each row once or little more than once:
  *
@@ -16,28 +16,26 @@
  * lane that is behind takes what it has room for from the same steps.
  */
 #include "deliver/lanes.h"
-
+#include "base/clock.h"
 #include "deliver/line.h"
-#include "deliver/suspect.h"
 
 #include <assert.h>
 
-enum {
-    STEP_ROWS = 256,
-    COPIES_MOST = 4096, /* of all lanes */
-};
+enum { STEP_ROWS = 256 };
 
 static bool is_full(const struct lane *lane)
 {
     return lane->count == lane->route->lane_ids;
 }
 
-static bool has(const struct lane *lane, int64_t id)
+/* A message arrives, with which one that failed alone can be compared. */
+static void check_with_it(struct deliver *deliver, struct scope *scope, struct round *round)
 {
-    unsigned at = 0;
-    while (at < lane->count && lane_at(lane, at)->id != id)
-        at++;
-    return at < lane->count;
+    if (round->alone && scope->suspected) {
+        scope->retry_at_ms = clock_uptime_ms();
+        deliver_wake_at(deliver, scope->retry_at_ms);
+    }
+    round->alone = false;
 }
 
 struct queue_copy *lanes_take_copy(struct deliver *deliver, struct waiting *waiting)
@@ -55,7 +53,10 @@ static void push(struct deliver *deliver, struct lane *lane, int64_t id)
         lane->ring = xcalloc(lane->route->lane_ids, sizeof *lane->ring);
     struct queue_copy *copy = deliver->copies < COPIES_MOST ? queue_copy(deliver->queue, id) : NULL;
     deliver->copies += copy != NULL;
-    *lane_at(lane, lane->count) = (struct waiting){.id = id, .copy = copy};
+    *ring_at(lane, lane->count) = (struct waiting){.id = id, .copy = copy};
+    check_with_it(deliver, &lane->route->scope, &lane->route->round);
+    check_with_it(deliver, &lane->route->backend->destination.scope, &lane->route->backend->round);
+    lane->route->waiting++;
     if (lane->count++ == 0) {
         lane->route->busy_lanes++;
         lane->route->backend->busy_lanes++;
@@ -63,36 +64,37 @@ static void push(struct deliver *deliver, struct lane *lane, int64_t id)
     }
 }
 
-/* The last message left it. */
-static void on_empty(struct lane *lane)
-{
-    lane->linger_until_ms = 0;
-    lane->look_count = 0;
-    lane->route->busy_lanes--;
-    lane->route->backend->busy_lanes--;
-    line_leave(lane);
-}
-
 void lanes_remove(struct deliver *deliver, struct lane *lane, int64_t id)
 {
-    unsigned at = 0;
-    while (at < lane->count && lane_at(lane, at)->id != id)
-        at++;
-    assert(at < lane->count);
-    free(lanes_take_copy(deliver, lane_at(lane, at)));
+    unsigned at = ring_find(lane, id);
+    if (at == lane->count)
+        return;
+    free(lanes_take_copy(deliver, ring_at(lane, at)));
+    suspect_free(ring_at(lane, at)->suspect);
     for (; at > 0; at--) /* usually it is the first */
-        *lane_at(lane, at) = *lane_at(lane, at - 1);
+        *ring_at(lane, at) = *ring_at(lane, at - 1);
     lane->first = (lane->first + 1) % lane->route->lane_ids;
-    if (lane->suspect.id == id)
-        suspect_clear(lane);
-    if (--lane->count == 0)
-        on_empty(lane);
+    lane->route->waiting--;
+    if (--lane->count == 0) {
+        lane->linger_until_ms = 0;
+        lane->route->busy_lanes--;
+        lane->route->backend->busy_lanes--;
+        line_leave(lane);
+    } else if (ring_at(lane, 0)->suspect) { /* its wait may begin to matter now */
+        deliver_wake_at(deliver, ring_at(lane, 0)->suspect->retry_at_ms);
+    }
 }
 
-bool lanes_is_hungry(const struct lane *lane)
+static bool is_hungry(const struct lane *lane)
 {
     unsigned low = lane->route->lane_ids / 4, batch = lane->route->config->batch;
     return lane->behind && lane->count <= (batch > low ? batch : low);
+}
+
+void lanes_feed(struct deliver *deliver, const struct lane *lane)
+{
+    if (is_hungry(lane))
+        deliver_feed(deliver);
 }
 
 /* The messages of one order key share a lane. Without an order, neighbours do, as many
@@ -111,8 +113,8 @@ static unsigned lane_number(struct route_state *route, const char *topic, int64_
     return (unsigned)((uint64_t)id / block % ROUTE_LANES);
 }
 
-/* Rows of a route that the configuration does not have are held: no lane. */
-static struct lane *lane_of(struct deliver *deliver, const char *route_name, const char *topic, int64_t id)
+/* Rows of a route that the configuration does not have are held. */
+struct lane *lanes_of(struct deliver *deliver, const char *route_name, const char *topic, int64_t id)
 {
     size_t index = config_find_route(deliver->config, route_name);
     if (index == SIZE_MAX)
@@ -125,7 +127,7 @@ static struct lane *lane_of(struct deliver *deliver, const char *route_name, con
 static void sort_last(struct lane *lane)
 {
     for (unsigned at = lane->count - 1; at > 0; at--) {
-        struct waiting *one = lane_at(lane, at), *before = lane_at(lane, at - 1);
+        struct waiting *one = ring_at(lane, at), *before = ring_at(lane, at - 1);
         if (before->id < one->id)
             return;
         struct waiting earlier = *one;
@@ -140,12 +142,19 @@ struct step {
     int64_t last;
 };
 
-static void visit_new(void *context, int64_t id, const char *route_name, const char *topic)
+/* Whether it was delivered, or is in flight as a deferred message, whose deferral a person ended. */
+static bool is_elsewhere(const struct step *step, int64_t id)
+{
+    struct queue *queue = step->deliver->queue;
+    return queue_is_settled(queue, id) || (step->deliver->deferred > 0 && queue_is_claimed(queue, id));
+}
+
+static void visit_new(void *context, int64_t id, const char *route_name, const char *topic, bool deferred)
 {
     struct step *step = context;
     step->last = id;
-    struct lane *lane = lane_of(step->deliver, route_name, topic, id);
-    if (!lane || lane->behind || queue_is_settled(step->deliver->queue, id))
+    struct lane *lane = deferred ? NULL : lanes_of(step->deliver, route_name, topic, id);
+    if (!lane || lane->behind || is_elsewhere(step, id))
         return;
     if (!is_full(lane)) {
         push(step->deliver, lane, id);
@@ -156,17 +165,17 @@ static void visit_new(void *context, int64_t id, const char *route_name, const c
 }
 
 /* Takes the row unless the lane lacks an earlier one: either its horizon is
- * before this step's start, or it was full earlier in this step, and then its
- * horizon did not move on either. */
-static void visit_again(void *context, int64_t id, const char *route_name, const char *topic)
+ * before this step's start, or it was full earlier in this step, which leaves its
+ * horizon behind as well. */
+static void visit_again(void *context, int64_t id, const char *route_name, const char *topic, bool deferred)
 {
     struct step *step = context;
     step->last = id;
-    struct lane *lane = lane_of(step->deliver, route_name, topic, id);
+    struct lane *lane = deferred ? NULL : lanes_of(step->deliver, route_name, topic, id);
     if (!lane || !lane->behind || id <= lane->horizon)
         return;
-    if (lane->horizon < step->start || is_full(lane) || queue_is_settled(step->deliver->queue, id) ||
-        (id <= lane->kept_to && has(lane, id)))
+    if (lane->horizon < step->start || is_full(lane) || is_elsewhere(step, id) ||
+        (id <= lane->kept_to && ring_find(lane, id) < lane->count))
         return;
     push(step->deliver, lane, id);
     if (id <= lane->kept_to)
@@ -182,7 +191,7 @@ static struct lane *hungriest(struct deliver *deliver)
     for (size_t r = 0; r < deliver->config->route_count; r++)
         for (size_t i = 0; i < ROUTE_LANES; i++) {
             struct lane *lane = &deliver->routes[r].lanes[i];
-            lane->feeding = lane->behind && !is_full(lane) && (lane->feeding || lanes_is_hungry(lane));
+            lane->feeding = lane->behind && !is_full(lane) && (lane->feeding || is_hungry(lane));
             if (lane->feeding && (!found || lane->horizon < found->horizon))
                 found = lane;
         }
@@ -236,61 +245,14 @@ int lanes_step(struct deliver *deliver)
     return more < 0 ? more : again || more;
 }
 
-/* ---- returned messages ---- */
-
-static void forget(struct deliver *deliver, struct lane *lane, int64_t after)
-{
-    unsigned kept = 0;
-    lane->kept_to = 0;
-    for (unsigned at = 0; at < lane->count; at++) {
-        struct waiting *waiting = lane_at(lane, at);
-        if (waiting->id > after && !queue_is_claimed(deliver->queue, waiting->id)) {
-            free(lanes_take_copy(deliver, waiting));
-            continue;
-        }
-        lane->kept_to = waiting->id > lane->kept_to ? waiting->id : lane->kept_to;
-        *lane_at(lane, kept++) = *waiting;
-    }
-    if (lane->count > 0 && kept == 0)
-        on_empty(lane);
-    lane->count = kept;
-    if (lane->halves)
-        lane->halves->count = 0;
-    if (lane->suspect.id > after)
-        suspect_clear(lane);
-    if (!lane->behind || lane->horizon > after)
-        lane->horizon = after;
-    lane->behind = lane->feeding = true;
-}
-
-bool lanes_forget(struct deliver *deliver, int64_t lowest)
-{
-    if (lowest > deliver->frontier)
-        return false;
-    for (size_t r = 0; r < deliver->config->route_count; r++)
-        for (size_t i = 0; i < ROUTE_LANES; i++)
-            forget(deliver, &deliver->routes[r].lanes[i], lowest - 1);
-    return true;
-}
-
-/* ---- life ---- */
-
-void lanes_init(struct route_state *route)
-{
-    enum { IDS_LEAST = 64 };
-    route->lane_ids = 2 * route->config->batch > IDS_LEAST ? 2 * route->config->batch : IDS_LEAST;
-    for (size_t i = 0; i < ROUTE_LANES; i++)
-        route->lanes[i].route = route;
-}
-
 void lanes_free(struct route_state *route)
 {
     for (size_t i = 0; i < ROUTE_LANES; i++) {
-        for (unsigned at = 0; at < route->lanes[i].count; at++)
-            free(lane_at(&route->lanes[i], at)->copy);
+        for (unsigned at = 0; at < route->lanes[i].count; at++) {
+            free(ring_at(&route->lanes[i], at)->copy);
+            suspect_free(ring_at(&route->lanes[i], at)->suspect);
+        }
         free(route->lanes[i].ring);
-        free(route->lanes[i].halves);
-        suspect_clear(&route->lanes[i]);
     }
     lane_map_done(&route->topics);
 }

@@ -1,22 +1,34 @@
-/* deliver/response.c - classifies a response, and acts on it; see deliver/response.h. */
+/* deliver/response.c - see deliver/response.h. Failures are the subject of deliver/blame.h. */
 #include "deliver/response.h"
-
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "deliver/announce.h"
 #include "deliver/blame.h"
+#include "deliver/deferred.h"
 #include "deliver/lanes.h"
-#include "deliver/settle.h"
+#include "deliver/line.h"
 #include "request/redact.h"
 #include "text/html.h"
 
 #include <string.h>
-#include <strings.h>
 
-/* ---- what it means ---- */
+/* The reason of a failure, for people: secrets struck out, a page as its text. */
+static char *describe(const struct flight *flight, const struct reply *reply)
+{
+    const struct config_route *route = flight->route->config;
+    const struct config_backend *backend = flight->route->backend->config;
+    if (reply->failure != TRANSFER_OK)
+        return redact_text(backend, route, flight->target, reply->error, strlen(reply->error));
+    cleanup_free char *page = NULL;
+    if (html_is(reply->content_type, reply->body, reply->body_bytes))
+        page = html_text(reply->body, reply->body_bytes);
+    cleanup_free char *body = redact_text(backend, route, flight->target, page ? page : reply->body,
+                                          page ? strlen(page) : reply->body_bytes);
+    return xasprintf("%d%s%s", reply->status, body[0] != '\0' ? ": " : "", body);
+}
 
-/* The text that the configuration expects in a successful response, and that is not in it; or
- * NULL. */
+/* The text that a 2xx response must contain and does not; NULL: nothing is missing. */
 static const char *missing_text(const struct config_route *route, const struct config_backend *backend,
                                 const struct reply *reply)
 {
@@ -26,48 +38,73 @@ static const char *missing_text(const struct config_route *route, const struct c
     return text;
 }
 
-/* Of a page, only its text. */
-static char *describe(const struct flight *flight, const struct reply *reply, const char *missing)
-{
-    const struct config_route *route = flight->lane->route->config;
-    const struct config_backend *backend = flight->lane->route->backend->config;
-    if (reply->failure != TRANSFER_OK)
-        return redact_text(backend, route, flight->target, reply->error, strlen(reply->error));
-    cleanup_free char *page = NULL;
-    if (html_is(reply->content_type, reply->body, reply->body_bytes))
-        page = html_text(reply->body, reply->body_bytes);
-    cleanup_free char *body = redact_text(backend, route, flight->target, page ? page : reply->body,
-                                          page ? strlen(page) : reply->body_bytes);
-    cleanup_free char *expected =
-        missing ? xasprintf("the response does not contain \"%s\": ", missing) : xstrdup("");
-    return xasprintf("%s%d%s%s", expected, reply->status, body[0] != '\0' ? ": " : "", body);
-}
-
-/* By the table of deliver/verdict.h, then by the configuration. */
-static void classify(struct outcome *outcome)
+/* The table says what a response means, then the configuration. */
+static void judge(struct outcome *outcome)
 {
     const struct reply *reply = outcome->reply;
-    const struct config_route *route = outcome->flight->lane->route->config;
-    const struct config_backend *backend = outcome->flight->lane->route->backend->config;
+    const struct config_route *route = outcome->flight->route->config;
+    const struct config_backend *backend = outcome->flight->route->backend->config;
     const char *missing = NULL;
     outcome->verdict = verdict_of(reply->failure, reply->status,
                                   reply->failure == TRANSFER_CERTIFICATE_TIME && clock_synchronised());
     if (reply->failure == TRANSFER_OK) {
-        outcome->verdict = verdict_override(backend->on_status.items, backend->on_status.count, reply->status,
-                                            outcome->verdict);
-        outcome->verdict =
-            verdict_override(route->on_status.items, route->on_status.count, reply->status, outcome->verdict);
+        const struct config_rules *rules[] = {&backend->on_status, &route->on_status};
+        for (size_t i = 0; i < ARRAY_LEN(rules); i++)
+            outcome->by_user |=
+                verdict_override(rules[i]->items, rules[i]->count, reply->status, &outcome->verdict);
         missing = outcome->verdict == VERDICT_DELIVERED ? missing_text(route, backend, reply) : NULL;
     }
     if (missing)
         outcome->verdict = VERDICT_MISCONFIGURED;
-    if (outcome->verdict != VERDICT_DELIVERED)
-        outcome->reason = describe(outcome->flight, reply, missing);
+    if (outcome->verdict == VERDICT_DELIVERED)
+        return;
+    cleanup_free char *reason = describe(outcome->flight, reply);
+    outcome->reason =
+        missing ? xasprintf("the response does not contain \"%s\": %s", missing, reason) : xstrdup(reason);
 }
 
-/* ---- what it does ---- */
+/* ---- delivered ---- */
 
-static void warn_of_html(struct route_state *route, const struct reply *reply)
+static void settle(struct flight *flight)
+{
+    struct deliver *deliver = flight->deliver;
+    for (unsigned i = 0; i < flight->count; i++) {
+        queue_settle(deliver->queue, flight->ids[i], flight->may_come_again);
+        if (flight->lanes[i])
+            lanes_remove(deliver, flight->lanes[i], flight->ids[i]);
+    }
+    if (flight->deferred)
+        deferred_remove(deliver, flight->deferred);
+    flight->deferred = NULL;
+    deliver->metrics->delivered += flight->count;
+}
+
+static void rescan_later(struct deliver *deliver, int64_t lowest)
+{
+    if (deliver->rescan_from == 0 || lowest < deliver->rescan_from)
+        deliver->rescan_from = lowest;
+    deliver_wake_at(deliver, clock_uptime_ms());
+}
+
+/* Ten messages were rejected in a row, the configuration was changed, and now a message passes:
+ * it was not the ten. */
+static void return_rejected(struct deliver *deliver, struct route_state *route)
+{
+    int64_t lowest = 0;
+    for (unsigned i = 0; i < route->returns; i++)
+        if (queue_return(deliver->queue, route->rejected_ids[i]) == 0 &&
+            (lowest == 0 || route->rejected_ids[i] < lowest))
+            lowest = route->rejected_ids[i];
+    if (lowest > 0)
+        log_notice(EVENT_DEAD_LETTERS_RETURNED,
+                   "route %s: messages that were dead-lettered before the reload are delivered again",
+                   route->config->name);
+    route->returns = 0;
+    if (lowest > 0)
+        rescan_later(deliver, lowest);
+}
+
+static void warn_of_page(struct route_state *route, const struct reply *reply)
 {
     const char *type = reply->content_type;
     if (!type || strncasecmp(type, "text/html", strlen("text/html")) != 0 || route->html_seen)
@@ -81,25 +118,64 @@ static void warn_of_html(struct route_state *route, const struct reply *reply)
 static void on_delivered(const struct outcome *outcome)
 {
     struct flight *flight = outcome->flight;
-    for (unsigned i = 0; i < flight->count; i++) {
-        queue_settle(flight->deliver->queue, flight->ids[i], flight->may_come_again);
-        lanes_remove(flight->deliver, flight->lane, flight->ids[i]);
-    }
-    flight->deliver->metrics->delivered += flight->count;
-    blame_nobody(outcome);
-    warn_of_html(flight->lane->route, outcome->reply);
-    settle_later(flight->deliver);
+    struct route_state *route = flight->route;
+    settle(flight);
+    route->passed_ms = route->backend->passed_ms = outcome->now_ms;
+    blame_acquit_backend(outcome, true);
+    bool suspected = scope_passed(&route->scope, flight->route_probe);
+    announce_route_back(route, suspected, outcome->now_ms);
+    route->rejected_in_row = 0;
+    route->rejected_lanes = 0;
+    route->unfit_in_row = 0;
+    route->held = false;
+    if (route->returns > 0)
+        return_rejected(flight->deliver, route);
+    warn_of_page(route, outcome->reply);
+}
+
+/* ---- rejected ---- */
+
+/* Nobody is to blame for a body that is too long: bodies are smaller from now on. */
+static void send_less(const struct outcome *outcome)
+{
+    struct flight *flight = outcome->flight;
+    struct route_state *route = flight->route;
+    size_t half = flight->body_bytes / 2;
+    scope_unstarted(&route->scope, flight->route_probe);
+    if (half >= route->batch_bytes)
+        return; /* a request that was in flight as well reported it already */
+    route->batch_bytes = half;
+    log_notice(EVENT_BATCH_SIZE_REDUCED,
+               "route %s: the backend refuses %zu bytes at once (413); batches have at most %zu from now on",
+               route->config->name, flight->body_bytes, half);
+}
+
+static void on_rejected(const struct outcome *outcome)
+{
+    struct flight *flight = outcome->flight;
+    blame_acquit_backend(outcome, false);
+    if (flight->count > 1 && outcome->verdict == VERDICT_BAD && outcome->reply->status == 413)
+        send_less(outcome);
+    else if (flight->count > 1)
+        blame_batch(outcome);
+    else if (outcome->verdict == VERDICT_BAD)
+        blame_message(outcome, flight->attempts, "rejected");
+    else
+        blame_later(outcome);
 }
 
 void response_act(struct flight *flight, const struct reply *reply)
 {
     fault_fails("deliver.response");
-    struct backend_state *backend = flight->lane->route->backend;
+    struct backend_state *backend = flight->route->backend;
     struct outcome outcome = {.flight = flight, .reply = reply, .now_ms = clock_uptime_ms()};
-    classify(&outcome);
+    judge(&outcome);
     destination_ended(&backend->destination, reply->http_version);
+    backend->suspects_in_flight -= flight->suspect;
     if (flight->isolated)
         backend->isolated = false;
+    if (flight->deferred)
+        deferred_ended(backend, flight->deferred, outcome.now_ms);
     switch (outcome.verdict) {
     case VERDICT_DELIVERED:
         on_delivered(&outcome);
@@ -109,11 +185,13 @@ void response_act(struct flight *flight, const struct reply *reply)
         blame_scope(&outcome);
         break;
     case VERDICT_LATER:
-        blame_message_later(&outcome);
-        break;
     case VERDICT_BAD:
-        blame_message(&outcome);
+        on_rejected(&outcome);
         break;
     }
     free(outcome.reason);
+    if (flight->deferred && flight->deferred->ended) { /* its lane has it again */
+        deferred_remove(flight->deliver, flight->deferred);
+        rescan_later(flight->deliver, flight->ids[0]);
+    }
 }

@@ -1,11 +1,10 @@
-/* deliver/response.h - classifies a response, and acts on it. */
+/* deliver/response.h - what a response means, and what follows. */
 #ifndef SLUICE_DELIVER_RESPONSE_H
 #define SLUICE_DELIVER_RESPONSE_H
 
 #include "deliver/internal.h"
 
-/* The request ended: its messages leave the queue, or somebody is to blame (deliver/blame.h).
- * The reply need not be a response: it may be a transport failure. */
+/* Settles the messages of the flight, or finds whom to blame. The caller frees the flight. */
 void response_act(struct flight *flight, const struct reply *reply);
 
 #endif

@@ -1,4 +1,4 @@
-/* deliver/scope.c - what is suspected when a request fails. See deliver/scope.h. */
+/* deliver/scope.c - see deliver/scope.h. */
 #include "deliver/scope.h"
 
 #include <assert.h>
@@ -6,6 +6,11 @@
 bool scope_admits(const struct scope *scope, int64_t now_ms)
 {
     return !scope->suspected || (scope->probing == 0 && now_ms >= scope->retry_at_ms);
+}
+
+bool scope_is_checking(const struct scope *scope)
+{
+    return scope->suspected && scope->checks > 0;
 }
 
 unsigned scope_started(struct scope *scope)
@@ -25,25 +30,43 @@ static bool is_its_probe(const struct scope *scope, unsigned probe)
     return probe != 0 && probe == scope->probing;
 }
 
-bool scope_failed(struct scope *scope, enum verdict cause, unsigned probe, int64_t now_ms)
+bool scope_counts(const struct scope *scope, unsigned probe)
+{
+    return !scope->suspected || is_its_probe(scope, probe);
+}
+
+enum scope_step scope_failed(struct scope *scope, enum verdict cause, unsigned probe, unsigned checks,
+                             int64_t now_ms)
 {
     assert(cause == VERDICT_AWAY || cause == VERDICT_MISCONFIGURED);
     if (!scope->suspected) {
-        /* A probe of an earlier suspicion, which something else ended, counts
-         * like any other failure. */
+        /* A probe of an earlier suspicion, which something else ended, counts like any other
+         * failure. */
         scope->suspected = true;
-        scope->firm = false;
-        scope->announced = false;
-        scope->alarmed = false;
-        scope->failures = 0;
+        scope->firm = scope->announced = scope->alarmed = false;
+        scope->checks = scope->rounds = 0;
         scope->since_ms = now_ms;
-    } else if (!is_its_probe(scope, probe)) {
-        return false;
+    } else if (!scope_counts(scope, probe)) {
+        return SCOPE_NOTHING;
     }
     scope->probing = 0;
     scope->cause = cause;
-    scope->failures++;
-    return true;
+    if (scope->checks == 0 || checks == 0)
+        scope->checks_left = checks;
+    if (scope->checks_left == 0) {
+        scope_end_round(scope);
+        return SCOPE_WAIT;
+    }
+    scope->checks_left--;
+    scope->checks++;
+    scope->retry_at_ms = now_ms;
+    return SCOPE_CHECK;
+}
+
+void scope_end_round(struct scope *scope)
+{
+    scope->checks = scope->checks_left = 0;
+    scope->rounds++;
 }
 
 void scope_wait(struct scope *scope, int64_t now_ms, int64_t wait_ms)
@@ -64,7 +87,7 @@ bool scope_acquit(struct scope *scope, unsigned probe)
     if (was_suspected && scope->firm && !is_its_probe(scope, probe))
         return false;
     scope->suspected = false;
-    scope->probing = 0;
+    scope->probing = scope->checks = scope->checks_left = 0;
     return was_suspected;
 }
 

@@ -42,7 +42,7 @@ static void on_settle(uv_timer_t *timer)
         if (error != 0)
             uv_timer_start(timer, on_settle, (uint64_t)storage_retry_ms(error), 0);
         else if (stood_still)
-            line_wake_at(deliver, clock_uptime_ms());
+            deliver_wake_at(deliver, clock_uptime_ms());
     }
     if (deliver->to_end && is_end_awaited(deliver))
         uv_timer_start(timer, on_settle, END_RETRY_MS, 0);

@@ -1,6 +1,5 @@
-/* deliver/status.c - what the status reports of backends and routes. */
+/* deliver/status.c - what is said of backends and routes, where people ask. */
 #include "base/clock.h"
-#include "deliver/deliver.h"
 #include "deliver/internal.h"
 
 static int64_t wall_ms(int64_t uptime_ms)
@@ -8,7 +7,7 @@ static int64_t wall_ms(int64_t uptime_ms)
     return uptime_ms == 0 ? 0 : clock_wall_ms() - (clock_uptime_ms() - uptime_ms);
 }
 
-static void describe_scope(const struct scope *scope, const struct announced *announced, const char *trusted,
+static void describe_scope(const struct scope *scope, const struct report *report, const char *trusted,
                            struct cJSON *to)
 {
     const char *suspected = scope->cause == VERDICT_AWAY ? "away" : "misconfigured";
@@ -16,10 +15,10 @@ static void describe_scope(const struct scope *scope, const struct announced *an
     if (!scope->suspected)
         return;
     status_add_time(to, STATUS_SCOPE_SINCE, wall_ms(scope->since_ms));
-    status_add_text(to, STATUS_SCOPE_WHY, announced->reason);
+    status_add_text(to, STATUS_SCOPE_WHY, report->reason);
     status_add_bool(to, STATUS_SCOPE_PROBING, scope->probing != 0);
     status_add_time(to, STATUS_SCOPE_NEXT_TRY, scope->probing != 0 ? 0 : wall_ms(scope->retry_at_ms));
-    status_add_number(to, STATUS_SCOPE_FAILURES, scope->failures);
+    status_add_number(to, STATUS_SCOPE_FAILURES, scope->rounds);
 }
 
 static void describe_backend(const struct backend_state *backend, struct cJSON *to)
@@ -28,8 +27,8 @@ static void describe_backend(const struct backend_state *backend, struct cJSON *
     status_add_text(to, STATUS_BACKEND_NAME, backend->config->name);
     status_add_text(to, STATUS_BACKEND_URL, backend->config->url);
     /* Nothing was sent yet: nothing is known of it. */
-    describe_scope(&destination->scope, &backend->announced,
-                   destination->http_version == 0 ? "untried" : "ok", to);
+    describe_scope(&destination->scope, &backend->report, destination->http_version == 0 ? "untried" : "ok",
+                   to);
     status_add_number(to, STATUS_BACKEND_IN_FLIGHT, destination->in_flight);
     status_add_number(to, STATUS_BACKEND_BUDGET, destination_budget(destination));
 }
@@ -37,8 +36,9 @@ static void describe_backend(const struct backend_state *backend, struct cJSON *
 static void describe_route(const struct route_state *route, struct cJSON *to)
 {
     status_add_text(to, STATUS_ROUTE_NAME, route->config->name);
+    status_add_text(to, STATUS_ROUTE_FORMERLY, route->config->formerly);
     status_add_text(to, STATUS_ROUTE_BACKEND, route->backend->config->name);
-    describe_scope(&route->scope, &route->announced, "ok", to);
+    describe_scope(&route->scope, &route->report, "ok", to);
     status_add_bool(to, STATUS_ROUTE_HELD, route->held);
     if (route->config->batch > 1)
         status_add_number(to, STATUS_ROUTE_BATCH_BYTES, (int64_t)route->batch_bytes);

@@ -59,11 +59,12 @@ static const enum verdict by_meaning[] = {
     [CONFIG_MEANS_HOLD] = VERDICT_MISCONFIGURED,
 };
 
-enum verdict verdict_override(const struct config_status_rule *rules, size_t count, int status,
-                              enum verdict otherwise)
+bool verdict_override(const struct config_status_rule *rules, size_t count, int status, enum verdict *verdict)
 {
     for (size_t i = 0; i < count; i++)
-        if (rules[i].status == status)
-            return by_meaning[rules[i].meaning];
-    return otherwise;
+        if (rules[i].status == status) {
+            *verdict = by_meaning[rules[i].meaning];
+            return true;
+        }
+    return false;
 }

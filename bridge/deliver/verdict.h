@@ -10,9 +10,9 @@
  *   409                                          later
  *   every other 4xx                              bad
  *
- * The configuration may give a status another meaning (on_status, with its own
- * names): delivered, dead = bad, later, retry = away, hold = misconfigured. The
- * route's rules come before the backend's, and those before this table.
+ * The configuration may say something else of a status (on_status, by its own
+ * words): delivered, dead = bad, later, retry = away, hold = misconfigured. The
+ * route's word counts before the backend's, and that before this table.
  */
 #ifndef SLUICE_VERDICT_H
 #define SLUICE_VERDICT_H
@@ -32,11 +32,10 @@ enum verdict {
 /* status counts only for TRANSFER_OK. */
 enum verdict verdict_of(enum transfer_failure failure, int status, bool clock_synchronised);
 
-/* The verdict of the rule for this status, or `otherwise` where there is none. status
- * is that of a whole response (TRANSFER_OK). rules may be NULL when count is 0.
- * A route's rules count before those of its backend:
- *     verdict_override(route..., status, verdict_override(backend..., status, verdict_of(...))) */
-enum verdict verdict_override(const struct config_status_rule *rules, size_t count, int status,
-                              enum verdict otherwise);
+/* Where a rule is about this status of a whole response (TRANSFER_OK), sets *verdict to what it
+ * says, and returns true. rules may be NULL when count is 0. The backend's rules first, then
+ * its route's. */
+bool verdict_override(const struct config_status_rule *rules, size_t count, int status,
+                      enum verdict *verdict);
 
 #endif

@@ -9,7 +9,8 @@ struct cJSON;
 
 struct message_row {
     struct message message;
-    bool dead;              /* a dead letter; otherwise it waits */
+    bool deferred;          /* it failed alone, and is tried again by itself */
+    bool dead;              /* a dead letter; if neither, it waits */
     int last_status;        /* HTTP, of its last own failure; 0: there was no response, or no failure */
     const char *last_error; /* or NULL */
     const char *history;    /* message/history.h; NULL: none */

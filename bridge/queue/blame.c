@@ -49,6 +49,23 @@ int queue_blame(struct queue *queue, int64_t id, unsigned attempts, int status, 
     return queue_transaction(queue, DB_LAZY, store_failure, &blame);
 }
 
+static int mark_deferred(struct queue *queue, void *context)
+{
+    int error = queue_run(queue, Q_DEFER, *(const int64_t *)context, 0, "defer a message");
+    return error == 0 && sqlite3_changes(queue->db.handle) == 0 ? -ENOENT : error;
+}
+
+int queue_defer(struct queue *queue, int64_t id)
+{
+    return queue_transaction(queue, DB_LAZY, mark_deferred, &id);
+}
+
+bool queue_is_deferred(struct queue *queue, int64_t id)
+{
+    sqlite3_bind_int64(queue->statements[Q_IS_DEFERRED], 1, id);
+    return queue_number(queue, Q_IS_DEFERRED) == 1;
+}
+
 static int move_to_dead(struct queue *queue, void *context)
 {
     const struct blame *blame = context;
@@ -72,4 +89,26 @@ int queue_dead_letter(struct queue *queue, int64_t id, unsigned attempts, int st
                           .event = reason,
                           .wall_ms = wall_ms};
     return queue_transaction(queue, DB_LAZY, move_to_dead, &blame);
+}
+
+/* A dead letter becomes a message again, with no attempts. */
+static int move_back(struct queue *queue, void *context)
+{
+    const int64_t id = *(const int64_t *)context;
+    int error = queue_run(queue, Q_RETURN, id, 0, "return a dead letter");
+    if (error == 0 && sqlite3_changes(queue->db.handle) == 0)
+        return -ENOENT;
+    if (error == 0)
+        error = queue_run(queue, Q_DELETE_DEAD, id, 0, "return a dead letter");
+    if (error == 0)
+        queue_count_returned(queue, id);
+    return error;
+}
+
+int queue_return(struct queue *queue, int64_t id)
+{
+    int error = queue_transaction(queue, DB_LAZY, move_back, &id);
+    if (error == 0)
+        queue->edition++;
+    return error;
 }

@@ -65,6 +65,13 @@ void queue_count_appended(struct queue *queue)
     queue->count.change++;
 }
 
+void queue_count_returned(struct queue *queue, int64_t id)
+{
+    queue->count.change++;
+    if (id <= queue->count.cursor)
+        queue->count.change_so_far++;
+}
+
 int queue_rows_delete(struct queue *queue, int64_t first, int64_t last, const char *doing)
 {
     struct count *count = &queue->count;

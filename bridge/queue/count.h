@@ -10,6 +10,8 @@ void queue_count_step(struct queue *queue);
 int64_t queue_count_rows(const struct queue *queue);
 /* In a transaction: a row was added. */
 void queue_count_appended(struct queue *queue);
+/* The same with the id of a dead letter, which may be lower than others. */
+void queue_count_returned(struct queue *queue, int64_t id);
 /* In a transaction: deletes the messages from first to last. */
 int queue_rows_delete(struct queue *queue, int64_t first, int64_t last, const char *doing);
 void queue_count_ended(struct queue *queue, const struct queue_end *end);

@@ -1,5 +1,5 @@
-/* queue/external_changes.c - what other processes did to the queue: a person retried dead
- * letters, or dropped messages. */
+/* queue/external_changes.c - what other processes did to the queue: a person retried or dropped
+ * messages. */
 #include "queue/external_changes.h"
 #include "base/log.h"
 #include "queue/tx.h"
@@ -39,7 +39,7 @@ static void report(struct queue *queue)
     struct external *external = &queue->external;
     int64_t dropped = external->changed ? count_dropped(queue) : -1;
     if (external->retried)
-        log_notice(EVENT_DEAD_LETTERS_RETURNED, "dead letters are pending again (sluice queue retry)");
+        log_notice(EVENT_DEAD_LETTERS_RETURNED, "messages are delivered again (sluice queue retry)");
     if (dropped > external->dropped && external->dropped >= 0)
         log_notice(EVENT_MESSAGES_DROPPED_BY_HAND, "%lld messages (sluice queue drop)",
                    (long long)(dropped - external->dropped));

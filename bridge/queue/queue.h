@@ -7,7 +7,10 @@
  *   queue_settle                                      it was delivered: its row is deleted
  *       by the next commit, or by queue_settle_commit
  *   queue_blame                                       it failed by its own fault
- *   queue_dead_letter                                 it was rejected
+ *   queue_defer                                       it failed alone: it is deferred, which means
+ *       that it left its order and is tried again by itself
+ *   queue_dead_letter                                 it was rejected, or failed too often
+ *   queue_return; of another process: queue_admin_retry    it waits again
  *
  * Nothing here waits for a lock: if another process holds it, a function returns -EBUSY, and
  * the caller tries again later, by a timer. -ENOSPC, -EIO, -EROFS and -EBADMSG (damaged) mean
@@ -69,9 +72,15 @@ int queue_devices_prune(struct queue *queue);
 /* Calls visit for the messages with after < id <= up_to, in the order of ids, at most `limit`
  * of them; payloads are not read. Strings are valid during the call. Returns the number of
  * messages or -Exxx. visit must not use the queue, except as the comments below allow. */
-typedef void queue_visit_fn(void *context, int64_t id, const char *route, const char *topic);
+typedef void queue_visit_fn(void *context, int64_t id, const char *route, const char *topic, bool deferred);
 int queue_scan(struct queue *queue, int64_t after, int64_t up_to, int limit, queue_visit_fn *visit,
                void *context);
+/* The same for the newest messages with id <= up_to, newest first. */
+int queue_scan_newest(struct queue *queue, int64_t up_to, int limit, queue_visit_fn *visit, void *context);
+/* The same for the deferred messages with id > after, with the number of their failed attempts. */
+typedef void queue_visit_deferred_fn(void *context, int64_t id, const char *route, unsigned attempts);
+int queue_scan_deferred(struct queue *queue, int64_t after, int limit, queue_visit_deferred_fn *visit,
+                        void *context);
 
 /* Reads one message. Its pointers are valid until queue_fetch_done. -ENOENT: it is gone
  * (a person dropped it). */
@@ -89,9 +98,9 @@ int queue_copied(struct queue *queue, const struct queue_copy *copy, struct mess
  * in each turn of the loop. */
 void queue_refresh(struct queue *queue);
 
-/* If another process retried dead letters (queue_admin_retry) since the last call: the lowest id
- * of these messages, from which the queue must be read again; otherwise 0. Logs that, and how
- * many messages another process dropped. Costs little when nobody changed the queue. */
+/* If another process retried messages (queue_admin_retry) since the last call: the lowest id of
+ * these, from which the queue must be read again; otherwise 0. Logs that, and how many messages
+ * another process dropped. Costs little when nobody changed the queue. */
 int64_t queue_rescan_take(struct queue *queue);
 
 /* ---- delivered messages (queue/settle.c; queue/confirm.h) ---- */
@@ -116,9 +125,16 @@ int queue_settle_commit(struct queue *queue, size_t most);
  * to the history too (message/history.h). */
 int queue_blame(struct queue *queue, int64_t id, unsigned attempts, int status, const char *error,
                 int64_t wall_ms);
+/* The message is deferred from now on. -ENOENT: it is gone. */
+int queue_defer(struct queue *queue, int64_t id);
+/* Whether it is, still: a person can end it (queue_admin_retry). */
+bool queue_is_deferred(struct queue *queue, int64_t id);
 /* Makes it a dead letter. reason is one word. 0, or -ENOENT: it is gone. */
 int queue_dead_letter(struct queue *queue, int64_t id, unsigned attempts, int status, const char *reason,
                       const char *error, int64_t wall_ms);
+/* Makes a dead letter a message again: the same id and key, no attempts, not deferred. -ENOENT:
+ * there is no dead letter with this id. */
+int queue_return(struct queue *queue, int64_t id);
 
 /* ---- limits (queue/limits.c, queue/drop.c) ---- */
 

@@ -4,6 +4,31 @@
 #include <errno.h>
 #include <string.h>
 
+/* Which way the ids of a scan go. */
+enum direction { UPWARDS, DOWNWARDS };
+
+/* The statement is bound. Each id must come after the last one: otherwise a page is in another's
+ * place. */
+static int scan(struct queue *queue, sqlite3_stmt *statement, enum direction direction, int64_t last,
+                queue_visit_fn *visit, void *context)
+{
+    int count = 0, code;
+    while ((code = db_step(statement, "itti")) == SQLITE_ROW) {
+        int64_t id = sqlite3_column_int64(statement, 0);
+        if (direction == UPWARDS ? id <= last : id >= last) {
+            code = SQLITE_CORRUPT;
+            break;
+        }
+        last = id;
+        visit(context, id, (const char *)sqlite3_column_text(statement, 1),
+              (const char *)sqlite3_column_text(statement, 2), sqlite3_column_int(statement, 3) != 0);
+        count++;
+    }
+    int error = db_result(&queue->db, code, "read the queue");
+    sqlite3_reset(statement);
+    return error != 0 ? error : count;
+}
+
 int queue_scan(struct queue *queue, int64_t after, int64_t up_to, int limit, queue_visit_fn *visit,
                void *context)
 {
@@ -11,19 +36,30 @@ int queue_scan(struct queue *queue, int64_t after, int64_t up_to, int limit, que
     sqlite3_bind_int64(statement, 1, after);
     sqlite3_bind_int64(statement, 2, up_to);
     sqlite3_bind_int(statement, 3, limit);
+    return scan(queue, statement, UPWARDS, after, visit, context);
+}
+
+int queue_scan_newest(struct queue *queue, int64_t up_to, int limit, queue_visit_fn *visit, void *context)
+{
+    sqlite3_stmt *statement = queue->statements[Q_SCAN_NEWEST];
+    sqlite3_bind_int64(statement, 1, up_to);
+    sqlite3_bind_int(statement, 2, limit);
+    return scan(queue, statement, DOWNWARDS, up_to + 1, visit, context);
+}
+
+int queue_scan_deferred(struct queue *queue, int64_t after, int limit, queue_visit_deferred_fn *visit,
+                        void *context)
+{
+    sqlite3_stmt *statement = queue->statements[Q_SCAN_DEFERRED];
+    sqlite3_bind_int64(statement, 1, after);
+    sqlite3_bind_int(statement, 2, limit);
     int count = 0, code;
-    while ((code = db_step(statement, "itt")) == SQLITE_ROW) {
-        int64_t id = sqlite3_column_int64(statement, 0);
-        if (id <= after || id > up_to) { /* a page is in another's place */
-            code = SQLITE_CORRUPT;
-            break;
-        }
-        after = id;
-        visit(context, id, (const char *)sqlite3_column_text(statement, 1),
-              (const char *)sqlite3_column_text(statement, 2));
+    while ((code = db_step(statement, "iti")) == SQLITE_ROW) {
+        visit(context, sqlite3_column_int64(statement, 0), (const char *)sqlite3_column_text(statement, 1),
+              (unsigned)sqlite3_column_int(statement, 2));
         count++;
     }
-    int error = db_result(&queue->db, code, "read the queue");
+    int error = db_result(&queue->db, code, "read the deferred messages");
     sqlite3_reset(statement);
     return error != 0 ? error : count;
 }

@@ -12,7 +12,11 @@ STATEMENT(Q_FIND_REPEATED,
 STATEMENT(Q_DELETE,
     "DELETE FROM message WHERE id BETWEEN ?1 AND ?2")
 STATEMENT(Q_SCAN,
-    "SELECT id, route, topic FROM message WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3")
+    "SELECT id, route, topic, deferred FROM message WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3")
+STATEMENT(Q_SCAN_NEWEST,
+    "SELECT id, route, topic, deferred FROM message WHERE id <= ?1 ORDER BY id DESC LIMIT ?2")
+STATEMENT(Q_SCAN_DEFERRED,
+    "SELECT id, route, attempts FROM message WHERE deferred = 1 AND id > ?1 ORDER BY id LIMIT ?2")
 STATEMENT(Q_COPY,
     "SELECT " MESSAGE_COLUMNS ", attempts, CASE WHEN length(payload) <= 256 THEN payload END FROM message"
     " WHERE id = ?1")
@@ -38,6 +42,13 @@ STATEMENT(Q_FINGERPRINTS_DELETE,
 STATEMENT(Q_BLAME,
     "UPDATE message SET attempts = ?2, last_status = ?3, last_error = ?4,"
     " history = history_add(history, ?5, ?6, ?2, ?3, ?4) WHERE id = ?1")
+STATEMENT(Q_IS_DEFERRED,
+    "SELECT 1 FROM message WHERE id = ?1 AND deferred = 1")
+STATEMENT(Q_DEFER,
+    "UPDATE message SET deferred = 1 WHERE id = ?1")
+STATEMENT(Q_RETURN,
+    "INSERT INTO message (" MESSAGE_COLUMNS ", payload, history) SELECT " MESSAGE_COLUMNS ", payload, history"
+    " FROM dead_letter WHERE id = ?1")
 STATEMENT(Q_DEAD_LETTER,
     "INSERT INTO dead_letter (" MESSAGE_COLUMNS ", payload, attempts, last_status, last_error, died_ms, reason,"
     " history) SELECT " MESSAGE_COLUMNS ", payload, ?2, ?3, ?4, ?5, ?6,"

@@ -226,9 +226,10 @@ static void send_as_it_is(struct request *request, const struct message *message
 int request_add(struct request *request, const struct message *message, int64_t age_ms,
                 const char **ret_reason, char **ret_why)
 {
-    if (request->messages > 0 &&
-        (request->alone || request->made.bytes + message->payload_bytes > request->body_most))
+    if (request->messages > 0 && request->alone)
         return -EXDEV;
+    if (request->messages > 0 && request->made.bytes + message->payload_bytes > request->body_most)
+        return -EMSGSIZE;
     size_t before = request->made.bytes;
     char *why = NULL;
     const char *reason = "path";
@@ -237,7 +238,7 @@ int request_add(struct request *request, const struct message *message, int64_t 
         reason = "body";
         error = append_body(request, message, age_ms, &why);
         if (error == 0 && is_too_long(request))
-            error = -EXDEV;
+            error = -EMSGSIZE;
         if (error != 0)
             buf_cut(&request->made, before);
         else

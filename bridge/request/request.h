@@ -78,8 +78,8 @@ void request_begin(struct request *request, const char *gateway, const struct co
 
 /* Adds a message, whose payload must stay until the request was sent where it is
  * the only one. age_ms: since receipt, negative when it is not known. Returns 0;
- * -EXDEV it cannot share this request (another URL, no room, not JSON where that
- * is sent as it is), never for the first message; -EINVAL it cannot be sent at
+ * -EXDEV it cannot share this request (another URL, not JSON where that is sent as it is),
+ * -EMSGSIZE it has no room in it, both never for the first message; -EINVAL it cannot be sent at
  * all: *ret_reason is "path" or "body", *ret_why says why (freed by the caller).
  * After a failure the request is as it was. */
 int request_add(struct request *request, const struct message *message, int64_t age_ms,

@@ -62,6 +62,7 @@
     FIELD(BACKEND_IN_FLIGHT, "daemon.backends[]", "in_flight", number, "requests", "sent and without a response yet") \
     FIELD(BACKEND_BUDGET, "daemon.backends[]", "budget", number, "requests", "that may be in flight together") \
     FIELD(ROUTE_NAME, "daemon.routes[]", "name", text, "", "name of the section") \
+    FIELD(ROUTE_FORMERLY, "daemon.routes[]", "formerly", text, "", "its former name; null where the configuration has none") \
     FIELD(ROUTE_BACKEND, "daemon.routes[]", "backend", text, "", "name of its backend") \
     FIELD(SCOPE_STATE, "daemon.{backends,routes}[]", "state", text, "", "ok, untried (a backend only), away, or misconfigured") \
     FIELD(SCOPE_SINCE, "daemon.{backends,routes}[]", "since", time, "", "start of the failure; absent without one, like the next four") \
@@ -110,6 +111,8 @@
     FIELD(QUEUE_ROUTE_OLDEST, "queue.routes[]", "oldest", time, "", "receipt of the oldest") \
     FIELD(QUEUE_ROUTE_LATE, "queue.routes[]", "late", number, "messages", "pending, and received late, because they waited at the broker") \
     FIELD(QUEUE_ROUTE_RETRIED, "queue.routes[]", "retried", number, "messages", "pending, with a failed attempt") \
+    FIELD(QUEUE_ROUTE_DEFERRED, "queue.routes[]", "deferred", number, "messages", "pending, and deferred: each is tried again by itself") \
+    FIELD(QUEUE_ROUTE_DEFERRED_WHY, "queue.routes[]", "deferred_why", text, "", "last failure of the newest deferred message, or null") \
     FIELD(DEAD_LETTERS, "queue", "dead_letters", list, "", "one object for each route and reason") \
     FIELD(DEAD_ROUTE, "queue.dead_letters[]", "route", text, "", "name of the route") \
     FIELD(DEAD_REASON, "queue.dead_letters[]", "reason", text, "", "see REASONS in sluice(8)") \

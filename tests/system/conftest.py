@@ -164,11 +164,11 @@ def make_black_hole():
 
 
 @pytest.fixture
-def resolver(tmp_path):
-    """A name server that is silent until a test changes its mode."""
+def resolver(request, tmp_path):
+    """A name server that is silent until a test changes its mode, or has the mode of its parameter."""
     if not Resolver.possible():
         pytest.skip("a name server of our own needs root")
-    server = Resolver(tmp_path / "resolver")
+    server = Resolver(tmp_path / "resolver", getattr(request, "param", "silent"))
     yield server
     server.close()
 

@@ -34,6 +34,7 @@ PENDING = [
     {"topic": "garden/lemon/heartbeat", "payload": bytes(range(40)), "route": "heartbeat"},
     {"topic": "garden/esc\x1b[31m/sensor", "payload": b"\x1b[2Jboo", "late_since_uptime_ms": 0},
 ]
+DEFERRED = {"deferred": 1, "attempts": 2, "last_status": 500, "last_error": "500: oops"}
 DEAD = [{"topic": "garden/lime/sensor", "payload": b"not JSON"}, {"topic": "garden/lime/sensor", "reason": "path"}]
 
 NARROW = r"""ID  RECEIVED             STATE       TOPIC                      PAYLOAD
@@ -159,6 +160,8 @@ def test_ls_shows_the_newest_few(stocked):
 @pytest.mark.parametrize("words, expected", [
     ([], [1, 2, 3, 4, 5, 6, 7]),
     (["--state", "pending"], [1, 2, 3, 4, 5]),
+    (["--state", "waiting"], [1, 2, 3, 4, 5]),
+    (["--state", "deferred"], []),
     (["--state=dead"], [6, 7]),
     (["--route", "heartbeat"], [4]),
     (["--topic", "garden/+/sensor", "--state", "pending"], [1, 2, 3, 5]),
@@ -173,6 +176,38 @@ def test_ls_shows_the_newest_few(stocked):
 def test_options_select_messages(stocked, words, expected):
     assert ids(stocked.command("queue", "export", *words)) == expected
     assert stocked.command("queue", "count", *words) == f"{len(expected)}\n"
+
+
+@pytest.mark.parametrize("words, expected", [
+    ([], [1, 2, 3, 4, 5, 6, 7, 8, 9]),
+    (["--state", "pending"], [1, 2, 3, 4, 5, 8, 9]),
+    (["--state", "waiting"], [1, 2, 3, 4, 5]),
+    (["--state", "deferred"], [8, 9]),
+    (["--state=deferred", "--route", "heartbeat"], [9]),
+    (["--state", "dead"], [6, 7]),
+    ([1, 6, 8, "--state", "deferred"], [8]),
+])
+def test_options_select_deferred_messages(stocked, words, expected):
+    stock(stocked, [DEFERRED, {**DEFERRED, "route": "heartbeat"}])
+    assert ids(stocked.command("queue", "export", *words)) == expected
+    assert ids(stocked.command("queue", "ls", "--json", *words)) == expected
+    assert stocked.command("queue", "count", *words) == f"{len(expected)}\n"
+
+
+def test_a_deferred_message_is_shown_as_such(stocked):
+    stock(stocked, [DEFERRED])
+    narrow = stocked.command("queue", "ls", env={"COLUMNS": "80"}).splitlines()[-1]
+    assert narrow.split() == ["8", "11-22", "17:36:48", "deferred", "garden/a/sensor", "{}"]
+    [_, wide] = stocked.command("queue", "ls", "--state", "deferred", env={"COLUMNS": "200"}).splitlines()
+    assert "  deferred: failed 2 x  sensor  garden/a/sensor  {}" in wide
+    assert {row["id"]: row["state"] for row in lines(stocked.command("queue", "export"))} == {
+        **dict.fromkeys(range(1, 6), "pending"), 6: "dead", 7: "dead", 8: "deferred"}  # fmt: skip
+    text = stocked.command("queue", "show", 8)
+    assert text.startswith("message 8, deferred: it failed while others passed, and is tried again by itself\n")
+    assert "attempts      2 failed by its own fault" in text and "last response 500: oops" in text
+    [row] = lines(stocked.command("queue", "show", "--json", 8))
+    assert (row["state"], row["attempts"], row["last_error"]) == ("deferred", 2, "500: oops")
+    assert stocked.sql("select id, state from pending where state <> 'waiting'") == [{"id": 8, "state": "deferred"}]
 
 
 def test_show_prints_everything_about_a_message(stocked):
@@ -239,7 +274,8 @@ def test_retry_and_drop_on_a_stopped_sluice(stocked, mosquitto, backend):
         {"reason": "by-hand", "route": "sensor", "messages": 1, "bytes": len(PENDING[2]["payload"])}]  # fmt: skip
     stocked.command("queue", "retry", 6, 99, expect=3)
     stocked.command("queue", "retry", 1, expect=3)
-    assert "1 of 1 are no dead letters in the queue; pending messages are delivered anyway" in stocked.said
+    assert ("1 of 1 are no dead letters or deferred messages in the queue; waiting messages are delivered anyway"
+            in stocked.said)  # fmt: skip
     stocked.start()
     backend.wait_for(4)
     stocked.wait_empty()
@@ -247,6 +283,46 @@ def test_retry_and_drop_on_a_stopped_sluice(stocked, mosquitto, backend):
         ("00112233445566ff-1", PENDING[0]["payload"]), ("00112233445566ff-2", LONG),
         ("00112233445566ff-5", b"\x1b[2Jboo"), ("00112233445566ff-6", b"not JSON")]  # fmt: skip
     assert [row["id"] for row in stocked.dead()] == [7]
+
+
+@pytest.mark.parametrize("words, said, deferred, dead", [
+    (["--all"], "2 deferred messages and 2 dead letters", [], []),
+    (["--state", "deferred"], "2 deferred messages", [], [6, 7]),
+    (["--state", "pending"], "2 deferred messages", [], [6, 7]),
+    (["--state", "dead"], "2 dead letters", [8, 9], []),
+    (["--reason", "path"], "1 dead letter", [8, 9], [6]),
+    (["--route", "sensor"], "1 deferred message and 2 dead letters", [9], []),
+    ([9, 7], "1 deferred message and 1 dead letter", [8], [6]),
+    (["--topic", "elsewhere/#"], "0 messages", [8, 9], [6, 7]),
+])
+def test_retry_ends_deferrals_on_a_stopped_sluice(stocked, words, said, deferred, dead):
+    """A message that is not deferred any more has all its attempts again, and its history."""
+    stock(stocked, [DEFERRED, {**DEFERRED, "route": "heartbeat"}])
+    assert stocked.command("queue", "retry", *words) == f"{said} will be delivered again\n"
+    assert [row["id"] for row in stocked.sql("select id from message where deferred")] == deferred
+    assert [row["id"] for row in stocked.dead()] == dead
+    retried = {8, 9, 6, 7} - {*deferred, *dead}
+    for row in lines(stocked.command("queue", "export")):
+        if row["id"] in retried:
+            assert (row["state"], row["attempts"], row["history"][-1]["event"]) == ("pending", 0, "retried")
+    assert [row["from_id"] for row in stocked.sql("select from_id from rescan")] == ([min(retried)] if retried else [])
+
+
+def test_retry_has_no_use_for_waiting_messages(stocked):
+    stocked.command("queue", "retry", "--state", "waiting", expect=2)
+    assert "--state waiting: must be deferred or dead; sluice delivers waiting messages anyway" in stocked.said
+    stock(stocked, [DEFERRED])
+    stocked.command("queue", "retry", 1, 8, expect=3)
+    assert "1 of 2 are no dead letters or deferred messages" in stocked.said
+    assert [(row["id"], row["attempts"]) for row in stocked.sql("select * from message where attempts > 0")] == [(2, 3)]
+
+
+def test_drop_takes_deferred_messages_alone(stocked):
+    stock(stocked, [DEFERRED])
+    stocked.command("queue", "drop", "--state", "deferred", expect=1)
+    assert "1 pending message would be dropped" in stocked.said
+    assert stocked.command("queue", "drop", "--yes", "--state", "deferred") == "1 message dropped\n"
+    assert stocked.command("queue", "count") == "7\n"
 
 
 def test_drop_shows_the_messages_and_asks(stocked):
@@ -291,8 +367,9 @@ def test_a_message_that_dies_while_drop_asks_stays(stocked):
     (["queue", "ls", "--topic"], 2, "--topic needs a value"),
     (["queue", "ls", "--topic", "a/#/b"], 2, "'#' must be the last level"),
     (["queue", "ls", "--older", "5"], 2, "such as 2h"),
-    (["queue", "ls", "--state", "gone"], 2, "must be pending or dead"),
-    (["queue", "ls", "--state", "pendign"], 2, "must be pending or dead; did you mean 'pending'?"),
+    (["queue", "ls", "--state", "gone"], 2, "must be pending, waiting, deferred or dead"),
+    (["queue", "ls", "--state", "pendign"], 2, "did you mean 'pending'?"),
+    (["queue", "ls", "--state", "defered"], 2, "did you mean 'deferred'?"),
     (["queue", "ls", "--reason", "rejectd"], 2, "did you mean 'rejected'?"),
     (["queue", "ls", "-n", "-1"], 2, "0 means all"),
     (["queue", "show", "x"], 2, "'x' is no ID"),
@@ -354,7 +431,7 @@ def test_a_queue_of_another_version_is_refused(stocked):
 
 
 @pytest.mark.parametrize("words, doing, said", [
-    (["retry", "--all"], "500 of 1,700 messages made pending", "1,700 dead letters will be delivered again\n"),
+    (["retry", "--all"], "500 of 1,700 messages retried", "1,700 dead letters will be delivered again\n"),
     (["drop", "--yes", "--all"], "500 of 1,700 messages dropped", "1,700 messages dropped\n"),
 ])
 def test_long_work_shows_its_progress_to_a_person(sluice, words, doing, said):
@@ -435,7 +512,7 @@ def test_the_history_has_the_failure_that_others_refuted(make_sluice, mosquitto,
     [dead] = sluice.wait_dead(1)
     [row] = lines(sluice.command("queue", "show", "--json", dead["id"]))
     assert [(event["event"], event["attempt"], event.get("error")) for event in row["history"]] == [
-        ("failed", 1, "500: oops"), ("failed", 2, "500: oops"), ("failed", 3, "500: oops"), ("attempts", 3, None)]
+        ("failed", 1, "500: oops"), ("failed", 2, "500: oops"), ("attempts", 3, "500: oops")]
 
 
 def test_retry_beside_a_running_sluice(sluice, mosquitto, backend):

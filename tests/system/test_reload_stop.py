@@ -222,7 +222,7 @@ def test_a_reload_while_one_backend_hangs_does_not_delay_another(make_sluice, mo
     for n in range(1, 5):
         mosquitto.publish("garden/x", b"%d" % n)
         good.wait_for(n + 1)
-    assert time.monotonic() - at < 2
+    assert time.monotonic() - at < 20  # the request that hangs ends after 30 s
 
 
 def test_a_stop_during_a_reload_loses_nothing(sluice, mosquitto, backend):
@@ -285,6 +285,27 @@ def test_messages_of_a_removed_route_wait_for_it(make_sluice, mosquitto, backend
     backend.wait_for(len(PUBLISHED) + 4)
     got = [(r.topic, r.body) for r in backend.delivered() if r.path == "/api/heart"]
     assert per_topic(got) == per_topic(waiting)
+    stops_empty(sluice)
+
+
+def test_a_renamed_route_keeps_its_messages_and_their_order(make_sluice, mosquitto, backend):
+    """formerly: what waits under the former name is delivered before what comes under the new one."""
+    backend.answer = lambda request: 503
+    sluice = make_sluice(backends={"garden": backend}, routes={"beds": {"topic": "garden/#", "path": "/beds"}})
+    sluice.start().wait_connected()
+    publish_all(mosquitto, PUBLISHED[:12])
+    sluice.wait_pending(12)
+    sluice.reload(routes={"rows": {"topic": "garden/#", "path": "/rows"}})
+    wait_until(lambda: "formerly = beds" in str(sluice.status()["problems"]), what="the advice")
+    sluice.reload(routes={"rows": {"topic": "garden/#", "path": "/rows", "formerly": "beds"}})
+    assert not [line for line in sluice.status()["problems"] if "held" in line]
+    publish_all(mosquitto, PUBLISHED[12:])
+    sluice.wait_pending(len(PUBLISHED))
+    backend.requests.clear()
+    backend.answer = None
+    backend.wait_for(len(PUBLISHED))
+    arrived_in_order(backend, PUBLISHED)
+    assert {r.path for r in backend.delivered()} == {"/api/rows"}
     stops_empty(sluice)
 
 

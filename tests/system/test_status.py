@@ -19,16 +19,18 @@ from harness.web import Web, ask, post
 STOPPED = """\
 sluice is stopped; the queue has:
 routes        heartbeat 1 waiting, the oldest for AGE, 1 late
-              sensor 2 waiting, the oldest for AGE, 2 dead letters
+              sensor 3 waiting, the oldest for AGE, 1 deferred, 2 dead letters
               old 0 waiting, 1 dead letter
 dead letters  1 attempts, 2 rejected
 dropped       7 by-hand, 12 max_size
 disk          queue SIZE, its log SIZE, SIZE free
+! route sensor: 1 message deferred (500: oops); sluice queue ls --state deferred lists it
 """
+DEFERRED = {"deferred": 1, "attempts": 2, "last_status": 500, "last_error": "500: oops"}
 
 
 def test_a_stopped_sluice_has_the_status_of_its_queue(sluice):
-    stock(sluice, [{}, {}, {"route": "heartbeat", "late_since_uptime_ms": 0}],
+    stock(sluice, [{}, {}, {"route": "heartbeat", "late_since_uptime_ms": 0}, DEFERRED],
           [{}, {}, {"route": "old", "reason": "attempts"}])
     with sqlite3.connect(sluice.db) as database:
         database.executemany("insert into dropped values (?, ?, ?, 100, ?, ?)",
@@ -40,9 +42,11 @@ def test_a_stopped_sluice_has_the_status_of_its_queue(sluice):
     text = re.sub(r"\d[\d.]* (bytes|[kMGT]B)", "SIZE", text)
     assert text == STOPPED
     status = sluice.status(expect=3)
-    assert status["state"] == "stopped" and "daemon" not in status and status["problems"] == []
-    assert status["queue"]["routes"][1] == {"name": "sensor", "waiting": 2, "oldest": "2026-11-22T17:36:41.000Z",
-                                            "late": 0, "retried": 0}  # fmt: skip
+    assert status["state"] == "stopped" and "daemon" not in status and len(status["problems"]) == 1
+    assert status["queue"]["routes"][1] == {"name": "sensor", "waiting": 3, "oldest": "2026-11-22T17:36:41.000Z",
+                                            "late": 0, "retried": 1, "deferred": 1,
+                                            "deferred_why": "500: oops"}  # fmt: skip
+    assert (status["queue"]["routes"][0]["deferred"], status["queue"]["routes"][0]["deferred_why"]) == (0, None)
     assert status["queue"]["dropped"][0]["last"] == "2026-11-22T17:36:40.000Z"
     assert sluice.command("status", "--quiet", expect=3) == ""
 
@@ -85,11 +89,29 @@ def test_problems_have_the_reason_and_the_next_try(make_sluice, mosquitto, make_
     assert any(re.fullmatch(r"backend away: away since [\d-]+ [\d:]+ \(503: .*\), 1 message waiting, (next probe in \d+ s|probing)", p)
                for p in problems), problems  # fmt: skip
     assert any(re.match(r"(route two|backend wrong): misconfigured since .* \(403.*\), 1 message waiting, ", p) for p in problems), problems
-    assert "route gone: 1 messages are held: the configuration does not have it" in problems
+    assert any(p.startswith("route gone: 1 messages are held: the configuration does not have it. If it was renamed, ")
+               for p in problems), problems
     text = sluice.command("status", expect=4)
     assert all(f"! {problem.split(' since')[0]}" in text for problem in problems)
     assert "gone held, 1 waiting" in text
     sluice.command("status", "-q", expect=4)
+
+
+def test_deferred_messages_are_a_problem(make_sluice, backend):
+    """Also while the route works. The reason is that of the newest one."""
+    slow = {"retry_min": "1h", "retry_max": "1h"}
+    sluice = make_sluice(
+        backends={"garden": {"url": backend.url, "ca_file": backend.ca_file, **slow}}, queue={"clock": "trust"},
+        routes={name: {"topic": f"garden/+/{name}"} for name in ("sensor", "heartbeat", "quiet")})  # fmt: skip
+    without = {"last_status": None, "last_error": None}
+    stock(sluice, [*[DEFERRED] * 1200, {**DEFERRED, "last_status": 504, "last_error": "504: slow"},
+                   {**DEFERRED, **without, "route": "heartbeat"}])  # fmt: skip
+    sluice.start().wait_connected()
+    text = sluice.command("status", expect=4)
+    assert "! route sensor: 1,201 messages deferred (504: slow); sluice queue ls --state deferred lists them\n" in text
+    assert "! route heartbeat: 1 message deferred (no response); sluice queue ls --state deferred lists it\n" in text
+    assert re.search(r" sensor ok, 1,201 waiting, the oldest for [^,]*, 1,201 deferred\n", text)
+    assert text.count("deferred (") == len(sluice.status(expect=4)["problems"]) == 2
 
 
 def test_a_broker_that_is_away_is_a_problem(make_sluice, backend):

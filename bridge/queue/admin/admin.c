@@ -87,11 +87,12 @@ pid_t queue_admin_holder(const char *path)
 
 #define GLANCE_COLUMNS "m.id, m.route, m.topic, m.uptime_ms, length(m.payload), r.boot_id, r.epoch_ms FROM "
 #define OF_MESSAGE                                                                                           \
-    "SELECT 0 AS dead, NULL AS reason, " GLANCE_COLUMNS "message AS m LEFT JOIN run AS r ON r.id = m.run"
+    "SELECT 0 AS dead, m.deferred, NULL AS reason, " GLANCE_COLUMNS                                          \
+    "message AS m LEFT JOIN run AS r ON r.id = m.run"
 #define OF_DEAD_LETTER                                                                                       \
-    "SELECT 1 AS dead, m.reason, " GLANCE_COLUMNS "dead_letter AS m LEFT JOIN run AS r ON r.id = m.run"
+    "SELECT 1 AS dead, 0, m.reason, " GLANCE_COLUMNS "dead_letter AS m LEFT JOIN run AS r ON r.id = m.run"
 
-enum glance_column { DEAD, REASON, ID, ROUTE, TOPIC, UPTIME, BYTES, BOOT, EPOCH };
+enum glance_column { DEAD, DEFERRED, REASON, ID, ROUTE, TOPIC, UPTIME, BYTES, BOOT, EPOCH };
 
 /* A page of glances, copied. */
 struct page {
@@ -162,6 +163,7 @@ static void take(struct page *page, sqlite3_stmt *row)
         .id = sqlite3_column_int64(row, ID),
         .received_ms = sqlite3_column_int64(row, EPOCH) + sqlite3_column_int64(row, UPTIME),
         .bytes = sqlite3_column_int64(row, BYTES),
+        .deferred = sqlite3_column_int(row, DEFERRED) != 0,
         .dead = dead,
         .route = copies[0],
         .topic = copies[1],
@@ -226,21 +228,24 @@ static int next_page(struct walk *walk, bool *ret_more)
 /* Only dead letters have a reason. */
 static bool wants(const struct queue_filter *filter, bool dead)
 {
-    bool all = !filter->pending && !filter->dead;
-    return dead ? all || filter->dead : (all || filter->pending) && !filter->reason;
+    bool all = !filter->waiting && !filter->deferred && !filter->dead;
+    return dead ? all || filter->dead : (all || filter->waiting || filter->deferred) && !filter->reason;
 }
 
 static char *walk_sql(const struct queue_filter *filter, bool newest_first)
 {
     const char *where = filter->id_count > 0 ? "= ?1" : newest_first ? "< ?1" : "> ?1";
-    cleanup_free char *messages = xasprintf(OF_MESSAGE " WHERE m.id %s", where);
+    const char *state = filter->waiting == filter->deferred ? "" /* both, or any */
+                        : filter->deferred                  ? " AND m.deferred = 1"
+                                                            : " AND m.deferred = 0";
+    cleanup_free char *messages = xasprintf(OF_MESSAGE " WHERE m.id %s%s", where, state);
     cleanup_free char *letters = xasprintf(OF_DEAD_LETTER " WHERE m.id %s", where);
     bool both = wants(filter, false) && wants(filter, true);
     return xasprintf("%s%s%s%s", wants(filter, false) ? messages : "", both ? " UNION ALL " : "",
                      wants(filter, true) ? letters : "",
                      filter->id_count > 0 ? ""
-                     : newest_first       ? " ORDER BY 3 DESC LIMIT ?2"
-                                          : " ORDER BY 3 LIMIT ?2");
+                     : newest_first       ? " ORDER BY 4 DESC LIMIT ?2"
+                                          : " ORDER BY 4 LIMIT ?2");
 }
 
 static int walk_start(struct queue_admin *admin, const struct queue_filter *filter, bool newest_first,
@@ -301,8 +306,8 @@ int queue_admin_glance(struct queue_admin *admin, const struct queue_filter *fil
 #define ROW_SQL "SELECT " MESSAGE_COLUMNS ", attempts, payload, last_status, last_error, history, "
 
 static const char *const row_sql[] = {
-    ROW_SQL "NULL, 0 FROM message WHERE id = ?1",
-    ROW_SQL "reason, died_ms FROM dead_letter WHERE id = ?1",
+    ROW_SQL "NULL, 0, deferred FROM message WHERE id = ?1",
+    ROW_SQL "reason, died_ms, 0 FROM dead_letter WHERE id = ?1",
     "SELECT " RUN_COLUMNS " FROM run WHERE id = ?1",
 };
 enum { RUN = 2 };
@@ -322,7 +327,8 @@ static struct message_row *copy_row(sqlite3_stmt *row, sqlite3_stmt *run_row, bo
                                .last_error = text_of(row, COLUMNS + 1),
                                .history = text_of(row, COLUMNS + 2),
                                .reason = text_of(row, COLUMNS + 3),
-                               .died_ms = sqlite3_column_int64(row, COLUMNS + 4)};
+                               .died_ms = sqlite3_column_int64(row, COLUMNS + 4),
+                               .deferred = sqlite3_column_int(row, COLUMNS + 5) != 0};
     sqlite3_bind_int64(run_row, 1, run_id);
     struct run run = {.token = "?"};
     if (sqlite3_step(run_row) == SQLITE_ROW)

@@ -34,7 +34,7 @@ pid_t queue_admin_holder(const char *path);
 
 /* Selects messages that match each member; NULL and 0 match all. */
 struct queue_filter {
-    bool pending, dead; /* neither: both of them */
+    bool waiting, deferred, dead; /* in one of these states; none of them: in any */
     const char *route, *topic /* a topic filter, valid */, *reason;
     int64_t older_ms, newer_ms; /* since they were received */
     const int64_t *ids;         /* ascending */
@@ -45,7 +45,7 @@ struct queue_filter {
 /* The small columns of a row, which a filter needs. */
 struct queue_glance {
     int64_t id, received_ms, bytes;
-    bool dead;
+    bool deferred, dead; /* neither: it waits */
     const char *route, *topic, *reason;
 };
 
@@ -60,14 +60,20 @@ typedef bool queue_row_fn(void *context, const struct message_row *row);
 int queue_admin_rows(struct queue_admin *admin, const struct queue_filter *filter, bool newest_first,
                      queue_row_fn *visit, void *context);
 
-/* Makes dead letters messages again, under their old keys, with 0 attempts; deletes messages
- * and dead letters, and counts them (reason 'by-hand'). progress (may be NULL) gets the
- * number so far. *ret_changed is right even after a failure. */
+/* Makes dead letters and deferred messages waiting ones, under their old keys, with 0 attempts;
+ * deletes messages and dead letters, and counts them (reason 'by-hand'). progress (may be NULL)
+ * gets the number so far. *ret is right even after a failure. */
+struct queue_changed {
+    uint64_t messages, dead_letters;
+};
 typedef void queue_progress(void *context, uint64_t changed);
 int queue_admin_retry(struct queue_admin *admin, const struct queue_filter *filter, queue_progress *progress,
-                      void *context, uint64_t *ret_changed);
+                      void *context, struct queue_changed *ret);
 int queue_admin_drop(struct queue_admin *admin, const struct queue_filter *filter, queue_progress *progress,
-                     void *context, uint64_t *ret_changed);
+                     void *context, struct queue_changed *ret);
+/* The part of the filter that queue_admin_retry changes: waiting messages are left out. False:
+ * it is empty. */
+bool queue_admin_retried(const struct queue_filter *filter, struct queue_filter *ret);
 
 /* ---- queue/admin/facts.c ---- */
 

@@ -23,11 +23,11 @@ struct change {
     queue_progress *progress;
     void *context;
     bool daemon_runs;
-    sqlite3_stmt *insert, *delete[2], *count, *rescan;
+    sqlite3_stmt *insert, *undefer, *delete[2], *count, *rescan;
     struct queue_glance *glances; /* of the next transaction, with their own routes */
     char **routes;
     size_t waiting;
-    uint64_t changed, changing; /* committed, and by the open transaction */
+    struct queue_changed changed, changing; /* committed, and by the open transaction */
     int error;
 };
 
@@ -57,15 +57,22 @@ static bool was_changed(const struct change *change)
     return sqlite3_changes(change->admin->db.handle) > 0;
 }
 
+static void count_row(struct queue_changed *changing, const struct queue_glance *glance)
+{
+    changing->dead_letters += glance->dead;
+    changing->messages += !glance->dead;
+}
+
 static int retry_row(struct change *change, const struct queue_glance *glance)
 {
-    sqlite3_bind_int64(change->insert, 1, glance->id);
-    sqlite3_bind_int64(change->insert, 2, clock_wall_ms());
-    int error = run(change, change->insert, "retry a dead letter");
+    sqlite3_stmt *statement = glance->dead ? change->insert : change->undefer;
+    sqlite3_bind_int64(statement, 1, glance->id);
+    sqlite3_bind_int64(statement, 2, clock_wall_ms());
+    int error = run(change, statement, "retry a message");
     if (error != 0 || !was_changed(change))
         return error;
-    change->changing++;
-    error = delete_row(change, glance);
+    count_row(&change->changing, glance);
+    error = glance->dead ? delete_row(change, glance) : 0;
     if (error != 0)
         return error;
     sqlite3_bind_int64(change->rescan, 1, glance->id);
@@ -77,7 +84,7 @@ static int drop_row(struct change *change, const struct queue_glance *glance)
     int error = delete_row(change, glance);
     if (error != 0 || !was_changed(change))
         return error;
-    change->changing++;
+    count_row(&change->changing, glance);
     sqlite3_bind_text(change->count, 1, glance->route, -1, SQLITE_STATIC);
     sqlite3_bind_int64(change->count, 2, glance->bytes);
     sqlite3_bind_int64(change->count, 3, clock_wall_ms());
@@ -91,7 +98,7 @@ static int change_all(struct change *change)
     int error = exec(change, "BEGIN IMMEDIATE");
     if (error != 0)
         return error;
-    change->changing = 0;
+    change->changing = (struct queue_changed){.messages = 0};
     for (size_t i = 0; i < change->waiting && error == 0; i++)
         error = change->row(change, &change->glances[i]);
     if (error == 0)
@@ -100,7 +107,8 @@ static int change_all(struct change *change)
         sqlite3_exec(change->admin->db.handle, "ROLLBACK", NULL, NULL, NULL);
         return error;
     }
-    change->changed += change->changing;
+    change->changed.messages += change->changing.messages;
+    change->changed.dead_letters += change->changing.dead_letters;
     change->admin->changed = true;
     return 0;
 }
@@ -122,7 +130,7 @@ static void flush(struct change *change)
     if (change->error != 0)
         return;
     if (change->progress)
-        change->progress(change->context, change->changed);
+        change->progress(change->context, change->changed.messages + change->changed.dead_letters);
     int64_t took_ms = clock_uptime_ms() - start_ms;
     int64_t pause_ms = took_ms > PAUSE_MS ? took_ms : PAUSE_MS;
     if (change->daemon_runs)
@@ -153,6 +161,10 @@ static int prepare(struct change *change)
          " SELECT " MESSAGE_COLUMNS ", payload, 0, last_status, last_error,"
          " history_add(history, ?2, '" MESSAGE_RETRIED "', 0, 0, NULL) FROM dead_letter WHERE id = ?1",
          &change->insert},
+        {"UPDATE message SET deferred = 0, attempts = 0,"
+         " history = history_add(history, ?2, '" MESSAGE_RETRIED
+         "', 0, 0, NULL) WHERE id = ?1 AND deferred = 1",
+         &change->undefer},
         {"DELETE FROM message WHERE id = ?1", &change->delete[0]},
         {"DELETE FROM dead_letter WHERE id = ?1", &change->delete[1]},
         {"INSERT INTO dropped (reason, route, messages, bytes, since_ms, last_ms)"
@@ -170,7 +182,7 @@ static int prepare(struct change *change)
 }
 
 static int change_rows(struct queue_admin *admin, change_row_fn *row, const struct queue_filter *filter,
-                       queue_progress *progress, void *context, uint64_t *ret_changed)
+                       queue_progress *progress, void *context, struct queue_changed *ret)
 {
     struct change change = {.admin = admin,
                             .row = row,
@@ -185,27 +197,38 @@ static int change_rows(struct queue_admin *admin, change_row_fn *row, const stru
     if (error == 0 && change.error == 0)
         flush(&change);
     forget(&change);
-    sqlite3_stmt *const statements[] = {change.insert, change.delete[0], change.delete[1], change.count,
-                                        change.rescan};
+    sqlite3_stmt *const statements[] = {change.insert,    change.undefer, change.delete[0],
+                                        change.delete[1], change.count,   change.rescan};
     for (size_t i = 0; i < ARRAY_LEN(statements); i++)
         sqlite3_finalize(statements[i]);
     free(change.glances);
     free(change.routes);
-    *ret_changed = change.changed;
+    *ret = change.changed;
     return error != 0 ? error : change.error;
 }
 
-int queue_admin_retry(struct queue_admin *admin, const struct queue_filter *filter, queue_progress *progress,
-                      void *context, uint64_t *ret_changed)
+bool queue_admin_retried(const struct queue_filter *filter, struct queue_filter *ret)
 {
-    struct queue_filter dead = *filter;
-    dead.pending = false;
-    dead.dead = true;
-    return change_rows(admin, retry_row, &dead, progress, context, ret_changed);
+    bool any = !filter->waiting && !filter->deferred && !filter->dead;
+    *ret = *filter;
+    ret->waiting = false;
+    ret->deferred = any || filter->deferred;
+    ret->dead = any || filter->dead;
+    return ret->deferred || ret->dead;
+}
+
+int queue_admin_retry(struct queue_admin *admin, const struct queue_filter *filter, queue_progress *progress,
+                      void *context, struct queue_changed *ret)
+{
+    struct queue_filter retried;
+    *ret = (struct queue_changed){.messages = 0};
+    if (!queue_admin_retried(filter, &retried))
+        return 0;
+    return change_rows(admin, retry_row, &retried, progress, context, ret);
 }
 
 int queue_admin_drop(struct queue_admin *admin, const struct queue_filter *filter, queue_progress *progress,
-                     void *context, uint64_t *ret_changed)
+                     void *context, struct queue_changed *ret)
 {
-    return change_rows(admin, drop_row, filter, progress, context, ret_changed);
+    return change_rows(admin, drop_row, filter, progress, context, ret);
 }

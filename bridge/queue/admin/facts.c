@@ -21,12 +21,14 @@ static const struct {
     enum status_field fields[FIELDS_MOST];
 } lists[] = {
     {STATUS_QUEUE_ROUTES,
-     "SELECT m.route, count(*), min(r.epoch_ms + m.uptime_ms), count(m.late_since_uptime_ms), sum(m.attempts "
-     "> 0)"
+     "SELECT m.route, count(*), min(r.epoch_ms + m.uptime_ms), count(m.late_since_uptime_ms),"
+     " sum(m.attempts > 0), sum(m.deferred),"
+     " (SELECT coalesce(d.last_error, d.last_status) FROM message AS d"
+     " WHERE d.deferred = 1 AND d.route = m.route ORDER BY d.id DESC LIMIT 1)"
      " FROM message AS m LEFT JOIN run AS r ON r.id = m.run GROUP BY m.route ORDER BY m.route",
-     "tnTnn",
+     "tnTnnnt",
      {STATUS_QUEUE_ROUTE_NAME, STATUS_QUEUE_ROUTE_WAITING, STATUS_QUEUE_ROUTE_OLDEST, STATUS_QUEUE_ROUTE_LATE,
-      STATUS_QUEUE_ROUTE_RETRIED}},
+      STATUS_QUEUE_ROUTE_RETRIED, STATUS_QUEUE_ROUTE_DEFERRED, STATUS_QUEUE_ROUTE_DEFERRED_WHY}},
     {STATUS_DEAD_LETTERS,
      "SELECT route, reason, count(*), max(died_ms) FROM dead_letter GROUP BY route, reason ORDER BY 1, 2",
      "ttnT",

@@ -33,7 +33,8 @@ class BlackHole:
 
 class Resolver:
     """A name server on a loopback address of its own. mode: "silent" (never answers),
-    "nxdomain", or "answer" (every name is 127.0.0.1). prefix() is a command that
+    "nxdomain", "answer" (every name is 127.0.0.1), or "no-aaaa" (the same, and it never answers
+    questions for an IPv6 address). prefix() is a command that
     runs a program in a mount namespace where it is the only name server."""
 
     def __init__(self, directory, mode="silent"):
@@ -44,7 +45,7 @@ class Resolver:
         self.dir = Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
         (self.dir / "resolv.conf").write_text(
-            f"nameserver {self.address}\noptions timeout:30 attempts:1\n"
+            f"nameserver {self.address}\noptions timeout:{1 if mode == 'no-aaaa' else 30} attempts:1\n"
         )
         (self.dir / "nsswitch.conf").write_text("hosts: files dns\n")
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -91,7 +92,9 @@ class Resolver:
             return None
         end = query.index(0, 12) + 5  # the question: name, type, class
         (kind,) = struct.unpack("!H", query[end - 4 : end - 2])
-        found = self.mode == "answer" and kind == 1  # an A record
+        if self.mode == "no-aaaa" and kind == 28:
+            return None
+        found = self.mode in ("answer", "no-aaaa") and kind == 1  # an A record
         code = 3 if self.mode == "nxdomain" else 0
         head = query[:2] + struct.pack("!HHHHH", 0x8180 | code, 1, int(found), 0, 0)
         record = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 0, 4) + bytes([127, 0, 0, 1])

@@ -37,17 +37,23 @@ def bodies_by_topic(requests):
 
 
 def _out_of_order(requests, numbers):
-    """How many first deliveries came after one with a higher number."""
-    count, highest, seen = 0, {}, set()
-    for request in requests:
+    """How many first deliveries came after one with a higher number, though they had not failed
+    before that: only a message that failed may be overtaken."""
+    count, highest, seen, failed, delivered = 0, {}, set(), {}, {}
+    for place, request in enumerate(requests):
         message = message_of(request)
         number = numbers.get(message)
         if number is None or message in seen:
             continue
+        if not 200 <= request.status < 300:
+            failed.setdefault(message, place)
+            continue
         seen.add(message)
-        before = highest.get(request.topic, -1)
-        count += number < before
-        highest[request.topic] = max(number, before)
+        others = delivered.setdefault(request.topic, [])
+        if number < highest.get(request.topic, -1):
+            count += any(other > number and at < failed.get(message, place) for other, at in others)
+        highest[request.topic] = max(number, highest.get(request.topic, -1))
+        others.append((number, place))
     return count
 
 
@@ -74,7 +80,7 @@ class Tally:
         self.keys_most = 0
         for identity, group in groups.items():
             self._count(identity, group, len(keys.get(identity, ())))
-        self.out_of_order = _out_of_order(delivered, {
+        self.out_of_order = _out_of_order(requests, {
             (m.topic, m.payload): m.number for m in messages if m.number is not None
         })  # fmt: skip
         self.shared_keys = keys_of_several(requests)

@@ -24,6 +24,16 @@ static void tls_and_its_port(void **state)
     }
 }
 
+static void a_route_is_found_by_its_former_name(void **state)
+{
+    struct config *config =
+        parsed(BACKEND "[route one]\ntopic = a\nformerly = old\n[route two]\ntopic = b\n");
+    assert_int_equal(config_find_route(config, "old"), 0);
+    assert_int_equal(config_find_route(config, "two"), 1);
+    assert_true(config_find_route(config, "three") == SIZE_MAX);
+    config_free(config);
+}
+
 static void routes_find_backends(void **state)
 {
     struct config *config = parsed("[route one]\ntopic = a/#\ntopic = b\nbackend = two\npath = /c/{1}\n"
@@ -80,6 +90,10 @@ static void errors_stand_alone(void **state)
          "1: unknown section [borker]; did you mean [broker]?"},
         {"garbage\n" BACKEND ROUTE, "1: this line is not a comment"},
         {"[backend a b]\nurl = http://h\n" ROUTE, "1: [backend a b]: a name consists of"},
+        {BACKEND "[route one]\ntopic = a\n[route two]\ntopic = b\nformerly = one\n",
+         "7: formerly = one: there is a route 'one' still; delete one of the two"},
+        {BACKEND "[route one]\ntopic = a\nformerly = old\n[route two]\ntopic = b\nformerly = old\n",
+         "8: formerly = old: route 'one' has that former name already"},
         {"[backend b]\n" ROUTE, "1: [backend b] has no url"},
         {"[backend b]\nurl = http://h\n" ROUTE, "2: url = http://h: only https:// is allowed"},
         {BACKEND "query = s3cret\n" ROUTE, "3: query must be NAME=VALUE"},
@@ -114,6 +128,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tls_and_its_port),
+        cmocka_unit_test(a_route_is_found_by_its_former_name),
         cmocka_unit_test(routes_find_backends),
         cmocka_unit_test(errors_stand_alone),
     };

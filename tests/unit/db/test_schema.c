@@ -9,14 +9,14 @@
 static void the_columns_of_the_views(void **state)
 {
     queue_close(open_queue());
-    assert_answer(
-        "SELECT group_concat(name, ' ') FROM pragma_table_info('pending')",
-        "id received route topic payload bytes attempts last_status last_error target idempotency_key");
+    assert_answer("SELECT group_concat(name, ' ') FROM pragma_table_info('pending')",
+                  "id received route topic payload bytes state attempts last_status last_error target "
+                  "idempotency_key");
     assert_answer("SELECT group_concat(name, ' ') FROM pragma_table_info('dead')",
                   "id received died route topic reason last_status last_error attempts payload bytes target "
                   "idempotency_key");
     assert_answer("SELECT group_concat(name, ' ') FROM pragma_table_info('summary')",
-                  "route waiting oldest_waiting dead dropped problem");
+                  "route waiting deferred oldest_waiting dead dropped problem");
 }
 
 /* What payload the view shows; `shown` must be good UTF-8 without controls. */
@@ -112,11 +112,26 @@ static void the_summary_counts_by_route(void **state)
     store(queue, &message);
     int64_t dead = store(queue, &message);
     message.route = "heartbeat";
-    store(queue, &message);
+    int64_t deferred = store(queue, &message);
     store(queue, &message);
     assert_int_equal(queue_dead_letter(queue, dead, 1, 400, "rejected", "x", clock_wall_ms()), 0);
-    assert_answer("SELECT route, waiting, dead, oldest_waiting LIKE '____-__-__ __:__:__%' FROM summary",
-                  "heartbeat|2|0|1\nsensor|1|1|1");
+    assert_int_equal(queue_blame(queue, deferred, 2, 500, "500: oops", clock_wall_ms()), 0);
+    assert_int_equal(queue_defer(queue, deferred), 0);
+    assert_answer(
+        "SELECT route, waiting, deferred, dead, oldest_waiting LIKE '____-__-__ __:__:__%' FROM summary",
+        "heartbeat|2|1|0|1\nsensor|1|0|1|1");
+    queue_close(queue);
+}
+
+static void a_pending_message_waits_or_is_deferred(void **state)
+{
+    struct queue *queue = open_queue();
+    store_text(queue, "a", "1");
+    int64_t deferred = store_text(queue, "a", "2");
+    assert_int_equal(queue_blame(queue, deferred, 2, 500, "500: oops", clock_wall_ms()), 0);
+    assert_int_equal(queue_defer(queue, deferred), 0);
+    assert_answer("SELECT id, state, attempts, last_error FROM pending",
+                  "1|waiting|0|-\n2|deferred|2|500: oops");
     queue_close(queue);
 }
 
@@ -131,8 +146,9 @@ static void the_summary_shows_drops_and_problems(void **state)
     assert_int_equal(queue_commit(queue), 0);
     queue_problem_set(queue, "reader", "sqlite3 (4711) keeps the log growing: end it");
     queue_upkeep(queue, true);
-    assert_answer("SELECT route, waiting, dead, dropped, problem FROM summary WHERE problem IS NULL",
-                  "old|0|0|2|-\nsensor|1|0|1|-");
+    assert_answer(
+        "SELECT route, waiting, deferred, dead, dropped, problem FROM summary WHERE problem IS NULL",
+        "old|0|0|0|2|-\nsensor|1|0|0|1|-");
     assert_answer("SELECT route, problem LIKE 'reader, since ____-__-__ __:__:__: sqlite3 (4711) keeps%'"
                   " FROM summary WHERE problem IS NOT NULL",
                   "-|1");
@@ -214,6 +230,7 @@ int main(void)
         in_place(a_time_that_is_not_certain_is_marked),
         in_place(queries_in_targets_are_masked),
         in_place(the_summary_counts_by_route),
+        in_place(a_pending_message_waits_or_is_deferred),
         in_place(the_summary_shows_drops_and_problems),
         in_place(a_migration_brings_an_older_database_up_to_date),
         in_place(a_migration_that_fails_changes_nothing),

@@ -1,6 +1,6 @@
 /* deliver_rules.c - what must hold whatever happens: the model of the engine.
  *
- * It knows less than the engine does. Where it cannot know whether a scope is
+ * It knows less than the engine does. Where it cannot tell whether a scope is
  * suspected it says nothing; where it can (the first failure of a message that never
  * failed before, after something passed) it insists.
  */
@@ -53,8 +53,8 @@ static void check_members(const struct call *call)
             world_fail("message %u is sent, its fate is %d", call->members[i], message->fate);
         if (message->in_flight)
             world_fail("message %u is in flight twice", call->members[i]);
-        if (message->route != call->route || lane_of(call->members[i]) != call->lane)
-            world_fail("message %u is in a request of another lane", call->members[i]);
+        if (message->route != call->route)
+            world_fail("message %u is in a request of another route", call->members[i]);
         if (path_template_highest_level(route->path) > 0 && strcmp(message->topic, first->topic) != 0)
             world_fail("message %u is sent to the URL of another", call->members[i]);
         if (call->count > 1 && !message->object && route->body == CONFIG_BODY_JSON)
@@ -62,40 +62,41 @@ static void check_members(const struct call *call)
     }
 }
 
-/* The one case in which a message may overtake: the first one of its lane failed
- * max_attempts times, and nothing passed meanwhile. */
-static bool may_overtake(const struct call *call, const struct world_message *first)
+/* Whether a message stands before another one of its lane. */
+static bool is_ahead(unsigned at, unsigned of)
 {
-    return call->count == 1 && first->in_row >= backend_config(call->backend)->max_attempts;
+    const struct world_message *message = &world.messages[at];
+    return at < of && message->fate == WAITING && !message->deferred &&
+           message->route == world.messages[of].route && lane_of(at) == lane_of(of);
 }
 
-static bool is_ahead(const struct call *call, unsigned message)
+static bool has_member(const struct call *call, unsigned at)
 {
-    return world.messages[message].fate == WAITING && world.messages[message].route == call->route &&
-           lane_of(message) == call->lane;
+    for (unsigned i = 0; i < call->count; i++)
+        if (call->members[i] == at)
+            return true;
+    return false;
 }
 
+/* Nothing overtakes, but for a check: while something failed and nothing passed since, another
+ * message, or another part of the batch that failed, may be sent before those that failed. */
 static void check_order(struct call *call)
 {
-    bool looked = false;
-    for (unsigned i = 0, member = 0, first = UINT32_MAX; member < call->count; i++) {
-        if (i == call->members[member]) {
-            member++;
+    for (unsigned i = 0; i < call->count; i++) {
+        unsigned member = call->members[i];
+        if (i > 0 && member <= call->members[i - 1])
+            world_fail("message %u comes after a younger one", member);
+        if (call->deferred)
             continue;
-        }
-        if (i > call->members[member])
-            world_fail("message %u comes after a younger one", call->members[member]);
-        if (!is_ahead(call, i))
-            continue;
-        if (!looked)
+        for (unsigned at = 0; at < member; at++) {
+            if (!is_ahead(at, member) || has_member(call, at))
+                continue;
             rules_look();
-        looked = true;
-        if (!is_ahead(call, i))
-            continue;
-        first = first == UINT32_MAX ? i : first;
-        if (!may_overtake(call, &world.messages[first]))
-            world_fail("message %u overtakes %u", call->members[member], i);
-        call->overtakes = true;
+            bool check = world.backends[call->backend].doubt.maybe || world.routes[call->route].doubt.maybe;
+            if (is_ahead(at, member) && !check)
+                world_fail("message %u overtakes %u", member, at);
+            call->overtakes = call->overtakes || is_ahead(at, member);
+        }
     }
 }
 
@@ -132,20 +133,22 @@ static void check_rate(const struct call *call)
         world_fail("too fast: %u messages", call->count);
 }
 
-/* Returns whether it is a probe. */
-static bool check_doubt(struct doubt *doubt, const struct call *call, const char *what)
+/* A failed batch, its failed message, the probe, the checks, and some rounds after random waits that were
+ * nearly nothing. */
+enum { CHECKS_MOST = 80 };
+
+/* While nothing passes, few requests start without a wait. */
+static void check_doubt(struct doubt *doubt, const struct call *call, const char *what)
 {
-    if (!doubt->sure)
-        return false;
-    if (call->count != 1)
-        world_fail("a probe of %u messages of a suspected %s", call->count, what);
-    if (doubt->probes > 0)
-        world_fail("two probes of a suspected %s", what);
-    if (world.now_ms < doubt->not_before_ms)
-        world_fail("a probe of a suspected %s, %lld ms too early", what,
-                   (long long)(doubt->not_before_ms - world.now_ms));
-    doubt->probes++;
-    return true;
+    int64_t wait_ms = backend_config(call->backend)->retry_min_ms / 10;
+    bool waited = world.now_ms - doubt->last_ms >= wait_ms;
+    doubt->last_ms = world.now_ms;
+    if (!doubt->counts)
+        return;
+    if (call->count == 1) /* parts of a batch become smaller and smaller */
+        doubt->burst = waited ? 1 : doubt->burst + 1;
+    if (doubt->burst > CHECKS_MOST)
+        world_fail("%u requests to a suspected %s without a wait", doubt->burst, what);
 }
 
 static void check_isolation(struct call *call)
@@ -153,27 +156,60 @@ static void check_isolation(struct call *call)
     struct world_backend *backend = &world.backends[call->backend];
     if (backend->isolated)
         world_fail("a request joins one that must be alone");
-    if (!world.messages[call->members[0]].broke || backend->doubt.maybe || call->overtakes)
+    if (!world.messages[call->members[0]].broke || backend->doubt.maybe)
         return;
     if (backend->in_flight > 0)
         world_fail("message %u joins others, though its connection broke", call->members[0]);
     call->isolated = backend->isolated = true;
 }
 
+static unsigned count_lanes(const struct call *call)
+{
+    uint64_t lanes = 0;
+    for (unsigned i = 0; i < call->count; i++)
+        lanes |= UINT64_C(1) << lane_of(call->members[i]);
+    return (unsigned)__builtin_popcountll(lanes);
+}
+
+/* A lane has one request in flight. Deferred messages left theirs, and have a share of the
+ * budget. */
+static void check_lanes(struct call *call)
+{
+    struct world_route *route = &world.routes[call->route];
+    struct world_backend *backend = &world.backends[call->backend];
+    if (call->deferred) {
+        unsigned share = backend->opened / 4;
+        if (call->count > 1)
+            world_fail("deferred message %u is in a batch", call->members[0]);
+        if (backend->deferred_in_flight++ > share && !backend->doubt.maybe)
+            world_fail("%u deferred messages in flight", backend->deferred_in_flight);
+        return;
+    }
+    for (unsigned i = 0; i < call->count; i++)
+        if (route->in_flight[lane_of(call->members[i])])
+            world_fail("two requests of lane %u of route %u", lane_of(call->members[i]), call->route);
+    for (unsigned i = 0; i < call->count; i++)
+        route->in_flight[lane_of(call->members[i])] = true;
+    unsigned lanes = count_lanes(call);
+    world.largest_lanes = lanes > world.largest_lanes ? lanes : world.largest_lanes;
+}
+
 void rules_start(struct call *call)
 {
     struct world_route *route = &world.routes[call->route];
+    rules_look();
+    call->started_ms = world.now_ms;
     call->lane = lane_of(call->members[0]);
+    call->deferred = world.messages[call->members[0]].deferred;
     check_members(call);
-    if (route->in_flight[call->lane])
-        world_fail("two requests of lane %u of route %u", call->lane, call->route);
+    check_lanes(call);
     check_order(call);
     check_budget(call);
     check_rate(call);
     check_isolation(call);
-    call->backend_probe = check_doubt(&world.backends[call->backend].doubt, call, "backend");
-    call->route_probe = check_doubt(&route->doubt, call, "route");
-    route->in_flight[call->lane] = true;
+    check_doubt(&world.backends[call->backend].doubt, call, "backend");
+    if (!world.backends[call->backend].doubt.maybe)
+        check_doubt(&route->doubt, call, "route");
     world.backends[call->backend].in_flight++;
     for (unsigned i = 0; i < call->count; i++)
         world.messages[call->members[i]].in_flight = true;
@@ -212,15 +248,19 @@ static void passed(const struct call *call)
         struct world_message *message = &world.messages[call->members[i]];
         if (message->fate == WAITING)
             message->fate = DELIVERED;
+        message->deferred = false;
+        message->delivered_ms = world.now_ms;
     }
     for (unsigned i = 0; i < world.message_count; i++) {
         struct world_message *message = &world.messages[i];
+        if (config->routes[message->route].backend == call->backend) {
+            message->struck = message->struck || message->accused;
+            message->accused = false;
+        }
         if (message->owed && config->routes[message->route].backend == call->backend) {
             message->counted++;
             message->owed = false;
         }
-        if (message->route == call->route)
-            message->in_row = 0;
     }
     world.backends[call->backend].opened++;
     world.routes[call->route].rejected = 0;
@@ -228,60 +268,43 @@ static void passed(const struct call *call)
     world.delivered++;
 }
 
-/* Returns whether none of them failed before. */
+/* Returns whether none of its messages failed before: then nobody knows of a message at fault. */
 static bool note_failure(const struct call *call, const struct response *response, enum blame blame)
 {
     bool fresh = true;
-    bool broke = response->failure == TRANSFER_BROKEN && world.backends[call->backend].known_version == 2;
+    bool broke = response->failure == TRANSFER_BROKEN && !call->hung &&
+                 world.backends[call->backend].known_version == 2;
     for (unsigned i = 0; i < call->count; i++) {
         struct world_message *message = &world.messages[call->members[i]];
         fresh = fresh && !message->failed;
-        message->failed = true;
+        message->failed = message->accused = true;
         /* of these nothing is held */
-        message->broke = broke && !call->overtakes && !message->passed_by;
+        message->broke = broke && !message->passed_by && !call->overtakes && blame == BACKEND;
         message->passed_by = false;
         message->last_rejected = 0;
+        message->later = false;
         if (call->count > 1)
             continue;
-        message->in_row++;
         message->counted += blame == MESSAGE_LATER;
+        message->later = blame == MESSAGE_LATER;
         message->owed = message->owed || blame == BACKEND || blame == ROUTE;
         message->last_rejected = blame == MESSAGE ? response->status : 0;
     }
     return fresh;
 }
 
-static void doubt_fails(struct doubt *doubt, const struct call *call, const struct response *response,
-                        bool fresh, bool probe, bool can_be_firm)
+/* What was in flight when the doubt began says nothing new. */
+static void doubt_fails(struct doubt *doubt, const struct call *call, bool fresh)
 {
-    const struct config_backend *config = backend_config(call->backend);
-    bool rest = response->failure == TRANSFER_OK && (response->status == 429 || response->retry_after_s > 0);
-    if (rest)
-        doubt->rest_since = world.started;
-    if (!doubt->maybe && fresh && !doubt->sure) {
-        doubt->sure = true;
-        doubt->probes = 0;
-        world.backends[call->backend].opened = can_be_firm ? 1 : world.backends[call->backend].opened;
-    } else if (!probe || !doubt->sure || doubt->probes == 0) {
-        doubt->maybe = true;
-        return;
-    }
     doubt->maybe = true;
-    doubt->firm = rest && can_be_firm;
-    doubt->probes = 0;
-    int64_t wait_ms = config->retry_min_ms / 10, asked_ms = (int64_t)response->retry_after_s * 1000;
-    wait_ms = asked_ms > wait_ms ? asked_ms : wait_ms;
-    doubt->not_before_ms = world.now_ms + (wait_ms < config->retry_max_ms ? wait_ms : config->retry_max_ms);
-}
-
-/* Something else than the failure that is suspected. */
-static void doubt_ends(struct doubt *doubt, const struct call *call, bool delivered, bool probe)
-{
-    if (doubt->sure && doubt->firm && !probe)
+    if (doubt->began && call->started_ms < doubt->since_ms)
         return;
-    doubt->sure = false;
-    if (delivered && call->number > doubt->rest_since)
-        doubt->maybe = false;
+    if (!doubt->began) {
+        doubt->began = true;
+        doubt->burst = 1;
+        doubt->since_ms = world.now_ms;
+    }
+    doubt->counts = doubt->counts || fresh;
 }
 
 void rules_end(const struct call *call, const struct response *response)
@@ -290,29 +313,30 @@ void rules_end(const struct call *call, const struct response *response)
     struct world_route *route = &world.routes[call->route];
     enum blame blame = blame_of(response);
     backend->in_flight--;
-    route->in_flight[call->lane] = false;
+    if (call->deferred)
+        backend->deferred_in_flight--;
+    for (unsigned i = 0; !call->deferred && i < call->count; i++)
+        route->in_flight[lane_of(call->members[i])] = false;
     if (call->isolated)
         backend->isolated = false;
     if (response->failure == TRANSFER_OK)
         backend->known_version = backend->http_version;
     for (unsigned i = 0; i < call->count; i++)
         world.messages[call->members[i]].in_flight = false;
-    bool fresh = blame == NOBODY || note_failure(call, response, blame);
-    if (blame == NOBODY)
+    if (blame == NOBODY) {
         passed(call);
-    if (blame == BACKEND) {
-        doubt_fails(&backend->doubt, call, response, fresh, call->backend_probe, true);
-        route->doubt.sure = false; /* it is not known whether it is the next probe's turn already */
-    } else if (blame == ROUTE) {
-        doubt_ends(&backend->doubt, call, false, call->backend_probe);
-        doubt_fails(&route->doubt, call, response, fresh, call->route_probe, false);
-        backend->doubt.maybe = true; /* where several routes show it */
-    } else {
-        doubt_ends(&backend->doubt, call, blame == NOBODY, call->backend_probe);
-        doubt_ends(&route->doubt, call, blame == NOBODY, call->route_probe);
-        backend->doubt.maybe |= blame != NOBODY;
-        route->doubt.maybe |= blame != NOBODY;
+        backend->doubt = route->doubt = (struct doubt){.maybe = false};
+        return;
     }
+    bool fresh = note_failure(call, response, blame);
+    if (blame == BACKEND)
+        doubt_fails(&backend->doubt, call, fresh);
+    else
+        backend->doubt.began = backend->doubt.counts = false; /* it responds */
+    if (blame == ROUTE)
+        backend->doubt.maybe = true; /* several routes may show it */
+    if (blame == ROUTE || (blame == MESSAGE && route->rejected >= REJECTED_MOST))
+        doubt_fails(&route->doubt, call, fresh);
 }
 
 void rules_acted(const struct call *call, const struct response *response)
@@ -327,7 +351,7 @@ void rules_acted(const struct call *call, const struct response *response)
         return;
     bool two_lanes = (route->rejected_lanes & (route->rejected_lanes - 1)) != 0;
     if (route->rejected++ >= REJECTED_MOST && two_lanes)
-        world_fail("%u messages of a route in a row are dead-lettered", route->rejected);
+        world_fail("%u messages of a route in a row are set aside", route->rejected);
     route->rejected_lanes |= UINT64_C(1) << call->lane;
 }
 
@@ -335,7 +359,7 @@ void rules_restart(void)
 {
     for (unsigned i = 0; i < BACKENDS_MOST; i++) {
         struct world_backend *backend = &world.backends[i];
-        backend->known_version = backend->in_flight = backend->most_limit = 0;
+        backend->known_version = backend->in_flight = backend->most_limit = backend->deferred_in_flight = 0;
         backend->opened = 1;
         backend->isolated = false;
         backend->doubt = (struct doubt){0};
@@ -347,7 +371,7 @@ void rules_restart(void)
     for (unsigned i = 0; i < world.message_count; i++) {
         struct world_message *message = &world.messages[i];
         message->in_flight = message->failed = message->broke = message->owed = false;
-        message->in_row = 0;
+        message->accused = message->struck = false;
     }
 }
 
@@ -355,8 +379,10 @@ void rules_restart(void)
 void rules_returned(struct world_message *message)
 {
     message->fate = WAITING;
+    message->returned_ms = world.now_ms;
     message->failed = message->owed = false;
-    message->counted = message->in_row = 0;
+    message->counted = 0;
+    message->deferred = message->later = false;
     message->last_rejected = 0;
     for (unsigned i = 0; i < world.message_count; i++) {
         world.messages[i].broke = false;
@@ -375,7 +401,7 @@ static void check_death(unsigned at, const char *reason)
     message->fate = DEAD;
     if (strcmp(reason, "path") == 0 || strcmp(reason, "body") == 0) {
         if (!message->unfit)
-            world_fail("message %u could be sent, and is dead-lettered: %s", at, reason);
+            world_fail("message %u could be sent, and is set aside: %s", at, reason);
         return;
     }
     if (world.strict && message->poison == POISON_NONE)
@@ -386,15 +412,48 @@ static void check_death(unsigned at, const char *reason)
         world_fail("message %u is dead too early: %s, %u failures count", at, reason, message->counted);
 }
 
-void rules_look(void)
+/* Deferred because it failed, others passed, and it failed again; or the backend said "later". */
+static void check_deferral(unsigned at)
 {
-    static const char sql[] = "select id, reason from dead_letter";
+    struct world_message *message = &world.messages[at];
+    message->deferred = true;
+    if (!message->struck && !message->later)
+        world_fail("message %u is deferred, though nothing passed after it failed", at);
+}
+
+static void each_row(const char *sql, void (*visit)(unsigned at, const char *text))
+{
     sqlite3_stmt *statement = NULL;
     assert_int_equal(sqlite3_prepare_v2(world.eye, sql, -1, &statement, NULL), SQLITE_OK);
-    while (sqlite3_step(statement) == SQLITE_ROW) {
-        unsigned at = (unsigned)sqlite3_column_int(statement, 0) - 1;
-        if (world.messages[at].fate != DEAD)
-            check_death(at, (const char *)sqlite3_column_text(statement, 1));
-    }
+    while (sqlite3_step(statement) == SQLITE_ROW)
+        visit((unsigned)sqlite3_column_int(statement, 0) - 1,
+              (const char *)sqlite3_column_text(statement, 1));
     sqlite3_finalize(statement);
+}
+
+static void visit_dead(unsigned at, const char *reason)
+{
+    if (world.messages[at].fate != DEAD)
+        check_death(at, reason);
+}
+
+static void visit_deferred(unsigned at, const char *unused)
+{
+    if (!world.messages[at].deferred && world.messages[at].fate == WAITING)
+        check_deferral(at);
+}
+
+/* What was rejected before a reload returns when its route passes again. */
+static void visit_returned(unsigned at, const char *unused)
+{
+    if (world.messages[at].fate == DEAD)
+        rules_returned(&world.messages[at]);
+}
+
+void rules_look(void)
+{
+    if (world.config > 0)
+        each_row("select id, null from message", visit_returned);
+    each_row("select id, reason from dead_letter", visit_dead);
+    each_row("select id, null from message where deferred = 1", visit_deferred);
 }

@@ -166,6 +166,8 @@ void transfer_start(struct transfer *transfer, const struct request *request, tr
         world_fail("message %u goes to another backend", call->members[0]);
     const struct outage *outage = outage_now(call);
     call->hung = outage && outage->hangs;
+    for (unsigned i = 0; i < call->count; i++)
+        call->hung = call->hung || world.messages[call->members[i]].poison == POISON_HANGS;
     call->due_ms = world.now_ms + (call->hung ? TIMEOUT_MS : 1 + world_chance((unsigned)backend->slow_ms));
     log_debug(EVENT_READY, "request %llu: %u from %u, backend %u, route %u", (unsigned long long)call->number,
               call->count, call->members[0], call->backend, call->route);
@@ -218,7 +220,7 @@ static struct response response_to(const struct call *call)
         return outage->response;
     for (unsigned i = 0; i < call->count; i++) {
         int poison = world.messages[call->members[i]].poison;
-        if (poison == POISON_BREAKS)
+        if (poison == POISON_BREAKS || poison == POISON_HANGS)
             return (struct response){TRANSFER_BROKEN, 0, 0};
         if (poison != POISON_NONE)
             return (struct response){TRANSFER_OK, poison, 0};
@@ -240,6 +242,7 @@ static void end_call(struct call *call, const struct response *response)
         .http_version = response->failure == TRANSFER_OK ? world.backends[call->backend].http_version : 0,
         .retry_after = response->retry_after_s > 0 ? retry_after : NULL,
         .body = "",
+        .timed_out = call->hung,
         .error = response->failure == TRANSFER_OK ? "" : "it failed",
     };
     log_debug(EVENT_READY, "response %llu: %d, %d", (unsigned long long)call->number, response->failure,
@@ -306,6 +309,7 @@ static void arrive(void)
 
 static void restart(void)
 {
+    rules_look();
     world.config++;
     rules_restart();
     deliver_restart(world.engine, world_config());

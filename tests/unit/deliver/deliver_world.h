@@ -30,7 +30,7 @@ enum {
 
 /* What a message does to a request that it is in, where that is not the status of a
  * rejection. */
-enum { POISON_NONE = 0, POISON_BREAKS = -1 };
+enum { POISON_NONE = 0, POISON_BREAKS = -1, POISON_HANGS = -2 };
 
 enum fate { COMING, WAITING, DELIVERED, DEAD, REMOVED };
 
@@ -46,13 +46,18 @@ struct world_message {
     int64_t at_ms;    /* when it arrives */
 
     enum fate fate;
+    int64_t returned_ms; /* when a person retried it as a dead letter */
+    int64_t delivered_ms;
     bool in_flight;
+    bool deferred;     /* as the queue has it */
     bool passed_by;    /* meanwhile one came back, which may stand before it now */
     bool failed;       /* alone or in a batch, since the last restart */
     bool broke;        /* its last request broke, maybe by another's fault */
     bool owed;         /* failed alone, and nothing passed in its backend since */
     unsigned counted;  /* such failures after which something did pass */
-    unsigned in_row;   /* failures alone since something passed in its route */
+    bool accused;      /* failed, alone or in a batch, and nothing passed in its backend since */
+    bool struck;       /* so it was, and then something did pass */
+    bool later;        /* the last response to it alone was 409 */
     int last_rejected; /* the status, where the last response to it alone was a rejection */
 };
 
@@ -69,13 +74,14 @@ struct outage {
     struct response response;
 };
 
-/* What is known of a suspicion, or of none. */
+/* What is known of a backend or a route in which requests failed. */
 struct doubt {
-    bool maybe;            /* something failed since the last pass */
-    bool sure, firm;       /* it must be suspected */
-    uint64_t rest_since;   /* of the last response that asked to wait */
-    int64_t not_before_ms; /* of the next probe */
-    unsigned probes;       /* in flight */
+    bool maybe;       /* something failed since the last pass */
+    bool counts;      /* ... and it was this, for certain, that was suspected for it */
+    bool began;       /* something failed since the last pass or acquittal ... */
+    int64_t since_ms; /* ... for the first time then */
+    unsigned burst;   /* requests since then that started sooner than a wait after the one before */
+    int64_t last_ms;  /* when the last one started */
 };
 
 struct world_backend {
@@ -91,6 +97,7 @@ struct world_backend {
     unsigned most_limit; /* of all versions that were known */
     unsigned opened;     /* how far, at most */
     bool isolated;       /* the request in flight must be the only one */
+    unsigned deferred_in_flight;
     double tokens;
     int64_t tokens_ms;
     struct doubt doubt;
@@ -112,9 +119,9 @@ struct call {
     unsigned count;
     unsigned *members;
     size_t body_bytes;
-    int64_t due_ms;
+    int64_t started_ms, due_ms;
     uint64_t number;
-    bool hung, isolated, overtakes, backend_probe, route_probe;
+    bool hung, isolated, deferred, overtakes;
 };
 
 TAILQ_HEAD(calls, call);
@@ -142,6 +149,7 @@ struct world {
     struct calls calls;
     bool ended; /* the engine stopped */
     uint64_t started;
+    unsigned largest_lanes;      /* of the largest number of lanes in one request */
     unsigned delivered, largest; /* requests that passed; messages in the largest request */
 };
 

@@ -61,7 +61,7 @@ static void a_failure_closes_it_to_one_probe(void **state)
     for (int i = 0; i < 16; i++)
         destination_started(&destination);
     destination_ended(&destination, 0);
-    assert_true(destination_failed(&destination, VERDICT_AWAY, false, 100));
+    assert_int_equal(destination_failed(&destination, VERDICT_AWAY, false, 0, 100), SCOPE_WAIT);
     scope_wait(&destination.scope, 100, 50);
     assert_false(destination_admits(&destination, 149));
     /* Fifteen hang; the probe does not wait for them. */

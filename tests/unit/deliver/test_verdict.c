@@ -83,11 +83,16 @@ static void the_configuration_overrides_single_statuses(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         int status = cases[i].status;
-        enum verdict of_backend =
-            verdict_override(backend, ARRAY_LEN(backend), status, verdict_of(TRANSFER_OK, status, true));
-        assert_int_equal(verdict_override(route, ARRAY_LEN(route), status, of_backend), cases[i].verdict);
+        enum verdict verdict = verdict_of(TRANSFER_OK, status, true);
+        bool by_backend = verdict_override(backend, ARRAY_LEN(backend), status, &verdict);
+        bool by_route = verdict_override(route, ARRAY_LEN(route), status, &verdict);
+        assert_int_equal(verdict, cases[i].verdict);
+        assert_int_equal(by_backend, status == 100 || status == 404);
+        assert_int_equal(by_route, status == 404 || status == 599);
     }
-    assert_int_equal(verdict_override(NULL, 0, 404, VERDICT_LATER), VERDICT_LATER);
+    enum verdict verdict = VERDICT_LATER;
+    assert_false(verdict_override(NULL, 0, 404, &verdict));
+    assert_int_equal(verdict, VERDICT_LATER);
 }
 
 int main(void)

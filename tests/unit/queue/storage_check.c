@@ -184,7 +184,7 @@ struct seen {
     int count;
 };
 
-static void see(void *context, int64_t id, const char *route, const char *topic)
+static void see(void *context, int64_t id, const char *route, const char *topic, bool deferred)
 {
     (void)route, (void)topic;
     struct seen *seen = context;

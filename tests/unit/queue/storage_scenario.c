@@ -128,7 +128,7 @@ static int append_one(struct scenario *s, uint32_t bytes)
     return 0;
 }
 
-static void ignore(void *context, int64_t id, const char *route, const char *topic)
+static void ignore(void *context, int64_t id, const char *route, const char *topic, bool deferred)
 {
     (void)context, (void)id, (void)route, (void)topic;
 }

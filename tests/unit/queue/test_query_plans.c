@@ -175,7 +175,7 @@ static void see_packet(void *context, int64_t id, uint16_t packet_id, uint64_t d
     ++*(unsigned *)context;
 }
 
-static void see_message(void *context, int64_t id, const char *route, const char *topic)
+static void see_message(void *context, int64_t id, const char *route, const char *topic, bool deferred)
 {
 }
 

@@ -63,7 +63,7 @@ struct seen {
     char topics[16][8];
 };
 
-static void see(void *context, int64_t id, const char *route, const char *topic)
+static void see(void *context, int64_t id, const char *route, const char *topic, bool deferred)
 {
     struct seen *seen = context;
     assert_string_equal(route, "sensor");
@@ -99,7 +99,7 @@ static void a_scan_gives_ranges_in_order(void **state)
     queue_close(queue);
 }
 
-static void copy_it(void *context, int64_t id, const char *route, const char *topic)
+static void copy_it(void *context, int64_t id, const char *route, const char *topic, bool deferred)
 {
     struct queue **queue = context;
     struct queue_copy *copy = queue_copy(*queue, id);

@@ -16,7 +16,7 @@ static struct queue_admin *open_admin(bool write)
     return admin;
 }
 
-/* Messages 1 to 4 wait, 5 and 6 are dead letters. */
+/* Messages 1 to 4 are pending, and 3 of them is deferred; 5 and 6 are dead letters. */
 static struct queue *open_stocked(void)
 {
     struct queue *queue = open_queue();
@@ -24,6 +24,8 @@ static struct queue *open_stocked(void)
                                          "house/a/sensor",  "garden/a/sensor", "garden/b/sensor"};
     for (size_t i = 0; i < ARRAY_LEN(topics); i++)
         store_text(queue, topics[i], "{}");
+    assert_int_equal(queue_blame(queue, 3, 2, 500, "500: oops", 1), 0);
+    assert_int_equal(queue_defer(queue, 3), 0);
     assert_int_equal(queue_dead_letter(queue, 5, 3, 422, "rejected", "422: no", 1), 0);
     assert_int_equal(queue_dead_letter(queue, 6, 0, 0, "path", NULL, 1), 0);
     return queue;
@@ -58,17 +60,23 @@ static void filters(void **state)
     const int64_t ids[] = {2, 6, 99};
     expect_ids(admin, (struct queue_filter){.up_to = 0}, false, "1 2 3 4 5 6");
     expect_ids(admin, (struct queue_filter){.up_to = 0}, true, "6 5 4 3 2 1");
-    expect_ids(admin, (struct queue_filter){.pending = true}, true, "4 3 2 1");
+    expect_ids(admin, (struct queue_filter){.waiting = true, .deferred = true}, true, "4 3 2 1");
+    expect_ids(admin, (struct queue_filter){.waiting = true}, true, "4 2 1");
+    expect_ids(admin, (struct queue_filter){.deferred = true}, false, "3");
+    expect_ids(admin, (struct queue_filter){.deferred = true, .dead = true}, true, "6 5 3");
+    expect_ids(admin, (struct queue_filter){.deferred = true, .topic = "house/#"}, false, "");
     expect_ids(admin, (struct queue_filter){.dead = true}, false, "5 6");
-    expect_ids(admin, (struct queue_filter){.pending = true, .dead = true, .up_to = 5}, false, "1 2 3 4 5");
+    expect_ids(admin, (struct queue_filter){.waiting = true, .dead = true, .up_to = 5}, false, "1 2 4 5");
     expect_ids(admin, (struct queue_filter){.up_to = 5}, true, "5 4 3 2 1");
     expect_ids(admin, (struct queue_filter){.topic = "garden/+/sensor"}, false, "1 2 5 6");
     expect_ids(admin, (struct queue_filter){.route = "sensor", .topic = "house/#"}, false, "4");
     expect_ids(admin, (struct queue_filter){.route = "sens"}, false, "");
     expect_ids(admin, (struct queue_filter){.reason = "path"}, false, "6");
-    expect_ids(admin, (struct queue_filter){.reason = "path", .pending = true}, false, "");
+    expect_ids(admin, (struct queue_filter){.reason = "path", .waiting = true}, false, "");
+    expect_ids(admin, (struct queue_filter){.reason = "path", .deferred = true}, false, "");
     expect_ids(admin, (struct queue_filter){.ids = ids, .id_count = 3}, false, "2 6");
     expect_ids(admin, (struct queue_filter){.ids = ids, .id_count = 3, .dead = true}, true, "6");
+    expect_ids(admin, (struct queue_filter){.ids = ids, .id_count = 3, .deferred = true}, false, "");
     expect_ids(admin, (struct queue_filter){.newer_ms = 3600000}, false, "1 2 3 4 5 6");
     expect_ids(admin, (struct queue_filter){.older_ms = 3600000}, false, "");
     queue_admin_close(admin);
@@ -91,6 +99,7 @@ static bool check_row(void *context, const struct message_row *row)
 {
     int *seen = context;
     ++*seen;
+    assert_int_equal(row->deferred, row->message.id == 3);
     if (row->message.id != 5)
         return true;
     assert_true(row->dead);
@@ -122,11 +131,12 @@ static void a_retried_message_has_its_old_columns(void **state)
     struct queue *queue = open_stocked();
     char *before = ask("select id, run, route, topic, uptime_ms, packet_id, payload from dead_letter");
     struct queue_admin *admin = open_admin(true);
-    struct queue_filter all = {.up_to = 0};
-    uint64_t changed = 0;
+    struct queue_filter dead = {.dead = true};
+    struct queue_changed changed;
     assert_int_equal(queue_rescan_take(queue), 0);
-    assert_int_equal(queue_admin_retry(admin, &all, NULL, NULL, &changed), 0);
-    assert_int_equal(changed, 2);
+    assert_int_equal(queue_admin_retry(admin, &dead, NULL, NULL, &changed), 0);
+    assert_int_equal(changed.dead_letters, 2);
+    assert_int_equal(changed.messages, 0);
     assert_int_equal(queue_admin_close(admin), 0);
     assert_answer("select count(*) from dead_letter", "0");
     assert_answer("select id, run, route, topic, uptime_ms, packet_id, payload from message where id > 4",
@@ -140,6 +150,66 @@ static void a_retried_message_has_its_old_columns(void **state)
     assert_int_equal(queue_rescan_take(queue), 5);
     assert_int_equal(queue_rescan_take(queue), 0);
     assert_answer("select count(*) from rescan", "0");
+    assert_answer("select id from message where deferred", "3");
+    free(before);
+    queue_close(queue);
+}
+
+static void note_deferred(void *context, int64_t id, const char *route, unsigned attempts)
+{
+    *(int64_t *)context = id;
+}
+
+/* It waits again, with all its attempts; the daemon reads it again from its id. */
+static void a_retry_ends_a_deferral(void **state)
+{
+    struct queue *queue = open_stocked();
+    char *before = ask("select id, run, route, topic, uptime_ms, packet_id, payload from message");
+    int64_t deferred = 0;
+    assert_int_equal(queue_scan_deferred(queue, 0, 9, note_deferred, &deferred), 1);
+    assert_int_equal(deferred, 3);
+    assert_int_equal(queue_rescan_take(queue), 0);
+    struct queue_admin *admin = open_admin(true);
+    struct queue_filter other = {.topic = "garden/b/#", .deferred = true}, all = {.up_to = 0};
+    struct queue_changed changed;
+    assert_int_equal(queue_admin_retry(admin, &other, NULL, NULL, &changed), 0);
+    assert_int_equal(changed.messages + changed.dead_letters, 0);
+    assert_int_equal(queue_rescan_take(queue), 0);
+    assert_int_equal(queue_admin_retry(admin, &all, NULL, NULL, &changed), 0);
+    assert_int_equal(changed.messages, 1);
+    assert_int_equal(changed.dead_letters, 2);
+    assert_int_equal(queue_admin_retry(admin, &all, NULL, NULL, &changed), 0);
+    assert_int_equal(changed.messages + changed.dead_letters, 0);
+    assert_int_equal(queue_admin_close(admin), 0);
+    assert_answer("select id, run, route, topic, uptime_ms, packet_id, payload from message where id < 5",
+                  before);
+    assert_answer("select deferred, attempts, last_status, last_error, substr(history, -18) from message"
+                  " where id = 3",
+                  "0|0|500|500: oops|\"event\":\"retried\"}");
+    assert_int_equal(queue_rescan_take(queue), 3);
+    assert_int_equal(queue_scan_deferred(queue, 0, 9, note_deferred, &deferred), 0);
+    free(before);
+    queue_close(queue);
+}
+
+/* Waiting messages are delivered anyway. */
+static void a_retry_leaves_waiting_messages_alone(void **state)
+{
+    struct queue *queue = open_stocked();
+    char *before = ask("select id, attempts, history, deferred from message");
+    struct queue_admin *admin = open_admin(true);
+    const int64_t ids[] = {1, 2, 4};
+    struct queue_filter waiting = {.waiting = true}, listed = {.ids = ids, .id_count = 3}, retried;
+    struct queue_changed changed;
+    assert_int_equal(queue_rescan_take(queue), 0);
+    assert_false(queue_admin_retried(&waiting, &retried));
+    assert_int_equal(queue_admin_retry(admin, &waiting, NULL, NULL, &changed), 0);
+    assert_int_equal(changed.messages + changed.dead_letters, 0);
+    assert_int_equal(queue_admin_retry(admin, &listed, NULL, NULL, &changed), 0);
+    assert_int_equal(changed.messages + changed.dead_letters, 0);
+    assert_int_equal(queue_admin_close(admin), 0);
+    assert_answer("select id, attempts, history, deferred from message", before);
+    assert_int_equal(queue_rescan_take(queue), 0);
     free(before);
     queue_close(queue);
 }
@@ -155,10 +225,10 @@ static void a_retried_message_is_seen_after_a_failure(void **state)
 {
     struct queue *queue = open_stocked();
     struct queue_admin *admin = open_admin(true);
-    struct queue_filter all = {.up_to = 0};
-    uint64_t changed = 0;
+    struct queue_filter dead = {.dead = true};
+    struct queue_changed changed;
     assert_int_equal(queue_rescan_take(queue), 0);
-    assert_int_equal(queue_admin_retry(admin, &all, NULL, NULL, &changed), 0);
+    assert_int_equal(queue_admin_retry(admin, &dead, NULL, NULL, &changed), 0);
     assert_int_equal(queue_admin_close(admin), 0);
     sqlite3_set_authorizer(queue->db.handle, deny_returned, NULL);
     assert_int_equal(queue_rescan_take(queue), 0);
@@ -173,9 +243,10 @@ static void dropped_messages_are_counted(void **state)
     struct queue *queue = open_stocked();
     struct queue_admin *admin = open_admin(true);
     struct queue_filter some = {.topic = "garden/+/sensor"};
-    uint64_t changed = 0;
+    struct queue_changed changed;
     assert_int_equal(queue_admin_drop(admin, &some, NULL, NULL, &changed), 0);
-    assert_int_equal(changed, 4);
+    assert_int_equal(changed.messages, 2);
+    assert_int_equal(changed.dead_letters, 2);
     assert_int_equal(queue_admin_close(admin), 0);
     assert_answer("select id from message", "3\n4");
     assert_answer("select reason, route, messages, bytes from dropped", "by-hand|sensor|4|8");
@@ -226,13 +297,13 @@ static void no_transaction_is_long(void **state)
     sqlite3_update_hook(admin->db.handle, on_change, &watch);
     sqlite3_commit_hook(admin->db.handle, on_commit, &watch);
     struct queue_filter half = {.up_to = MANY / 2}, all = {.up_to = 0};
-    uint64_t changed = 0;
+    struct queue_changed changed;
     assert_int_equal(queue_admin_retry(admin, &half, NULL, NULL, &changed), 0);
-    assert_int_equal(changed, MANY / 2);
+    assert_int_equal(changed.dead_letters, MANY / 2);
     assert_int_equal(queue_admin_drop(admin, &(struct queue_filter){.dead = true}, NULL, NULL, &changed), 0);
-    assert_int_equal(changed, MANY / 2);
+    assert_int_equal(changed.dead_letters, MANY / 2);
     assert_int_equal(queue_admin_drop(admin, &all, NULL, NULL, &changed), 0);
-    assert_int_equal(changed, MANY / 2);
+    assert_int_equal(changed.messages, MANY / 2);
     assert_int_equal(watch.most_rows, QUEUE_ADMIN_ROWS);
     assert_int_equal(watch.commits, 6);
     queue_admin_close(admin);
@@ -297,6 +368,8 @@ int main(void)
         in_place(a_visit_may_end_it),
         in_place(rows_are_whole),
         in_place(a_retried_message_has_its_old_columns),
+        in_place(a_retry_ends_a_deferral),
+        in_place(a_retry_leaves_waiting_messages_alone),
         in_place(a_retried_message_is_seen_after_a_failure),
         in_place(dropped_messages_are_counted),
         in_place(no_transaction_is_long),

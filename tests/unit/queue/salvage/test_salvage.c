@@ -88,7 +88,7 @@ static void a_small_database_is_checked_after_a_crash(void **state)
 
 /* ---- any damage ---- */
 
-static void ignore(void *context, int64_t id, const char *route, const char *topic)
+static void ignore(void *context, int64_t id, const char *route, const char *topic, bool deferred)
 {
     (*(int64_t *)context)++;
     assert_non_null(route);

@@ -1,0 +1,51 @@
+/* deliver/outcome.c - see deliver/outcome.h. */
+#include "deliver/outcome.h"
+#include "base/backoff.h"
+#include "base/clock.h"
+
+enum outcome_kind outcome_kind(const struct outcome *outcome)
+{
+    const struct reply *reply = outcome->reply;
+    if (reply->failure == TRANSFER_BROKEN)
+        return OUTCOME_DOUBTFUL;
+    if (reply->failure != TRANSFER_OK)
+        return OUTCOME_CERTAIN;
+    return reply->status == 429 || reply->retry_after ? OUTCOME_ASKS_TO_WAIT : OUTCOME_DOUBTFUL;
+}
+
+bool outcome_broke_with_others(const struct outcome *outcome)
+{
+    return outcome->reply->failure == TRANSFER_BROKEN && !outcome->reply->timed_out &&
+           outcome->flight->route->backend->destination.http_version == 2;
+}
+
+bool outcome_is_of_proxy(const struct outcome *outcome)
+{
+    const struct reply *reply = outcome->reply;
+    return reply->failure != TRANSFER_OK || (reply->status >= 502 && reply->status <= 504);
+}
+
+int64_t outcome_backoff_ms(const struct outcome *outcome, unsigned failures)
+{
+    const struct config_backend *backend = outcome->flight->route->backend->config;
+    int64_t wait_ms = backoff_wait_ms(backend->retry_min_ms, backend->retry_max_ms, failures, clock_chance());
+    int64_t asked_ms;
+    if (outcome->reply->retry_after &&
+        backoff_retry_after_ms(outcome->reply->retry_after, queue_now_ms(outcome->flight->deliver->queue),
+                               backend->retry_max_ms, &asked_ms) == 0 &&
+        asked_ms > wait_ms)
+        wait_ms = asked_ms; /* never sooner than otherwise: "0", or a date in the past, makes no hot loop */
+    return wait_ms;
+}
+
+bool outcome_has_others(const struct outcome *outcome, bool whole_backend)
+{
+    const struct flight *flight = outcome->flight;
+    unsigned waiting = 0, own = flight->deferred ? 0 : flight->count;
+    for (size_t i = 0; i < flight->deliver->config->route_count; i++) {
+        const struct route_state *route = &flight->deliver->routes[i];
+        if (whole_backend ? route->backend == flight->route->backend : route == flight->route)
+            waiting += route->waiting;
+    }
+    return waiting > own;
+}
