@@ -101,6 +101,14 @@ CREATE TABLE dead_letter (
     payload              BLOB    NOT NULL
 ) STRICT;
 
+-- Routes that are held: too many of their messages were rejected in a row, and none was delivered
+-- between them, so no more are dead-lettered. A row for each of these dead letters; they become
+-- messages again when a message of the route is delivered after a change of the configuration.
+CREATE TABLE held (
+    id    INTEGER PRIMARY KEY, -- dead_letter.id
+    route TEXT    NOT NULL
+) STRICT;
+
 -- Fingerprints of delivered messages that the broker may send again.
 --
 -- A delivered message keeps its row until the broker has read our acknowledgement: the row

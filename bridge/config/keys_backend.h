@@ -54,7 +54,8 @@ KEY(timeout, duration, timeout_ms, .initial = "30s", .min = "100ms", .max = "1h"
 
 KEY(connect_timeout, duration, connect_timeout_ms, .initial = "10s", .min = "100ms", .max = "5m",
     .brief = "How long it takes to connect at most.",
-    .text = "From when the name of the host is known. To look up the name may take three times as long.")
+    .text = "From when the name of the host is known. Together with the look-up of the name it may take four "
+            "times as long.")
 
 KEY(retry_min, duration, retry_min_ms, .initial = "1s", .min = "10ms", .max = "1h",
     .brief = "How long sluice waits after a first failure at most.",

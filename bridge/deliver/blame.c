@@ -11,22 +11,30 @@
 
 #include <string.h>
 
-/* A message fails, and no other waits with which it can be compared. If one was delivered shortly
- * before, the failure is reported after so many. */
-enum { ALONE_FAILURES = 3, SHORTLY_MS = 60 * 1000 };
+/* A message fails, and no other waits with which it can be compared. If none was delivered for so
+ * long, the failure is reported. */
+enum { ALONE_MS = 60 * 1000 };
 
 /* ---- waits ---- */
 
-/* The lanes of the request wait; others go on. */
-static void hold_lanes(const struct outcome *outcome, int64_t wait_ms)
+/* The lanes of the request wait, longer each time; others go on. */
+static void hold_lanes(const struct outcome *outcome)
 {
     const struct flight *flight = outcome->flight;
+    unsigned asked = 0;
+    for (unsigned i = 0; i < flight->count; i++)
+        if (flight->lanes[i] && (i == 0 || flight->lanes[i] != flight->lanes[i - 1]))
+            flight->lanes[i]->asked++;
+    for (unsigned i = 0; i < flight->count; i++)
+        if (flight->lanes[i] && flight->lanes[i]->asked > asked)
+            asked = flight->lanes[i]->asked;
+    int64_t until_ms = outcome->now_ms + outcome_backoff_ms(outcome, asked > 0 ? asked : 1);
     for (unsigned i = 0; i < flight->count; i++)
         if (flight->lanes[i])
-            flight->lanes[i]->not_before_ms = outcome->now_ms + wait_ms;
+            flight->lanes[i]->not_before_ms = until_ms;
     if (flight->deferred)
-        deferred_move(flight->deliver, flight->deferred, outcome->now_ms + wait_ms);
-    deliver_wake_at(flight->deliver, outcome->now_ms + wait_ms);
+        deferred_move(flight->deliver, flight->deferred, until_ms);
+    deliver_wake_at(flight->deliver, until_ms);
 }
 
 /* ---- the record of a message ---- */
@@ -52,6 +60,7 @@ static struct suspect *note_failure(const struct outcome *outcome, const struct 
 {
     struct flight *flight = outcome->flight;
     struct suspect *suspect = suspect_of(flight);
+    flight->unheld = suspect == NULL;
     if (!suspect)
         return NULL;
     if (flight->attempts > suspect->attempts)
@@ -127,6 +136,16 @@ static void unstarted(const struct outcome *outcome)
     scope_unstarted(&flight->route->backend->destination.scope, flight->backend_probe);
 }
 
+/* Whether one was delivered shortly before, and no message waits with which the failure can be
+ * compared: then it only waits. */
+static bool is_alone(const struct outcome *outcome, bool whole_backend)
+{
+    const struct route_state *route = outcome->flight->route;
+    int64_t passed_ms = whole_backend ? route->backend->passed_ms : route->passed_ms;
+    return passed_ms > 0 && outcome->now_ms - passed_ms < ALONE_MS &&
+           !outcome_has_others(outcome, whole_backend);
+}
+
 /* Records a doubtful failure. Returns true when nobody else is to be suspected for it. */
 static bool is_its_own(const struct outcome *outcome, const struct scope *scope, bool whole_backend)
 {
@@ -146,13 +165,8 @@ static bool is_its_own(const struct outcome *outcome, const struct scope *scope,
         return false;
     if (flight->deferred)
         return true;
-    if (!outcome_has_others(outcome, whole_backend)) {
-        int64_t passed_ms = whole_backend ? flight->route->backend->passed_ms : flight->route->passed_ms;
-        bool shortly = passed_ms > 0 && outcome->now_ms - passed_ms < SHORTLY_MS;
-        return !suspect || (shortly && suspect->failures < ALONE_FAILURES);
-    }
     if (!flight->convicted || !suspect)
-        return false;
+        return is_alone(outcome, whole_backend);
     if (flight->route->config->on_failure == CONFIG_ON_FAILURE_WAIT)
         return others_show(outcome, whole_backend);
     dead_letter_note_first(flight->deliver, flight->ids[0], suspect);
@@ -174,9 +188,14 @@ void blame_scope(const struct outcome *outcome)
         unstarted(outcome);
         return;
     }
-    if (kind == OUTCOME_ASKS_TO_WAIT)
-        hold_lanes(outcome, outcome_backoff_ms(outcome, 1));
-    else if (kind == OUTCOME_CERTAIN && flight->deferred)
+    if (kind == OUTCOME_ASKS_TO_WAIT) {
+        hold_lanes(outcome);
+        if (!route->backend->destination.scope.suspected && is_alone(outcome, true)) {
+            unstarted(outcome);
+            return;
+        }
+    }
+    if (kind == OUTCOME_CERTAIN && flight->deferred)
         deferred_move(flight->deliver, flight->deferred, outcome->now_ms + outcome_backoff_ms(outcome, 1));
     if (whole_backend) {
         round_suspect_backend(outcome, false);
@@ -246,6 +265,7 @@ void blame_message(const struct outcome *outcome, unsigned attempts, const char 
     }
     if (!route->held && too_many_in_row(route)) {
         route->held = true;
+        queue_hold_route(flight->deliver->queue, route->config->name, route->rejected_ids, HOLD_AFTER);
         log_error(EVENT_ROUTE_HELD,
                   "%s: %u messages in a row were rejected, and none was delivered: no more are dead-lettered "
                   "until one is delivered; correct the route or the backend",

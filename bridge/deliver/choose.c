@@ -90,7 +90,8 @@ static struct deferred *oldest_deferred(const struct choice *choice, uint64_t be
 {
     struct deferred *deferred, *found = NULL;
     TAILQ_FOREACH(deferred, &choice->backend->deferred, others)
-        if (!deferred->in_flight && route_fits(choice, deferred->route) && deferred->suspect.tried < before) {
+        if (!deferred->in_flight && route_fits(choice, deferred->route) && deferred->suspect.tried < before &&
+            !(choice->scope->firm && deferred->not_before_ms > choice->now_ms)) {
             found = deferred;
             before = deferred->suspect.tried;
         }
@@ -275,7 +276,16 @@ static bool choose_any_part(const struct deliver *deliver, const struct backend_
     return false;
 }
 
-/* A check of one of the routes. A route that has none waits. */
+static bool has_in_flight(const struct route_state *route)
+{
+    for (size_t i = 0; i < ROUTE_LANES; i++)
+        if (route->lanes[i].in_flight)
+            return true;
+    return false;
+}
+
+/* A check of one of the routes. A route that has none waits, or, where requests of it are in flight, for
+ * their end. */
 static bool choose_route_check(struct deliver *deliver, struct backend_state *backend, int64_t now_ms,
                                struct work *ret)
 {
@@ -293,7 +303,8 @@ static bool choose_route_check(struct deliver *deliver, struct backend_state *ba
                                       .ret = ret};
         if (choose_check(&choice))
             return true;
-        round_end(deliver, backend, route);
+        if (!has_in_flight(route))
+            round_end(deliver, backend, route);
     }
     return false;
 }
@@ -310,7 +321,8 @@ bool choose_next(struct deliver *deliver, struct backend_state *backend, int64_t
                                       .ret = ret};
         if (choose_check(&choice))
             return true;
-        round_end(deliver, backend, NULL);
+        if (backend->destination.in_flight == 0) /* otherwise their end tells more */
+            round_end(deliver, backend, NULL);
         return false;
     }
     if (scope->suspected)

@@ -52,6 +52,8 @@ int deferred_add(struct deliver *deliver, struct lane *lane, int64_t id, int64_t
         *suspect = (struct suspect){.attempts = 0};
     } else if (error == 0) {
         deliver->deferred_left = true;
+        if (id <= deliver->deferred_after)
+            deliver->deferred_after = id - 1;
     }
     lanes_remove(deliver, lane, id);
     return 0;
@@ -116,8 +118,7 @@ static void visit(void *context, int64_t id, const char *route_name, unsigned at
     struct deliver *deliver = context;
     size_t index = config_find_route(deliver->config, route_name);
     deliver->deferred_after = id;
-    if (index == SIZE_MAX || deliver->deferred >= DEFERRED_MOST || deferred_has(deliver, id) ||
-        queue_is_settled(deliver->queue, id))
+    if (index == SIZE_MAX || deferred_has(deliver, id) || queue_is_settled(deliver->queue, id))
         return;
     struct route_state *route = &deliver->routes[index];
     const struct config_backend *backend = route->backend->config;
@@ -133,7 +134,7 @@ int deferred_step(struct deliver *deliver)
     if (rows < 0)
         return rows;
     if (rows < STEP_ROWS) {
-        deliver->deferred_left = deliver->deferred >= DEFERRED_MOST;
+        deliver->deferred_left = false;
         deliver->deferred_after = 0;
     }
     return deliver->deferred_left && deliver->deferred <= DEFERRED_MOST / 2;

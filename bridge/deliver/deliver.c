@@ -35,15 +35,12 @@ static void put_back(struct deliver *deliver, const struct work *work, int error
 {
     int64_t wait_ms = error != -ENOMSG && error != -EAGAIN ? storage_retry_ms(error) : 0;
     if (error == -EAGAIN) {
-        unsigned waiting = choose_waiting(work->lane);
+        unsigned waiting = work->lane->route->waiting - work->lane->route->flying;
         work->lane->route->look_count = waiting + waiting / 8 + 1;
-    } else if (wait_ms > 0 && work->lane) {
-        work->lane->not_before_ms = now_ms + wait_ms;
     } else if (wait_ms > 0) {
-        deferred_move(deliver, work->deferred, now_ms + wait_ms);
-    }
-    if (wait_ms > 0)
+        deliver->storage_ms = now_ms + wait_ms;
         deliver_wake_at(deliver, now_ms + wait_ms);
+    }
     if (work->lane) {
         line_join(deliver, work->lane);
         lanes_feed(deliver, work->lane);
@@ -57,6 +54,10 @@ static void pump(struct deliver *deliver, struct backend_state *backend)
     while (!deliver->paused && !backend->isolated && destination_admits(&backend->destination, now_ms)) {
         if (settle_is_full(deliver))
             return; /* it goes on when deletes are possible again */
+        if (now_ms < deliver->storage_ms) {
+            deliver_wake_at(deliver, deliver->storage_ms);
+            return;
+        }
         struct work work;
         if (!choose_next(deliver, backend, now_ms, &work))
             return;
@@ -69,7 +70,7 @@ static void pump(struct deliver *deliver, struct backend_state *backend)
             return;
         }
         int64_t rate_ms = rate_wait_ms(&backend->rate, choose_count(&work), now_ms);
-        backend->rate_reserved = rate_ms > 0;
+        backend->rate_reserved = rate_ms > 0 && work.kind != WORK_DEFERRED;
         if (rate_ms > 0) {
             deliver_wake_at(deliver, now_ms + rate_ms);
             return;
@@ -199,6 +200,8 @@ static void on_done(void *context, const struct reply *reply)
     response_act(flight, reply);
     for (unsigned i = 0; i < flight->count; i++) {
         struct lane *lane = flight->lanes[i];
+        if (lane)
+            flight->route->flying--;
         if (!lane || !lane->in_flight)
             continue;
         lane->in_flight = false;
@@ -227,6 +230,19 @@ void deliver_pause(struct deliver *deliver, bool to_end, deliver_idle_fn *idle, 
 
 /* ---- life ---- */
 
+/* The route was held before the start, or the reload. */
+static void hold_again(void *context, int64_t id, const char *route_name)
+{
+    struct deliver *deliver = context;
+    size_t index = config_find_route(deliver->config, route_name);
+    struct route_state *route = index == SIZE_MAX ? NULL : &deliver->routes[index];
+    if (!route || route->returns == HOLD_AFTER)
+        return;
+    route->held = true;
+    route->rejected_ids[route->returns++] = id;
+    route->rejected_in_row = route->returns;
+}
+
 static void build(struct deliver *deliver, const struct config *config)
 {
     deliver->config = config;
@@ -252,7 +268,8 @@ static void build(struct deliver *deliver, const struct config *config)
         for (size_t j = 0; j < ROUTE_LANES; j++)
             route->lanes[j].route = route;
     }
-    deliver->frontier = deliver->rescan_from = deliver->deferred_after = 0;
+    queue_held_each(deliver->queue, hold_again, deliver);
+    deliver->frontier = deliver->rescan_from = deliver->deferred_after = deliver->storage_ms = 0;
     deliver->deferred = 0;
     deliver->deferred_left = true;
     deliver->paused = deliver->to_end = false;
@@ -306,12 +323,9 @@ struct deliver *deliver_new(uv_loop_t *loop, struct queue *queue, const struct c
     return deliver;
 }
 
-/* What a reload keeps of a route: who heard that it does not work hears when it does; and which
- * messages it dead-lettered before it was held. */
+/* What a reload keeps: who heard that a backend or a route does not work hears when it does. */
 struct kept {
     int64_t since_ms;
-    unsigned returns;
-    int64_t rejected_ids[HOLD_AFTER];
 };
 
 static int64_t reported_since(const struct scope *scope, const struct report *report)
@@ -330,8 +344,6 @@ static struct kept *keep(const struct deliver *deliver)
     for (size_t i = 0; i < routes; i++) {
         const struct route_state *route = &deliver->routes[i];
         kept[backends + i].since_ms = reported_since(&route->scope, &route->report);
-        kept[backends + i].returns = route->held ? HOLD_AFTER : route->returns;
-        memcpy(kept[backends + i].rejected_ids, route->rejected_ids, sizeof route->rejected_ids);
     }
     return kept;
 }
@@ -346,10 +358,7 @@ static void carry_over(struct deliver *deliver, const struct config *old, const 
         size_t number = config_find_route(deliver->config, old->routes[i].name);
         if (number == SIZE_MAX)
             continue;
-        struct route_state *route = &deliver->routes[number];
-        route->report.before_ms = kept[old->backend_count + i].since_ms;
-        route->returns = kept[old->backend_count + i].returns;
-        memcpy(route->rejected_ids, kept[old->backend_count + i].rejected_ids, sizeof route->rejected_ids);
+        deliver->routes[number].report.before_ms = kept[old->backend_count + i].since_ms;
     }
 }
 

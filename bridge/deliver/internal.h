@@ -55,6 +55,7 @@ struct lane {
     bool in_flight;
     unsigned parts;          /* that hold messages of it: it sends nothing else meanwhile */
     int64_t not_before_ms;   /* uptime; it waits until then */
+    unsigned asked;          /* how often in a row the backend asked to wait */
     int64_t linger_until_ms; /* uptime; until then it waits for more; 0: not decided */
     struct waiting *ring;    /* of route->lane_ids: its next messages, without a gap */
     unsigned first, count;
@@ -106,7 +107,8 @@ struct route_state {
     size_t batch_bytes;    /* of a body; less than configured once the backend responded 413 */
     unsigned look_count;   /* while it lingers: with so many that wait, look whether all fit into a batch */
     unsigned busy_lanes;   /* lanes that hold messages */
-    unsigned waiting;      /* messages in its lanes' rings */
+    unsigned waiting;      /* messages in its lanes' rings, ... */
+    unsigned flying;       /* ... of these, in flight */
     unsigned unfit_in_row; /* dead-lettered for their topics or payloads, with nothing delivered between */
     unsigned dead;         /* dead letters since dead_since_ms, for the log */
     int64_t dead_since_ms;
@@ -114,7 +116,8 @@ struct route_state {
     uint64_t rejected_lanes;  /* from which lanes: bit n for lane n */
     int64_t rejected_ids[HOLD_AFTER];
     bool held;        /* too many in a row: it is not the messages */
-    unsigned returns; /* of rejected_ids, before the last reload: they return when something passes */
+    unsigned returns; /* of rejected_ids, of before the last start or reload: they return when
+                            * something passes */
     bool html_seen;
     struct lane_map topics; /* which lane each has, where their order is kept */
     struct lane lanes[ROUTE_LANES];
@@ -151,6 +154,7 @@ struct flight {
     unsigned backend_probe, route_probe; /* see scope_started */
     bool isolated;                       /* nothing else was on the connection */
     bool suspect;                        /* its only message failed alone before */
+    bool unheld;                         /* its message is in no lane: it is read again */
     bool convicted;                      /* an earlier failure of this message, or batch, counts already */
     size_t body_bytes;                   /* before it was compressed */
     struct queue_claim claim;
@@ -175,6 +179,7 @@ struct deliver {
     bool scan_failed;   /* to be tried again when wake fires */
     bool settle_failed; /* the settle timer tries again */
     int64_t wake_at_ms; /* INT64_MAX: wake is not set */
+    int64_t storage_ms; /* uptime; the storage failed, and nothing is sent before this */
     struct queue *queue;
     const struct config *config;
     struct metrics *metrics;

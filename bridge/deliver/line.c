@@ -29,23 +29,30 @@ void line_leave(struct lane *lane)
     lane->in_line = false;
 }
 
+static unsigned waiting(const struct route_state *route)
+{
+    return route->waiting - route->flying;
+}
+
 /* A probe does not wait for more, nor does a message that failed before. */
 int64_t line_lingers_until_ms(const struct lane *lane)
 {
     const struct route_state *route = lane->route;
-    if (route->config->linger_ms == 0 || route->waiting >= route->config->batch || lane->behind ||
+    if (route->config->linger_ms == 0 || waiting(route) >= route->config->batch || lane->behind ||
         ring_at(lane, 0)->suspect || route->scope.suspected || route->backend->destination.scope.suspected)
         return 0;
     return lane->linger_until_ms;
 }
 
-/* Whether its first message failed, and waits by itself. While its scope is suspected, the scope
- * says when the next probe starts. */
+/* Whether its first message failed, and waits by itself: once another one passed, it does not. But
+ * where those behind it must wait (on_failure = wait) that is so for its second try only: it may have
+ * many. While its scope is suspected, the scope says when the next probe starts. */
 static bool waits(const struct lane *lane, int64_t now_ms)
 {
     const struct suspect *suspect = ring_at(lane, 0)->suspect;
-    return suspect && suspect->retry_at_ms > now_ms && !suspect_is_relieved(suspect) &&
-           !suspect->scope->suspected;
+    bool strict = lane->route->config->on_failure == CONFIG_ON_FAILURE_WAIT;
+    bool again = suspect && suspect_is_relieved(suspect) && (!strict || suspect->failures < 2);
+    return suspect && suspect->retry_at_ms > now_ms && !again && !suspect->scope->suspected;
 }
 
 bool line_is_ready(const struct lane *lane, int64_t now_ms)
@@ -56,7 +63,7 @@ bool line_is_ready(const struct lane *lane, int64_t now_ms)
         !probes && lane->parts > 0 && !ring_at(lane, 0)->suspect && part_holds(route, ring_at(lane, 0)->id);
     return !in_part && lane->not_before_ms <= now_ms && scope_admits(&route->scope, now_ms) &&
            !waits(lane, now_ms) &&
-           (line_lingers_until_ms(lane) <= now_ms || route->waiting >= route->look_count);
+           (line_lingers_until_ms(lane) <= now_ms || waiting(route) >= route->look_count);
 }
 
 int64_t storage_retry_ms(int error)

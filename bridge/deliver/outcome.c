@@ -38,14 +38,36 @@ int64_t outcome_backoff_ms(const struct outcome *outcome, unsigned failures)
     return wait_ms;
 }
 
+static bool is_in(const struct flight *flight, const struct lane *lane)
+{
+    for (unsigned i = 0; i < flight->count; i++)
+        if (flight->lanes[i] == lane)
+            return true;
+    return false;
+}
+
+/* Messages behind one that failed are no comparison where they must not overtake it. Where the
+ * backend asked to wait, only what starts after that is one. */
+static bool has_other(const struct outcome *outcome, const struct lane *lane)
+{
+    const struct flight *flight = outcome->flight;
+    bool asks = outcome_kind(outcome) == OUTCOME_ASKS_TO_WAIT;
+    if (!is_in(flight, lane))
+        return lane->count > 0 && (lane->in_flight ? !asks : lane->not_before_ms <= outcome->now_ms);
+    bool strict = lane->route->config->on_failure == CONFIG_ON_FAILURE_WAIT;
+    return lane->count > flight->count && !strict && !asks;
+}
+
 bool outcome_has_others(const struct outcome *outcome, bool whole_backend)
 {
     const struct flight *flight = outcome->flight;
-    unsigned waiting = 0, own = flight->deferred ? 0 : flight->count;
     for (size_t i = 0; i < flight->deliver->config->route_count; i++) {
         const struct route_state *route = &flight->deliver->routes[i];
-        if (whole_backend ? route->backend == flight->route->backend : route == flight->route)
-            waiting += route->waiting;
+        if (whole_backend ? route->backend != flight->route->backend : route != flight->route)
+            continue;
+        for (size_t k = 0; k < ROUTE_LANES; k++)
+            if (has_other(outcome, &route->lanes[k]))
+                return true;
     }
-    return waiting > own;
+    return false;
 }

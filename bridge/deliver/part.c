@@ -42,11 +42,26 @@ static bool has(const struct part *part, int64_t id)
     return false;
 }
 
-bool part_may_send(const struct part *part, unsigned member, bool check)
+/* The first message of the lane that a request with this part may begin with, or NULL. */
+static const struct waiting *next_of_lane(const struct lane *lane, bool check)
 {
-    const struct lane *lane = part->lanes[member];
     for (unsigned at = 0; at < lane->count; at++) {
         const struct waiting *waiting = ring_at(lane, at);
+        const struct suspect *suspect = waiting->suspect;
+        if (!suspect)
+            return waiting;
+        if (!check || suspect_is_relieved(suspect))
+            return NULL;
+    }
+    return NULL;
+}
+
+bool part_may_send(const struct part *part, unsigned member, bool check, struct part_walk *walk)
+{
+    const struct lane *lane = part->lanes[member];
+    unsigned number = (unsigned)(lane - lane->route->lanes);
+    for (; walk->at[number] < lane->count; walk->at[number]++) {
+        const struct waiting *waiting = ring_at(lane, walk->at[number]);
         const struct suspect *suspect = waiting->suspect;
         if (waiting->id == part->ids[member])
             return !suspect;
@@ -61,11 +76,17 @@ bool part_may_send(const struct part *part, unsigned member, bool check)
 bool part_is_next(const struct part *part, bool check)
 {
     bool gone = true, next = false;
+    for (unsigned i = 0; i < part->count && !next; i++) {
+        const struct lane *lane = part->lanes[i];
+        if (i > 0 && lane == part->lanes[i - 1])
+            continue;
+        const struct waiting *first = next_of_lane(lane, check);
+        next = first && has(part, first->id);
+    }
     for (unsigned i = 0; i < part->count; i++) {
         if (part->lanes[i]->in_flight)
             return false;
-        next = next || part_may_send(part, i, check);
-        gone = gone && ring_find(part->lanes[i], part->ids[i]) == part->lanes[i]->count;
+        gone = gone && !next && ring_find(part->lanes[i], part->ids[i]) == part->lanes[i]->count;
     }
     return next || gone;
 }

@@ -5,8 +5,8 @@
  *   1 2│3 4│5 6 7 8          the first one failed as well
  *
  * The parts of a route are in the order of their messages. A lane whose messages are in parts
- * sends nothing else, except messages that failed alone, and of a part those messages are sent
- * that are the first ones of their lanes: so no message overtakes another. k messages at fault in a batch of n cost about
+ * sends nothing behind them, and of a part those messages are sent that are the first ones of
+ * their lanes: so no message overtakes another. k messages at fault in a batch of n cost about
  * 2k * log2(n) requests.
  */
 #ifndef SLUICE_DELIVER_PART_H
@@ -33,10 +33,14 @@ TAILQ_HEAD(part_list, part);
 /* The batch of a flight failed: leaves two parts, or one where `whole` or one message is
  * given. scope: as in struct part. */
 void part_split(struct flight *flight, const struct scope *scope, bool whole, bool isolate);
-/* Whether this message of it may be sent: those before it in its lane are of the part as well,
- * and none failed alone. As a check it may be sent before messages that failed alone since
- * something passed. */
-bool part_may_send(const struct part *part, unsigned member, bool check);
+/* How far part_may_send came in each lane: all zero for the first member. */
+struct part_walk {
+    unsigned at[64]; /* by number of the lane */
+};
+/* Asked of one member after the other: whether this message may be sent. Those before it in its lane
+ * are of the part as well, and none failed alone. As a check it may be sent before messages that
+ * failed alone since something passed. */
+bool part_may_send(const struct part *part, unsigned member, bool check, struct part_walk *walk);
 /* Whether one of them may be sent and no lane has a request in flight, or none of them is left. */
 bool part_is_next(const struct part *part, bool check);
 /* Whether this message is in a part of the route. */

@@ -11,6 +11,7 @@
 #include "request/redact.h"
 #include "text/html.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* The reason of a failure, for people: secrets struck out, a page as its text. */
@@ -70,8 +71,10 @@ static void settle(struct flight *flight)
     struct deliver *deliver = flight->deliver;
     for (unsigned i = 0; i < flight->count; i++) {
         queue_settle(deliver->queue, flight->ids[i], flight->may_come_again);
-        if (flight->lanes[i])
-            lanes_remove(deliver, flight->lanes[i], flight->ids[i]);
+        if (!flight->lanes[i])
+            continue;
+        flight->lanes[i]->asked = 0;
+        lanes_remove(deliver, flight->lanes[i], flight->ids[i]);
     }
     if (flight->deferred)
         deferred_remove(deliver, flight->deferred);
@@ -86,22 +89,28 @@ static void rescan_later(struct deliver *deliver, int64_t lowest)
     deliver_wake_at(deliver, clock_uptime_ms());
 }
 
-/* Ten messages were rejected in a row, the configuration was changed, and now a message passes:
- * it was not the ten. */
-static void return_rejected(struct deliver *deliver, struct route_state *route)
+/* A message passes of a route that was held. If that was before the start or the reload, the
+ * configuration was wrong, and not the messages: they return. */
+static void release(struct deliver *deliver, struct route_state *route)
 {
     int64_t lowest = 0;
-    for (unsigned i = 0; i < route->returns; i++)
-        if (queue_return(deliver->queue, route->rejected_ids[i]) == 0 &&
-            (lowest == 0 || route->rejected_ids[i] < lowest))
+    unsigned left = 0;
+    for (unsigned i = 0; i < route->returns; i++) {
+        int error = queue_return(deliver->queue, route->rejected_ids[i]);
+        if (error == 0 && (lowest == 0 || route->rejected_ids[i] < lowest))
             lowest = route->rejected_ids[i];
+        if (error != 0 && error != -ENOENT) /* when the next message passes */
+            route->rejected_ids[left++] = route->rejected_ids[i];
+    }
     if (lowest > 0)
         log_notice(EVENT_DEAD_LETTERS_RETURNED,
                    "route %s: messages that were dead-lettered before the reload are delivered again",
                    route->config->name);
-    route->returns = 0;
     if (lowest > 0)
         rescan_later(deliver, lowest);
+    route->returns = left;
+    route->held = false;
+    queue_hold_route(deliver->queue, route->config->name, route->rejected_ids, left);
 }
 
 static void warn_of_page(struct route_state *route, const struct reply *reply)
@@ -127,9 +136,8 @@ static void on_delivered(const struct outcome *outcome)
     route->rejected_in_row = 0;
     route->rejected_lanes = 0;
     route->unfit_in_row = 0;
-    route->held = false;
-    if (route->returns > 0)
-        return_rejected(flight->deliver, route);
+    if (route->held || route->returns > 0)
+        release(flight->deliver, route);
     warn_of_page(route, outcome->reply);
 }
 
@@ -190,8 +198,9 @@ void response_act(struct flight *flight, const struct reply *reply)
         break;
     }
     free(outcome.reason);
-    if (flight->deferred && flight->deferred->ended) { /* its lane has it again */
+    bool ended = flight->deferred && flight->deferred->ended; /* its lane has it again */
+    if (ended)
         deferred_remove(flight->deliver, flight->deferred);
+    if (ended || flight->unheld)
         rescan_later(flight->deliver, flight->ids[0]);
-    }
 }

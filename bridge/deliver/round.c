@@ -44,8 +44,6 @@ static unsigned plan_round(const struct outcome *outcome, const struct scope *sc
     round->alone = !outcome_has_others(outcome, scope != &outcome->flight->route->scope);
     bool first = !scope->suspected || scope->rounds == 0, proxy = outcome_is_of_proxy(outcome);
     bool broke = outcome_broke_with_others(outcome) && !outcome->flight->isolated;
-    round->failed = outcome->flight->lanes[0];
-    round->tries = outcome->flight->deliver->tries;
     round->newest = !proxy;
     round->heads = first && !proxy ? HEADS_FIRST : HEADS_LATER;
     round->deep = !first ? DEEP_LATER : proxy ? 1 : CHECKS_FIRST;
@@ -59,6 +57,10 @@ static unsigned plan_round(const struct outcome *outcome, const struct scope *sc
 static unsigned checks_for(const struct outcome *outcome, const struct scope *scope, struct round *round)
 {
     round->alone = false;
+    if (scope->checks == 0 || !scope->suspected) {
+        round->failed = outcome->flight->lanes[0];
+        round->tries = outcome->flight->deliver->tries;
+    }
     switch (outcome_kind(outcome)) {
     case OUTCOME_CERTAIN:
         return 0;
@@ -84,8 +86,6 @@ void round_suspect_backend(const struct outcome *outcome, bool by_routes)
                                               outcome->flight->backend_probe, checks, outcome->now_ms);
     backend->by_routes = by_routes;
     scope->firm = outcome_kind(outcome) == OUTCOME_ASKS_TO_WAIT;
-    if (scope->firm)
-        destination_slow_down(&backend->destination);
     announce_reason(&backend->report, outcome->reason);
     if (step == SCOPE_WAIT)
         wait_for_next(outcome->flight->deliver, backend, NULL, outcome_backoff_ms(outcome, scope->rounds));

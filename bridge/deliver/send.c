@@ -230,8 +230,9 @@ static int add_part(struct making *making, const struct work *work, unsigned mos
     int error = -ENOENT;
     part_take(flight->route, part);
     flight->convicted = part_is_convicted(part);
+    struct part_walk walk = {.at = {0}};
     for (unsigned i = 0; i < part->count && (flight->count == 0 || has_room(making, most)); i++) {
-        if (!part_may_send(part, i, work->check))
+        if (!part_may_send(part, i, work->check, &walk))
             continue;
         int result = add(making, part->lanes[i], part->ids[i]);
         error = flight->count > 0 ? 0 : result;
@@ -327,6 +328,7 @@ static void take_off(struct flight *flight, const struct work *work, bool isolat
             continue;
         line_leave(lane);
         lane->in_flight = true;
+        lane->route->flying++;
         lane->linger_until_ms = 0;
     }
     if (work->deep_of)

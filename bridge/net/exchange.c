@@ -9,7 +9,7 @@
 
 enum {
     KEEP_BODY_BYTES = 4096,
-    LOOKUP_PARTS = 3, /* of connect_timeout, to look up a name */
+    CONNECT_PARTS = 4, /* of connect_timeout, to look up the name as well */
 };
 
 /* Sets an option; a failure would be our own mistake, or want of memory. */
@@ -246,7 +246,7 @@ static void set_options(struct exchange *exchange)
     SET(easy, CURLOPT_NOSIGNAL, 1L);
     SET(easy, CURLOPT_QUICK_EXIT, 1L); /* do not join a thread that looks up a name */
     SET(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)((LOOKUP_PARTS + 1) * backend->connect_timeout_ms));
+    SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(CONNECT_PARTS * backend->connect_timeout_ms));
     SET(easy, CURLOPT_USERAGENT, "sluice/" SLUICE_VERSION);
 }
 

@@ -5,7 +5,7 @@
  * name. That may take the resolver 15 s with no fault of the backend: a name server that never
  * responds to questions of one kind (AAAA).
  *
- *   the name is looked up      three times connect_timeout
+ *   the name is looked up      with what follows, four times connect_timeout
  *   connect, TLS               connect_timeout
  *   request and response       timeout
  */

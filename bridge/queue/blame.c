@@ -62,8 +62,11 @@ int queue_defer(struct queue *queue, int64_t id)
 
 bool queue_is_deferred(struct queue *queue, int64_t id)
 {
-    sqlite3_bind_int64(queue->statements[Q_IS_DEFERRED], 1, id);
-    return queue_number(queue, Q_IS_DEFERRED) == 1;
+    sqlite3_stmt *statement = queue->statements[Q_IS_DEFERRED];
+    sqlite3_bind_int64(statement, 1, id);
+    bool is_ended = sqlite3_step(statement) == SQLITE_DONE;
+    sqlite3_reset(statement);
+    return !is_ended;
 }
 
 static int move_to_dead(struct queue *queue, void *context)
@@ -110,5 +113,45 @@ int queue_return(struct queue *queue, int64_t id)
     int error = queue_transaction(queue, DB_LAZY, move_back, &id);
     if (error == 0)
         queue->edition++;
+    return error;
+}
+
+/* ---- routes that are held ---- */
+
+struct hold {
+    const char *route;
+    const int64_t *ids;
+    size_t count;
+};
+
+static int write_hold(struct queue *queue, void *context)
+{
+    const struct hold *hold = context;
+    sqlite3_stmt *statement = queue->statements[Q_HELD_DELETE];
+    queue_bind_text(statement, 1, hold->route);
+    int error = db_run(&queue->db, statement, "store that a route is held");
+    statement = queue->statements[Q_HELD_ADD];
+    for (size_t i = 0; i < hold->count && error == 0; i++) {
+        sqlite3_bind_int64(statement, 1, hold->ids[i]);
+        queue_bind_text(statement, 2, hold->route);
+        error = db_run(&queue->db, statement, "store that a route is held");
+    }
+    return error;
+}
+
+int queue_hold_route(struct queue *queue, const char *route, const int64_t *ids, size_t count)
+{
+    struct hold hold = {.route = route, .ids = ids, .count = count};
+    return queue_transaction(queue, DB_LAZY, write_hold, &hold);
+}
+
+int queue_held_each(struct queue *queue, queue_visit_held_fn *visit, void *context)
+{
+    sqlite3_stmt *row = queue->statements[Q_HELD];
+    int code;
+    while ((code = db_step(row, "it")) == SQLITE_ROW)
+        visit(context, sqlite3_column_int64(row, 0), (const char *)sqlite3_column_text(row, 1));
+    int error = db_result(&queue->db, code, "read which routes are held");
+    sqlite3_reset(row);
     return error;
 }

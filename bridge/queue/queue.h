@@ -127,11 +127,17 @@ int queue_blame(struct queue *queue, int64_t id, unsigned attempts, int status, 
                 int64_t wall_ms);
 /* The message is deferred from now on. -ENOENT: it is gone. */
 int queue_defer(struct queue *queue, int64_t id);
-/* Whether it is, still: a person can end it (queue_admin_retry). */
+/* Whether it is, still: a person can end it (queue_admin_retry). True if that cannot be read. */
 bool queue_is_deferred(struct queue *queue, int64_t id);
 /* Makes it a dead letter. reason is one word. 0, or -ENOENT: it is gone. */
 int queue_dead_letter(struct queue *queue, int64_t id, unsigned attempts, int status, const char *reason,
                       const char *error, int64_t wall_ms);
+/* The route is held, because these messages were rejected in a row; or, with a count of 0, no
+ * longer. */
+int queue_hold_route(struct queue *queue, const char *route, const int64_t *ids, size_t count);
+/* Calls visit for each of these messages. It must not use the queue. */
+typedef void queue_visit_held_fn(void *context, int64_t id, const char *route);
+int queue_held_each(struct queue *queue, queue_visit_held_fn *visit, void *context);
 /* Makes a dead letter a message again: the same id and key, no attempts, not deferred. -ENOENT:
  * there is no dead letter with this id. */
 int queue_return(struct queue *queue, int64_t id);

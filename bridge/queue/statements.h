@@ -46,6 +46,12 @@ STATEMENT(Q_IS_DEFERRED,
     "SELECT 1 FROM message WHERE id = ?1 AND deferred = 1")
 STATEMENT(Q_DEFER,
     "UPDATE message SET deferred = 1 WHERE id = ?1")
+STATEMENT(Q_HELD_ADD,
+    "INSERT OR REPLACE INTO held (id, route) VALUES (?1, ?2)")
+STATEMENT(Q_HELD_DELETE,
+    "DELETE FROM held WHERE route = ?1")
+STATEMENT(Q_HELD,
+    "SELECT id, route FROM held ORDER BY id")
 STATEMENT(Q_RETURN,
     "INSERT INTO message (" MESSAGE_COLUMNS ", payload, history) SELECT " MESSAGE_COLUMNS ", payload, history"
     " FROM dead_letter WHERE id = ?1")

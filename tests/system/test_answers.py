@@ -2,12 +2,13 @@
 import ssl
 import subprocess
 import warnings
+from dataclasses import replace
 
 import pytest
 
 from harness.batches import ROUTE, arrived_in_order, names, names_of, queue_up, wait_members
 from harness.certs import CA
-from harness.check import arrived_once_in_order, messages, per_topic, publish_all, stops_empty
+from harness.check import arrived_once_in_order, messages, overtakers, per_topic, publish_all, stops_empty
 from harness.events import AWAY, BACK, MISCONFIGURED
 from harness.gate import Gate
 from harness.sluice import SENSOR_ROUTE, backend_section
@@ -89,8 +90,10 @@ def test_on_status_hold_raises_an_alarm_and_waits(start, mosquitto, backend, sta
     assert sluice.dead() == [] and sluice.pending() == len(PUBLISHED)
     backend.answer = lambda request: 201
     wait_until(lambda: sluice.pending() == 0, what="the end")
-    got = [(r.topic, r.body) for r in backend.requests if r.status == 201]
-    assert per_topic(got) == per_topic(PUBLISHED)
+    got = [r for r in backend.requests if r.status == 201]
+    assert sorted((r.topic, r.body) for r in got) == sorted(PUBLISHED)
+    failed = [replace(r, status=0) for r in backend.requests if r.status == status]
+    assert overtakers([*failed, *got], PUBLISHED) == []
 
 
 def test_on_status_later_counts_attempts_of_the_message(start, mosquitto, backend):

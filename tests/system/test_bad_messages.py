@@ -310,6 +310,70 @@ def test_the_first_good_message_after_a_bad_one_is_tried_at_once(make, mosquitto
     sluice.wait_event(BACK)
 
 
+def test_one_bad_message_of_few_devices_is_no_outage(make, mosquitto, backend):
+    """All other messages are in flight when it fails: their end tells that the backend is well."""
+    published = messages(topics=12, each=1)
+    backend.answer = lambda request: Reply(500 if names(request)[0][0] == "host7" else 200,
+                                           delay_s=0 if names(request)[0][0] == "host7" else 0.05)
+    sluice = make()
+    backlog(sluice, mosquitto, backend, published)
+    wait_members(backend, 11)
+    wait_until(lambda: [n for r in backend.requests for n in names(r)].count(("host7", 0)) >= 2,
+               what="the bad one to be tried again")
+    no_false_alarm(sluice)
+
+
+@pytest.mark.parametrize("status", [400, 404, 500, 503])
+def test_a_sender_of_bad_and_good_messages_delays_no_other(make, mosquitto, backend, status):
+    """At default waits: each good message arrives at once, of this sender and of another."""
+    backend.answer = lambda request: status if any(n % 2 for host, n in names(request) if host == "host0") else 200
+    sluice = make()
+    sluice.start().wait_connected()
+    sluice.well_from = len(sluice.log)
+    for n in range(20):
+        mosquitto.publish("garden/host0/sensor", b'{"host":"host0","n":%d}' % n)
+        mosquitto.publish("garden/host1/sensor", b'{"host":"host1","n":%d}' % n)
+        wait_members(backend, n + 1 + n // 2 + 1, timeout=10)
+
+
+def test_a_limit_on_one_topic_does_not_slow_a_healthy_one(make, mosquitto, backend):
+    """429 again and again for one topic, without Retry-After, while another one publishes."""
+    backend.answer = lambda request: 429 if names(request)[0][0] == "host0" else 200
+    sluice = make(retry_min="100ms", retry_max="10s")
+    sluice.start().wait_connected()
+    sluice.well_from = len(sluice.log)
+    for n in range(60):
+        if n == 1:
+            mosquitto.publish("garden/host0/sensor", b'{"host":"host0","n":0}')
+        mosquitto.publish("garden/host1/sensor", b'{"host":"host1","n":%d}' % n)
+        wait_members(backend, n + 1, timeout=5)
+    no_false_alarm(sluice)
+    assert sluice.dead() == [] and deferred(sluice) == []
+
+
+def test_a_message_that_others_wait_for_has_its_backoff(make, mosquitto, backend):
+    """on_failure = wait: each message that passes elsewhere is no reason to try it again."""
+    backend.answer = lambda request: 500 if names(request)[0] == ("host0", 0) else 200
+    sluice = make({"on_failure": "wait"}, retry_min="1h", retry_max="1h")
+    sluice.start().wait_connected()
+    mosquitto.publish("garden/host0/sensor", b'{"host":"host0","n":0}')
+    for n in range(40):
+        mosquitto.publish("garden/host1/sensor", b'{"host":"host1","n":%d}' % n)
+        wait_members(backend, n + 1)
+    tries = [n for r in backend.requests for n in names(r)].count(("host0", 0))
+    assert tries <= 3 and sluice.dead() == []
+
+
+def test_a_rate_leaves_room_for_deferred_messages(make, mosquitto, backend):
+    published = messages(topics=5, each=100)
+    bad = {("host0", 0)}
+    refuse(backend, bad, 500)
+    sluice = make(retry_min="10ms", retry_max="20ms", rate=100, max_attempts=1000)
+    backlog(sluice, mosquitto, backend, published)
+    backend.wait_requests(200)
+    assert [n for r in backend.requests for n in names(r)].count(("host0", 0)) > 3
+
+
 def test_a_route_can_wait_instead(make, mosquitto, backend):
     """on_failure = wait: strict order, at the price of waiting."""
     published = messages(topics=2, each=5)
@@ -337,6 +401,11 @@ def test_a_wrong_format_buries_ten_and_a_reload_returns_them(make, mosquitto, ba
     assert len(sluice.dead()) == 10
     tried = {n for r in backend.requests for n in names(r)}
     assert len(tried) > 20, "it probes widely"
+    for again in (sluice.reload, lambda: (sluice.stop(), sluice.start())):  # buries no more
+        before = len(backend.requests)
+        again()
+        backend.wait_requests(before + 20)
+        assert len(sluice.dead()) == 10
     sluice.reload(routes={"sensor": {**ONE_BY_ONE, "path": "/right"}})
     wait_members(backend, 100)
     wait_until(lambda: sluice.dead() == [], what="the ten to be returned")
