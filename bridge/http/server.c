@@ -153,9 +153,13 @@ static void count_clients(void *context, const struct address *address, unsigned
 
 static struct MHD_Daemon *start_daemon(struct http_server *server)
 {
+    /* MHD_USE_NO_THREAD_SAFETY of libmicrohttpd 1.0, which older headers do not have. Without it, that
+     * version adds a connection in a later MHD_run, and on_connection finds no client. Older versions
+     * ignore it. */
+    const unsigned no_thread_safety = 1u << 19;
     struct MHD_Daemon *daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO |
-            MHD_USE_SUPPRESS_DATE_NO_CLOCK,
+        no_thread_safety | MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
+            MHD_USE_TURBO | MHD_USE_SUPPRESS_DATE_NO_CLOCK,
         0, NULL, NULL, http_on_request, server, MHD_OPTION_URI_LOG_CALLBACK, http_on_target, server,
         MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
         server, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_BYTES, MHD_OPTION_CONNECTION_LIMIT, 20000u,
