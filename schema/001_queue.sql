@@ -120,6 +120,14 @@ CREATE TABLE fingerprint (
     digest    INTEGER NOT NULL     -- of its topic and payload (message/replay.h)
 ) STRICT;
 
+-- The last message that came, while topics can match several filters: at most one row. The broker
+-- sends a copy for each filter, and only the first one is stored (mqtt/copies.h).
+CREATE TABLE last_copies (
+    one    INTEGER PRIMARY KEY CHECK (one = 1),
+    digest INTEGER NOT NULL, -- of its topic and payload
+    named  BLOB    NOT NULL  -- the identifiers of the subscriptions that its copies named, 4 bytes each, big-endian
+) STRICT;
+
 -- The topic filters that the broker has for us. They outlive a restart: a filter that is no
 -- longer in the configuration must be unsubscribed. Identifiers grow and are never used
 -- again, because messages that still wait at the broker carry them. For the same reason a

@@ -67,11 +67,14 @@ size_t route_table_find_filter(const struct route_table *table, const char *filt
 
 /* The oldest of a route's own filters that matches, or SIZE_MAX. */
 static size_t oldest_match(const struct route_table *table, size_t route, const char *topic,
-                           const uint32_t *ranks)
+                           const struct route_copy *copy)
 {
+    const uint32_t *ranks = copy->ranks;
     size_t oldest = SIZE_MAX;
     for (size_t k = 0; k < table->config->routes[route].topics.count; k++) {
         size_t filter = table->own[route][k];
+        if (copy->but_shared && strncmp(table->filters[filter], "$share/", strlen("$share/")) == 0)
+            continue;
         if (topic_matches(table->filters[filter], topic) &&
             (oldest == SIZE_MAX || (ranks && ranks[filter] < ranks[oldest])))
             oldest = filter;
@@ -90,7 +93,7 @@ static bool contains(const size_t *numbers, size_t count, size_t number)
 static bool is_served(const struct route_table *table, size_t route, const char *topic,
                       const struct route_copy *copy)
 {
-    size_t oldest = oldest_match(table, route, topic, copy->ranks);
+    size_t oldest = oldest_match(table, route, topic, copy);
     if (oldest == SIZE_MAX)
         return false;
     if (!copy->ranks)

@@ -24,18 +24,20 @@ struct route_copy {
     const size_t *filters; /* numbers of the filters for which it was delivered */
     size_t filter_count;   /* 0: its filter is no longer configured */
     const uint32_t *ranks; /* by filter number: the order of the subscriptions; */
-                           /* NULL: the copy stands for all filters (MQTT 3.1.1) */
+                           /* NULL: the copy stands for all filters, ... */
+    bool but_shared;       /* ... except for those with $share/, which have copies of their own */
     uint32_t covered_to;   /* with filter_count 0: filters up to this rank had their own copies */
 };
 
 /* Calls visit for every route that takes this copy, each at most once, in the order of the
  * configuration.
  *
- * With MQTT 5, a broker delivers one copy for each subscription that matches, and names the
- * subscription. So that each route gets a message once, a route takes only one copy: that of
- * the oldest subscription among its own filters that match, because the broker has had that
- * one for the longest time. A copy whose filter is no longer configured goes to the routes
- * that no older filter covered. Only routes that want retained messages take them. */
+ * With MQTT 5, a broker delivers a retained message for each subscription that matches, and names
+ * the subscription. So that each route gets it once, a route takes only one copy: that of the oldest
+ * subscription among its own filters that match, because the broker has had that one for the
+ * longest time. A copy whose filter is no longer configured goes to the routes that no older
+ * filter covered. Only routes that want retained messages take them. (Other messages:
+ * mqtt/copies.h.) */
 typedef void route_visit_fn(void *context, size_t route);
 void route_table_serve(const struct route_table *table, const char *topic, bool retained,
                        const struct route_copy *copy, route_visit_fn *visit, void *context);

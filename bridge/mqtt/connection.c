@@ -12,6 +12,7 @@
 #include "mqtt/connection.h"
 #include "base/backoff.h"
 #include "base/clock.h"
+#include "mqtt/copies.h"
 #include "mqtt/redelivery.h"
 #include "mqtt/socket.h"
 #include "mqtt/status.h"
@@ -150,7 +151,9 @@ void mqtt_on_connack(struct mosquitto *client, void *context, int reason, int fl
     mqtt->identifiers_available = !mqtt->use_v311 && available;
     mqtt->subscriptions.subscribe_due = true;
     mqtt->session_present = flags & SESSION_PRESENT;
+    mqtt->subscriptions.session_is_new = !mqtt->session_present;
     mqtt_redelivery_connected(mqtt, mqtt->session_present);
+    mqtt_copies_connected(mqtt, mqtt->session_present);
     mqtt_report_connected(mqtt);
 }
 

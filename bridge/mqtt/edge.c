@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "mqtt/connection.h"
+#include "mqtt/copies.h"
 #include "mqtt/pause.h"
 #include "mqtt/redelivery.h"
 #include "mqtt/socket.h"
@@ -45,6 +46,15 @@ static void queue_own_packets(struct mqtt *mqtt)
     mosquitto_loop_misc(mqtt->client);
 }
 
+/* Another copy of a message that is stored. */
+static void drop_copy(struct mqtt *mqtt, const struct mosquitto_message *packet)
+{
+    batch_count_message(mqtt->batch, (size_t)packet->payloadlen);
+    if (packet->qos > 0)
+        queue_append_copy(mqtt->queue, (uint16_t)packet->mid,
+                          replay_digest(packet->topic, packet->payload, (size_t)packet->payloadlen));
+}
+
 static void on_message(struct mosquitto *client, void *context, const struct mosquitto_message *packet,
                        const mosquitto_property *properties)
 {
@@ -52,7 +62,8 @@ static void on_message(struct mosquitto *client, void *context, const struct mos
     struct mqtt *mqtt = context;
     size_t filters[MOST_IDENTIFIERS];
     struct route_copy copy;
-    mqtt_read_copy(mqtt, properties, &copy, filters);
+    mqtt_read_copy(mqtt, properties, packet->retain, &copy, filters);
+    bool is_another = copy.but_shared && mqtt_copies_received(mqtt, packet, properties);
     struct intake_message message = {
         .topic = packet->topic,
         .source = "mqtt",
@@ -64,6 +75,10 @@ static void on_message(struct mosquitto *client, void *context, const struct mos
         .copy = &copy,
     };
     if (mqtt_redelivery_received(mqtt, packet))
+        batch_count_message(mqtt->batch, message.payload_bytes);
+    else if (is_another)
+        drop_copy(mqtt, packet);
+    else if (packet->retain && mqtt_came_before(mqtt, packet->topic))
         batch_count_message(mqtt->batch, message.payload_bytes);
     else if (batch_take(mqtt->batch, &message) == INTAKE_STORED && packet->qos > 0)
         mqtt_redelivery_stored(mqtt);
@@ -112,8 +127,11 @@ static int read_and_commit(struct mqtt *mqtt)
     if (error != 0)
         return error;
     read_batch(mqtt);
+    mqtt_copies_save(mqtt);
     error = batch_commit(mqtt->batch);
     mqtt_redelivery_committed(mqtt, error == 0);
+    if (error != 0)
+        mqtt_copies_load(mqtt);
     return error;
 }
 
@@ -247,6 +265,7 @@ struct mqtt *mqtt_new(uv_loop_t *loop, const struct config_broker *broker, const
     mosquitto_threaded_set(mqtt->client, true);
     set_callbacks(mqtt);
     mqtt_redelivery_init(mqtt, route_count);
+    mqtt_copies_load(mqtt);
     uv_timer_init(loop, &mqtt->tick);
     uv_timer_init(loop, &mqtt->retry);
     mqtt->tick.data = mqtt->retry.data = mqtt;

@@ -37,6 +37,7 @@ struct filter {
     uint32_t identifier;
     int packet_id; /* of its SUBSCRIBE */
     bool granted;
+    bool known;    /* it was granted before it was last subscribed to */
     bool save_due; /* to the database */
 };
 
@@ -53,12 +54,21 @@ struct vanished {
 struct subscriptions {
     bool prepare_due; /* identifiers must be read from the database before a message is read */
     bool subscribe_due;
+    bool session_is_new;
     bool save_due;          /* the broker acknowledged; the database does not have it yet */
     struct filter *filters; /* by filter number */
     uint32_t *ranks;        /* by filter number, for route_table_serve */
     size_t filter_count;
     struct vanished *vanished;
     size_t vanished_count;
+    bool overlap; /* a topic can match two of the filters */
+};
+
+/* The copies of the last message (mqtt/copies.h). */
+struct copies {
+    struct queue_copies last;
+    bool save_due; /* it changed */
+    bool is_saved; /* the queue has one */
 };
 
 struct redelivery {
@@ -135,6 +145,7 @@ struct mqtt {
 
     struct subscriptions subscriptions;
     struct redelivery redelivery;
+    struct copies copies;
 };
 
 #endif

@@ -3,15 +3,20 @@
  * Subscriptions are part of the session and outlive a restart of sluice. At each connect we
  * subscribe to every filter of the configuration, under an identifier of its own
  * (queue/subscriptions.c), with retain handling 1: then the broker sends retained messages
- * only for a new subscription. MQTT 3.1.1 does not have that: there, we do not subscribe
- * again to what a resumed session has. After that we unsubscribe from the filters that the
+ * only for a new subscription. After that we unsubscribe from the filters that the
  * configuration no longer has. In this order, no message is missed between the two.
+ *
+ * We subscribe again although the session is present: the broker may have been killed before it saved
+ * the last subscription, and some brokers always say that it is present. MQTT 3.1.1 has no retain
+ * handling: there, the broker sends the retained messages again, and we drop those that match
+ * known filters only.
  *
  * Callbacks run while a batch is open, so they leave changes of the database for later
  * (`save_due`).
  */
 #include "mqtt/subscriptions.h"
 #include "base/log.h"
+#include "message/topic.h"
 #include "mqtt/redelivery.h"
 
 #include <errno.h>
@@ -76,6 +81,23 @@ static int read_subscriptions(struct mqtt *mqtt)
     return queue_subscriptions(mqtt->queue, collect, mqtt);
 }
 
+/* Whether a topic can match two of them. */
+static bool overlap(const struct mqtt *mqtt)
+{
+    const struct subscriptions *subscriptions = &mqtt->subscriptions;
+    const struct route_table *routes = intake_routes(mqtt->intake);
+    for (size_t i = 0; i < subscriptions->filter_count; i++) {
+        for (size_t k = 0; k < i; k++)
+            if (topic_filters_meet(route_table_filter(routes, i), route_table_filter(routes, k)))
+                return true;
+        for (size_t k = 0; k < subscriptions->vanished_count; k++)
+            if (!subscriptions->vanished[k].unsubscribed &&
+                topic_filters_meet(route_table_filter(routes, i), subscriptions->vanished[k].filter))
+                return true;
+    }
+    return false;
+}
+
 /* First the vanished ones, then the new ones: their identifiers tell which saw the same
  * messages. Messages of a resumed session come right after the CONNACK, so this must be done
  * before anything is read. */
@@ -91,6 +113,7 @@ static int prepare(struct mqtt *mqtt)
             error = queue_subscription_add(mqtt->queue, route_table_filter(routes, i));
     if (error == 0)
         error = read_subscriptions(mqtt);
+    subscriptions->overlap = overlap(mqtt);
     subscriptions->prepare_due = error != 0;
     return error;
 }
@@ -135,9 +158,11 @@ static void send_subscribe(struct mqtt *mqtt, size_t filter)
 static void subscribe(struct mqtt *mqtt)
 {
     struct subscriptions *subscriptions = &mqtt->subscriptions;
-    for (size_t i = 0; i < subscriptions->filter_count; i++)
-        if (!(mqtt->use_v311 && mqtt->session_present && subscriptions->filters[i].granted))
-            send_subscribe(mqtt, i);
+    for (size_t i = 0; i < subscriptions->filter_count; i++) {
+        subscriptions->filters[i].known = subscriptions->filters[i].granted && !subscriptions->session_is_new;
+        send_subscribe(mqtt, i);
+    }
+    subscriptions->session_is_new = false;
     for (size_t i = 0; i < subscriptions->vanished_count; i++) {
         struct vanished *vanished = &subscriptions->vanished[i];
         if (vanished->unsubscribed)
@@ -208,6 +233,28 @@ void mqtt_on_unsuback(struct mosquitto *client, void *context, int packet_id,
 
 /* ---- messages ---- */
 
+bool mqtt_came_before(const struct mqtt *mqtt, const char *topic)
+{
+    const struct subscriptions *subscriptions = &mqtt->subscriptions;
+    const struct route_table *routes = intake_routes(mqtt->intake);
+    for (size_t i = 0; i < subscriptions->filter_count; i++)
+        if (!subscriptions->filters[i].known && topic_matches(route_table_filter(routes, i), topic))
+            return false;
+    return mqtt->use_v311;
+}
+
+bool mqtt_subscription_is_known(const struct mqtt *mqtt, uint32_t identifier)
+{
+    const struct subscriptions *subscriptions = &mqtt->subscriptions;
+    for (size_t i = 0; i < subscriptions->filter_count; i++)
+        if (subscriptions->filters[i].identifier == identifier)
+            return true;
+    for (size_t i = 0; i < subscriptions->vanished_count; i++)
+        if (subscriptions->vanished[i].identifier == identifier)
+            return true;
+    return false;
+}
+
 static void add_filter(const struct subscriptions *subscriptions, uint32_t identifier,
                        struct route_copy *copy, size_t filters[static MOST_IDENTIFIERS])
 {
@@ -219,8 +266,17 @@ static void add_filter(const struct subscriptions *subscriptions, uint32_t ident
             copy->covered_to = subscriptions->vanished[i].covered_to;
 }
 
-void mqtt_read_copy(const struct mqtt *mqtt, const mosquitto_property *properties, struct route_copy *copy,
-                    size_t filters[static MOST_IDENTIFIERS])
+static bool is_shared(const struct mqtt *mqtt, const struct route_copy *copy)
+{
+    for (size_t i = 0; i < copy->filter_count; i++)
+        if (strncmp(route_table_filter(intake_routes(mqtt->intake), copy->filters[i]), "$share/",
+                    strlen("$share/")) == 0)
+            return true;
+    return false;
+}
+
+void mqtt_read_copy(const struct mqtt *mqtt, const mosquitto_property *properties, bool retained,
+                    struct route_copy *copy, size_t filters[static MOST_IDENTIFIERS])
 {
     *copy = (struct route_copy){.filters = filters};
     uint32_t identifier;
@@ -232,4 +288,6 @@ void mqtt_read_copy(const struct mqtt *mqtt, const mosquitto_property *propertie
         add_filter(&mqtt->subscriptions, identifier, copy, filters);
         at = mosquitto_property_read_varint(at, MQTT_PROP_SUBSCRIPTION_IDENTIFIER, &identifier, true);
     }
+    if (!retained && copy->ranks && !is_shared(mqtt, copy))
+        *copy = (struct route_copy){.but_shared = true}; /* the name says nothing: mqtt/copies.h */
 }

@@ -8,10 +8,16 @@
 int mqtt_update_subscriptions(struct mqtt *mqtt);
 void mqtt_subscriptions_done(struct mqtt *mqtt);
 
+/* Whether the broker sends a retained message with this topic only because we subscribed again
+ * (MQTT 3.1.1). */
+bool mqtt_came_before(const struct mqtt *mqtt, const char *topic);
+/* Whether a filter of the configuration, or one that it had before, has this identifier. */
+bool mqtt_subscription_is_known(const struct mqtt *mqtt, uint32_t identifier);
+
 enum { MOST_IDENTIFIERS = 32 }; /* on one message */
-/* For which subscriptions the broker sent this copy of a message. filters: the memory for it. */
-void mqtt_read_copy(const struct mqtt *mqtt, const mosquitto_property *properties, struct route_copy *copy,
-                    size_t filters[static MOST_IDENTIFIERS]);
+/* For which filters the broker sent a message. filters: the memory for it. */
+void mqtt_read_copy(const struct mqtt *mqtt, const mosquitto_property *properties, bool retained,
+                    struct route_copy *copy, size_t filters[static MOST_IDENTIFIERS]);
 
 /* Callbacks of libmosquitto. */
 void mqtt_on_suback(struct mosquitto *client, void *context, int packet_id, int count, const int *granted,

@@ -66,6 +66,60 @@ void queue_key(const struct queue *queue, int64_t id, char key[static MESSAGE_KE
     snprintf(key, MESSAGE_KEY_BYTES, "%s-%lld", queue->clock.token, (long long)id);
 }
 
+/* ---- copies ---- */
+
+void queue_append_copy(struct queue *queue, uint16_t packet_id, uint64_t digest)
+{
+    int64_t id = queue->next_id++;
+    sqlite3_stmt *statement = queue->statements[Q_FINGERPRINT_ADD];
+    sqlite3_bind_int64(statement, 1, id);
+    sqlite3_bind_int(statement, 2, packet_id);
+    sqlite3_bind_int64(statement, 3, (int64_t)digest);
+    int error = db_run(&queue->db, statement, "keep a fingerprint");
+    if (error != 0)
+        queue_tx_fail(queue, error);
+    queue->tx.is_worth_a_sync = true;
+    queue_fingerprint_kept(queue, id);
+}
+
+void queue_last_copies_set(struct queue *queue, const struct queue_copies *copies)
+{
+    uint8_t named[4 * QUEUE_COPIES_MOST];
+    if (!copies) {
+        int error = queue_run(queue, Q_LAST_COPIES_DELETE, 0, 0, "forget the copies of a message");
+        if (error != 0)
+            queue_tx_fail(queue, error);
+        return;
+    }
+    for (unsigned i = 0; i < copies->named_count; i++)
+        for (unsigned k = 0; k < 4; k++)
+            named[4 * i + k] = (uint8_t)(copies->named[i] >> (24 - 8 * k));
+    sqlite3_stmt *statement = queue->statements[Q_LAST_COPIES_SET];
+    sqlite3_bind_int64(statement, 1, (int64_t)copies->digest);
+    sqlite3_bind_blob(statement, 2, named, (int)(4 * copies->named_count), SQLITE_STATIC);
+    int error = db_run(&queue->db, statement, "store the copies of a message");
+    if (error != 0)
+        queue_tx_fail(queue, error);
+}
+
+void queue_last_copies(struct queue *queue, struct queue_copies *ret)
+{
+    *ret = (struct queue_copies){.named_count = 0};
+    sqlite3_stmt *row = queue->statements[Q_LAST_COPIES];
+    if (db_step(row, "ib") == SQLITE_ROW) {
+        const uint8_t *named = sqlite3_column_blob(row, 1);
+        unsigned count = (unsigned)sqlite3_column_bytes(row, 1) / 4;
+        ret->digest = (uint64_t)sqlite3_column_int64(row, 0);
+        for (unsigned i = 0; i < count && i < QUEUE_COPIES_MOST; i++)
+            for (unsigned k = 0; k < 4; k++)
+                ret->named[i] = ret->named[i] << 8 | named[4 * i + k];
+        ret->named_count = count < QUEUE_COPIES_MOST ? count : QUEUE_COPIES_MOST;
+    }
+    sqlite3_reset(row);
+}
+
+/* ---- commit ---- */
+
 int queue_commit(struct queue *queue)
 {
     int error = queue->tx.error;

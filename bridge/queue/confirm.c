@@ -105,6 +105,11 @@ int queue_confirmed_step(struct queue *queue, int64_t oldest_waiting, int64_t no
 
 /* ---- fingerprints ---- */
 
+void queue_fingerprint_kept(struct queue *queue, int64_t id)
+{
+    queue->confirm.fingerprint_id = id;
+}
+
 int queue_fingerprints_keep(struct queue *queue, int64_t first, int64_t last, bool are_awaited)
 {
     struct confirm *confirm = &queue->confirm;

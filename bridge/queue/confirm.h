@@ -73,6 +73,7 @@ bool queue_confirmed_is_due(const struct queue *queue);
 int queue_confirmed_step(struct queue *queue, int64_t oldest_waiting, int64_t now_ms);
 /* In a transaction, before the rows first to last are deleted: keeps their fingerprints, where
  * they are not confirmed. are_awaited: they are, though they are deleted. */
+void queue_fingerprint_kept(struct queue *queue, int64_t id); /* another one, the highest */
 int queue_fingerprints_keep(struct queue *queue, int64_t first, int64_t last, bool are_awaited);
 
 #endif

@@ -234,4 +234,20 @@ int queue_subscription_grant(struct queue *queue, const char *filter, bool grant
 int queue_subscription_vanish(struct queue *queue, const char *filter);
 int queue_subscription_unsubscribed(struct queue *queue, const char *filter);
 
+/* ---- copies of a message (queue/append.c; mqtt/copies.h) ---- */
+
+enum { QUEUE_COPIES_MOST = 32 };
+/* Which subscriptions the copies of the last message named. */
+struct queue_copies {
+    uint64_t digest; /* of the message: replay_digest */
+    uint32_t named[QUEUE_COPIES_MOST];
+    unsigned named_count; /* 0: there is none */
+};
+/* In an open transaction, which stores it; NULL: there is none. */
+void queue_last_copies_set(struct queue *queue, const struct queue_copies *copies);
+void queue_last_copies(struct queue *queue, struct queue_copies *ret);
+/* In an open transaction: another copy of a message came, under this packet identifier. It is not stored,
+ * but takes an id, and a fingerprint identifies its redelivery. */
+void queue_append_copy(struct queue *queue, uint16_t packet_id, uint64_t digest);
+
 #endif

@@ -37,6 +37,14 @@ STATEMENT(Q_FINGERPRINTS_KEEP,
     "INSERT OR REPLACE INTO fingerprint (id, packet_id, digest)"
     " SELECT id, packet_id, packet_digest(topic, payload) FROM message"
     " WHERE id BETWEEN ?1 AND ?2 AND packet_id IS NOT NULL")
+STATEMENT(Q_FINGERPRINT_ADD,
+    "INSERT INTO fingerprint (id, packet_id, digest) VALUES (?1, ?2, ?3)")
+STATEMENT(Q_LAST_COPIES,
+    "SELECT digest, named FROM last_copies WHERE one = 1")
+STATEMENT(Q_LAST_COPIES_SET,
+    "INSERT OR REPLACE INTO last_copies (one, digest, named) VALUES (1, ?1, ?2)")
+STATEMENT(Q_LAST_COPIES_DELETE,
+    "DELETE FROM last_copies WHERE one = 1")
 STATEMENT(Q_FINGERPRINTS_DELETE,
     "DELETE FROM fingerprint WHERE id <= ?1")
 STATEMENT(Q_BLAME,
