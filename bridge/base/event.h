@@ -64,7 +64,7 @@
     EVENT(QUEUE_ROOM, "queue-room", "the queue has room again") \
     EVENT(MESSAGES_DROPPED, "messages-dropped", "a limit made sluice drop messages") \
     EVENT(DROPPING_ENDED, "dropping-ended", "no more messages are dropped") \
-    EVENT(DEAD_LETTERS_RETURNED, "dead-letters-returned", "somebody used sluice queue retry") \
+    EVENT(DEAD_LETTERS_RETURNED, "dead-letters-returned", "somebody used sluice queue retry, or a held route passed after a change of the configuration") \
     EVENT(MESSAGES_DROPPED_BY_HAND, "messages-dropped-by-hand", "somebody used sluice queue drop") \
     EVENT(QUEUE_WRITE_FAILED, "queue-write-failed", "a commit failed, and nothing is acknowledged") \
     EVENT(QUEUE_WRITABLE, "queue-writable", "commits succeed again") \

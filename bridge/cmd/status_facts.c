@@ -85,8 +85,10 @@ static void judge_http(struct status_facts *facts)
 static void judge_scope(struct status_facts *facts, const cJSON *scope, const char *kind, const char *name)
 {
     if (status_is(scope, STATUS_ROUTE_HELD))
-        add_problem(facts, "%s %s: too many messages in a row were rejected: no more are dead-lettered", kind,
-                    name);
+        add_problem(facts,
+                    "%s %s: too many messages in a row were rejected: no more are dead-lettered; correct the "
+                    "route or the backend",
+                    kind, name);
     if (status_part_works(scope))
         return;
     int64_t waiting = count_waiting(facts, name, strcmp(kind, "backend") == 0);

@@ -8,7 +8,8 @@ KEY(formerly, text, formerly, .none = "nothing", .example = "beds",
     .brief = "The former name of a route that was renamed. Messages that still wait under that name belong "
              "to this route.",
     .text = "Otherwise they are held until the configuration has their route again, and newer messages are "
-            "delivered before them. The key can be deleted once none of them waits.")
+            "delivered before them. The key can be deleted once none of them waits. "
+            "Dead letters keep the former name; a person can retry them.")
 
 KEY(backend, backend, backend, .none = "the only backend", .example = "garden",
     .brief = "The name of the backend. It is needed where there are several.")

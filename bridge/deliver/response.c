@@ -104,13 +104,16 @@ static void release(struct deliver *deliver, struct route_state *route)
     }
     if (lowest > 0)
         log_notice(EVENT_DEAD_LETTERS_RETURNED,
-                   "route %s: messages that were dead-lettered before the reload are delivered again",
+                   "route %s: the messages that were rejected before the change of the configuration are "
+                   "delivered again",
                    route->config->name);
     if (lowest > 0)
         rescan_later(deliver, lowest);
     route->returns = left;
     route->held = false;
     queue_hold_route(deliver->queue, route->config->name, route->rejected_ids, left);
+    if (route->config->formerly)
+        queue_hold_route(deliver->queue, route->config->formerly, NULL, 0);
 }
 
 static void warn_of_page(struct route_state *route, const struct reply *reply)

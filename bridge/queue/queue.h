@@ -135,7 +135,7 @@ int queue_dead_letter(struct queue *queue, int64_t id, unsigned attempts, int st
 /* The route is held, because these messages were rejected in a row; or, with a count of 0, no
  * longer. */
 int queue_hold_route(struct queue *queue, const char *route, const int64_t *ids, size_t count);
-/* Calls visit for each of these messages. It must not use the queue. */
+/* Calls visit for each of these messages that is a dead letter still. It must not use the queue. */
 typedef void queue_visit_held_fn(void *context, int64_t id, const char *route);
 int queue_held_each(struct queue *queue, queue_visit_held_fn *visit, void *context);
 /* Makes a dead letter a message again: the same id and key, no attempts, not deferred. -ENOENT:

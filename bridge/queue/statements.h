@@ -59,7 +59,7 @@ STATEMENT(Q_HELD_ADD,
 STATEMENT(Q_HELD_DELETE,
     "DELETE FROM held WHERE route = ?1")
 STATEMENT(Q_HELD,
-    "SELECT id, route FROM held ORDER BY id")
+    "SELECT id, route FROM held WHERE id IN (SELECT id FROM dead_letter) ORDER BY id")
 STATEMENT(Q_RETURN,
     "INSERT INTO message (" MESSAGE_COLUMNS ", payload, history) SELECT " MESSAGE_COLUMNS ", payload, history"
     " FROM dead_letter WHERE id = ?1")

@@ -391,7 +391,8 @@ def test_a_route_can_wait_instead(make, mosquitto, backend):
     good_ones_in_order(backend, published, set())
 
 
-def test_a_wrong_format_buries_ten_and_a_reload_returns_them(make, mosquitto, backend):
+@pytest.mark.parametrize("route", ["sensor", "renamed"])
+def test_a_wrong_format_buries_ten_and_a_reload_returns_them(make, mosquitto, backend, route):
     published = messages(topics=10, each=10)
     backend.answer = lambda request: 200 if request.path == "/api/right" else 400
     sluice = make({"path": "/wrong"}, retry_min="20ms", retry_max="50ms")
@@ -406,10 +407,26 @@ def test_a_wrong_format_buries_ten_and_a_reload_returns_them(make, mosquitto, ba
         again()
         backend.wait_requests(before + 20)
         assert len(sluice.dead()) == 10
-    sluice.reload(routes={"sensor": {**ONE_BY_ONE, "path": "/right"}})
+    sluice.reload(routes={route: {**ONE_BY_ONE, "path": "/right", **({"formerly": "sensor"} if route != "sensor" else {})}})
     wait_members(backend, 100)
     wait_until(lambda: sluice.dead() == [], what="the ten to be returned")
+    wait_until(lambda: sluice.sql("select * from held") == [], what="the end of the hold to be stored")
     stops_empty(sluice)
+
+
+def test_a_person_who_drops_the_dead_letters_ends_the_hold(make, mosquitto, backend):
+    """After the next start: nothing is left that could return."""
+    backend.answer = lambda request: 400
+    sluice = make(retry_min="20ms", retry_max="50ms")
+    backlog(sluice, mosquitto, backend, messages(topics=10, each=2))
+    sluice.wait_event("route-held")
+    sluice.stop()
+    sluice.command("queue", "drop", "--yes", "--all")
+    backend.answer = lambda request: 400 if names(request)[0][1] == 5 else 200
+    sluice.start().wait_connected()
+    assert not [line for line in sluice.status()["problems"] if "in a row" in line]
+    mosquitto.publish("garden/host0/sensor", b'{"host":"host0","n":5}')
+    assert len(sluice.wait_dead(1)) == 1
 
 
 def test_fresh_good_messages_come_before_a_backlog_of_bad_ones(make, mosquitto, backend):
