@@ -2,6 +2,7 @@
 #include "deliver/deferred.h"
 #include "base/backoff.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "deliver/lanes.h"
 #include "deliver/line.h"
 
@@ -9,7 +10,8 @@
 
 enum {
     STEP_ROWS = 256,
-    SHARE = 4, /* they may have one of so many places of the budget, and of the time */
+    REPORT_EVERY_MS = 60 * 1000, /* of a route */
+    SHARE = 4,                   /* they may have one of so many places of the budget, and of the time */
 };
 
 static void insert(struct deferred *deferred)
@@ -37,11 +39,25 @@ static struct deferred *make(struct deliver *deliver, struct route_state *route,
     return deferred;
 }
 
+static void report(struct route_state *route, int64_t id, const char *reason)
+{
+    uint64_t times = throttle_due(&route->deferrals, 1, clock_uptime_ms(), REPORT_EVERY_MS);
+    if (times == 1)
+        log_notice(EVENT_MESSAGE_DEFERRED, "route %s: message %lld is deferred (%s)", route->config->name,
+                   (long long)id, reason);
+    else if (times > 1)
+        log_notice(EVENT_MESSAGE_DEFERRED,
+                   "route %s: message %lld is deferred (%s), and so were %llu others since the last report",
+                   route->config->name, (long long)id, reason, (unsigned long long)times - 1);
+}
+
 int deferred_add(struct deliver *deliver, struct lane *lane, int64_t id, int64_t wait_ms)
 {
     struct suspect *suspect = ring_at(lane, ring_find(lane, id))->suspect;
     const struct failure *last = &suspect->last;
     int error = queue_defer(deliver->queue, id);
+    if (error == 0)
+        report(lane->route, id, last->reason);
     if (error != 0 && error != -ENOENT)
         return error;
     if (error == 0 && !suspect->owed)

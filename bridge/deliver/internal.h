@@ -20,6 +20,7 @@
 #ifndef SLUICE_DELIVER_INTERNAL_H
 #define SLUICE_DELIVER_INTERNAL_H
 
+#include "base/throttle.h"
 #include "config/route_table.h"
 #include "deliver/deliver.h"
 #include "deliver/destination.h"
@@ -119,7 +120,8 @@ struct route_state {
     unsigned returns; /* of rejected_ids, of before the last start or reload: they return when
                             * something passes */
     bool html_seen;
-    struct lane_map topics; /* which lane each has, where their order is kept */
+    struct throttle deferrals; /* reports of deferred messages */
+    struct lane_map topics;    /* which lane each has, where their order is kept */
     struct lane lanes[ROUTE_LANES];
 };
 

@@ -194,6 +194,7 @@ def test_a_page_of_an_error_is_told_as_text_and_is_no_outage(make, mosquitto, ba
 
     wait_until(flow, what="the bad ones to be deferred")
     no_false_alarm(sluice)
+    assert len(sluice.find_events("message-deferred", "sensor", "Error 500")) == 1
     printed = sluice.command("status", expect=4)
     assert f"{len(bad)} messages deferred (500: " in printed
     for row in deferred(sluice):
