@@ -247,6 +247,8 @@ static void set_options(struct exchange *exchange)
     SET(easy, CURLOPT_QUICK_EXIT, 1L); /* do not join a thread that looks up a name */
     SET(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(CONNECT_PARTS * backend->connect_timeout_ms));
+    /* A request that waits for the connection of another one has none of these limits. */
+    SET(easy, CURLOPT_TIMEOUT_MS, (long)(CONNECT_PARTS * backend->connect_timeout_ms + backend->timeout_ms));
     SET(easy, CURLOPT_USERAGENT, "sluice/" SLUICE_VERSION);
 }
 
