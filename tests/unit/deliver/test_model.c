@@ -483,6 +483,39 @@ static void both_halves_of_what_broke_are_alone(void **state)
     world_end();
 }
 
+static bool is_after_six_hours(void)
+{
+    return world.now_ms >= 6 * 3600 * 1000;
+}
+
+/* Everything fails in the same way, for six hours, at default waits: nothing is blamed on a message,
+ * and the backend gets few requests. */
+static void hours_of_outage_cost_no_message_and_few_requests(void **state)
+{
+    static const struct response responses[] = {
+        {TRANSFER_OK, 500, 0}, {TRANSFER_OK, 503, 0},   {TRANSFER_OK, 404, 0},
+        {TRANSFER_OK, 429, 0}, {TRANSFER_BROKEN, 0, 0}, {TRANSFER_UNREACHABLE, 0, 0},
+    };
+    for (size_t kind = 0; kind < ARRAY_LEN(responses); kind++) {
+        world_begin(1 + kind);
+        world.strict = true;
+        world.backends[0].outages[0] = (struct outage){0, 6 * 3600 * 1000, -1, .response = responses[kind]};
+        world.backends[0].outage_count = 1;
+        world_configure(BACKEND_TEXT ROUTE_TEXT "batch = 10\n[route r1]\ntopic = r1/+\n", 0);
+        for (unsigned i = 0; i < 400; i++)
+            world_add(i % 2, i % 20, 50 * 1000 * i);
+        world_run(is_after_six_hours, 7 * 3600 * 1000);
+        rules_look();
+        assert_int_equal(count_of(WAITING), 400);
+        for (unsigned i = 0; i < world.message_count; i++)
+            assert_false(world.messages[i].deferred);
+        assert_in_range(world.started, 50, 6 * 60 * 10);
+        world_resume(all_gone, 7 * 3600 * 1000);
+        assert_int_equal(count_of(DELIVERED), 400);
+        world_end();
+    }
+}
+
 /* Two linger when their backend is suspected: one of them is the probe, and the other
  * goes on lingering, not for ever. */
 static void who_lingers_is_woken_after_a_suspicion(void **state)
@@ -514,6 +547,7 @@ int main(void)
         cmocka_unit_test(a_route_is_held_until_something_passes),
         cmocka_unit_test(who_breaks_the_connection_is_found_among_others),
         cmocka_unit_test(both_halves_of_what_broke_are_alone),
+        cmocka_unit_test(hours_of_outage_cost_no_message_and_few_requests),
         cmocka_unit_test(who_lingers_is_woken_after_a_suspicion),
         cmocka_unit_test(whatever_happens_the_rules_hold),
     };
