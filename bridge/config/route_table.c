@@ -73,7 +73,7 @@ static size_t oldest_match(const struct route_table *table, size_t route, const 
     size_t oldest = SIZE_MAX;
     for (size_t k = 0; k < table->config->routes[route].topics.count; k++) {
         size_t filter = table->own[route][k];
-        if (copy->but_shared && strncmp(table->filters[filter], "$share/", strlen("$share/")) == 0)
+        if (copy->but_shared && topic_filter_is_shared(table->filters[filter]))
             continue;
         if (topic_matches(table->filters[filter], topic) &&
             (oldest == SIZE_MAX || (ranks && ranks[filter] < ranks[oldest])))

@@ -69,7 +69,7 @@ static void check_levels(struct config_parser *parser, const struct config_secti
         unsigned levels = 1;
         for (const char *at = filter; *at; at++)
             levels += *at == '/';
-        if (!strchr(filter, '#') && strncmp(filter, "$share/", strlen("$share/")) != 0 && levels < highest)
+        if (!strchr(filter, '#') && !topic_filter_is_shared(filter) && levels < highest)
             config_error(parser, config_section_where(section, key),
                          "%s has {%u}, but topics that match '%s' have no level %u; correct one of the two",
                          key, highest, filter, highest);

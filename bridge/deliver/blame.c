@@ -21,17 +21,18 @@ enum { ALONE_MS = 60 * 1000 };
 static void hold_lanes(const struct outcome *outcome)
 {
     const struct flight *flight = outcome->flight;
-    unsigned asked = 0;
-    for (unsigned i = 0; i < flight->count; i++)
-        if (flight->lanes[i] && (i == 0 || flight->lanes[i] != flight->lanes[i - 1]))
-            flight->lanes[i]->asked++;
+    unsigned asked = 0; /* before, the most of its lanes */
     for (unsigned i = 0; i < flight->count; i++)
         if (flight->lanes[i] && flight->lanes[i]->asked > asked)
             asked = flight->lanes[i]->asked;
-    int64_t until_ms = outcome->now_ms + outcome_backoff_ms(outcome, asked > 0 ? asked : 1);
-    for (unsigned i = 0; i < flight->count; i++)
-        if (flight->lanes[i])
-            flight->lanes[i]->not_before_ms = until_ms;
+    asked++;
+    int64_t until_ms = outcome->now_ms + outcome_backoff_ms(outcome, asked);
+    for (unsigned i = 0; i < flight->count; i++) {
+        if (!flight->lanes[i])
+            continue;
+        flight->lanes[i]->asked = asked;
+        flight->lanes[i]->not_before_ms = until_ms;
+    }
     if (flight->deferred)
         deferred_move(flight->deliver, flight->deferred, until_ms);
     deliver_wake_at(flight->deliver, until_ms);

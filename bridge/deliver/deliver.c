@@ -323,52 +323,46 @@ struct deliver *deliver_new(uv_loop_t *loop, struct queue *queue, const struct c
     return deliver;
 }
 
-/* What a reload keeps: who heard that a backend or a route does not work hears when it does. */
-struct kept {
-    int64_t since_ms;
-};
-
 static int64_t reported_since(const struct scope *scope, const struct report *report)
 {
     return scope->suspected && scope->announced ? scope->since_ms : report->before_ms;
 }
 
-/* Of the old configuration, backends first. The caller frees it. */
-static struct kept *keep(const struct deliver *deliver)
+/* What a reload keeps: since when each backend, then each route, does not work. Who heard of that
+ * hears when it does. The caller frees it. */
+static int64_t *keep(const struct deliver *deliver)
 {
     size_t backends = deliver->config->backend_count, routes = deliver->config->route_count;
-    struct kept *kept = xcalloc(backends + routes, sizeof *kept);
+    int64_t *since_ms = xcalloc(backends + routes, sizeof *since_ms);
     for (size_t i = 0; i < backends; i++)
-        kept[i].since_ms =
-            reported_since(&deliver->backends[i].destination.scope, &deliver->backends[i].report);
+        since_ms[i] = reported_since(&deliver->backends[i].destination.scope, &deliver->backends[i].report);
     for (size_t i = 0; i < routes; i++) {
         const struct route_state *route = &deliver->routes[i];
-        kept[backends + i].since_ms = reported_since(&route->scope, &route->report);
+        since_ms[backends + i] = reported_since(&route->scope, &route->report);
     }
-    return kept;
+    return since_ms;
 }
 
-static void carry_over(struct deliver *deliver, const struct config *old, const struct kept *kept)
+static void carry_over(struct deliver *deliver, const struct config *old, const int64_t *since_ms)
 {
     for (size_t i = 0; i < old->backend_count; i++)
         for (size_t j = 0; j < deliver->config->backend_count; j++)
             if (strcmp(old->backends[i].name, deliver->config->backends[j].name) == 0)
-                deliver->backends[j].report.before_ms = kept[i].since_ms;
+                deliver->backends[j].report.before_ms = since_ms[i];
     for (size_t i = 0; i < old->route_count; i++) {
         size_t number = config_find_route(deliver->config, old->routes[i].name);
-        if (number == SIZE_MAX)
-            continue;
-        deliver->routes[number].report.before_ms = kept[old->backend_count + i].since_ms;
+        if (number != SIZE_MAX)
+            deliver->routes[number].report.before_ms = since_ms[old->backend_count + i];
     }
 }
 
 void deliver_restart(struct deliver *deliver, const struct config *config)
 {
     const struct config *old = deliver->config;
-    cleanup_free struct kept *kept = keep(deliver);
+    cleanup_free int64_t *since_ms = keep(deliver);
     tear_down(deliver);
     build(deliver, config);
-    carry_over(deliver, old, kept);
+    carry_over(deliver, old, since_ms);
 }
 
 static void on_closed(uv_handle_t *handle)

@@ -5,7 +5,8 @@
  *   send.c         make a request and start it
  *   choose.c       what is sent next: a lane, a part of a batch, a probe, a deferred message
  *   response.c     what a response means, and what follows
- *   blame.c        a failure: whom to suspect, whom to check, whom to defer
+ *   blame.c        a failure: who is at fault, and what follows for the messages
+ *   round.c        rounds of checks: how many, of which kind, and when the next one begins
  *   announce.c     what is logged about backends and routes
  *   dead_letter.c  move a message to the dead letters
  *   deferred.c     messages that left their lanes and have their own backoff
@@ -13,7 +14,9 @@
  *   rescan.c       returned messages, where all was read already
  *   lanes.c        which messages wait in which lane, a window over the queue
  *   line.c         lanes with work, in turn; the engine's timers
+ *   ring.c         the messages of a lane in memory
  *   suspect.c      what is held against one message
+ *   outcome.c      facts about a request that ended
  *
  * and the pure parts: verdict, scope, destination, lane_map, rate.
  */

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+_Static_assert(ARRAY_LEN(((struct part_walk *)NULL)->at) == ROUTE_LANES, "a lane has no place");
+
 static void push(struct flight *flight, unsigned from, unsigned count, const struct scope *scope,
                  bool isolate)
 {

@@ -83,10 +83,15 @@ bool topic_filter_valid(const char *filter, const char **ret_why)
     return !fault;
 }
 
+bool topic_filter_is_shared(const char *filter)
+{
+    return strncmp(filter, share_prefix, SHARE_PREFIX_BYTES) == 0;
+}
+
 /* Without $share/GROUP/. */
 static const char *filter_part(const char *filter)
 {
-    if (strncmp(filter, share_prefix, SHARE_PREFIX_BYTES) != 0)
+    if (!topic_filter_is_shared(filter))
         return filter;
     const char *end = level_end(filter + SHARE_PREFIX_BYTES);
     return *end ? end + 1 : end;

@@ -19,6 +19,9 @@ bool topic_name_valid(const char *topic, const char **ret_why);
  * ($share/group/filter) match by their filter part. */
 bool topic_matches(const char *filter, const char *topic);
 
+/* Whether a valid filter is a shared subscription. */
+bool topic_filter_is_shared(const char *filter);
+
 /* Whether there are topics that both of two valid filters match. */
 bool topic_filters_meet(const char *one, const char *other);
 

@@ -269,8 +269,7 @@ static void add_filter(const struct subscriptions *subscriptions, uint32_t ident
 static bool is_shared(const struct mqtt *mqtt, const struct route_copy *copy)
 {
     for (size_t i = 0; i < copy->filter_count; i++)
-        if (strncmp(route_table_filter(intake_routes(mqtt->intake), copy->filters[i]), "$share/",
-                    strlen("$share/")) == 0)
+        if (topic_filter_is_shared(route_table_filter(intake_routes(mqtt->intake), copy->filters[i])))
             return true;
     return false;
 }

@@ -1,4 +1,4 @@
-/* queue/append.c - messages on their way in: begin, append, commit.
+/* queue/append.c - messages on their way in: begin, append, commit; copies that are not stored.
  *
  * One commit holds everything since the last one: the messages that were appended, and the
  * deletes of messages that were delivered meanwhile.

@@ -1,4 +1,5 @@
-/* queue/blame.c - messages that fail by their own fault: attempts, dead letters.
+/* queue/blame.c - messages that fail by their own fault: attempts, deferred messages, dead letters,
+ * and the dead letters that return when their route is no longer held.
  *
  * This needs no sync of its own: if a power cut undoes it, the message is sent once more, and
  * fails again.
