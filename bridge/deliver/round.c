@@ -15,18 +15,30 @@ enum {
     HEADS_LATER = 2,        /* after each probe of a backend that seems to be away; ... */
     DEEP_LATER = 2,         /* ... and so many behind the first ones; */
     CHECKS_SLOW = 1,        /* where each may take as long as a time-out */
+    RECENTLY_MS = 60 * 1000,
 };
 
+/* Messages were delivered a moment ago, and those that are left fail: they may be bad. So nobody hears of
+ * it before the next round fails as well. */
+static bool is_early(const struct backend_state *backend, const struct route_state *route)
+{
+    const struct scope *scope = route ? &route->scope : &backend->destination.scope;
+    int64_t passed_ms = route ? route->passed_ms : backend->passed_ms;
+    return scope->rounds < 2 && passed_ms > 0 && clock_uptime_ms() - passed_ms < RECENTLY_MS;
+}
+
 static void wait_for_next(struct deliver *deliver, struct backend_state *backend, struct route_state *route,
-                          int64_t wait_ms)
+                          int64_t wait_ms, bool certain)
 {
     struct scope *scope = route ? &route->scope : &backend->destination.scope;
     scope_wait(scope, clock_uptime_ms(), wait_ms);
+    deliver_wake_at(deliver, scope->retry_at_ms);
+    if (!certain && is_early(backend, route))
+        return;
     if (route)
         announce_route(deliver, route, wait_ms);
     else
         announce_backend(deliver, backend, wait_ms);
-    deliver_wake_at(deliver, scope->retry_at_ms);
 }
 
 void round_end(struct deliver *deliver, struct backend_state *backend, struct route_state *route)
@@ -35,7 +47,8 @@ void round_end(struct deliver *deliver, struct backend_state *backend, struct ro
     scope_end_round(scope);
     wait_for_next(deliver, backend, route,
                   backoff_wait_ms(backend->config->retry_min_ms, backend->config->retry_max_ms, scope->rounds,
-                                  clock_chance()));
+                                  clock_chance()),
+                  false);
 }
 
 /* A round begins: which checks it may have. Returns how many. */
@@ -88,7 +101,8 @@ void round_suspect_backend(const struct outcome *outcome, bool by_routes)
     scope->firm = outcome_kind(outcome) == OUTCOME_ASKS_TO_WAIT;
     announce_reason(&backend->report, outcome->reason);
     if (step == SCOPE_WAIT)
-        wait_for_next(outcome->flight->deliver, backend, NULL, outcome_backoff_ms(outcome, scope->rounds));
+        wait_for_next(outcome->flight->deliver, backend, NULL, outcome_backoff_ms(outcome, scope->rounds),
+                      outcome_kind(outcome) != OUTCOME_DOUBTFUL);
 }
 
 void round_suspect_route(const struct outcome *outcome)
@@ -102,5 +116,5 @@ void round_suspect_route(const struct outcome *outcome)
     announce_reason(&route->report, outcome->reason);
     if (step == SCOPE_WAIT)
         wait_for_next(outcome->flight->deliver, route->backend, route,
-                      outcome_backoff_ms(outcome, scope->rounds));
+                      outcome_backoff_ms(outcome, scope->rounds), outcome_kind(outcome) != OUTCOME_DOUBTFUL);
 }

@@ -324,6 +324,23 @@ def test_one_bad_message_of_few_devices_is_no_outage(make, mosquitto, backend):
     no_false_alarm(sluice)
 
 
+def test_bad_messages_whose_responses_come_last_are_no_outage(make, mosquitto, backend):
+    """When they fail, only bad ones are left; the good ones passed a moment before. The next one passes as well."""
+    bad = {("host3", 0), ("host7", 0), ("host9", 0)}
+    backend.answer = lambda request: Reply(500, delay_s=0.1) if bad & set(names(request)) else 200
+    sluice = make(retry_min="5s", retry_max="5s")
+    published = messages(topics=12, each=1)
+    backend.start()
+    sluice.start().wait_connected()
+    sluice.well_from = len(sluice.log)
+    publish_all(mosquitto, published)
+    wait_members(backend, 9)
+    wait_until(lambda: {n for r in backend.requests if r.status == 500 for n in names(r)} == bad, what="the bad ones to fail")
+    mosquitto.publish("garden/host1/sensor", b'{"host":"host1","n":1}')
+    wait_members(backend, 10)
+    no_false_alarm(sluice)
+
+
 @pytest.mark.parametrize("status", [400, 404, 500, 503])
 def test_a_sender_of_bad_and_good_messages_delays_no_other(make, mosquitto, backend, status):
     """At default waits: each good message arrives at once, of this sender and of another."""
