@@ -10,6 +10,7 @@ struct metrics {
     uint64_t stored;             /* rows committed: one per message and route */
     uint64_t dropped;            /* messages that were not stored (when_full), one per route */
     uint64_t unrouted;           /* received, but no route takes it */
+    uint64_t excepted;           /* received, but the routes that match leave it out (except) */
     uint64_t retained;           /* received, but no route takes retained messages */
     uint64_t readings_again;     /* repetitions, which were not stored (ack_topic) */
     uint64_t readings_lost;      /* dropped by devices */

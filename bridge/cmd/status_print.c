@@ -146,6 +146,8 @@ static void print_rates(const struct printing *printing)
     if (status_number(total, STATUS_UNROUTED, 0) > 0)
         print_line(printing, "", "%s more matched no route and were not forwarded",
                    count(total, STATUS_UNROUTED, in));
+    if (status_number(total, STATUS_EXCEPTED, 0) > 0)
+        print_line(printing, "", "%s more were left out by except", count(total, STATUS_EXCEPTED, in));
 }
 
 /* Only where devices number their readings. */

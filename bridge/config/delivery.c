@@ -17,10 +17,23 @@ static void topics_done(void *field)
     *topics = (struct config_topics){0};
 }
 
+/* MQTT has neither '!' nor '*'. A topic may have them, but whoever writes them here means
+ * something else, and would get nothing, without an error. */
+static const char *borrowed_sign(const char *filter)
+{
+    if (*filter == '!')
+        return "MQTT has no '!'; to leave topics out of a route, write except = and the filter; for a topic "
+               "that begins with a '!', write + in place of this level";
+    if (strchr(filter, '*'))
+        return "MQTT has no '*': + stands for one level, and # at the end for all levels that follow; a "
+               "level whose name has a '*' is matched by + only";
+    return NULL;
+}
+
 static void set_topic(const struct config_value *value)
 {
     struct config_topics *topics = value->field;
-    const char *text = value->text, *why = NULL;
+    const char *text = value->text, *name = value->key->name, *why = borrowed_sign(text);
     size_t bytes = strlen(text);
 
     if (bytes > 1 && text[0] == '"' && text[bytes - 1] == '"') {
@@ -28,22 +41,31 @@ static void set_topic(const struct config_value *value)
         return;
     }
     if (strstr(text, ", ")) {
-        config_value_error(value, "a line has one topic; write a line topic = ... for each");
+        config_value_error(value, "a line has one topic; write a line %s = ... for each", name);
         return;
     }
-    if (!topic_filter_valid(text, &why)) {
+    if (why || !topic_filter_valid(text, &why)) {
         config_value_error(value, "%s", why);
         return;
     }
     for (size_t i = 0; i < topics->count; i++) {
         if (strcmp(topics->items[i], text) == 0) {
-            config_value_error(value, "this route has that topic already; delete one of the two lines");
+            config_value_error(value, "this route has that %s already; delete one of the two lines", name);
             return;
         }
     }
     config_append(topics, xstrdup(text));
 }
 DEFINE_TYPE(topic, .set = set_topic, .done = topics_done);
+
+static void set_except(const struct config_value *value)
+{
+    if (topic_filter_is_shared(value->text))
+        config_value_error(value, "sluice does not subscribe to it; write it without $share/GROUP/");
+    else
+        set_topic(value);
+}
+DEFINE_TYPE(except, .set = set_except, .done = topics_done);
 
 static void set_backend(const struct config_value *value)
 {

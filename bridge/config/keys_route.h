@@ -2,7 +2,14 @@
 
 KEY(topic, topic, topics, .required = true, .suggested = true, .repeatable = true,
     .example = "garden/+/sensor\ngreenhouse/#",
-    .brief = "A topic filter: + stands for one level, and # at the end for all levels that follow.")
+    .brief = "A topic filter: + stands for one level, and # at the end for all levels that follow.",
+    .text = "MQTT has no other wildcards: a filter with a `*`, or with a `!` at its start, is an error.")
+
+KEY(except, except, except, .repeatable = true, .none = "nothing", .example = "greenhouse/bridge/#",
+    .brief = "A topic filter: the route leaves out the messages whose topics it matches.",
+    .text =
+        "Other routes may take them. The broker sends them all the same, and `sluice status` counts those "
+        "that no route takes.")
 
 KEY(formerly, text, formerly, .none = "nothing", .example = "beds",
     .brief = "The former name of a route that was renamed. Messages that still wait under that name belong "

@@ -103,13 +103,27 @@ static bool is_served(const struct route_table *table, size_t route, const char 
     return contains(copy->filters, copy->filter_count, oldest);
 }
 
-void route_table_serve(const struct route_table *table, const char *topic, bool retained,
+static bool is_excepted(const struct config_topics *filters, const char *topic)
+{
+    for (size_t i = 0; i < filters->count; i++)
+        if (topic_matches(filters->items[i], topic))
+            return true;
+    return false;
+}
+
+bool route_table_serve(const struct route_table *table, const char *topic, bool retained,
                        const struct route_copy *copy, route_visit_fn *visit, void *context)
 {
+    bool any_excepted = false;
     for (size_t i = 0; i < table->config->route_count; i++) {
         if (retained && !table->config->routes[i].retained)
             continue;
-        if (is_served(table, i, topic, copy))
+        if (!is_served(table, i, topic, copy))
+            continue;
+        bool excepted = is_excepted(&table->config->routes[i].except, topic);
+        any_excepted |= excepted;
+        if (!excepted)
             visit(context, i);
     }
+    return any_excepted;
 }

@@ -37,9 +37,11 @@ struct route_copy {
  * subscription among its own filters that match, because the broker has had that one for the
  * longest time. A copy whose filter is no longer configured goes to the routes that no older
  * filter covered. Only routes that want retained messages take them. (Other messages:
- * mqtt/copies.h.) */
+ * mqtt/copies.h.)
+ *
+ * Returns whether a route did not take it because of its `except`. */
 typedef void route_visit_fn(void *context, size_t route);
-void route_table_serve(const struct route_table *table, const char *topic, bool retained,
+bool route_table_serve(const struct route_table *table, const char *topic, bool retained,
                        const struct route_copy *copy, route_visit_fn *visit, void *context);
 
 #endif

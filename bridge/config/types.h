@@ -24,6 +24,7 @@ TYPE(query, struct config_pairs)
 TYPE(header, struct config_pairs)
 TYPE(content_type, char *)
 TYPE(topic, struct config_topics)
+TYPE(except, struct config_topics)
 TYPE(backend, size_t) /* index into config.backends */
 TYPE(path_template, struct path_template *)
 TYPE(topic_template, char *) /* see message/topic_template.h */

@@ -116,13 +116,51 @@ static void check_batch(struct config_parser *parser, const struct config_sectio
                 of_batch[i]);
 }
 
+/* ---- except ---- */
+
+/* The first except of the route that leaves out all of a filter, or NULL. */
+static const char *find_exception(const struct config_route *route, const char *filter)
+{
+    for (size_t i = 0; i < route->except.count; i++)
+        if (topic_filter_covers(route->except.items[i], filter))
+            return route->except.items[i];
+    return NULL;
+}
+
+static void check_except(struct config_parser *parser, const struct config_section *section,
+                         const struct config_route *route)
+{
+    const struct config_topics *topics = &route->topics;
+
+    for (size_t i = 0; i < topics->count; i++) {
+        const char *except = find_exception(route, topics->items[i]);
+        if (except)
+            config_error(parser, config_section_where(section, "except"),
+                         "except = %s leaves nothing of topic = %s; correct or delete one of the two", except,
+                         topics->items[i]);
+    }
+    for (size_t i = 0; i < route->except.count; i++) {
+        size_t met = 0;
+        while (met < topics->count && !topic_filters_meet(route->except.items[i], topics->items[met]))
+            met++;
+        if (met == topics->count && topics->count > 0)
+            config_error(parser, config_section_where(section, "except"),
+                         "except = %s has no effect: no topic that this route takes matches it; correct the "
+                         "filter, or delete the line",
+                         route->except.items[i]);
+    }
+}
+
 /* ---- ack_topic ---- */
 
-/* The first filter of the route that can match a topic which this one matches, or NULL. */
+/* The first filter of the route that takes a topic which this one matches, or NULL. */
 static const char *find_overlap(const struct config_route *route, const char *filter)
 {
+    if (find_exception(route, filter))
+        return NULL;
     for (size_t i = 0; i < route->topics.count; i++)
-        if (topic_filters_meet(route->topics.items[i], filter))
+        if (topic_filters_meet(route->topics.items[i], filter) &&
+            !find_exception(route, route->topics.items[i]))
             return route->topics.items[i];
     return NULL;
 }
@@ -152,7 +190,7 @@ static void check_ack_overlap(struct config_parser *parser, const struct config_
 {
     for (size_t i = 0; i < other->topics.count; i++) {
         const char *filter = find_overlap(route, other->topics.items[i]);
-        if (!filter)
+        if (!filter || find_exception(other, filter))
             continue;
         config_error(
             parser, config_section_where(section, "ack_topic"),
@@ -191,6 +229,7 @@ void config_check_route(struct config_parser *parser, const struct config_sectio
 
     check_levels(parser, section, route, "path", path_template_highest_level(route->path));
     check_levels(parser, section, route, "add", fields_highest_level(route->add));
+    check_except(parser, section, route);
     check_body(parser, section, route);
     check_batch(parser, section, route);
     check_formerly(parser, section, route);

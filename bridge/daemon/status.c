@@ -47,6 +47,7 @@ static void add_totals(const struct daemon_status *status, cJSON *to)
     status_add_number(to, STATUS_DEAD_LETTERED, (int64_t)metrics->dead);
     status_add_number(to, STATUS_DROPPED, (int64_t)queue_dropped(status->queue) + (int64_t)metrics->dropped);
     status_add_number(to, STATUS_UNROUTED, (int64_t)metrics->unrouted);
+    status_add_number(to, STATUS_EXCEPTED, (int64_t)metrics->excepted);
     status_add_number(to, STATUS_RETAINED, (int64_t)metrics->retained);
     status_add_number(to, STATUS_READINGS_AGAIN, (int64_t)metrics->readings_again);
     status_add_number(to, STATUS_READINGS_LOST, (int64_t)metrics->readings_lost);

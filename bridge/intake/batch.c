@@ -136,7 +136,8 @@ static int begin(struct intake *intake)
         return error;
     intake->open = true;
     intake->error = 0;
-    intake->received = intake->stored = intake->dropped = intake->unrouted = intake->retained = 0;
+    intake->received = intake->stored = intake->dropped = 0;
+    intake->unrouted = intake->excepted = intake->retained = 0;
     return 0;
 }
 
@@ -233,6 +234,7 @@ static void count_commit(const struct intake *intake)
     metrics->received += intake->received;
     metrics->stored += intake->stored;
     metrics->unrouted += intake->unrouted;
+    metrics->excepted += intake->excepted;
     metrics->retained += intake->retained;
 }
 

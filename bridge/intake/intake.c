@@ -145,18 +145,23 @@ enum intake_fate intake_take(struct intake *intake, const struct intake_message 
             },
     };
     intake->received++;
-    route_table_serve(intake->routes, message->topic, message->retained, message->copy, store, &taking);
+    bool excepted =
+        route_table_serve(intake->routes, message->topic, message->retained, message->copy, store, &taking);
     if (taking.served > 0)
         return taking.dropped  ? INTAKE_DROPPED
                : taking.ahead  ? INTAKE_AHEAD
                : taking.stored ? INTAKE_STORED
                                : INTAKE_AGAIN;
-    if (message->retained)
+    if (excepted)
+        intake->excepted++;
+    else if (message->retained)
         intake->retained++;
     else
         intake->unrouted++;
     log_debug(EVENT_MESSAGE_UNROUTED, "topic %s: %s", message->topic,
-              message->retained ? "retained, not forwarded" : "no route");
+              excepted            ? "left out by except"
+              : message->retained ? "retained, not forwarded"
+                                  : "no route");
     return INTAKE_UNROUTED;
 }
 

@@ -39,7 +39,8 @@ enum intake_fate {
     INTAKE_AGAIN,    /* it is stored already: a reading that its device sent again */
     INTAKE_DROPPED,  /* for all of its routes: the queue is full (when_full) */
     INTAKE_AHEAD,    /* a reading too far ahead of one that is missing (ack_topic) */
-    INTAKE_UNROUTED, /* no route takes the topic; or it is retained, and no route takes those */
+    INTAKE_UNROUTED, /* no route takes the topic; or its routes leave it out, or it is retained, and
+                        they take no such message */
 };
 /* Stores the message once for every route that takes it. A failure shows in the commit.
  * Edges call batch_take. */

@@ -17,7 +17,7 @@ struct intake {
     bool open;
     int error;         /* the first failure */
     uint64_t received; /* to be counted once it is committed */
-    uint64_t stored, dropped, unrouted, retained;
+    uint64_t stored, dropped, unrouted, excepted, retained;
 };
 
 #endif

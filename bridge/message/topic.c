@@ -143,6 +143,27 @@ bool topic_filters_meet(const char *one, const char *other)
     }
 }
 
+bool topic_filter_covers(const char *wide, const char *narrow)
+{
+    wide = filter_part(wide);
+    narrow = filter_part(narrow);
+    if (narrow[0] == '$' && strchr("+#", wide[0]))
+        return false;
+    for (;;) {
+        if (wide[0] == '#' || narrow[0] == '#')
+            return wide[0] == '#';
+        const char *wide_end = level_end(wide), *narrow_end = level_end(narrow);
+        bool same =
+            wide_end - wide == narrow_end - narrow && !strncmp(wide, narrow, (size_t)(wide_end - wide));
+        if (!same && wide[0] != '+')
+            return false;
+        if (!*wide_end || !*narrow_end) /* "a/#" stands for "a" as well */
+            return !*narrow_end && (!*wide_end || !strcmp(wide_end, "/#"));
+        wide = wide_end + 1;
+        narrow = narrow_end + 1;
+    }
+}
+
 bool topic_level(const char *topic, unsigned number, const char **ret_level, size_t *ret_bytes)
 {
     if (number == 0)

@@ -25,6 +25,10 @@ bool topic_filter_is_shared(const char *filter);
 /* Whether there are topics that both of two valid filters match. */
 bool topic_filters_meet(const char *one, const char *other);
 
+/* Whether one valid filter matches every topic that the other one matches. (It may return false
+ * where that takes more than one look at each level: for +/# and #.) */
+bool topic_filter_covers(const char *wide, const char *narrow);
+
 /* The level with this number, counted from 1: levels of "a//b" are "a", "",
  * "b". Returns false when the topic has fewer levels. The result points into
  * topic and is not terminated. */

@@ -88,6 +88,7 @@
     FIELD(DEAD_LETTERED, "daemon.since_start", "dead_lettered", number, "messages", "made dead letters") \
     FIELD(DROPPED, "daemon.since_start", "dropped", number, "messages", "dropped by a limit") \
     FIELD(UNROUTED, "daemon.since_start", "unrouted", number, "messages", "that no route takes") \
+    FIELD(EXCEPTED, "daemon.since_start", "excepted", number, "messages", "that all matching routes leave out (except)") \
     FIELD(RETAINED, "daemon.since_start", "retained", number, "messages", "retained, and not taken by any route") \
     FIELD(READINGS_AGAIN, "daemon.since_start", "readings_again", number, "readings", "sent again by a device, and not stored again") \
     FIELD(READINGS_LOST, "daemon.since_start", "readings_lost", number, "readings", "that devices had to drop") \

@@ -149,9 +149,60 @@ static void levels_are_counted_from_one(void **state)
     }
 }
 
+static void a_filter_covers_another(void **state)
+{
+    static const struct {
+        const char *wide, *narrow;
+        bool covers;
+    } cases[] = {
+        {"a", "a", true},
+        {"a", "b", false},
+        {"a", "a/b", false},
+        {"a/b", "a", false},
+        {"+", "a", true},
+        {"a", "+", false},
+        {"+", "+", true},
+        {"+", "a/b", false},
+        {"#", "a", true},
+        {"#", "a/+/c", true},
+        {"#", "#", true},
+        {"+", "#", false},
+        {"a/#", "a", true},
+        {"a/#", "a/b/c", true},
+        {"a/#", "a/+", true},
+        {"a/#", "a/#", true},
+        {"a/#", "#", false},
+        {"a/#", "+", false},
+        {"a/#", "b/c", false},
+        {"a", "a/#", false},
+        {"a/+", "a/#", false},
+        {"a/+", "a", false},
+        {"a/+/c", "a/b/c", true},
+        {"a/b/c", "a/+/c", false},
+        {"+/b", "a/b", true},
+        {"+/+", "a/+", true},
+        {"a/+/#", "a", false},
+        {"a/+/#", "a/b", true},
+        {"#", "$SYS/a", false},
+        {"+/a", "$SYS/a", false},
+        {"$SYS/#", "$SYS/a", true},
+        {"$SYS/#", "#", false},
+        {"a/", "a/", true},
+        {"a/+", "a/", true},
+        {"a", "a/", false},
+        {"ab", "a", false},
+        {"a/#", "$share/g/a/b", true},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        if (topic_filter_covers(cases[i].wide, cases[i].narrow) != cases[i].covers)
+            fail_msg("%s and %s", cases[i].wide, cases[i].narrow);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_filter_covers_another),
         cmocka_unit_test(valid_filters_are_accepted),
         cmocka_unit_test(invalid_filters_are_refused_with_the_reason),
         cmocka_unit_test(a_filter_has_at_most_65535_bytes),
