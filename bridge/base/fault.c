@@ -20,12 +20,13 @@
 
 #define MAX_ARMED 16u
 
-enum action { ACTION_KILL, ACTION_FAIL, ACTION_STOP };
+enum action { ACTION_KILL, ACTION_FAIL, ACTION_STOP, ACTION_HANG };
 
 static const char *const action_names[] = {
     [ACTION_KILL] = "kill",
     [ACTION_FAIL] = "fail",
     [ACTION_STOP] = "stop",
+    [ACTION_HANG] = "hang",
 };
 
 struct armed {
@@ -37,7 +38,7 @@ struct armed {
 
 static void __attribute__((noreturn)) misspelt(const char *what)
 {
-    fprintf(stderr, "SLUICE_FAULT: '%s' is not NAME:N:kill|fail|stop[:TIMES]\n", what);
+    fprintf(stderr, "SLUICE_FAULT: '%s' is not NAME:N:kill|fail|stop|hang[:TIMES]\n", what);
     abort();
 }
 
@@ -92,6 +93,18 @@ static size_t parse_all(struct armed *armed)
     return count;
 }
 
+/* A handler of a signal restarts both calls (SA_RESTART). */
+static void hang(void)
+{
+    const char *name = getenv("SLUICE_HANG");
+    char nothing;
+    int fd = name ? open(name, O_RDONLY | O_CLOEXEC) : -1;
+    while (fd >= 0 && read(fd, &nothing, 1) > 0)
+        continue;
+    if (fd >= 0)
+        close(fd);
+}
+
 bool fault_fails(const char *point)
 {
     static struct armed all[MAX_ARMED];
@@ -119,6 +132,9 @@ bool fault_fails(const char *point)
             break;
         case ACTION_STOP:
             raise(SIGSTOP);
+            break;
+        case ACTION_HANG:
+            hang();
             break;
         }
     }

@@ -11,6 +11,8 @@
  *   fail  fault_fails() returns true, and the code acts as if its operation had
  *         failed
  *   stop  the process stops itself (SIGSTOP) until somebody continues it
+ *   hang  the thread opens the FIFO that SLUICE_HANG names, and reads it to its end; without a
+ *         FIFO it goes on
  *
  * All points:
  *   intake.read    in the message callback, after the message was appended
@@ -23,6 +25,7 @@
  *   http.response  after COMMIT, before HTTP clients get their responses
  *   deliver.response
  *                  after a response came, before it has any effect
+ *   disk.sync      before a sync of the database; `fail`: the sync fails
  *   salvage.room   `fail`: there is no room for a second copy of the queue
  *   salvage.row    after a row was inserted into the new database
  *   salvage.step   before each file is renamed or removed

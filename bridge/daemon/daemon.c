@@ -113,7 +113,7 @@ static void finish(void *context)
     uv_handle_t *const handles[] = {
         (uv_handle_t *)&daemon->terminate,      (uv_handle_t *)&daemon->interrupt,
         (uv_handle_t *)&daemon->hangup,         (uv_handle_t *)&daemon->deadline,
-        (uv_handle_t *)&daemon->watchdog,       (uv_handle_t *)&daemon->status,
+        (uv_handle_t *)&daemon->watchdog.timer, (uv_handle_t *)&daemon->status,
         (uv_handle_t *)&daemon->upkeep,         (uv_handle_t *)&daemon->loop_time.round,
         (uv_handle_t *)&daemon->wear.timer,     (uv_handle_t *)&daemon->recovery.check,
         (uv_handle_t *)&daemon->recovery.timer,
@@ -255,12 +255,6 @@ static void on_released(void *context)
     deliver_released(daemon->deliver);
 }
 
-static void on_watchdog(uv_timer_t *timer)
-{
-    (void)timer;
-    notify_alive();
-}
-
 /* Gives memory back after a busy time. */
 static void trim_when_idle(struct daemon *daemon)
 {
@@ -303,7 +297,7 @@ static void start_handles(struct daemon *daemon)
 {
     uv_loop_t *loop = &daemon->loop;
     uv_signal_t *const signals[] = {&daemon->terminate, &daemon->interrupt, &daemon->hangup};
-    uv_timer_t *const timers[] = {&daemon->deadline, &daemon->watchdog, &daemon->status, &daemon->upkeep};
+    uv_timer_t *const timers[] = {&daemon->deadline, &daemon->status, &daemon->upkeep};
     for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
         uv_signal_init(loop, signals[i]);
         signals[i]->data = daemon;
@@ -321,9 +315,7 @@ static void start_handles(struct daemon *daemon)
     daemon->trim_due = true; /* after the start */
     uv_timer_start(&daemon->status, on_status, STATUS_FIRST_MS, STATUS_EVERY_MS);
     uv_timer_start(&daemon->upkeep, on_upkeep, UPKEEP_EVERY_MS, UPKEEP_EVERY_MS);
-    uint64_t watchdog_ms = notify_watchdog_ms();
-    if (watchdog_ms > 0)
-        uv_timer_start(&daemon->watchdog, on_watchdog, watchdog_ms, watchdog_ms);
+    watchdog_watch(&daemon->watchdog, loop);
 }
 
 /* `sluice send` has the queue for a moment while no daemon runs; then this waits. */
@@ -362,7 +354,9 @@ int daemon_run(const char *config_path, struct config *config)
                             .started_ms = clock_uptime_ms()};
     if (config->queue.trust_clock)
         clock_trust();
+    watchdog_start(&daemon.watchdog);
     if (open_queue(&daemon) != 0) {
+        watchdog_stop(&daemon.watchdog);
         config_free(config);
         return 1;
     }
@@ -387,6 +381,7 @@ int daemon_run(const char *config_path, struct config *config)
     (void)busy;
     intake_free(daemon.intake);
     queue_close(daemon.queue);
+    watchdog_stop(&daemon.watchdog);
     log_stopped(&daemon);
     if (daemon.config != daemon.first_config)
         config_free(daemon.config);

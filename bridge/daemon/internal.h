@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "daemon/loop_time.h"
 #include "daemon/rates.h"
+#include "daemon/watchdog.h"
 #include "daemon/wear.h"
 #include "deliver/deliver.h"
 #include "queue/queue.h"
@@ -40,6 +41,7 @@ struct daemon {
     struct metrics metrics;
     struct metrics_minute minute;
     struct loop_time loop_time;
+    struct watchdog watchdog;
     struct wear wear;
     struct recovery recovery;
     int64_t started_ms; /* uptime */
@@ -47,7 +49,6 @@ struct daemon {
     uv_loop_t loop;
     uv_signal_t terminate, interrupt, hangup;
     uv_timer_t deadline; /* of a stop or a reload */
-    uv_timer_t watchdog;
     uv_timer_t status;
     uv_timer_t upkeep; /* of the queue */
     uint64_t activity; /* when on_status() came last */

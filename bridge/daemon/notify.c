@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
@@ -48,6 +49,16 @@ void notify_alive(void)
     sd_notify(0, "WATCHDOG=1");
 }
 
+bool notify_is_wanted(void)
+{
+    return getenv("NOTIFY_SOCKET") != NULL;
+}
+
+void notify_waiting(const char *why, uint64_t more_ms)
+{
+    sd_notifyf(0, "WATCHDOG=1\nSTATUS=%s\nEXTEND_TIMEOUT_USEC=%llu", why, (unsigned long long)more_ms * 1000);
+}
+
 #else
 
 void notify_ready(void)
@@ -74,6 +85,17 @@ uint64_t notify_watchdog_ms(void)
 
 void notify_alive(void)
 {
+}
+
+bool notify_is_wanted(void)
+{
+    return false;
+}
+
+void notify_waiting(const char *why, uint64_t more_ms)
+{
+    (void)why;
+    (void)more_ms;
 }
 
 #endif

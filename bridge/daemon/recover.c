@@ -8,19 +8,12 @@
 #include "daemon/recover.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "daemon/notify.h"
 
 enum {
     SOUND_MS = 60000, /* without damage for this long, the next salvage is the first of a row */
     PAUSE_MIN_MS = 5000,
     PAUSE_MAX_MS = 300000,
 };
-
-static void on_salvage_progress(void *unused)
-{
-    (void)unused;
-    notify_alive();
-}
 
 static uint64_t pause_ms(const struct recovery *recovery)
 {
@@ -39,7 +32,7 @@ static void salvage(void *context)
     char *why = NULL;
     uv_timer_stop(&recovery->timer);
     recovery->tries++;
-    int error = queue_reopen(daemon->queue, on_salvage_progress, NULL, &why);
+    int error = queue_reopen(daemon->queue, &why);
     loop_time_skip_round(&daemon->loop_time);
     uv_update_time(&daemon->loop);
     recovery->ended_ms = clock_uptime_ms();

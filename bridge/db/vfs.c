@@ -1,11 +1,13 @@
 /* db/vfs.c - see db/vfs.h.
  *
  * The default VFS opens a file as usual, in the memory that SQLite gave. Then the file's table
- * of methods is replaced by a copy in which write, truncate and sync are ours. The other
+ * of methods is replaced by a copy in which read, write, truncate and sync are ours. The other
  * methods are called directly, also those that a newer SQLite adds.
  */
 #include "db/vfs.h"
 #include "base/clock.h"
+#include "base/disk.h"
+#include "base/fault.h"
 
 #include <assert.h>
 #include <sqlite3.h>
@@ -37,22 +39,38 @@ static const sqlite3_io_methods *below(const sqlite3_file *file)
     return ((const struct methods *)table)->below;
 }
 
+static int mark_read(sqlite3_file *file, void *data, int bytes, sqlite3_int64 at)
+{
+    disk_begin();
+    int code = below(file)->xRead(file, data, bytes, at);
+    disk_end();
+    return code;
+}
+
 static int count_write(sqlite3_file *file, const void *data, int bytes, sqlite3_int64 at)
 {
     wear.bytes_written += (uint64_t)bytes;
-    return below(file)->xWrite(file, data, bytes, at);
+    disk_begin();
+    int code = below(file)->xWrite(file, data, bytes, at);
+    disk_end();
+    return code;
 }
 
 static int count_truncate(sqlite3_file *file, sqlite3_int64 size)
 {
     wear.truncates++;
-    return below(file)->xTruncate(file, size);
+    disk_begin();
+    int code = below(file)->xTruncate(file, size);
+    disk_end();
+    return code;
 }
 
 static int count_sync(sqlite3_file *file, int flags)
 {
     int64_t start_us = clock_steady_us();
-    int code = below(file)->xSync(file, flags);
+    disk_begin();
+    int code = fault_fails("disk.sync") ? SQLITE_IOERR_FSYNC : below(file)->xSync(file, flags);
+    disk_end();
     uint64_t took_us = (uint64_t)(clock_steady_us() - start_us);
     wear.syncs++;
     wear.sync_us += took_us;
@@ -69,6 +87,7 @@ static const sqlite3_io_methods *counting(const sqlite3_io_methods *methods)
         if (!table->below) {
             table->below = methods;
             table->counting = *methods;
+            table->counting.xRead = mark_read;
             table->counting.xWrite = count_write;
             table->counting.xTruncate = count_truncate;
             table->counting.xSync = count_sync;

@@ -1,4 +1,5 @@
-/* db/vfs.h - counts what the database writes to the disk.
+/* db/vfs.h - counts what the database writes to the disk, and marks when it waits for the disk
+ * (base/disk.h).
  *
  * A thin layer over SQLite's default VFS at the time when a database is opened (tests put a
  * failing disk there). It changes nothing. Written bytes and syncs wear out flash memory, so

@@ -10,6 +10,7 @@
  *     damaged TOKEN    that run found it damaged
  */
 #include "queue/lock.h"
+#include "base/disk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,6 +57,8 @@ void queue_lock_write(int fd, enum lock_state state, const char *token)
     snprintf(line, sizeof line, "%-7s %-16.16s\n", names[state], token);
     /* Best effort: without it, a small database is checked without need, or damage is found
      * later. */
+    disk_begin();
     if (pwrite(fd, line, LINE_BYTES, 0) == LINE_BYTES)
         fdatasync(fd);
+    disk_end();
 }

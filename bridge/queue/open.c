@@ -132,8 +132,7 @@ static int open_database(struct queue *queue, enum db_trust trust, const char *t
 }
 
 /* Opens it; if it is damaged, salvages it first. */
-static int open_or_salvage(struct queue *queue, bool damaged, salvage_progress_fn *progress, void *context,
-                           char **ret_why)
+static int open_or_salvage(struct queue *queue, bool damaged, char **ret_why)
 {
     char token[17] = "";
     int error = queue_salvage_resume(queue->path, ret_why);
@@ -161,7 +160,7 @@ static int open_or_salvage(struct queue *queue, bool damaged, salvage_progress_f
     *ret_why = NULL;
     log_error(EVENT_QUEUE_DAMAGED, "%s: %s; readable rows are salvaged into a new database", queue->path,
               seen ? seen : "damaged, or not a database");
-    error = queue_salvage(queue->path, progress, context, ret_why);
+    error = queue_salvage(queue->path, ret_why);
     return error != 0 ? error : open_database(queue, DB_TRUSTED, "", ret_why);
 }
 
@@ -181,7 +180,7 @@ int queue_open(const char *path, struct queue **ret, char **ret_why)
         why = xasprintf("%s-lock: %s: the directory must exist and belong to sluice's user", path,
                         strerror(-error));
     if (error == 0)
-        error = open_or_salvage(queue, false, NULL, NULL, &why);
+        error = open_or_salvage(queue, false, &why);
     if (error != 0) {
         *ret_why = why ? why : xasprintf("%s: cannot be written: %s", path, strerror(-error));
         close_database(queue);
@@ -206,14 +205,14 @@ static void forget_rows(struct queue *queue)
     queue_problems_forget(queue);
 }
 
-int queue_reopen(struct queue *queue, salvage_progress_fn *progress, void *context, char **ret_why)
+int queue_reopen(struct queue *queue, char **ret_why)
 {
     char *why = NULL;
     int64_t confirmed_id = queue_confirmed_id(queue), last_id = queue->last_id;
     queue_lock_write(queue->lock_fd, LOCK_DAMAGED, queue->clock.token);
     close_database(queue);
     forget_rows(queue);
-    int error = open_or_salvage(queue, true, progress, context, &why);
+    int error = open_or_salvage(queue, true, &why);
     if (error != 0) {
         *ret_why = why ? why : xasprintf("%s: %s", queue->path, strerror(-error));
         close_database(queue);

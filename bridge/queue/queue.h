@@ -24,7 +24,6 @@
 #include "config/config.h"
 #include "message/device.h"
 #include "message/message.h"
-#include "queue/salvage/salvage.h"
 #include <sys/queue.h>
 
 struct queue;
@@ -198,10 +197,9 @@ void queue_problem_set(struct queue *queue, const char *name, const char *descri
 /* SQLite found damage: call queue_reopen. */
 bool queue_is_damaged(const struct queue *queue);
 /* Salvages the database into a new one, and starts a new run. Settled and confirmed messages are
- * still known. Takes longer the larger the database is; calls progress (may be NULL) now
- * and then. After a failure, an empty database that stores nothing stands in until the next
- * call. */
-int queue_reopen(struct queue *queue, salvage_progress_fn *progress, void *context, char **ret_why);
+ * still known. Takes longer the larger the database is. After a failure, an empty database
+ * that stores nothing stands in until the next call. */
+int queue_reopen(struct queue *queue, char **ret_why);
 
 /* ---- clock (queue/clock.c) ---- */
 

@@ -6,6 +6,7 @@
  * smaller.
  */
 #include "queue/reserve.h"
+#include "base/disk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -112,7 +113,9 @@ int queue_reserve_step(struct queue_reserve *reserve)
 {
     if (queue_reserve_is_made(reserve))
         return 0;
+    disk_begin();
     int error = write_step(reserve);
+    disk_end();
     if (error != 0)
         queue_reserve_remove(reserve);
     return error;

@@ -7,6 +7,7 @@
  * message that is sent again, under its old key, is better than one that is lost.
  */
 #include "queue/salvage/copy.h"
+#include "base/disk.h"
 #include "base/fault.h"
 #include "queue/salvage/reader.h"
 
@@ -98,13 +99,13 @@ static bool copy_page(struct copy *copy, uint32_t number)
     return !in_tree || page[0] == INDEX_LEAF || page[0] == INDEX_INTERIOR || page[0] == TABLE_INTERIOR;
 }
 
-static void copy_pages(struct copy *copy, salvage_progress_fn *progress, void *context)
+static void copy_pages(struct copy *copy)
 {
     uint32_t bad = copy->pages->in_header == 0, parent; /* page 1 is read for that number */
     for (uint32_t i = 2; i <= copy->pages->count && copy->target->error == 0; i++) {
         bad += !copy_page(copy, i);
-        if (progress && i % PROGRESS_PAGES == 0)
-            progress(context);
+        if (i % PROGRESS_PAGES == 0)
+            disk_progress();
     }
     for (uint32_t i = copy->pages->count + 1; i <= copy->pages->last; i++) {
         enum page_use use = pages_map(copy->pages, i, &parent);
@@ -135,8 +136,7 @@ static int check_room(const struct pages *pages, const char *to)
     return there < in_use * PAGE_BYTES + SPARE_BYTES ? -ENOSPC : 0;
 }
 
-int salvage_copy(struct pages *pages, const char *to, salvage_progress_fn *progress, void *context,
-                 struct salvage_result *ret)
+int salvage_copy(struct pages *pages, const char *to, struct salvage_result *ret)
 {
     struct target target;
     struct copy copy = {.pages = pages, .target = &target};
@@ -147,7 +147,7 @@ int salvage_copy(struct pages *pages, const char *to, salvage_progress_fn *progr
         return error;
     error = reader_open(pages, target.columns, &copy.reader);
     if (error == 0) {
-        copy_pages(&copy, progress, context);
+        copy_pages(&copy);
         error = target.error != 0 ? target.error : target_finish(&target, &copy.result.counts);
     }
     reader_close(copy.reader);

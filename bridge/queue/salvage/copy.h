@@ -3,7 +3,6 @@
 #define SLUICE_QUEUE_SALVAGE_COPY_H
 
 #include "queue/salvage/pages.h"
-#include "queue/salvage/salvage.h"
 #include "queue/salvage/target.h"
 
 struct salvage_result {
@@ -14,7 +13,6 @@ struct salvage_result {
 
 /* Copies all rows that can be read into a new database at `to`, which is complete and
  * synced on return. Returns 0 or -Exxx; then the caller removes the file. */
-int salvage_copy(struct pages *pages, const char *to, salvage_progress_fn *progress, void *context,
-                 struct salvage_result *ret);
+int salvage_copy(struct pages *pages, const char *to, struct salvage_result *ret);
 
 #endif

@@ -9,6 +9,7 @@
  */
 #include "queue/salvage/salvage.h"
 #include "base/clock.h"
+#include "base/disk.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "queue/salvage/copy.h"
@@ -16,7 +17,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -63,16 +63,6 @@ static int64_t size_of(const char *path)
 }
 
 /* ---- steps ---- */
-
-static int sync_directory(const struct place *place)
-{
-    int fd = open(place->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    int error = fsync(fd) == 0 ? 0 : -errno;
-    close(fd);
-    return error;
-}
 
 static int rename_file(const char *from, const char *to)
 {
@@ -148,17 +138,17 @@ static int finish_swap(const struct place *place, const char *kept)
     if (error == 0)
         error = remove_file(place->shm);
     if (error == 0)
-        error = sync_directory(place);
+        error = disk_sync_path(place->directory);
     if (error == 0)
         error = rename_file(place->salvaged, place->path);
-    return error == 0 ? sync_directory(place) : error;
+    return error == 0 ? disk_sync_path(place->directory) : error;
 }
 
 static int swap(const struct place *place, const char *kept)
 {
     int error = rename_file(place->tmp, place->salvaged);
     if (error == 0)
-        error = sync_directory(place);
+        error = disk_sync_path(place->directory);
     if (error == 0)
         error = rename_if_exists(place->path, kept);
     return error == 0 ? finish_swap(place, kept) : error;
@@ -257,8 +247,7 @@ static void warn_of_many(const struct place *place)
             place->path, count);
 }
 
-static int copy_database(const struct place *place, salvage_progress_fn *progress, void *context,
-                         struct salvage_result *ret, enum wal_state *ret_wal)
+static int copy_database(const struct place *place, struct salvage_result *ret, enum wal_state *ret_wal)
 {
     struct pages pages;
     int error = pages_open(place->path, &pages);
@@ -268,7 +257,7 @@ static int copy_database(const struct place *place, salvage_progress_fn *progres
     if (error == 0 && *ret_wal != WAL_SOUND)
         pages_use_frames(&pages, *ret_wal == WAL_FOREIGN ? 0 : pages.wal.committed);
     if (error == 0)
-        error = salvage_copy(&pages, place->tmp, progress, context, ret);
+        error = salvage_copy(&pages, place->tmp, ret);
     pages_close(&pages);
     return error;
 }
@@ -286,7 +275,7 @@ static char *explain(const struct place *place, int error)
     return xasprintf("%s: damaged, and it cannot be salvaged: %s", place->path, strerror(-error));
 }
 
-int queue_salvage(const char *path, salvage_progress_fn *progress, void *context, char **ret_why)
+int queue_salvage(const char *path, char **ret_why)
 {
     struct place place;
     struct salvage_result result;
@@ -294,7 +283,7 @@ int queue_salvage(const char *path, salvage_progress_fn *progress, void *context
     place_init(&place, path);
     int error = remove_file(place.tmp);
     if (error == 0)
-        error = copy_database(&place, progress, context, &result, &wal);
+        error = copy_database(&place, &result, &wal);
     if (error == 0) {
         cleanup_free char *kept = unused_name(&place);
         error = swap(&place, kept);

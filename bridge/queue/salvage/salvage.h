@@ -33,12 +33,9 @@ int queue_salvage_resume(const char *path, char **ret_why);
  * the caller frees, or NULL. */
 char *queue_salvage_check_wal(const char *path);
 
-/* Called from time to time during long work. */
-typedef void salvage_progress_fn(void *context);
-
-/* Salvages the database at path, and logs the result. progress may be NULL. Returns 0 or an
+/* Salvages the database at path, and logs the result. Returns 0 or an
  * error as queue_open() does, with a message in *ret_why; then nothing has changed, or
  * queue_salvage_resume() finishes the work. */
-int queue_salvage(const char *path, salvage_progress_fn *progress, void *context, char **ret_why);
+int queue_salvage(const char *path, char **ret_why);
 
 #endif

@@ -1,11 +1,10 @@
 /* queue/salvage/target.c - the new database, into which rows are salvaged. */
 #include "queue/salvage/target.h"
 #include "base/clock.h"
+#include "base/disk.h"
 #include "base/fault.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 enum { TOKEN_BYTES = 16 }; /* of a run, in hexadecimal */
 
@@ -129,21 +128,11 @@ int target_open(const char *path, struct target *ret)
     return 0;
 }
 
-static int sync_file(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    int error = fsync(fd) == 0 ? 0 : -errno;
-    close(fd);
-    return error;
-}
-
 int target_close(struct target *target, const char *keep)
 {
     for (int i = 0; i < TABLES; i++)
         sqlite3_finalize(target->inserts[i]);
     tables_done(target->columns);
     int error = db_create_done(&target->db, keep != NULL);
-    return error == 0 && keep ? sync_file(keep) : error;
+    return error == 0 && keep ? disk_sync_path(keep) : error;
 }

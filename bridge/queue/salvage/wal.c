@@ -7,6 +7,7 @@
  * checked even when the page in the frame before it is damaged.
  */
 #include "queue/salvage/wal.h"
+#include "base/disk.h"
 #include "queue/salvage/internal.h"
 
 #include <errno.h>
@@ -26,7 +27,9 @@ size_t salvage_read(int fd, uint64_t offset, uint8_t *data, size_t bytes)
 {
     size_t got = 0;
     while (fd >= 0 && got < bytes) {
+        disk_begin();
         ssize_t n = pread(fd, data + got, bytes - got, (off_t)(offset + got));
+        disk_end();
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)

@@ -38,7 +38,7 @@ static void a_message_of_an_unknown_run_is_salvaged_once(void **state)
     fetch_all(queue);
     assert_true(queue_is_damaged(queue));
     char *why = NULL;
-    assert_int_equal(queue_reopen(queue, NULL, NULL, &why), 0);
+    assert_int_equal(queue_reopen(queue, &why), 0);
     fetch_all(queue);
     assert_false(queue_is_damaged(queue));
     queue_close(queue);

@@ -186,7 +186,7 @@ static inline void check_row(int64_t id, const char *text)
 static inline void salvage(void)
 {
     char *why = NULL;
-    if (queue_salvage(place.path, NULL, NULL, &why) != 0)
+    if (queue_salvage(place.path, &why) != 0)
         fail_msg("%s", why);
 }
 

@@ -289,7 +289,7 @@ static void random_flips_never_crash_the_salvage(void **state)
         struct salvage_result result;
         cleanup_free char *to = beside(".to");
         assert_int_equal(pages_open(place.path, &pages), 0);
-        int error = salvage_copy(&pages, to, NULL, NULL, &result);
+        int error = salvage_copy(&pages, to, &result);
         pages_close(&pages);
         if (error != 0)
             fail_msg("seed %u: %s", seed, strerror(-error));

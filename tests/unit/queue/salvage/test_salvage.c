@@ -157,7 +157,7 @@ static void random_flips_never_stop_the_queue(void **state)
         use(queue);
         if (queue_is_damaged(queue)) {
             found++;
-            if (queue_reopen(queue, NULL, NULL, &why) != 0)
+            if (queue_reopen(queue, &why) != 0)
                 fail_msg("seed %u: %s", seed, why);
             assert_false(queue_is_damaged(queue));
             use(queue);

@@ -1,0 +1,72 @@
+/* daemon/watchdog.c - see daemon/watchdog.h. */
+#include "daemon/watchdog.h"
+#include "daemon/notify.h"
+
+enum { LOOK_MS = 5000, LOOKS_PER_EXTENSION = 4 };
+
+bool watchdog_must_help(struct watchdog_look *last, struct watchdog_look now, uint64_t look_ms)
+{
+    bool reported = now.reports != last->reports;
+    bool progress = reported || now.disk.progress != last->disk.progress;
+    bool on_disk = now.disk.steps % 2 == 1 || now.disk.steps != last->disk.steps;
+    now.helped_ms = progress ? 0 : last->helped_ms;
+    bool helps = !reported && on_disk && now.helped_ms < WATCHDOG_DISK_MOST_MS;
+    if (helps)
+        now.helped_ms += look_ms;
+    *last = now;
+    return helps;
+}
+
+static void run_thread(void *context)
+{
+    struct watchdog *watchdog = context;
+    struct watchdog_look last = {0};
+    uv_mutex_lock(&watchdog->mutex);
+    while (!watchdog->ends) {
+        if (uv_cond_timedwait(&watchdog->ended, &watchdog->mutex, watchdog->look_ms * 1000000) == 0)
+            continue;
+        struct watchdog_look now = {.reports = atomic_load(&watchdog->reports), .disk = disk_signs()};
+        if (watchdog_must_help(&last, now, watchdog->look_ms))
+            notify_waiting("waiting for the disk", LOOKS_PER_EXTENSION * watchdog->look_ms);
+    }
+    uv_mutex_unlock(&watchdog->mutex);
+}
+
+void watchdog_start(struct watchdog *watchdog)
+{
+    uint64_t report_ms = notify_watchdog_ms();
+    if (!notify_is_wanted())
+        return;
+    watchdog->look_ms = report_ms > 0 ? report_ms / 2 + 1 : LOOK_MS;
+    uv_mutex_init(&watchdog->mutex);
+    uv_cond_init(&watchdog->ended);
+    watchdog->has_thread = uv_thread_create(&watchdog->thread, run_thread, watchdog) == 0;
+}
+
+static void on_time(uv_timer_t *timer)
+{
+    struct watchdog *watchdog = timer->data;
+    atomic_fetch_add(&watchdog->reports, 1);
+    notify_alive();
+}
+
+void watchdog_watch(struct watchdog *watchdog, uv_loop_t *loop)
+{
+    uint64_t report_ms = notify_watchdog_ms();
+    uv_timer_init(loop, &watchdog->timer);
+    watchdog->timer.data = watchdog;
+    if (report_ms > 0)
+        uv_timer_start(&watchdog->timer, on_time, report_ms, report_ms);
+}
+
+void watchdog_stop(struct watchdog *watchdog)
+{
+    if (!watchdog->has_thread)
+        return;
+    uv_mutex_lock(&watchdog->mutex);
+    watchdog->ends = true;
+    uv_cond_signal(&watchdog->ended);
+    uv_mutex_unlock(&watchdog->mutex);
+    uv_thread_join(&watchdog->thread);
+    watchdog->has_thread = false;
+}
