@@ -7,6 +7,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/repeat.h"
 #include "base/utf8.h"
 
 #include <assert.h>
@@ -38,12 +39,27 @@ static const char *const events[] = {
 #undef EVENT_NAME
 };
 
+#define EVENT_COUNT ARRAY_LEN(events)
+
+/* Only a person causes these, and reads them all: a configuration may have more errors than
+ * an event may have lines. */
+static const bool by_person[EVENT_COUNT] = {
+    [EVENT_READY] = true,          [EVENT_STOPPING] = true,       [EVENT_STOPPED] = true,
+    [EVENT_CONFIG_ERROR] = true,   [EVENT_CONFIG_REFUSED] = true, [EVENT_CONFIG_RELOADED] = true,
+    [EVENT_RESTART_NEEDED] = true, [EVENT_SECRET_EXPOSED] = true, [EVENT_HTTP_LISTENING] = true,
+};
+
 /* One for the process, as there is one standard error. */
 static struct {
     enum log_level most;
     bool journal; /* standard error is the journal */
     bool native;  /* and it takes fields; false in a container without its own journal */
     bool all;     /* ignore the level of the configuration */
+    struct {
+        struct repeat repeat;
+        enum log_level level; /* the most important one of what was left out */
+        char *last;           /* the last text that was left out */
+    } events[EVENT_COUNT];
 } state = {.most = LOG_LEVEL_INFO};
 
 /* JOURNAL_STREAM is "DEVICE:INODE" of the journal's socket. A child whose standard error
@@ -125,19 +141,8 @@ static bool write_to_journal(enum log_level level, enum log_event event, const c
 #endif
 }
 
-void log_write(enum log_level level, enum log_event event, const char *format, ...)
+static void write_line(enum log_level level, enum log_event event, const char *message, size_t bytes)
 {
-    if (!log_enabled(level))
-        return;
-
-    char message[MESSAGE_BYTES];
-    va_list args;
-    va_start(args, format);
-    int length = vsnprintf(message, sizeof(message), format, args);
-    va_end(args);
-    assert(length >= 0);
-    size_t bytes = (size_t)length < sizeof(message) ? (size_t)length : end_with_dots(message);
-
     char line[PREFIX_BYTES + 4 * MESSAGE_BYTES + 1];
     char *text = line + PREFIX_BYTES;
     size_t text_bytes = escape(text, message, bytes);
@@ -159,4 +164,61 @@ void log_write(enum log_level level, enum log_event event, const char *format, .
     text[text_bytes] = '\n';
     if (write(STDERR_FILENO, text - prefix_bytes, (size_t)prefix_bytes + text_bytes + 1) < 0)
         return;
+}
+
+/* ---- repetitions ---- */
+
+static void close_minute(enum log_event event)
+{
+    uint64_t count = repeat_close(&state.events[event].repeat);
+    if (count == 0)
+        return;
+    char message[MESSAGE_BYTES];
+    int length = snprintf(message, sizeof message, "%llu more in the last minute, the last: %s",
+                          (unsigned long long)count, state.events[event].last);
+    size_t bytes = (size_t)length < sizeof message ? (size_t)length : end_with_dots(message);
+    write_line(state.events[event].level, event, message, bytes);
+    free(state.events[event].last);
+    state.events[event].last = NULL;
+}
+
+/* Whether to leave out a line, which is then counted. */
+static bool is_repetition(enum log_level level, enum log_event event, const char *message)
+{
+    if (by_person[event] || log_enabled(LOG_LEVEL_DEBUG))
+        return false;
+    struct repeat *repeat = &state.events[event].repeat;
+    int64_t now_ms = clock_uptime_ms();
+    if (repeat_is_over(repeat, now_ms))
+        close_minute(event);
+    if (repeat_passes(repeat, repeat_subject(message), now_ms))
+        return false;
+    if (!state.events[event].last || level < state.events[event].level)
+        state.events[event].level = level;
+    free(state.events[event].last);
+    state.events[event].last = xstrdup(message);
+    return true;
+}
+
+void log_repetitions(bool all)
+{
+    int64_t now_ms = clock_uptime_ms();
+    for (size_t event = 0; event < EVENT_COUNT; event++)
+        if (all || repeat_is_over(&state.events[event].repeat, now_ms))
+            close_minute((enum log_event)event);
+}
+
+void log_write(enum log_level level, enum log_event event, const char *format, ...)
+{
+    if (!log_enabled(level))
+        return;
+    char message[MESSAGE_BYTES];
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(message, sizeof(message), format, args);
+    va_end(args);
+    assert(length >= 0);
+    size_t bytes = (size_t)length < sizeof(message) ? (size_t)length : end_with_dots(message);
+    if (!is_repetition(level, event, message))
+        write_line(level, event, message, bytes);
 }

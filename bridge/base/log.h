@@ -7,6 +7,12 @@
  *     2026-11-22T17:33:16.123Z warning backend-away: garden: away since ...
  * Control characters in a message, which may quote the network, are written as
  * \xNN, so that no line can be forged. Callers withhold secrets.
+ *
+ * No event repeats more than base/repeat.h allows, except in a log of the level debug, and
+ * except events that a person causes. A text begins with its subject and ": " (the name of a
+ * backend, for example), so that one subject does not hide the others. Callers that count
+ * better, or whose repetitions say nothing new for hours, limit themselves further with
+ * base/throttle.h.
  */
 #ifndef SLUICE_LOG_H
 #define SLUICE_LOG_H
@@ -27,6 +33,9 @@ bool log_enabled(enum log_level level);
 
 /* One line. format: as printf(3). */
 void log_write(enum log_level level, enum log_event event, const char *format, ...) PRINTF_LIKE(3, 4);
+/* Writes the summaries of repetitions that are due; all: also those of this minute. To be called
+ * about once a second, and at the end. */
+void log_repetitions(bool all);
 #define log_error(...)   log_write(LOG_LEVEL_ERROR, __VA_ARGS__)   /* a person must act */
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__) /* sluice works around it */
 #define log_notice(...)  log_write(LOG_LEVEL_NOTICE, __VA_ARGS__)  /* changes of state */

@@ -88,6 +88,7 @@ static void log_stopped(const struct daemon *daemon)
             ? xasprintf("; readings: %" PRIu64 " acknowledgements, %" PRIu64 " came again, %" PRIu64 " lost",
                         m->acks, m->readings_again, m->readings_lost)
             : xstrdup("");
+    log_repetitions(true);
     log_notice(EVENT_STOPPED,
                "received %" PRIu64 ", stored %" PRIu64 ", delivered %" PRIu64 ", dead-lettered %" PRIu64
                "; longest stall %" PRId64 " ms, longest commit %" PRId64 " ms; %s%s",
@@ -275,7 +276,7 @@ static void on_upkeep(uv_timer_t *timer)
     queue_upkeep(daemon->queue, activity - daemon->upkeep_activity < UPKEEP_QUIET);
     daemon->upkeep_activity = activity;
     deliver_returned(daemon);
-    deliver_log_rest(daemon->deliver);
+    log_repetitions(false);
     daemon_status_sample(&daemon->minute, &daemon->metrics);
 }
 

@@ -47,8 +47,6 @@ void deliver_pause(struct deliver *deliver, bool to_end, deliver_idle_fn *idle, 
  * The old configuration is no longer used on return. */
 void deliver_restart(struct deliver *deliver, const struct config *config);
 
-/* Logs the number of dead letters that were not logged one by one. To be called now and then. */
-void deliver_log_rest(struct deliver *deliver);
 /* Each backend's and each route's state, since when, why, until when; appended to two
  * arrays (deliver/status.c). */
 void deliver_describe(const struct deliver *deliver, struct cJSON *backends, struct cJSON *routes);

@@ -114,8 +114,6 @@ struct route_state {
     unsigned waiting;      /* messages in its lanes' rings, ... */
     unsigned flying;       /* ... of these, in flight */
     unsigned unfit_in_row; /* dead-lettered for their topics or payloads, with nothing delivered between */
-    unsigned dead;         /* dead letters since dead_since_ms, for the log */
-    int64_t dead_since_ms;
     unsigned rejected_in_row; /* dead-lettered by responses, with nothing accepted between */
     uint64_t rejected_lanes;  /* from which lanes: bit n for lane n */
     int64_t rejected_ids[HOLD_AFTER];

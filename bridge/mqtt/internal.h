@@ -139,6 +139,7 @@ struct mqtt {
     /* the queue takes nothing */
     int64_t full_ms; /* uptime since when; 0: it has room */
     bool full_logged;
+    bool is_routine; /* the connection ended because the queue was full, which was not logged */
     struct throttle full_reports;
     bool failure_logged; /* a commit failed */
     struct throttle failure_reports;

@@ -130,6 +130,7 @@ static void connect_if_room(struct mqtt *mqtt)
         uv_timer_start(&mqtt->retry, on_look, LOOK_MS, 0);
         return;
     }
+    mqtt->is_routine = mqtt->full_ms != 0 && !mqtt->full_logged;
     if (mqtt->full_ms != 0)
         report_room(mqtt);
     mqtt->full_ms = 0;

@@ -38,8 +38,10 @@ void mqtt_report_away(struct mqtt *mqtt, const char *why, int64_t wait_ms)
 void mqtt_report_connected(struct mqtt *mqtt)
 {
     const struct config_broker *broker = mqtt->config;
-    log_notice(EVENT_BROKER_CONNECTED, "%s:%u: MQTT %s, %s", broker->host, broker->port,
-               mqtt->use_v311 ? "3.1.1" : "5", mqtt->session_present ? "session resumed" : "new session");
+    bool quiet = mqtt->is_routine && mqtt->session_present;
+    log_write(quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE, EVENT_BROKER_CONNECTED, "%s:%u: MQTT %s, %s",
+              broker->host, broker->port, mqtt->use_v311 ? "3.1.1" : "5",
+              mqtt->session_present ? "session resumed" : "new session");
     free(mqtt->why);
     mqtt->why = NULL;
     mqtt->away_ms = mqtt->retry_at_ms = 0;

@@ -20,10 +20,10 @@ ENOUGH = 'site="bed {1}, {2}", host={2}, version=3, ratio=0.50, on=true, none=nu
 def start(make_sluice, mosquitto, backend):
     """start(route settings...): one route with body = json, connected."""
 
-    def begin(**more):
+    def begin(*args, **more):
         sluice = make_sluice(backends={"garden": backend}, routes={"sensor": {**SENSOR, **more}},
                              queue={"clock": "trust"})  # fmt: skip
-        return sluice.start().wait_connected()
+        return sluice.start(args=args).wait_connected()
 
     return begin
 
@@ -163,7 +163,7 @@ NOT_OBJECTS = [
 
 def test_a_payload_that_is_no_object_is_dead_lettered(start, mosquitto, backend):
     """A person can see what it was, and where it is wrong; the others pass."""
-    sluice = start()
+    sluice = start("-v")
     for payload, _ in NOT_OBJECTS:
         mosquitto.publish(TOPIC, payload)
         mosquitto.publish(TOPIC, b"{}")

@@ -60,7 +60,7 @@ def assert_arrived_as(request, topic):
 def test_usable_topics_are_delivered_and_others_dead_lettered(make_sluice, mosquitto, make_backend, http):
     backend = make_backend(alpn=("h2", "http/1.1") if http == "2" else ("http/1.1",))
     sluice = make_sluice(backends={"garden": backend}, routes=ROUTES)
-    sluice.start().wait_connected()
+    sluice.start(args=["-v"]).wait_connected()
     topics = dict(enumerate(USABLE + UNUSABLE))
     mosquitto.publish_many([(topic, b"%d" % n, 1) for n, topic in topics.items()])
     backend.wait_for(len(USABLE))

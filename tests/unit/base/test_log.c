@@ -1,6 +1,7 @@
 #include "unit.h"
 
 #include "base/log.h"
+#include "base/repeat.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -152,6 +153,68 @@ static void a_long_message_is_cut_between_characters(void **state)
     assert_string_equal(next_line(), "");
 }
 
+/* ---- repetitions ---- */
+
+static const char *const names[] = {
+#define NAME(constant, name, meaning) name,
+    LOG_EVENTS(NAME)
+#undef NAME
+};
+
+static unsigned lines_until_now(void)
+{
+    unsigned count = 0;
+    while (*next_line())
+        count++;
+    return count;
+}
+
+static void no_event_fills_the_log(void **state)
+{
+    unsigned unlimited = 0;
+    for (size_t event = 0; event < ARRAY_LEN(names); event++) {
+        unsigned count = 0;
+        for (int i = 0; i < 100; i++) {
+            log_error((enum log_event)event, "garden: %d", i);
+            count += lines_until_now();
+        }
+        if (count == 100)
+            unlimited++;
+        else
+            assert_int_equal(count, REPEAT_SUBJECT_LINES);
+    }
+    assert_int_equal(unlimited, 9); /* those that only a person causes */
+    log_repetitions(true);
+    assert_int_equal(lines_until_now(), ARRAY_LEN(names) - 9);
+}
+
+static void what_is_left_out_is_summarised(void **state)
+{
+    for (int i = 1; i <= 20; i++)
+        log_write(i == 11 ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, EVENT_BACKEND_AWAY, "garden: %d", i);
+    assert_int_equal(lines_until_now(), REPEAT_SUBJECT_LINES);
+    log_repetitions(false); /* the minute is not over */
+    assert_string_equal(next_text(), "");
+    log_repetitions(true);
+    assert_string_equal(next_text(),
+                        "warning backend-away: 15 more in the last minute, the last: garden: 20\n");
+    log_repetitions(true);
+    assert_string_equal(next_text(), "");
+    log_notice(EVENT_BACKEND_AWAY, "garden: 21");
+    assert_string_equal(next_text(), "notice backend-away: garden: 21\n");
+    log_repetitions(true);
+    assert_string_equal(next_text(), "");
+}
+
+static void a_log_of_all_details_has_all_lines(void **state)
+{
+    log_init(LOG_LEVEL_DEBUG);
+    for (int i = 0; i < 100; i++) {
+        log_notice(EVENT_BACKEND_AWAY, "garden: away");
+        assert_string_equal(next_text(), "notice backend-away: garden: away\n");
+    }
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, capture, release)
 
 int main(void)
@@ -163,6 +226,9 @@ int main(void)
         TEST(less_important_lines_are_left_out),
         TEST(no_line_can_be_forged),
         TEST(a_long_message_is_cut_between_characters),
+        TEST(no_event_fills_the_log),
+        TEST(what_is_left_out_is_summarised),
+        TEST(a_log_of_all_details_has_all_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
