@@ -128,6 +128,14 @@ CREATE TABLE last_copies (
     named  BLOB    NOT NULL  -- the identifiers of the subscriptions that its copies named, 4 bytes each, big-endian
 ) STRICT;
 
+-- The sessions at the broker, which outlive a restart of sluice: one for each client_id that was used.
+CREATE TABLE session (
+    client_id     TEXT    PRIMARY KEY,
+    protocol      INTEGER NOT NULL, -- protocol level of its last connection: 4 is MQTT 3.1.1, 5 is MQTT 5
+    lost_since_ms INTEGER,          -- the broker forgot it: messages published since then ...
+    lost_until_ms INTEGER           -- ... until then may be missing; NULL: it never did
+) STRICT, WITHOUT ROWID;
+
 -- The topic filters that the broker has for us. They outlive a restart: a filter that is no
 -- longer in the configuration must be unsubscribed. Identifiers grow and are never used
 -- again, because messages that still wait at the broker carry them. For the same reason a

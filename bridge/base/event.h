@@ -25,6 +25,8 @@
     /* the broker */ \
     EVENT(BROKER_CONNECTED, "broker-connected", "the broker accepted the connection") \
     EVENT(BROKER_AWAY, "broker-away", "the broker cannot be reached, or refuses the connection") \
+    EVENT(SESSION_LOST, "session-lost", "the broker has forgotten the session, and what waited in it") \
+    EVENT(SESSION_UNKNOWN, "session-unknown", "what the queue knows of the session cannot be read") \
     EVENT(SUBSCRIBE_FAILED, "subscribe-failed", "a SUBSCRIBE could not be sent") \
     EVENT(SUBSCRIPTION_REFUSED, "subscription-refused", "the broker refuses a subscription") \
     EVENT(SUBSCRIPTION_DOWNGRADED, "subscription-downgraded", "the broker grants less than QoS 1") \

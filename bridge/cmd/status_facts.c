@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <string.h>
 
+enum { LOST_SHOWN_MS = 7 * 24 * 3600 * 1000 }; /* how long it is a problem that messages may be missing */
+
 static void add_problem(struct status_facts *facts, const char *format, ...) PRINTF_LIKE(2, 3);
 
 static void add_problem(struct status_facts *facts, const char *format, ...)
@@ -96,6 +98,19 @@ static void judge_scope(struct status_facts *facts, const cJSON *scope, const ch
     add_problem(facts, "%s %s: %s", kind, name, outage);
 }
 
+static void judge_session(struct status_facts *facts, const cJSON *broker)
+{
+    int64_t since_ms = status_time(broker, STATUS_BROKER_LOST_SINCE);
+    int64_t until_ms = status_time(broker, STATUS_BROKER_LOST_UNTIL);
+    char from[UNITS_BYTES], to[UNITS_BYTES];
+    if (until_ms != 0 && clock_wall_ms() - until_ms < LOST_SHOWN_MS)
+        add_problem(
+            facts,
+            "broker: it has forgotten sluice's session: messages published from %s to %s may be missing; "
+            "see \"persistence\" in mosquitto.conf(5)",
+            units_time(since_ms, true, from), units_time(until_ms, true, to));
+}
+
 static void judge_daemon(struct status_facts *facts)
 {
     const cJSON *broker = status_get(facts->daemon, STATUS_BROKER);
@@ -104,6 +119,7 @@ static void judge_daemon(struct status_facts *facts)
         add_problem(facts, "broker %s:%lld: %s", status_text(broker, STATUS_BROKER_HOST),
                     (long long)status_number(broker, STATUS_BROKER_PORT, 0), outage);
     }
+    judge_session(facts, broker);
     judge_http(facts);
     const cJSON *scope = status_first(facts->daemon, STATUS_BACKENDS);
     for (; scope; scope = scope->next)

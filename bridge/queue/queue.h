@@ -212,6 +212,8 @@ bool queue_clock_is_right(const struct queue *queue);
 int64_t queue_now_ms(const struct queue *queue);
 /* At this uptime the broker had no message left for us: a late message is not older. */
 void queue_drained_set(struct queue *queue, int64_t uptime_ms);
+/* The same as a time of the wall clock; 0: not known. */
+int64_t queue_drained_wall_ms(const struct queue *queue);
 
 /* ---- subscriptions (queue/subscriptions.c) ---- */
 
@@ -231,6 +233,18 @@ int queue_subscription_add(struct queue *queue, const char *filter);
 int queue_subscription_grant(struct queue *queue, const char *filter, bool granted);
 int queue_subscription_vanish(struct queue *queue, const char *filter);
 int queue_subscription_unsubscribed(struct queue *queue, const char *filter);
+
+/* ---- the session at the broker (queue/session.c) ---- */
+
+/* Times are of the wall clock; 0: the broker never forgot it. */
+struct queue_session {
+    int protocol; /* of its last connection: 4 is MQTT 3.1.1, 5 is MQTT 5 (section 3.1.2.2 of both) */
+    int64_t lost_since_ms;
+    int64_t lost_until_ms;
+};
+/* Reads it; -ENOENT: this client_id was never connected. And stores it, in a commit that syncs. */
+int queue_session(struct queue *queue, const char *client_id, struct queue_session *ret);
+int queue_session_save(struct queue *queue, const char *client_id, const struct queue_session *session);
 
 /* ---- copies of a message (queue/append.c; mqtt/copies.h) ---- */
 

@@ -39,6 +39,8 @@
     FIELD(BROKER_STATE, "daemon.broker", "state", text, "", "connected, connecting, away, or holding (the queue takes no messages)") \
     FIELD(BROKER_SINCE, "daemon.broker", "since", time, "", "start of this state") \
     FIELD(BROKER_PROTOCOL, "daemon.broker", "protocol", text, "", "MQTT version in use, 5 or 3.1.1; absent if not connected") \
+    FIELD(BROKER_LOST_SINCE, "daemon.broker", "lost_since", time, "", "messages published since then may be missing, because the broker forgot the session; absent if it never did") \
+    FIELD(BROKER_LOST_UNTIL, "daemon.broker", "lost_until", time, "", "when such a message was published at the latest") \
     FIELD(BROKER_WHY, "daemon.broker", "why", text, "", "reason of this state; absent if connected") \
     FIELD(BROKER_NEXT_TRY, "daemon.broker", "next_try", time, "", "next attempt to connect; absent if connected") \
     /* HTTP clients */ \
