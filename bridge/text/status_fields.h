@@ -88,6 +88,8 @@
     FIELD(STORED, "daemon.since_start", "stored", number, "messages", "stored, once for each route") \
     FIELD(DELIVERED, "daemon.since_start", "delivered", number, "messages", "delivered") \
     FIELD(DEAD_LETTERED, "daemon.since_start", "dead_lettered", number, "messages", "made dead letters") \
+    FIELD(REPAIRED, "daemon.since_start", "repaired", number, "messages", "delivered, and repaired before (repair)") \
+    FIELD(IGNORED, "daemon.since_start", "ignored", number, "messages", "not delivered, because they are no JSON objects (not_object)") \
     FIELD(DROPPED, "daemon.since_start", "dropped", number, "messages", "dropped by a limit") \
     FIELD(UNROUTED, "daemon.since_start", "unrouted", number, "messages", "that no route takes") \
     FIELD(EXCEPTED, "daemon.since_start", "excepted", number, "messages", "that all matching routes leave out (except)") \
