@@ -18,7 +18,6 @@ enum table {
     RUN_TOKEN, /* the index on run.token */
     PROBLEM,
     SUBSCRIPTION,
-    SESSION,
     DROPPED,
     DEVICE,
     TABLES
