@@ -292,6 +292,7 @@ def test_drop_newest_keeps_the_oldest_messages(make_sluice, mosquitto, away):
     sluice.wait_pending(10)
     mosquitto.publish_many(readings(10, 50))
     wait_until(lambda: dropped(sluice) == {"max_messages": 50}, what="50 to be dropped")
+    mosquitto.wait_received("PUBACK", 60)
     sluice.kill()
     assert dropped(sluice) == {"max_messages": 50}
     lines = len(sluice.log)
