@@ -16,14 +16,14 @@
 --          sluice queue retry, │     │  others), or no request can be made from it, or
 --           under the same key │     ▼  it was tried max_attempts times
 --                          ┌─────────────┐
---                          │ dead_letter │   stays until a person retries or drops it, or max_dead drops it
+--                          │ dead_letter │   stays until a person retries or drops it
 --                          └─────────────┘
 --
 -- The table that has a message shows its state, and in the table `message` the column
 -- `deferred` does; a message is never in both tables. A waiting message keeps its place in
 -- the order of its topic. A deferred one left it: it is tried again by itself. A dead letter
 -- that is retried waits again. An outage of the backend changes no row: the message stays
--- as it was. A limit (when_full, max_age, max_dead) or a person may delete a row of either table; the
+-- as it was. A limit (when_full, max_age) or a person may delete a row of either table; the
 -- table `dropped` counts these.
 --
 -- Read it with:  sqlite3 /var/lib/sluice/queue.db 'select * from pending'
@@ -128,6 +128,14 @@ CREATE TABLE last_copies (
     named  BLOB    NOT NULL  -- the identifiers of the subscriptions that its copies named, 4 bytes each, big-endian
 ) STRICT;
 
+-- The sessions at the broker, which outlive a restart of sluice: one for each client_id that was used.
+CREATE TABLE session (
+    client_id     TEXT    PRIMARY KEY,
+    protocol      INTEGER NOT NULL, -- protocol level of its last connection: 4 is MQTT 3.1.1, 5 is MQTT 5
+    lost_since_ms INTEGER,          -- the broker forgot it: messages published since then ...
+    lost_until_ms INTEGER           -- ... until then may be missing; NULL: it never did
+) STRICT, WITHOUT ROWID;
+
 -- The topic filters that the broker has for us. They outlive a restart: a filter that is no
 -- longer in the configuration must be unsubscribed. Identifiers grow and are never used
 -- again, because messages that still wait at the broker carry them. For the same reason a
@@ -142,10 +150,9 @@ CREATE TABLE subscription (
 ) STRICT, WITHOUT ROWID;
 
 -- How many messages were dropped: by limits, which drop only where the configuration says
--- so (when_full, max_age, max_dead), and by people.
+-- so (when_full, max_age), and by people.
 CREATE TABLE dropped (
-    reason   TEXT    NOT NULL, -- the limit: 'max_size', 'max_messages', 'min_free', 'max_age'; of dead letters 'max_dead',
-                               -- 'max_dead_messages'; or 'by-hand' (sluice queue drop)
+    reason   TEXT    NOT NULL, -- the limit: 'max_size', 'max_messages', 'min_free', 'max_age'; or 'by-hand' (sluice queue drop)
     route    TEXT    NOT NULL,
     messages INTEGER NOT NULL,
     bytes    INTEGER NOT NULL, -- of their payloads

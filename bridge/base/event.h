@@ -25,6 +25,8 @@
     /* the broker */ \
     EVENT(BROKER_CONNECTED, "broker-connected", "the broker accepted the connection") \
     EVENT(BROKER_AWAY, "broker-away", "the broker cannot be reached, or refuses the connection") \
+    EVENT(SESSION_LOST, "session-lost", "the broker has forgotten the session, and what waited in it") \
+    EVENT(SESSION_UNKNOWN, "session-unknown", "what the queue knows of the session cannot be read") \
     EVENT(SUBSCRIBE_FAILED, "subscribe-failed", "a SUBSCRIBE could not be sent") \
     EVENT(SUBSCRIPTION_REFUSED, "subscription-refused", "the broker refuses a subscription") \
     EVENT(SUBSCRIPTION_DOWNGRADED, "subscription-downgraded", "the broker grants less than QoS 1") \
@@ -56,6 +58,7 @@
     EVENT(ROUTE_BACK, "route-back", "a route works again") \
     EVENT(ROUTE_HELD, "route-held", "every message of a route was rejected, and no more are dead-lettered") \
     EVENT(MESSAGE_DEAD, "message-dead", "a message was dead-lettered") \
+    EVENT(MESSAGE_IGNORED, "message-ignored", "a message is no JSON object, and its route ignores those; for a route, once an hour at most") \
     EVENT(MESSAGE_DEFERRED, "message-deferred", "a message failed while others were delivered, and is tried again by itself; for a route, once a minute at most") \
     EVENT(MESSAGES_UNFIT, "messages-unfit", "no message of a route fits its path or body") \
     EVENT(RESPONSE_HTML, "response-html", "a 2xx response is a web page") \

@@ -19,6 +19,8 @@ struct metrics {
     uint64_t commits;            /* durable commits */
     uint64_t commit_failures;
     uint64_t delivered;
+    uint64_t repaired;        /* of these: no JSON before (repair) */
+    uint64_t ignored;         /* neither delivered nor dead-lettered (not_object) */
     uint64_t dead;            /* dead-lettered */
     uint64_t requests;        /* started */
     int64_t longest_stall_ms; /* one pass through the loop's callbacks, without commits */

@@ -3,13 +3,14 @@
 #include "base/clock.h"
 #include "cmd/client.h"
 #include "queue/admin/admin.h"
-#include "text/filling.h"
 #include "text/outage.h"
 #include "text/units.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <string.h>
+
+enum { LOST_SHOWN_MS = 7 * 24 * 3600 * 1000 }; /* how long it is a problem that messages may be missing */
 
 static void add_problem(struct status_facts *facts, const char *format, ...) PRINTF_LIKE(2, 3);
 
@@ -97,6 +98,19 @@ static void judge_scope(struct status_facts *facts, const cJSON *scope, const ch
     add_problem(facts, "%s %s: %s", kind, name, outage);
 }
 
+static void judge_session(struct status_facts *facts, const cJSON *broker)
+{
+    int64_t since_ms = status_time(broker, STATUS_BROKER_LOST_SINCE);
+    int64_t until_ms = status_time(broker, STATUS_BROKER_LOST_UNTIL);
+    char from[UNITS_BYTES], to[UNITS_BYTES];
+    if (until_ms != 0 && clock_wall_ms() - until_ms < LOST_SHOWN_MS)
+        add_problem(
+            facts,
+            "broker: it has forgotten sluice's session: messages published from %s to %s may be missing; "
+            "see \"persistence\" in mosquitto.conf(5)",
+            units_time(since_ms, true, from), units_time(until_ms, true, to));
+}
+
 static void judge_daemon(struct status_facts *facts)
 {
     const cJSON *broker = status_get(facts->daemon, STATUS_BROKER);
@@ -105,6 +119,7 @@ static void judge_daemon(struct status_facts *facts)
         add_problem(facts, "broker %s:%lld: %s", status_text(broker, STATUS_BROKER_HOST),
                     (long long)status_number(broker, STATUS_BROKER_PORT, 0), outage);
     }
+    judge_session(facts, broker);
     judge_http(facts);
     const cJSON *scope = status_first(facts->daemon, STATUS_BACKENDS);
     for (; scope; scope = scope->next)
@@ -129,34 +144,12 @@ static void judge_deferred(struct status_facts *facts)
     }
 }
 
-/* What fills the queue; the caller frees it. */
-static char *filling_of(const struct status_facts *facts)
-{
-    int64_t waiting = 0, dead = 0, bytes = 0;
-    const cJSON *part = status_first(facts->queue, STATUS_QUEUE_ROUTES);
-    for (; part; part = part->next)
-        waiting += status_number(part, STATUS_QUEUE_ROUTE_WAITING, 0);
-    for (part = status_first(facts->queue, STATUS_DEAD_LETTERS); part; part = part->next) {
-        dead += status_number(part, STATUS_DEAD_MESSAGES, 0);
-        bytes += status_number(part, STATUS_DEAD_BYTES, 0);
-    }
-    return filling_text(waiting, dead, bytes);
-}
-
-static void judge_problems(struct status_facts *facts)
-{
-    const cJSON *problem = status_first(facts->queue, STATUS_QUEUE_PROBLEMS);
-    for (; problem; problem = problem->next) {
-        const char *name = status_text(problem, STATUS_PROBLEM_NAME);
-        cleanup_free char *filling = strcmp(name, "full") == 0 ? filling_of(facts) : NULL;
-        add_problem(facts, "%s: %s%s%s", name, status_text(problem, STATUS_PROBLEM_DESCRIPTION),
-                    filling ? "; " : "", filling ? filling : "");
-    }
-}
-
 static void judge_queue(struct status_facts *facts)
 {
-    judge_problems(facts);
+    const cJSON *problem = status_first(facts->queue, STATUS_QUEUE_PROBLEMS);
+    for (; problem; problem = problem->next)
+        add_problem(facts, "%s: %s", status_text(problem, STATUS_PROBLEM_NAME),
+                    status_text(problem, STATUS_PROBLEM_DESCRIPTION));
     const cJSON *route = status_first(facts->queue, STATUS_QUEUE_ROUTES);
     for (; facts->daemon && route; route = route->next) {
         const char *name = status_text(route, STATUS_QUEUE_ROUTE_NAME);

@@ -143,6 +143,11 @@ static void print_rates(const struct printing *printing)
     buf_printf(&line, "%s in and %s out since the start", count(total, STATUS_STORED, in),
                count(total, STATUS_DELIVERED, out));
     print_text(printing, "messages", buf_text(&line));
+    if (status_number(total, STATUS_REPAIRED, 0) > 0)
+        print_line(printing, "", "%s of these were repaired", count(total, STATUS_REPAIRED, out));
+    if (status_number(total, STATUS_IGNORED, 0) > 0)
+        print_line(printing, "", "%s were ignored, because they are no JSON objects",
+                   count(total, STATUS_IGNORED, out));
     if (status_number(total, STATUS_UNROUTED, 0) > 0)
         print_line(printing, "", "%s more matched no route and were not forwarded",
                    count(total, STATUS_UNROUTED, in));

@@ -28,7 +28,7 @@ enum config_order { CONFIG_ORDER_TOPIC, CONFIG_ORDER_ROUTE, CONFIG_ORDER_NONE };
 enum config_body { CONFIG_BODY_RAW, CONFIG_BODY_JSON, CONFIG_BODY_ENVELOPE };
 enum config_format { CONFIG_FORMAT_ARRAY, CONFIG_FORMAT_NDJSON };
 enum config_on_failure { CONFIG_ON_FAILURE_DEFER, CONFIG_ON_FAILURE_WAIT };
-enum config_not_object { CONFIG_NOT_OBJECT_DEAD, CONFIG_NOT_OBJECT_RAW };
+enum config_not_object { CONFIG_NOT_OBJECT_DEAD, CONFIG_NOT_OBJECT_RAW, CONFIG_NOT_OBJECT_IGNORE };
 
 /* What a status of a response means, where on_status says so. */
 enum config_meaning {

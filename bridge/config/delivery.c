@@ -114,7 +114,9 @@ DEFINE_TYPE(body, .set = config_choice_set,
             .choices = {
                 [CONFIG_BODY_RAW] = "raw", [CONFIG_BODY_JSON] = "json", [CONFIG_BODY_ENVELOPE] = "envelope"});
 DEFINE_TYPE(not_object, .set = config_choice_set,
-            .choices = {[CONFIG_NOT_OBJECT_DEAD] = "dead", [CONFIG_NOT_OBJECT_RAW] = "raw"});
+            .choices = {[CONFIG_NOT_OBJECT_DEAD] = "dead",
+                        [CONFIG_NOT_OBJECT_RAW] = "raw",
+                        [CONFIG_NOT_OBJECT_IGNORE] = "ignore"});
 DEFINE_TYPE(on_failure, .set = config_choice_set,
             .choices = {[CONFIG_ON_FAILURE_DEFER] = "defer", [CONFIG_ON_FAILURE_WAIT] = "wait"});
 DEFINE_TYPE(batch_format, .set = config_choice_set,

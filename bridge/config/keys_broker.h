@@ -37,4 +37,7 @@ KEY(session_expiry, expiry, session_expiry_s, .initial = "30d", .min = "1s", .ma
             "settings of the broker decide.")
 
 KEY(protocol, mqtt_version, protocol, .initial = "auto", .brief = "The version of MQTT.",
-    .text = "`auto` is MQTT 5, or MQTT 3.1.1 where the broker does not support MQTT 5.")
+    .text =
+        "`auto` is MQTT 5, or MQTT 3.1.1 where the broker refuses MQTT 5. A broker that only closes the "
+        "connection gets MQTT 3.1.1 unless it had MQTT 5 before, because port forwarders do the same while "
+        "a broker starts.")

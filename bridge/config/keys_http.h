@@ -31,6 +31,8 @@ KEY_OF_ROUTE(
 
 KEY_OF_ROUTE(not_object, not_object, not_object, .initial = "dead", .brief = "As in [route].")
 
+KEY_OF_ROUTE(repair, yes_no, repair, .initial = "no", .brief = "As in [route].")
+
 KEY_OF_ROUTE(on_status, on_status, on_status, .repeatable = true, .example = "404:hold",
              .brief = "As in [backend], for this section. It takes precedence over that of the backend.")
 

@@ -85,7 +85,22 @@ KEY(add, add, add, .repeatable = true,
 KEY(not_object, not_object, not_object, .initial = "dead",
     .brief = "With body = json: what happens to a message that is not a JSON object.",
     .text = "- `dead`: it becomes a dead letter.\n"
-            "- `raw`: it is sent by itself, as it is.")
+            "- `raw`: it is sent by itself, as it is.\n"
+            "- `ignore`: it is not sent, and deleted when its turn comes. `sluice status` counts these.")
+
+KEY(repair, yes_no, repair, .initial = "no",
+    .brief = "With body = json: whether a message that is almost JSON is repaired in the request.",
+    .text =
+        "The queue keeps the message as it was published. Only a message that is not a JSON object is "
+        "repaired, and only if it is one then:\n"
+        "- `nan`: becomes `null`, as do `inf` and `infinity`, in any case and with or without a sign, but "
+        "not in strings.\n"
+        "- `BOM`: a UTF-8 byte order mark at the start is left out.\n"
+        "- `NUL`: NUL bytes at the end are left out.\n"
+        "- `Latin-1`: in strings, a byte that is not valid UTF-8 becomes the UTF-8 of its Latin-1 "
+        "character.\n\n"
+        "`sluice status` counts the repaired messages. Without this key, such a message is what "
+        "`not_object` says, and the reason of its dead letter names the key.")
 
 KEY(batch, number, batch, .none = "each message is a request of its own", .min = "1", .max = "1000",
     .example = "100", .brief = "How many messages one request has at most, as a JSON array.",

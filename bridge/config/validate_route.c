@@ -81,15 +81,18 @@ static void check_levels(struct config_parser *parser, const struct config_secti
 static void check_body(struct config_parser *parser, const struct config_section *section,
                        const struct config_route *route)
 {
+    static const char *const of_json[] = {"not_object", "repair"};
+
     if (config_section_faulty(section, "body"))
         return;
     if (route->body == CONFIG_BODY_RAW && config_section_valid(section, "add"))
         config_error(parser, config_section_where(section, "add"),
                      "add has an effect with body = json or body = envelope only, because a raw body is not "
                      "changed; set one of them, or delete the line");
-    if (route->body != CONFIG_BODY_JSON && config_section_valid(section, "not_object"))
-        config_error(parser, config_section_where(section, "not_object"),
-                     "not_object has an effect with body = json only; set that, or delete the line");
+    for (size_t i = 0; i < ARRAY_LEN(of_json) && route->body != CONFIG_BODY_JSON; i++)
+        if (config_section_valid(section, of_json[i]))
+            config_error(parser, config_section_where(section, of_json[i]),
+                         "%s has an effect with body = json only; set that, or delete the line", of_json[i]);
     for (size_t i = 0; route->body == CONFIG_BODY_ENVELOPE && i < fields_count(route->add); i++)
         if (body_envelope_has(fields_name(route->add, i)))
             config_error(parser, config_section_where(section, "add"),

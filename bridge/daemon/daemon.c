@@ -79,23 +79,6 @@ static void start_mqtt(struct daemon *daemon)
 
 /* ---- stopping ---- */
 
-static void log_stopped(const struct daemon *daemon)
-{
-    const struct metrics *m = &daemon->metrics;
-    cleanup_free char *wear = wear_text(m->stored);
-    cleanup_free char *readings =
-        m->acks > 0 || m->readings_lost > 0
-            ? xasprintf("; readings: %" PRIu64 " acknowledgements, %" PRIu64 " came again, %" PRIu64 " lost",
-                        m->acks, m->readings_again, m->readings_lost)
-            : xstrdup("");
-    log_repetitions(true);
-    log_notice(EVENT_STOPPED,
-               "received %" PRIu64 ", stored %" PRIu64 ", delivered %" PRIu64 ", dead-lettered %" PRIu64
-               "; longest stall %" PRId64 " ms, longest commit %" PRId64 " ms; %s%s",
-               m->received, m->stored, m->delivered, m->dead, m->longest_stall_ms, m->longest_commit_ms, wear,
-               readings);
-}
-
 /* No request is in flight, or there is no time left. */
 static void finish(void *context)
 {
@@ -105,7 +88,7 @@ static void finish(void *context)
     if (!clean) {
         /* A worker thread hangs in a connect; joining it could take minutes. */
         queue_close(daemon->queue);
-        log_stopped(daemon);
+        daemon_status_log_totals(&daemon->metrics);
         _exit(0);
     }
     mqtt_free(daemon->mqtt);
@@ -383,7 +366,7 @@ int daemon_run(const char *config_path, struct config *config)
     intake_free(daemon.intake);
     queue_close(daemon.queue);
     watchdog_stop(&daemon.watchdog);
-    log_stopped(&daemon);
+    daemon_status_log_totals(&daemon.metrics);
     if (daemon.config != daemon.first_config)
         config_free(daemon.config);
     config_free(daemon.first_config);

@@ -1,12 +1,16 @@
 /* daemon/status.c - see daemon/status.h. It has what only the daemon knows: the client counts
  * the rows of the queue itself (queue/admin/facts.c). */
 #include "daemon/status.h"
+#include "base/buf.h"
 #include "base/clock.h"
+#include "base/log.h"
+#include "daemon/wear.h"
 #include "db/vfs.h"
 #include "mqtt/status.h"
 #include "text/status.h"
 
 #include <cjson/cJSON.h>
+#include <inttypes.h>
 #include <unistd.h>
 
 static struct metrics_sample sample(const struct metrics *metrics)
@@ -45,6 +49,8 @@ static void add_totals(const struct daemon_status *status, cJSON *to)
     status_add_number(to, STATUS_STORED, (int64_t)metrics->stored);
     status_add_number(to, STATUS_DELIVERED, (int64_t)metrics->delivered);
     status_add_number(to, STATUS_DEAD_LETTERED, (int64_t)metrics->dead);
+    status_add_number(to, STATUS_REPAIRED, (int64_t)metrics->repaired);
+    status_add_number(to, STATUS_IGNORED, (int64_t)metrics->ignored);
     status_add_number(to, STATUS_DROPPED, (int64_t)queue_dropped(status->queue) + (int64_t)metrics->dropped);
     status_add_number(to, STATUS_UNROUTED, (int64_t)metrics->unrouted);
     status_add_number(to, STATUS_EXCEPTED, (int64_t)metrics->excepted);
@@ -108,4 +114,32 @@ char *daemon_status_json(const struct daemon_status *status)
     char *text = cJSON_PrintUnformatted(json);
     cJSON_Delete(json);
     return text;
+}
+
+static void add_total(struct buf *to, uint64_t messages, const char *what)
+{
+    if (messages > 0)
+        buf_printf(to, "; %" PRIu64 " %s", messages, what);
+}
+
+void daemon_status_log_totals(const struct metrics *metrics)
+{
+    const struct metrics *m = metrics;
+    cleanup_free char *wear = wear_text(m->stored);
+    cleanup_free char *readings =
+        m->acks > 0 || m->readings_lost > 0
+            ? xasprintf("; readings: %" PRIu64 " acknowledgements, %" PRIu64 " came again, %" PRIu64 " lost",
+                        m->acks, m->readings_again, m->readings_lost)
+            : xstrdup("");
+    struct buf more cleanup_buf;
+    buf_init(&more, 200);
+    add_total(&more, m->excepted, "left out by except");
+    add_total(&more, m->ignored, "ignored");
+    add_total(&more, m->repaired, "repaired");
+    log_repetitions(true);
+    log_notice(EVENT_STOPPED,
+               "received %" PRIu64 ", stored %" PRIu64 ", delivered %" PRIu64 ", dead-lettered %" PRIu64
+               "; longest stall %" PRId64 " ms, longest commit %" PRId64 " ms; %s%s%s",
+               m->received, m->stored, m->delivered, m->dead, m->longest_stall_ms, m->longest_commit_ms, wear,
+               readings, buf_text(&more));
 }

@@ -26,6 +26,9 @@ struct daemon_status {
  * the database. */
 char *daemon_status_json(const struct daemon_status *status);
 
+/* Logs the totals, at the end. */
+void daemon_status_log_totals(const struct metrics *metrics);
+
 /* Takes a sample for last_minute. To be called about once a second. */
 void daemon_status_sample(struct metrics_minute *minute, const struct metrics *metrics);
 

@@ -1,11 +1,16 @@
 /* deliver/dead_letter.c - see deliver/dead_letter.h. */
 #include "deliver/dead_letter.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
-enum { ALARM_AFTER_UNFIT = 10 };
+enum {
+    ALARM_AFTER_UNFIT = 10,
+    IGNORED_EVERY_MS = 60 * 60 * 1000, /* that is as configured */
+};
 
 /* Such messages do not hold their route: any device could hold it. */
 static void log_unfit(struct route_state *route, const char *reason)
@@ -47,4 +52,19 @@ int dead_letter_move(struct deliver *deliver, struct route_state *route, int64_t
     log_warning(EVENT_MESSAGE_DEAD, "route %s: message %lld (topic %s): %s: %s", route->config->name,
                 (long long)id, topic, reason, error ? error : "no response is known");
     return 0;
+}
+
+/* It is deleted as if it was delivered: until its acknowledgement is confirmed, its row
+ * identifies a redelivery. */
+void dead_letter_ignore(struct deliver *deliver, struct route_state *route, const struct message *message,
+                        const char *why)
+{
+    queue_settle(deliver->queue, message->id, message->packet_id != 0);
+    deliver->metrics->ignored++;
+    uint64_t ignored = throttle_due(&route->ignored, 1, clock_uptime_ms(), IGNORED_EVERY_MS);
+    if (ignored > 0)
+        log_notice(EVENT_MESSAGE_IGNORED,
+                   "route %s: %" PRIu64
+                   " messages were ignored (not_object = ignore); the last one: topic %s: %s",
+                   route->config->name, ignored, message->topic, why);
 }

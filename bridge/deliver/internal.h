@@ -122,6 +122,7 @@ struct route_state {
                             * something passes */
     bool html_seen;
     struct throttle deferrals; /* reports of deferred messages */
+    struct throttle ignored;   /* reports of messages that were ignored */
     struct lane_map topics;    /* which lane each has, where their order is kept */
     struct lane lanes[ROUTE_LANES];
 };
@@ -165,6 +166,7 @@ struct flight {
     char *target;        /* of an HTTP client's message, or NULL; its query may hold a key */
     unsigned attempts;   /* of the first message */
     unsigned count;
+    unsigned repaired;   /* of these (request/request.h) */
     struct lane **lanes; /* of each message; of the deferred one NULL */
     int64_t ids[];       /* ascending */
 };

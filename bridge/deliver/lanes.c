@@ -97,6 +97,12 @@ void lanes_feed(struct deliver *deliver, const struct lane *lane)
         deliver_feed(deliver);
 }
 
+void lanes_forget(struct deliver *deliver, struct lane *lane, int64_t id)
+{
+    lanes_remove(deliver, lane, id);
+    lanes_feed(deliver, lane);
+}
+
 /* The messages of one order key share a lane. Without an order, neighbours do, as many
  * as can share a request. */
 static unsigned lane_number(struct route_state *route, const char *topic, int64_t id)

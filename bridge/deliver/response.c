@@ -80,6 +80,7 @@ static void settle(struct flight *flight)
         deferred_remove(deliver, flight->deferred);
     flight->deferred = NULL;
     deliver->metrics->delivered += flight->count;
+    deliver->metrics->repaired += flight->repaired;
 }
 
 static void rescan_later(struct deliver *deliver, int64_t lowest)

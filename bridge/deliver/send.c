@@ -13,6 +13,7 @@
 #include "deliver/deferred.h"
 #include "deliver/lanes.h"
 #include "deliver/line.h"
+#include "deliver/settle.h"
 
 #include <errno.h>
 
@@ -22,6 +23,7 @@ struct making {
     struct queue_copy *copy;
     const char *reason; /* why the first message can never be sent */
     char *why;
+    bool ignored; /* a message was */
 };
 
 static int64_t age_ms(const struct queue *queue, const struct message *message)
@@ -60,6 +62,18 @@ static void return_copy(struct making *making, struct waiting *waiting)
     making->flight->deliver->copies++;
 }
 
+/* Its route does not want it. */
+static void ignore(struct making *making, struct lane *lane, const struct message *message)
+{
+    struct deliver *deliver = making->flight->deliver;
+    dead_letter_ignore(deliver, making->flight->route, message, making->why);
+    free(making->why);
+    making->why = NULL;
+    making->ignored = true;
+    if (lane)
+        lanes_forget(deliver, lane, message->id);
+}
+
 /* Adds a message. -ENOENT: it is gone; -EXDEV: it cannot share this request; -EMSGSIZE: the
  * request is full; others: as request_add and the queue. */
 static int add(struct making *making, struct lane *lane, int64_t id)
@@ -70,8 +84,8 @@ static int add(struct making *making, struct lane *lane, int64_t id)
     struct waiting *waiting = lane && at < lane->count ? ring_at(lane, at) : NULL;
     struct message message;
     int error = read_message(making, id, waiting, &message);
-    if (error == -ENOENT && lane) /* a person dropped it, or a limit did */
-        lanes_remove(deliver, lane, id);
+    if (error == -ENOENT && lane)
+        lanes_forget(deliver, lane, id); /* a person dropped it, or a limit did */
     if (error != 0)
         return error;
     if (flight->count == 0) {
@@ -85,6 +99,10 @@ static int add(struct making *making, struct lane *lane, int64_t id)
     }
     error = request_add(&deliver->request, &message, age_ms(deliver->queue, &message), &making->reason,
                         &making->why);
+    if (error == -ENODATA) {
+        ignore(making, lane, &message);
+        return -ENOENT;
+    }
     if (error != 0) {
         return_copy(making, waiting);
         return error;
@@ -277,8 +295,10 @@ static int make_request(struct making *making, const struct work *work, unsigned
         making->why = NULL;
         error = request_finish(request, &making->reason, &making->why);
     }
-    if (error == 0)
+    if (error == 0) {
         flight->body_bytes = request->full_bytes;
+        flight->repaired = request->repaired;
+    }
     return error;
 }
 
@@ -364,6 +384,8 @@ int send_start(struct deliver *deliver, const struct work *work, transfer_done_f
         take_off(flight, work, isolated, done);
     request_trim(&deliver->request);
     queue_fetch_done(deliver->queue);
+    if (making.ignored)
+        settle_later(deliver);
     if (error == -EINVAL)
         error = dead_letter(&making, work);
     if (!started && (error == 0 || error == -ENOENT || error == -EXDEV || error == -EMSGSIZE))

@@ -3,16 +3,12 @@
  * We use libmosquitto's blocking connect, because only that one takes MQTT 5 properties. The
  * look-up of a name, or a network that drops packets, can block it for minutes; so it runs in
  * a worker thread of libuv. It cannot be cancelled: a stop does not wait for it.
- *
- * A broker without MQTT 5 refuses in one of three ways: by a CONNACK of either version, or by
- * closing the connection. Then we try MQTT 3.1.1. So we do with a broker that names several
- * subscriptions on one copy of a message (MQTT 5.0, section 3.3.2.3.8, allows it; Mosquitto
- * never does it): libmosquitto 2.0 takes that for an error, and 3.1.1 has no such property.
  */
 #include "mqtt/connection.h"
 #include "base/backoff.h"
 #include "base/clock.h"
 #include "mqtt/copies.h"
+#include "mqtt/protocol.h"
 #include "mqtt/redelivery.h"
 #include "mqtt/socket.h"
 #include "mqtt/status.h"
@@ -24,7 +20,6 @@
 enum {
     RETRY_MIN_MS = 1000,
     RETRY_MAX_MS = 30000,
-    EARLY_CLOSES = 2,    /* connections closed before a CONNACK; then we try the other version */
     SESSION_PRESENT = 1, /* bit of the flags of a CONNACK, MQTT 5.0, section 3.2.2.1.1 */
 };
 
@@ -108,25 +103,15 @@ void mqtt_disconnected(struct mqtt *mqtt)
 
 void mqtt_connection_closed(struct mqtt *mqtt)
 {
-    bool early = mqtt->link == LINK_HANDSHAKE && !mqtt->refused;
-    bool any_version = mqtt->config->protocol == CONFIG_PROTOCOL_AUTO;
+    const char *why = mqtt_protocol_closed(mqtt);
     cleanup_free char *refusal = mqtt->refused ? xasprintf("refused: %s", refusal_text(mqtt)) : NULL;
-    const char *why = refusal ? refusal : close_reason_text(mqtt);
+    if (!why)
+        why = refusal ? refusal : close_reason_text(mqtt);
     mqtt_disconnected(mqtt);
-    if (early && any_version && !mqtt->v5_worked && ++mqtt->closed_early % EARLY_CLOSES == 0)
-        mqtt->use_v311 = !mqtt->use_v311;
     /* The acknowledgement of what came before the offending packet must be written. */
     mqtt->one_by_one = mqtt->close_reason == MOSQ_ERR_MALFORMED_UTF8 ||
                        mqtt->close_reason == MOSQ_ERR_PROTOCOL ||
                        mqtt->close_reason == MOSQ_ERR_MALFORMED_PACKET;
-    if (mqtt->close_reason == MOSQ_ERR_DUPLICATE_PROPERTY && any_version)
-        mqtt->use_v311 = true;
-    bool wrong_version = mqtt->refused && (mqtt->refusal == MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION ||
-                                           mqtt->refusal == CONNACK_REFUSED_PROTOCOL_VERSION);
-    if (wrong_version && any_version && !mqtt->use_v311) {
-        mqtt->use_v311 = true;
-        why = "it does not speak MQTT 5, trying 3.1.1";
-    }
     mqtt_retry_later(mqtt, why);
 }
 
@@ -144,14 +129,13 @@ void mqtt_on_connack(struct mosquitto *client, void *context, int reason, int fl
     }
     mqtt->link = LINK_UP;
     mqtt->since_ms = clock_uptime_ms();
-    mqtt->closed_early = 0;
-    mqtt->v5_worked = !mqtt->use_v311;
     uint8_t available = 1;
     mosquitto_property_read_byte(properties, MQTT_PROP_SUBSCRIPTION_ID_AVAILABLE, &available, false);
     mqtt->identifiers_available = !mqtt->use_v311 && available;
     mqtt->subscriptions.subscribe_due = true;
     mqtt->session_present = flags & SESSION_PRESENT;
     mqtt->subscriptions.session_is_new = !mqtt->session_present;
+    mqtt_protocol_agreed(mqtt, mqtt->session_present);
     mqtt_redelivery_connected(mqtt, mqtt->session_present);
     mqtt_copies_connected(mqtt, mqtt->session_present);
     mqtt_report_connected(mqtt);

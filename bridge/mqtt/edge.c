@@ -23,6 +23,7 @@
 #include "mqtt/connection.h"
 #include "mqtt/copies.h"
 #include "mqtt/pause.h"
+#include "mqtt/protocol.h"
 #include "mqtt/redelivery.h"
 #include "mqtt/socket.h"
 #include "mqtt/subscriptions.h"
@@ -143,9 +144,12 @@ static void queue_ack(void *context, const char *topic, const char *text)
     mosquitto_publish(mqtt->client, NULL, topic, (int)strlen(text), text, 0, false);
 }
 
-static int update_subscriptions(struct mqtt *mqtt)
+/* The SUBSCRIBEs leave before the protocol is stored: see mqtt/protocol.h. */
+static int update_session(struct mqtt *mqtt)
 {
     int error = mqtt_update_subscriptions(mqtt);
+    if (error == 0 && mqtt_flush(mqtt))
+        error = mqtt_protocol_save(mqtt);
     return error == -EBUSY ? batch_wait_for_lock(mqtt->batch) : error;
 }
 
@@ -158,7 +162,7 @@ static int cycle(struct mqtt *mqtt)
     batch_release(mqtt->batch);
     if (mqtt_must_pause(mqtt))
         return -ENOBUFS;
-    int error = update_subscriptions(mqtt);
+    int error = update_session(mqtt);
     if (error == 0)
         error = read_and_commit(mqtt);
     if (error != 0)
@@ -172,15 +176,17 @@ static int cycle(struct mqtt *mqtt)
     if (!flushed)
         return 0;
     batch_release(mqtt->batch);
-    return update_subscriptions(mqtt);
+    return update_session(mqtt);
 }
 
-/* Only when all acknowledgements are written. */
-static bool pause_if_full(struct mqtt *mqtt)
+/* The queue is full, or the protocol must change. Only when all acknowledgements are written. */
+static bool pause_if_due(struct mqtt *mqtt)
 {
-    if (!mqtt_must_pause(mqtt) || !mqtt_flush(mqtt))
+    bool changes = mqtt_protocol_must_change(mqtt);
+    if ((!changes && !mqtt_must_pause(mqtt)) || !mqtt_flush(mqtt))
         return false;
     batch_release(mqtt->batch);
+    mqtt->use_v311 = mqtt->use_v311 || changes;
     mqtt_pause(mqtt);
     return true;
 }
@@ -200,7 +206,7 @@ static void work(struct mqtt *mqtt)
         mqtt_connection_closed(mqtt);
         return;
     }
-    if (pause_if_full(mqtt))
+    if (pause_if_due(mqtt))
         return;
     mqtt_round_trip_begin(mqtt);
     mqtt_flush(mqtt); /* what became due meanwhile */
@@ -231,7 +237,7 @@ static void on_tick(uv_timer_t *timer)
     }
     if (mqtt_flush(mqtt))
         batch_release(mqtt->batch);
-    if (!pause_if_full(mqtt))
+    if (!pause_if_due(mqtt))
         mqtt_watch(mqtt);
 }
 
@@ -258,12 +264,12 @@ struct mqtt *mqtt_new(uv_loop_t *loop, const struct config_broker *broker, const
     mqtt->work = work;
     mqtt->try_connect = mqtt_try_connect;
     mqtt->poll_fd = -1;
-    mqtt->use_v311 = broker->protocol == CONFIG_PROTOCOL_V311;
     mqtt->client = mosquitto_new(broker->client_id, false, mqtt);
     if (!mqtt->client)
         abort();
     mosquitto_threaded_set(mqtt->client, true);
     set_callbacks(mqtt);
+    mqtt_protocol_init(mqtt);
     mqtt_redelivery_init(mqtt, route_count);
     mqtt_copies_load(mqtt);
     uv_timer_init(loop, &mqtt->tick);

@@ -4,6 +4,7 @@
  *   mqtt/subscriptions.c  the topic filters that the broker has for us
  *   mqtt/pause.c          no connection while the queue takes nothing
  *   mqtt/connection.c     connects, and connects again
+ *   mqtt/protocol.c       MQTT 5 or 3.1.1, and what is remembered of the session
  *   mqtt/redelivery.c     what the broker sends again, and until when
  *   mqtt/status.c         the state, for the log and for people
  *   mqtt/socket.c         the socket on the loop, and the only place that writes
@@ -71,6 +72,14 @@ struct copies {
     bool is_saved; /* the queue has one */
 };
 
+/* What was agreed with the broker (mqtt/protocol.h). */
+struct protocol {
+    struct queue_session session; /* protocol 0: there was none yet */
+    bool save_due;
+    bool is_fixed;         /* 3.1.1, until the process ends */
+    unsigned early_closes; /* connections closed before a CONNACK, in a row */
+};
+
 struct redelivery {
     struct replay *replay;
     bool dup;       /* flag of the PUBLISH that is about to be handed over */
@@ -123,12 +132,10 @@ struct mqtt {
     bool refused; /* by a CONNACK: */
     int refusal;  /* its reason or return code */
     bool use_v311;
-    bool v5_worked;
     bool session_present;
     bool identifiers_available;
-    bool one_by_one;       /* a packet after the first message made us close the connection */
-    unsigned closed_early; /* closed without a CONNACK, in a row */
-    unsigned failures;     /* in a row */
+    bool one_by_one;   /* a packet after the first message made us close the connection */
+    unsigned failures; /* in a row */
 
     /* the broker is away */
     char *why;           /* NULL: it is not */
@@ -144,6 +151,7 @@ struct mqtt {
     bool failure_logged; /* a commit failed */
     struct throttle failure_reports;
 
+    struct protocol protocol;
     struct subscriptions subscriptions;
     struct redelivery redelivery;
     struct copies copies;

@@ -76,6 +76,11 @@ void mqtt_describe(const struct mqtt *mqtt, struct cJSON *to)
                     wall_ms(holding              ? mqtt->full_ms
                             : mqtt->away_ms != 0 ? mqtt->away_ms
                                                  : mqtt->since_ms));
+    const struct queue_session *session = &mqtt->protocol.session;
+    if (session->lost_until_ms != 0) {
+        status_add_time(to, STATUS_BROKER_LOST_SINCE, session->lost_since_ms);
+        status_add_time(to, STATUS_BROKER_LOST_UNTIL, session->lost_until_ms);
+    }
     if (mqtt->link == LINK_UP) {
         status_add_text(to, STATUS_BROKER_PROTOCOL, mqtt->use_v311 ? "3.1.1" : "5");
         return;

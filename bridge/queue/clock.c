@@ -194,6 +194,12 @@ void queue_drained_set(struct queue *queue, int64_t uptime_ms)
     queue->clock.drained_ms = uptime_ms;
 }
 
+int64_t queue_drained_wall_ms(const struct queue *queue)
+{
+    const struct run_clock *run = &queue->clock;
+    return run->drained_ms > 0 ? run->epoch.ms + run->drained_ms : run->away_since_ms;
+}
+
 int queue_drained_save(struct queue *queue, bool at_end)
 {
     struct run_clock *run = &queue->clock;

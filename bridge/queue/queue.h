@@ -128,8 +128,7 @@ int queue_blame(struct queue *queue, int64_t id, unsigned attempts, int status, 
 int queue_defer(struct queue *queue, int64_t id);
 /* Whether it is, still: a person can end it (queue_admin_retry). True if that cannot be read. */
 bool queue_is_deferred(struct queue *queue, int64_t id);
-/* Makes it a dead letter, and drops the oldest ones where max_dead is exceeded. reason is one word.
- * 0, or -ENOENT: it is gone. */
+/* Makes it a dead letter. reason is one word. 0, or -ENOENT: it is gone. */
 int queue_dead_letter(struct queue *queue, int64_t id, unsigned attempts, int status, const char *reason,
                       const char *error, int64_t wall_ms);
 /* The route is held, because these messages were rejected in a row; or, with a count of 0, no
@@ -142,7 +141,7 @@ int queue_held_each(struct queue *queue, queue_visit_held_fn *visit, void *conte
  * there is no dead letter with this id. */
 int queue_return(struct queue *queue, int64_t id);
 
-/* ---- limits (queue/limits.c, queue/drop.c, queue/dropped.c) ---- */
+/* ---- limits (queue/limits.c, queue/drop.c) ---- */
 
 /* Copies the limits of the configuration. Before the first call there are none. */
 void queue_limit(struct queue *queue, const struct config_queue *config);
@@ -154,18 +153,16 @@ const char *queue_full(struct queue *queue);
  * NULL, the edges take in nothing. */
 const char *queue_hold(struct queue *queue);
 bool queue_drops_oldest(const struct queue *queue); /* when_full = drop-oldest */
-/* For people, freed by the caller: why it is full ("max_size 1G"); what fills it ("312 messages wait,
- * 20 dead letters take 1.2 MB"); how much of the limits is used. */
+/* For people, freed by the caller: why it is full ("max_size 1G"); how much of the limits is used. */
 char *queue_full_text(struct queue *queue);
-char *queue_filling_text(struct queue *queue);
 char *queue_room_text(struct queue *queue);
 /* How many messages wait; -1: they are being counted. */
 int64_t queue_waiting(const struct queue *queue);
 /* A commit failed, and none succeeded since. queue_trial_commit finds out more. */
 bool queue_fails(const struct queue *queue);
-/* In an open transaction, before a message with such a payload is stored. Drops and counts dead
- * letters while the queue is nearly full; with when_full = drop-oldest, also the oldest messages that
- * are not in flight, until the new one has room. -ENOSPC: nothing is left to drop. */
+/* In an open transaction, when_full = drop-oldest: drops the oldest messages that are not in
+ * flight, until a message with such a payload has room, and counts them. -ENOSPC: nothing is
+ * left to drop. */
 int queue_make_room(struct queue *queue, size_t payload_bytes);
 /* In an open transaction: counts a message that is not stored. reason is one word; route may be
  * NULL. */
@@ -215,6 +212,8 @@ bool queue_clock_is_right(const struct queue *queue);
 int64_t queue_now_ms(const struct queue *queue);
 /* At this uptime the broker had no message left for us: a late message is not older. */
 void queue_drained_set(struct queue *queue, int64_t uptime_ms);
+/* The same as a time of the wall clock; 0: not known. */
+int64_t queue_drained_wall_ms(const struct queue *queue);
 
 /* ---- subscriptions (queue/subscriptions.c) ---- */
 
@@ -234,6 +233,18 @@ int queue_subscription_add(struct queue *queue, const char *filter);
 int queue_subscription_grant(struct queue *queue, const char *filter, bool granted);
 int queue_subscription_vanish(struct queue *queue, const char *filter);
 int queue_subscription_unsubscribed(struct queue *queue, const char *filter);
+
+/* ---- the session at the broker (queue/session.c) ---- */
+
+/* Times are of the wall clock; 0: the broker never forgot it. */
+struct queue_session {
+    int protocol; /* of its last connection: 4 is MQTT 3.1.1, 5 is MQTT 5 (section 3.1.2.2 of both) */
+    int64_t lost_since_ms;
+    int64_t lost_until_ms;
+};
+/* Reads it; -ENOENT: this client_id was never connected. And stores it, in a commit that syncs. */
+int queue_session(struct queue *queue, const char *client_id, struct queue_session *ret);
+int queue_session_save(struct queue *queue, const char *client_id, const struct queue_session *session);
 
 /* ---- copies of a message (queue/append.c; mqtt/copies.h) ---- */
 

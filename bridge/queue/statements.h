@@ -95,18 +95,11 @@ STATEMENT(Q_PAGE_COUNT,
 STATEMENT(Q_FREE_PAGES,
     "PRAGMA freelist_count")
 STATEMENT(Q_COUNT,
-    "SELECT id, 0 FROM message WHERE id > ?1 ORDER BY id LIMIT ?2")
+    "SELECT id FROM message WHERE id > ?1 ORDER BY id LIMIT ?2")
 STATEMENT(Q_OLDEST,
     "SELECT id, route, length(payload) FROM message WHERE id > ?1 ORDER BY id LIMIT 1")
-STATEMENT(Q_COUNT_DEAD,
-    "SELECT id, " DEAD_BYTES " FROM dead_letter WHERE id > ?1 ORDER BY id LIMIT ?2")
-STATEMENT(Q_DEAD_BYTES,
-    "SELECT " DEAD_BYTES " FROM dead_letter WHERE id = ?1")
-STATEMENT(Q_OLDEST_NOT_HELD,
-    "SELECT id, route, length(payload) FROM dead_letter AS d WHERE id > 0"
-    " AND NOT EXISTS (SELECT 1 FROM held WHERE held.id = d.id) ORDER BY id LIMIT 1")
 STATEMENT(Q_OLDEST_DEAD,
-    "SELECT id, route, length(payload) FROM dead_letter WHERE id > 0 ORDER BY id LIMIT 1")
+    "SELECT id, route, length(payload) FROM dead_letter WHERE id > ?1 ORDER BY id LIMIT 1")
 STATEMENT(Q_DELETE_DEAD,
     "DELETE FROM dead_letter WHERE id = ?1")
 STATEMENT(Q_AGES,
@@ -157,6 +150,12 @@ STATEMENT(Q_SUBSCRIPTION_VANISH,
     " WHERE filter = ?1 AND covered_to IS NULL")
 STATEMENT(Q_SUBSCRIPTION_UNSUBSCRIBED,
     "UPDATE subscription SET unsubscribed = 1 WHERE filter = ?1 AND covered_to IS NOT NULL")
+STATEMENT(Q_SESSION,
+    "SELECT protocol, lost_since_ms, lost_until_ms FROM session WHERE client_id = ?1")
+STATEMENT(Q_SESSION_SAVE,
+    "INSERT INTO session (client_id, protocol, lost_since_ms, lost_until_ms)"
+    " VALUES (?1, ?2, nullif(?3, 0), nullif(?4, 0)) ON CONFLICT (client_id) DO UPDATE SET"
+    " protocol = ?2, lost_since_ms = nullif(?3, 0), lost_until_ms = nullif(?4, 0)")
 STATEMENT(Q_LAST_RUN,
     "SELECT boot_id, epoch_ms, synchronised, drained_ms, away_since_ms FROM run ORDER BY id DESC LIMIT 1")
 STATEMENT(Q_RUN_INSERT,

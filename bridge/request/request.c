@@ -2,9 +2,8 @@
 #include "request/request.h"
 #include "base/clock.h"
 #include "message/body.h"
-#include "message/body_envelope.h"
-#include "message/body_json.h"
 #include "request/digest.h"
+#include "request/form.h"
 #include "request/gzip.h"
 #include "request/redact.h"
 #include "request/target.h"
@@ -104,7 +103,7 @@ void request_begin(struct request *request, const char *gateway, const struct co
     request->backend = backend;
     request->route = route;
     request->body_most = batch_bytes;
-    request->messages = 0;
+    request->messages = request->repaired = 0;
     request->alone = route->batch == 0;
     request->same_topic = request->synchronised = true;
 }
@@ -160,31 +159,18 @@ static const char *separator(const struct request *request)
     return request->messages == 0 ? "[" : ",";
 }
 
-/* Appends the message in the form that its route asks for. -ENOMSG: its payload must be
- * sent as it is. */
-static int append_body(struct request *request, const struct message *message, int64_t age_ms, char **ret_why)
+/* Appends the message in the form that its route asks for; returns as form_append. */
+static int append_body(struct request *request, const struct message *message, int64_t age_ms,
+                       bool *ret_repaired, char **ret_why)
 {
     const struct config_route *route = request->route;
     const struct body_plan plan = {.add = route->add,
                                    .one_line = route->batch > 0 && route->format == CONFIG_FORMAT_NDJSON,
                                    .age_ms = age_ms,
                                    .gateway = request->gateway};
-    if (route->body == CONFIG_BODY_RAW)
-        return -ENOMSG;
     buf_append_text(&request->made, separator(request));
-    int error = route->body == CONFIG_BODY_ENVELOPE
-                    ? body_append_envelope(&request->made, message, &plan)
-                    : body_append_json(&request->made, message, &plan, ret_why);
-    if (error == 0 && plan.one_line)
-        error = buf_append_char(&request->made, '\n');
-    if (error == -EMSGSIZE) {
-        *ret_why = xstrdup("the body made of it would be too long");
-        error = -EINVAL;
-    } else if (error == -EINVAL && route->not_object == CONFIG_NOT_OBJECT_RAW) {
-        free(*ret_why);
-        error = -ENOMSG;
-    }
-    return error;
+    int error = form_append(&request->made, route, message, &plan, ret_repaired, ret_why);
+    return error == 0 && plan.one_line ? buf_append_char(&request->made, '\n') : error;
 }
 
 /* The bracket after the last message comes later. */
@@ -233,10 +219,11 @@ int request_add(struct request *request, const struct message *message, int64_t 
     size_t before = request->made.bytes;
     char *why = NULL;
     const char *reason = "path";
+    bool repaired = false;
     int error = check_url(request, message, &why);
     if (error == 0) {
         reason = "body";
-        error = append_body(request, message, age_ms, &why);
+        error = append_body(request, message, age_ms, &repaired, &why);
         if (error == 0 && is_too_long(request))
             error = -EMSGSIZE;
         if (error != 0)
@@ -248,11 +235,12 @@ int request_add(struct request *request, const struct message *message, int64_t 
     }
     if (error == -ENOMSG)
         send_as_it_is(request, message);
-    else if (error == -EINVAL)
+    else if (error == -EINVAL || error == -ENODATA)
         *ret_reason = reason, *ret_why = why;
     if (error != 0 && error != -ENOMSG)
         return error;
     note_message(request, message, age_ms);
+    request->repaired += repaired;
     return 0;
 }
 

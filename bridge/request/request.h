@@ -52,6 +52,7 @@ struct request {
     size_t body_bytes;
     size_t response_most; /* bytes of the response, which is wanted whole; 0: its beginning is enough */
     unsigned messages;
+    unsigned repaired; /* of these: payloads that were no JSON before (repair) */
 
     const char *gateway;
     const struct config_backend *backend;
@@ -80,7 +81,8 @@ void request_begin(struct request *request, const char *gateway, const struct co
  * the only one. age_ms: since receipt, negative when it is not known. Returns 0;
  * -EXDEV it cannot share this request (another URL, not JSON where that is sent as it is),
  * -EMSGSIZE it has no room in it, both never for the first message; -EINVAL it cannot be sent at
- * all: *ret_reason is "path" or "body", *ret_why says why (freed by the caller).
+ * all, and -ENODATA its route ignores it (not_object): *ret_reason is "path" or "body", *ret_why
+ * says why (freed by the caller).
  * After a failure the request is as it was. */
 int request_add(struct request *request, const struct message *message, int64_t age_ms,
                 const char **ret_reason, char **ret_why);

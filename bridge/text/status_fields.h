@@ -39,6 +39,8 @@
     FIELD(BROKER_STATE, "daemon.broker", "state", text, "", "connected, connecting, away, or holding (the queue takes no messages)") \
     FIELD(BROKER_SINCE, "daemon.broker", "since", time, "", "start of this state") \
     FIELD(BROKER_PROTOCOL, "daemon.broker", "protocol", text, "", "MQTT version in use, 5 or 3.1.1; absent if not connected") \
+    FIELD(BROKER_LOST_SINCE, "daemon.broker", "lost_since", time, "", "messages published since then may be missing, because the broker forgot the session; absent if it never did") \
+    FIELD(BROKER_LOST_UNTIL, "daemon.broker", "lost_until", time, "", "when such a message was published at the latest") \
     FIELD(BROKER_WHY, "daemon.broker", "why", text, "", "reason of this state; absent if connected") \
     FIELD(BROKER_NEXT_TRY, "daemon.broker", "next_try", time, "", "next attempt to connect; absent if connected") \
     /* HTTP clients */ \
@@ -86,6 +88,8 @@
     FIELD(STORED, "daemon.since_start", "stored", number, "messages", "stored, once for each route") \
     FIELD(DELIVERED, "daemon.since_start", "delivered", number, "messages", "delivered") \
     FIELD(DEAD_LETTERED, "daemon.since_start", "dead_lettered", number, "messages", "made dead letters") \
+    FIELD(REPAIRED, "daemon.since_start", "repaired", number, "messages", "delivered, and repaired before (repair)") \
+    FIELD(IGNORED, "daemon.since_start", "ignored", number, "messages", "not delivered, because they are no JSON objects (not_object)") \
     FIELD(DROPPED, "daemon.since_start", "dropped", number, "messages", "dropped by a limit") \
     FIELD(UNROUTED, "daemon.since_start", "unrouted", number, "messages", "that no route takes") \
     FIELD(EXCEPTED, "daemon.since_start", "excepted", number, "messages", "that all matching routes leave out (except)") \
@@ -118,7 +122,6 @@
     FIELD(DEAD_ROUTE, "queue.dead_letters[]", "route", text, "", "name of the route") \
     FIELD(DEAD_REASON, "queue.dead_letters[]", "reason", text, "", "see REASONS in sluice(8)") \
     FIELD(DEAD_MESSAGES, "queue.dead_letters[]", "messages", number, "messages", "dead letters") \
-    FIELD(DEAD_BYTES, "queue.dead_letters[]", "bytes", number, "bytes", "their payloads together") \
     FIELD(DEAD_LAST, "queue.dead_letters[]", "last", time, "", "when the last one was dead-lettered") \
     FIELD(DROPS, "queue", "dropped", list, "", "one object for each route and reason") \
     FIELD(DROP_ROUTE, "queue.dropped[]", "route", text, "", "name of the route") \

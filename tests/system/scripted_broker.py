@@ -207,7 +207,8 @@ class ScriptedBroker:
     answers pings. What a test may set, before start() or at any time:
 
     refuse_v5       None; "code1" (CONNACK in the form of 3.1.1, "unacceptable
-                    protocol version"); "0x84" (in the form of 5); "close"
+                    protocol version"); "0x84" (in the form of 5); "close";
+                    "old-connack" (accepts, in the form of 3.1.1)
     silent          True: takes the connection and never answers anything
     refuse          None, or a number: the CONNACK code for every connection
     suback          callable(filter, QoS) -> the code for the SUBACK
@@ -494,6 +495,8 @@ class Connection:
                 self.send(b"\x20\x02\x00\x01")
             elif broker.refuse_v5 == "0x84":
                 self.send(b"\x20\x03\x00\x84\x00")
+            elif broker.refuse_v5 == "old-connack":
+                self.send(b"\x20\x02\x00\x00")
             return False
         if broker.refuse is not None:
             self.send(encode_packet(0x20, bytes([0, broker.refuse]) + self._no_properties()))

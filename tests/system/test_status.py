@@ -205,6 +205,7 @@ def test_the_manual_has_every_field_with_its_type(make_sluice, mosquitto, make_b
     with sqlite3.connect(sluice.db) as database:
         database.execute("insert into dropped values ('max_size', 'one', 12, 100, 1, 2)")
         database.execute("insert into problem values ('disk', 1, 'it is slow')")
+        database.execute("update session set lost_since_ms = 1, lost_until_ms = 2")
     seen = set(fields_of(sluice.status(expect=3)))
     sluice.start().wait_connected()
     mosquitto.publish("garden/a/sensor", b'{"b": 7, "s": 1, "lo": 1}')

@@ -23,6 +23,7 @@ const struct table_facts table_facts[TABLES] = {
     [RUN_TOKEN] = {"salvage_token", false, true, NULL},
     [PROBLEM] = {"problem", false, true, NULL},
     [SUBSCRIPTION] = {"subscription", false, true, NULL},
+    [SESSION] = {"session", false, true, NULL},
     [DROPPED] = {"dropped", false, true, NULL},
     /* With an older state, readings would count as lost. */
     [DEVICE] = {"device_state", false, true, "excluded.stored > old.stored"},

@@ -18,6 +18,7 @@ enum table {
     RUN_TOKEN, /* the index on run.token */
     PROBLEM,
     SUBSCRIPTION,
+    SESSION,
     DROPPED,
     DEVICE,
     TABLES

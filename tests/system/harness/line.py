@@ -13,11 +13,13 @@ class Line:
     mute() keeps back what the client sends from then on, mute_next() what it sends on
     the next connection after so many bytes, on a line that is slow as well; the server
     is heard all the same. While .deaf, what the server says is kept back, on every
-    connection. cut() ends all connections, and what was kept back is lost."""
+    connection. cut() ends all connections, and what was kept back is lost. It accepts and closes
+    the next .closing connections, as a port forwarder does whose server is not up yet."""
 
     def __init__(self, port):
         self.port = free_port()
         self.deaf = False
+        self.closing = 0
         self._server_port = port
         self._pairs = {}  # socket -> the other end
         self._mute = set()  # clients' sockets
@@ -69,6 +71,10 @@ class Line:
 
     def _accept(self):
         client = self._listener.accept()[0]
+        if self.closing > 0:
+            self.closing -= 1
+            client.close()
+            return
         try:
             server = socket.create_connection(("127.0.0.1", self._server_port), timeout=5)
         except OSError:

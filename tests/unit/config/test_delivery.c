@@ -141,7 +141,7 @@ static void errors_stand_alone(void **state)
         {"", "add = host\n", "5: add = host: "},
         {"", "body = json\nadd = a={4}\n",
          "6: add has {4}, but topics that match 'garden/+/sensor' have no level 4"},
-        {"", "body = json\nnot_object = hold\n", "6: not_object = hold: must be dead or raw"},
+        {"", "body = json\nnot_object = hold\n", "6: not_object = hold: must be dead, raw or ignore"},
         {"", "not_object = dead\n", "5: not_object has an effect with body = json only"},
         {"", "body = envelope\nnot_object = raw\n", "6: not_object has an effect with body = json only"},
         {"", "batch = 10\n", "5: batch has an effect with body = json or body = envelope only"},

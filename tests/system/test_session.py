@@ -1,0 +1,147 @@
+"""The session at the broker: MQTT 5 or 3.1.1, and what happens to the messages that wait in a session
+whose protocol changes, or that the broker has forgotten."""
+
+from collections import Counter
+
+import pytest
+
+from harness.line import Line
+from harness.wait import wait_until
+from scripted_broker import ScriptedBroker
+from test_overlap import EVENTS, READINGS, ROUTES, publish
+
+OVERLAPPING = ROUTES["two-routes"]
+
+
+@pytest.fixture
+def forwarder(mosquitto):
+    line = Line(mosquitto.port)
+    yield line
+    line.close()
+
+
+@pytest.fixture
+def scripted():
+    with ScriptedBroker() as broker:
+        yield broker
+
+
+def expect_once(backend, expected):
+    """Each route got each message once."""
+    for route in OVERLAPPING.values():
+        assert Counter(backend.bodies("/api" + route["path"])) == expected
+    assert len({r.key for r in backend.delivered()}) == len(backend.delivered())
+
+
+def exchange(sluice, mosquitto, backend, payload):
+    """A message goes all the way, to both routes."""
+    before = len(backend.delivered())
+    publish(mosquitto, [payload])
+    backend.wait_for(before + 2)
+    sluice.wait_empty()
+
+
+def test_a_forwarder_that_closes_does_not_end_mqtt_5(make_sluice, mosquitto, backend, forwarder):
+    """A port forwarder closes connections while the broker boots. The session spoke MQTT 5 before."""
+    sluice = make_sluice(broker_port=forwarder.port, backends={"garden": backend}, routes=OVERLAPPING)
+    sluice.start().wait_connected(broker=mosquitto)
+    exchange(sluice, mosquitto, backend, b"before")
+    sluice.stop()
+    publish(mosquitto)
+    forwarder.closing = 2
+    sluice.start().wait_connected(broker=mosquitto)
+    backend.wait_for(2 * (1 + len(READINGS)))
+    exchange(sluice, mosquitto, backend, b"after")
+    assert not sluice.find_events("broker-connected", "MQTT 3.1.1")
+    expect_once(backend, Counter([b"before", *READINGS, b"after"]))
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.__name__)
+def test_a_fallback_ends_with_its_connection(make_sluice, mosquitto, backend, forwarder, event):
+    """The same at the very first connection: sluice falls back, and speaks MQTT 5 from the next one on.
+    What waited in between comes once."""
+    sluice = make_sluice(broker_port=forwarder.port, backends={"garden": backend}, routes=OVERLAPPING)
+    forwarder.closing = 2
+    sluice.start().wait_connected(broker=mosquitto)
+    sluice.wait_event("broker-connected", "MQTT 3.1.1")
+    exchange(sluice, mosquitto, backend, b"before")
+    event(sluice, mosquitto)
+    backend.wait_for(2 * (1 + len(READINGS)))
+    sluice.wait_event("broker-connected", "MQTT 5", "session resumed")
+    sluice.wait_connected(broker=mosquitto)
+    exchange(sluice, mosquitto, backend, b"after")
+    expect_once(backend, Counter([b"before", *READINGS, b"after"]))
+
+
+@pytest.mark.parametrize("first, then", [("5", "3.1.1"), ("3.1.1", "5"), ("3.1.1", "auto")])
+def test_a_change_of_the_protocol_loses_and_doubles_nothing(make_sluice, mosquitto, backend, first, then):
+    sluice = make_sluice(backends={"garden": backend}, routes=OVERLAPPING, broker={"protocol": first})
+    sluice.start().wait_connected()
+    exchange(sluice, mosquitto, backend, b"before")
+    sluice.stop()
+    publish(mosquitto)
+    sluice.write_config(sluice.config_text(broker={**sluice.parts["broker"], "protocol": then}))
+    sluice.start()
+    sluice.wait_event("broker-connected", "MQTT " + then.replace("auto", "5"), "session resumed")
+    backend.wait_for(2 * (1 + len(READINGS)))
+    sluice.wait_connected()
+    exchange(sluice, mosquitto, backend, b"after")
+    expect_once(backend, Counter([b"before", *READINGS, b"after"]))
+
+
+def test_a_broker_that_closes_gets_mqtt_3_1_1_after_each_of_its_restarts(make_sluice, scripted, backend):
+    """It closes connections of MQTT 5: each time one attempt in vain is enough."""
+    scripted.refuse_v5 = "close"
+    sluice = make_sluice(broker_port=scripted.port, backends={"garden": backend})
+    sluice.start().wait_connected()
+    attempts = len(scripted.attempts)
+    sluice.stop()
+    before = len(sluice.log)
+    sluice.start()
+    sluice.wait_connected(after=before)
+    assert len(scripted.attempts) == attempts + 2
+    wait_until(lambda: scripted.packets("SUBSCRIBE"), what="a subscription")
+
+
+def test_a_connack_in_the_form_of_3_1_1_is_an_answer(make_sluice, scripted, backend):
+    """An old broker that does not look at the protocol level accepts, in its own form."""
+    scripted.refuse_v5 = "old-connack"
+    sluice = make_sluice(broker_port=scripted.port, backends={"garden": backend})
+    sluice.start()
+    sluice.wait_event("broker-connected", "MQTT 3.1.1")
+    assert len(scripted.attempts) == 2
+
+
+# -- a session that is gone
+
+
+def test_a_session_that_the_broker_forgot_is_a_problem(make_sluice, make_mosquitto, backend):
+    """Without persistence, its restart loses what waited in it."""
+    mosquitto = make_mosquitto(config="persistence false\n")
+    sluice = make_sluice(broker_port=mosquitto.port, backends={"garden": backend})
+    sluice.start().wait_connected()
+    assert "forgotten" not in sluice.command("status", expect=None)
+    sluice.stop()
+    mosquitto.publish("garden/a/sensor", b"lost")
+    mosquitto.restart()
+    sluice.start()
+    sluice.wait_event("session-lost", "client_id sluice", "may be missing", level="warning")
+    [line] = [line for line in sluice.command("status", expect=4).splitlines() if "forgotten" in line]
+    assert line.startswith("!") and "may be missing" in line
+    broker = sluice.status(expect=4)["daemon"]["broker"]
+    assert broker["lost_since"] <= broker["lost_until"]
+    sluice.stop()
+    sluice.start().wait_connected()
+    assert "forgotten" in sluice.command("status", expect=4), "the loss is not forgotten by a restart"
+    assert len(sluice.find_events("session-lost")) == 1
+
+
+def test_a_new_client_id_is_no_loss(make_sluice, mosquitto, backend):
+    sluice = make_sluice(backends={"garden": backend})
+    sluice.start().wait_connected()
+    sluice.stop()
+    sluice.write_config(sluice.config_text(broker={**sluice.parts["broker"], "client_id": "shed"}))
+    sluice.start()
+    sluice.wait_event("broker-connected", "new session")
+    mosquitto.publish("garden/a/sensor", b"1")
+    assert not sluice.find_events("session-lost")
