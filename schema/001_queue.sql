@@ -16,14 +16,14 @@
 --          sluice queue retry, │     │  others), or no request can be made from it, or
 --           under the same key │     ▼  it was tried max_attempts times
 --                          ┌─────────────┐
---                          │ dead_letter │   stays until a person retries or drops it
+--                          │ dead_letter │   stays until a person retries or drops it, or max_dead drops it
 --                          └─────────────┘
 --
 -- The table that has a message shows its state, and in the table `message` the column
 -- `deferred` does; a message is never in both tables. A waiting message keeps its place in
 -- the order of its topic. A deferred one left it: it is tried again by itself. A dead letter
 -- that is retried waits again. An outage of the backend changes no row: the message stays
--- as it was. A limit (when_full, max_age) or a person may delete a row of either table; the
+-- as it was. A limit (when_full, max_age, max_dead) or a person may delete a row of either table; the
 -- table `dropped` counts these.
 --
 -- Read it with:  sqlite3 /var/lib/sluice/queue.db 'select * from pending'
@@ -150,9 +150,10 @@ CREATE TABLE subscription (
 ) STRICT, WITHOUT ROWID;
 
 -- How many messages were dropped: by limits, which drop only where the configuration says
--- so (when_full, max_age), and by people.
+-- so (when_full, max_age, max_dead), and by people.
 CREATE TABLE dropped (
-    reason   TEXT    NOT NULL, -- the limit: 'max_size', 'max_messages', 'min_free', 'max_age'; or 'by-hand' (sluice queue drop)
+    reason   TEXT    NOT NULL, -- the limit: 'max_size', 'max_messages', 'min_free', 'max_age'; of dead letters 'max_dead',
+                               -- 'max_dead_messages'; or 'by-hand' (sluice queue drop)
     route    TEXT    NOT NULL,
     messages INTEGER NOT NULL,
     bytes    INTEGER NOT NULL, -- of their payloads

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "cmd/client.h"
 #include "queue/admin/admin.h"
+#include "text/filling.h"
 #include "text/outage.h"
 #include "text/units.h"
 
@@ -144,12 +145,34 @@ static void judge_deferred(struct status_facts *facts)
     }
 }
 
-static void judge_queue(struct status_facts *facts)
+/* What fills the queue; the caller frees it. */
+static char *filling_of(const struct status_facts *facts)
+{
+    int64_t waiting = 0, dead = 0, bytes = 0;
+    const cJSON *part = status_first(facts->queue, STATUS_QUEUE_ROUTES);
+    for (; part; part = part->next)
+        waiting += status_number(part, STATUS_QUEUE_ROUTE_WAITING, 0);
+    for (part = status_first(facts->queue, STATUS_DEAD_LETTERS); part; part = part->next) {
+        dead += status_number(part, STATUS_DEAD_MESSAGES, 0);
+        bytes += status_number(part, STATUS_DEAD_BYTES, 0);
+    }
+    return filling_text(waiting, dead, bytes);
+}
+
+static void judge_problems(struct status_facts *facts)
 {
     const cJSON *problem = status_first(facts->queue, STATUS_QUEUE_PROBLEMS);
-    for (; problem; problem = problem->next)
-        add_problem(facts, "%s: %s", status_text(problem, STATUS_PROBLEM_NAME),
-                    status_text(problem, STATUS_PROBLEM_DESCRIPTION));
+    for (; problem; problem = problem->next) {
+        const char *name = status_text(problem, STATUS_PROBLEM_NAME);
+        cleanup_free char *filling = strcmp(name, "full") == 0 ? filling_of(facts) : NULL;
+        add_problem(facts, "%s: %s%s%s", name, status_text(problem, STATUS_PROBLEM_DESCRIPTION),
+                    filling ? "; " : "", filling ? filling : "");
+    }
+}
+
+static void judge_queue(struct status_facts *facts)
+{
+    judge_problems(facts);
     const cJSON *route = status_first(facts->queue, STATUS_QUEUE_ROUTES);
     for (; facts->daemon && route; route = route->next) {
         const char *name = status_text(route, STATUS_QUEUE_ROUTE_NAME);

@@ -22,6 +22,17 @@ KEY(max_size, size, max_size, .initial = "1G", .min = "16M", .max = "1T",
 KEY(max_messages, number, max_messages, .none = "no limit", .min = "1", .max = "1000000000",
     .example = "100000", .brief = "How many messages wait at most. Dead letters do not count.")
 
+KEY(max_dead, size, max_dead, .none = "a tenth of max_size", .min = "1M", .max = "1T", .example = "100M",
+    .brief = "How much space dead letters take at most. The oldest are dropped.",
+    .text = "Dead letters never keep messages out of the queue. Where they exceed this limit, the oldest are "
+            "dropped. They are also dropped when the queue is nearly full by max_size or min_free, "
+            "before sluice holds or drops messages. The dead letters that hold a route become messages "
+            "again, so they are dropped last. Dropped dead letters are counted (table `dropped`, reason "
+            "`max_dead`) and logged.")
+
+KEY(max_dead_messages, number, max_dead_messages, .none = "no limit", .min = "1", .max = "1000000000",
+    .example = "10000", .brief = "How many dead letters are kept at most. The oldest are dropped.")
+
 KEY(max_age, duration, max_age_ms, .none = "no limit", .min = "1m", .max = "36500d", .example = "30d",
     .brief = "How long a message waits at most. After that it is dropped and counted.",
     .text = "The age of a message is the time that the machine has run since the message was received. A "
@@ -36,8 +47,9 @@ KEY(when_full, when_full, when_full, .initial = "hold",
     .brief = "What happens when max_size, max_messages or min_free is reached.",
     .text = "- `hold`: sluice takes no more messages from the broker until a twentieth of the limit is "
             "free again. Messages wait at the broker, up to the limits of the broker.\n"
-            "- `drop-oldest`: the oldest messages are dropped, then the oldest dead letters.\n"
+            "- `drop-oldest`: the oldest messages are dropped.\n"
             "- `drop-newest`: new messages are acknowledged, but not stored.\n\n"
+            "Before sluice holds or drops messages, it drops dead letters (see max_dead). "
             "Dropped messages are counted (table `dropped`, view `summary`) and logged. When the disk "
             "itself is full or fails, sluice always holds.")
 

@@ -10,6 +10,8 @@
 #include "text/units.h"
 #include <string.h>
 
+#define MIB INT64_C(1048576)
+
 static void check_required(struct config_parser *parser, const struct config_section *section)
 {
     for (size_t i = 0; i < section->table->count; i++) {
@@ -56,14 +58,21 @@ static void check_broker(struct config_parser *parser, const struct config_secti
 /* While a commit is delayed nothing is read, not even the broker's response to a ping. */
 static void check_queue(struct config_parser *parser, const struct config_section *section)
 {
-    const struct config *config = parser->config;
+    struct config *config = parser->config;
+    struct config_queue *queue = &config->queue;
     int64_t keepalive_ms = (int64_t)config->broker.keepalive_s * 1000;
-    char delay[UNITS_BYTES], keepalive[UNITS_BYTES];
+    char delay[UNITS_BYTES], keepalive[UNITS_BYTES], dead[UNITS_BYTES], size[UNITS_BYTES];
 
-    if (config->queue.commit_delay_ms > keepalive_ms / 2)
+    if (queue->max_dead == 0)
+        queue->max_dead = queue->max_size / 10 / MIB * MIB;
+    if (queue->max_dead > queue->max_size)
+        config_error(parser, config_section_where(section, "max_dead"),
+                     "max_dead (%s) must not be larger than max_size (%s)",
+                     units_exact_size(queue->max_dead, dead), units_exact_size(queue->max_size, size));
+    if (queue->commit_delay_ms > keepalive_ms / 2)
         config_error(parser, config_section_where(section, "commit_delay"),
                      "commit_delay (%s) must not be longer than half of keepalive (%s) in [broker]",
-                     units_exact_duration(config->queue.commit_delay_ms, delay),
+                     units_exact_duration(queue->commit_delay_ms, delay),
                      units_exact_duration(keepalive_ms, keepalive));
 }
 

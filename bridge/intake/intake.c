@@ -58,18 +58,11 @@ static const char *refusal(struct intake *intake, size_t bytes)
 {
     if (queue_hold(intake->queue))
         return NULL;
-    int error;
-    switch (intake->config->queue.when_full) {
-    case CONFIG_FULL_DROP_NEWEST:
-        return queue_full(intake->queue);
-    case CONFIG_FULL_DROP_OLDEST:
-        error = queue_make_room(intake->queue, bytes);
-        if (error != 0 && error != -ENOSPC)
-            intake->error = error;
-        return error == -ENOSPC ? queue_full(intake->queue) : NULL;
-    default:
-        return NULL;
-    }
+    int error = queue_make_room(intake->queue, bytes);
+    if (error != 0 && error != -ENOSPC)
+        intake->error = error;
+    bool drops_newest = intake->config->queue.when_full == CONFIG_FULL_DROP_NEWEST;
+    return error == -ENOSPC || drops_newest ? queue_full(intake->queue) : NULL;
 }
 
 /* A sender whose message was dropped may send it again: so it is dropped for all of its

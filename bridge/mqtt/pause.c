@@ -34,9 +34,10 @@ enum {
 static void report_full(struct mqtt *mqtt)
 {
     cleanup_free char *what = queue_full_text(mqtt->queue);
+    cleanup_free char *filling = queue_filling_text(mqtt->queue);
     mqtt->full_logged = throttle_due(&mqtt->full_reports, 1, mqtt->full_ms, REPORT_EVERY_MS) > 0;
     if (mqtt->full_logged)
-        log_warning(EVENT_QUEUE_FULL, "%s: messages wait at the broker", what);
+        log_warning(EVENT_QUEUE_FULL, "%s: messages wait at the broker; %s", what, filling);
     else
         log_debug(EVENT_QUEUE_FULL, "%s, again", what);
 }

@@ -6,6 +6,7 @@
  */
 #include "message/history.h"
 #include "queue/count.h"
+#include "queue/dead.h"
 #include "queue/tx.h"
 
 #include <errno.h>
@@ -80,7 +81,10 @@ static int move_to_dead(struct queue *queue, void *context)
         return error;
     if (sqlite3_changes(queue->db.handle) == 0)
         return -ENOENT;
-    return queue_rows_delete(queue, blame->id, blame->id, "dead-letter a message");
+    error = queue_rows_delete(queue, blame->id, blame->id, "dead-letter a message");
+    if (error == 0)
+        error = queue_dead_added(queue, blame->id);
+    return error != 0 ? error : queue_dead_bound(queue);
 }
 
 int queue_dead_letter(struct queue *queue, int64_t id, unsigned attempts, int status, const char *reason,
@@ -103,7 +107,7 @@ static int move_back(struct queue *queue, void *context)
     if (error == 0 && sqlite3_changes(queue->db.handle) == 0)
         return -ENOENT;
     if (error == 0)
-        error = queue_run(queue, Q_DELETE_DEAD, id, 0, "return a dead letter");
+        error = queue_dead_delete(queue, id, "return a dead letter");
     if (error == 0)
         queue_count_returned(queue, id);
     return error;

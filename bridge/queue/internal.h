@@ -58,20 +58,33 @@ struct run_clock {
 
 /* ---- how full it is ---- */
 
-/* queue/count.c. */
+/* Rows, and about how many bytes they take (of dead letters only). */
+struct amount {
+    int64_t rows, bytes;
+};
+
+/* Of one table (queue/count.c). */
 struct count {
     bool known;
-    int64_t messages; /* if known */
-    int64_t change;   /* by the open transaction */
-    bool counting;    /* (again), in the order of ids: */
-    int64_t cursor;   /* up to this id */
-    int64_t so_far;
-    int64_t change_so_far;
+    struct amount amount; /* if known */
+    struct amount change; /* by the open transaction */
+    bool counting;        /* (again), in the order of ids: */
+    int64_t cursor;       /* up to this id */
+    struct amount so_far;
+    struct amount change_so_far;
     int64_t version; /* queue->data_version: another process may have changed it since */
 };
 
 /* Limits, by their names in the configuration. */
-enum queue_reason { REASON_SIZE, REASON_MESSAGES, REASON_FREE, REASON_AGE, REASONS };
+enum queue_reason {
+    REASON_SIZE,
+    REASON_MESSAGES,
+    REASON_FREE,
+    REASON_AGE,
+    REASON_DEAD,
+    REASON_DEAD_MESSAGES,
+    REASONS
+};
 
 /* queue/limits.c. */
 struct limits {
@@ -83,6 +96,7 @@ struct limits {
     int64_t used_bytes, free_bytes, wal_bytes; /* pages in use, free pages, the -wal file */
     int64_t disk_free, disk_at_ms, disk_room;  /* bytes of the disk, when, and until it is measured again */
     int64_t size_room, free_room;              /* bytes, minus what was stored since */
+    int64_t size_lack, free_lack;              /* bytes that must go: see queue_limits_lack */
     bool over[REASONS];
 };
 
@@ -95,7 +109,7 @@ struct tally {
     bool newest; /* new messages, not stored ones */
 };
 
-/* queue/drop.c. */
+/* queue/drop.c, queue/dead.c, queue/dropped.c. */
 struct drops {
     struct tally tallies[REASONS];
     uint64_t messages;  /* since the queue was opened */
@@ -159,7 +173,8 @@ struct queue {
     struct ids settled;     /* delivered, to be deleted */
     struct ids unconfirmed; /* delivered, to be deleted once they are confirmed or released */
     int64_t sorted_out_to;  /* queue_awaited_after(), when `unconfirmed` was last sorted out */
-    struct count count;
+    struct count count;     /* of messages */
+    struct count dead;      /* of dead letters */
     struct limits limits;
     struct drops drops;
     LIST_HEAD(, queue_claim) claims;

@@ -8,7 +8,7 @@
  *       0 ─────────────────────────────── low ──── full ── max_size
  *                                          │         │  ◄──── headroom: the open transaction may
  *           below this, it has room again ─┘         │        still need it
- *                                                    └─ no more is stored
+ *        above this, dead letters are dropped          └─ no more is stored
  *
  * The log normally grows to 4 MiB and one commit, and keeps that size; so much always counts. If
  * a reader keeps it from starting again, it grows with each commit, and dropping messages does
@@ -17,6 +17,7 @@
 #include "queue/limits.h"
 #include "base/clock.h"
 #include "queue/count.h"
+#include "text/filling.h"
 #include "text/units.h"
 
 #include <assert.h>
@@ -28,24 +29,17 @@
 #define MIB INT64_C(1048576)
 
 enum {
-    LOOK_MS = 1000,      /* a measurement is valid this long */
-    ROW_BYTES = 100,     /* of a row, without its payload, about */
-    INLINE_BYTES = 4000, /* longer payloads take pages of their own */
+    LOOK_MS = 1000, /* a measurement is valid this long */
 };
 
 static const int64_t headroom_bytes = 2 * MIB;
 static const int64_t disk_room_bytes = 4 * MIB; /* of stored bytes, then the disk is measured again */
 static const int64_t wal_least_bytes = 4 * MIB; /* as journal_size_limit in db/db.c */
 
-const char *const queue_reasons[REASONS] = {[REASON_SIZE] = "max_size",
-                                            [REASON_MESSAGES] = "max_messages",
-                                            [REASON_FREE] = "min_free",
-                                            [REASON_AGE] = "max_age"};
-
-int64_t queue_row_bytes(size_t bytes)
-{
-    return ROW_BYTES + (int64_t)bytes + (bytes > INLINE_BYTES ? INLINE_BYTES : 0);
-}
+const char *const queue_reasons[REASONS] = {
+    [REASON_SIZE] = "max_size", [REASON_MESSAGES] = "max_messages",
+    [REASON_FREE] = "min_free", [REASON_AGE] = "max_age",
+    [REASON_DEAD] = "max_dead", [REASON_DEAD_MESSAGES] = "max_dead_messages"};
 
 void queue_limit(struct queue *queue, const struct config_queue *config)
 {
@@ -73,7 +67,8 @@ static int64_t wal_bytes(struct queue *queue)
 static void look_at_disk(struct queue *queue, int64_t now_ms)
 {
     struct limits *limits = &queue->limits;
-    if (limits->disk_at_ms != 0 && limits->disk_room > 0 && now_ms - limits->disk_at_ms < LOOK_MS)
+    bool ample = limits->disk_free - limits->config.min_free > 4 * disk_room_bytes;
+    if (limits->disk_at_ms != 0 && limits->disk_room > 0 && now_ms - limits->disk_at_ms < LOOK_MS && ample)
         return;
     limits->disk_free = queue_disk_free(queue);
     limits->disk_at_ms = now_ms;
@@ -95,25 +90,42 @@ static int64_t full_at(const struct limits *limits)
     return limits->config.max_size - (eighth < headroom_bytes ? eighth : headroom_bytes);
 }
 
-/* A full queue has room again when a twentieth of the limit is free. */
+/* A full queue has room again when this is free. */
+static int64_t twentieth(int64_t limit)
+{
+    return limit / 20 > 0 ? limit / 20 : 1;
+}
+
+/* What dead letters leave free: also enough for a commit that is larger than others. */
+static int64_t margin(int64_t limit)
+{
+    int64_t commit = limit / 8 < wal_least_bytes ? limit / 8 : wal_least_bytes;
+    return twentieth(limit) > commit ? twentieth(limit) : commit;
+}
+
 static bool is_over(bool was_over, int64_t value, int64_t limit)
 {
-    int64_t slack = limit / 20 > 0 ? limit / 20 : 1;
-    return was_over ? value > limit - slack : value >= limit;
+    return was_over ? value > limit - twentieth(limit) : value >= limit;
 }
 
 /* To use free pages takes no more space of the disk. */
 static void measure_disk(struct queue *queue, int64_t now_ms)
 {
     struct limits *limits = &queue->limits;
+    bool was_over = limits->over[REASON_FREE];
+    int64_t min_free = limits->config.min_free;
     limits->free_room = INT64_MAX;
-    if (limits->config.min_free == 0) {
-        limits->over[REASON_FREE] = false;
+    limits->free_lack = INT64_MIN / 2;
+    limits->over[REASON_FREE] = false;
+    if (min_free == 0 && !queue->storage.out_of_space)
         return;
-    }
     look_at_disk(queue, now_ms);
-    int64_t spare = limits->disk_free - limits->config.min_free;
-    limits->over[REASON_FREE] = spare < (limits->over[REASON_FREE] ? limits->config.min_free / 20 : 0);
+    int64_t spare = limits->disk_free - min_free;
+    int64_t lack = queue->storage.out_of_space ? queue_reserve_lacks(queue->storage.reserve) : 0;
+    limits->free_lack = (lack > margin(min_free) ? lack : margin(min_free)) - spare - limits->free_bytes;
+    if (min_free == 0)
+        return;
+    limits->over[REASON_FREE] = spare < (was_over ? min_free / 20 : 0);
     limits->free_room = (spare > 0 ? spare : 0) + limits->free_bytes;
 }
 
@@ -133,6 +145,7 @@ void queue_limits_measure(struct queue *queue)
     int64_t size = limits->used_bytes + wal;
     limits->over[REASON_SIZE] = is_over(limits->over[REASON_SIZE], size, full_at(limits));
     limits->size_room = full_at(limits) - limits->used_bytes - wal_least_bytes;
+    limits->size_lack = margin(full_at(limits)) - limits->size_room;
     limits->over[REASON_MESSAGES] =
         limits->config.max_messages > 0 && queue->count.known &&
         is_over(limits->over[REASON_MESSAGES], queue_count_rows(queue), limits->config.max_messages);
@@ -145,7 +158,15 @@ void queue_limits_appended(struct queue *queue, size_t bytes)
     int64_t row_bytes = queue_row_bytes(bytes);
     limits->size_room -= row_bytes;
     limits->free_room -= row_bytes;
+    limits->size_lack += row_bytes;
+    limits->free_lack += row_bytes;
     limits->disk_room -= row_bytes;
+}
+
+int64_t queue_limits_lack(const struct queue *queue)
+{
+    const struct limits *limits = &queue->limits;
+    return limits->size_lack > limits->free_lack ? limits->size_lack : limits->free_lack;
 }
 
 int64_t queue_messages_room(const struct queue *queue)
@@ -226,6 +247,12 @@ const char *queue_limit_text(const struct queue *queue, enum queue_reason reason
     case REASON_AGE:
         units_exact_duration(limits->config.max_age_ms, value);
         break;
+    case REASON_DEAD:
+        units_exact_size(limits->config.max_dead, value);
+        break;
+    case REASON_DEAD_MESSAGES:
+        snprintf(value, sizeof value, "%lld", (long long)limits->config.max_dead_messages);
+        break;
     default:
         snprintf(value, sizeof value, "%lld", (long long)limits->config.max_messages);
     }
@@ -241,6 +268,15 @@ char *queue_full_text(struct queue *queue)
         return xasprintf("storage: %s", strerror(-queue->storage.error));
     enum queue_reason reason = look(queue);
     return xstrdup(reason == REASONS ? "" : queue_limit_text(queue, reason));
+}
+
+char *queue_filling_text(struct queue *queue)
+{
+    int64_t waiting = queue_waiting(queue);
+    struct amount dead = queue_count_dead(queue);
+    if (waiting < 0 || !queue->dead.known)
+        return xstrdup("its messages are being counted");
+    return filling_text(waiting, dead.rows, dead.bytes);
 }
 
 char *queue_room_text(struct queue *queue)

@@ -12,8 +12,9 @@ void queue_limits_appended(struct queue *queue, size_t bytes);
 /* How many more messages max_messages allows; negative: too many are there. */
 int64_t queue_messages_room(const struct queue *queue);
 int64_t queue_disk_free(const struct queue *queue);
-/* About how many bytes a message with such a payload takes. */
-int64_t queue_row_bytes(size_t payload_bytes);
+/* How many bytes must go so that the queue is not nearly full, by max_size and min_free. While the disk
+ * is full: so that the reserve can be made again too. As last measured, plus what was stored since. */
+int64_t queue_limits_lack(const struct queue *queue);
 /* "max_size 1G", as configured. The text is valid until the next call. */
 const char *queue_limit_text(const struct queue *queue, enum queue_reason reason);
 /* Sets the problem "full": which limit is reached, and what follows. */

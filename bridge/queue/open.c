@@ -3,7 +3,7 @@
 #include "queue/clock.h"
 #include "queue/confirm.h"
 #include "queue/count.h"
-#include "queue/drop.h"
+#include "queue/dropped.h"
 #include "queue/external_changes.h"
 #include "queue/lock.h"
 #include "queue/problems.h"
@@ -198,7 +198,7 @@ static void forget_rows(struct queue *queue)
     queue->known_run.id = 0;
     queue->data_version = 0;
     queue->edition++;
-    queue->count = (struct count){.known = false};
+    queue->count = queue->dead = (struct count){.known = false};
     queue->readers = (struct queue_readers){.since_ms = 0};
     queue->limits.measured_ms = queue->limits.page_bytes = 0;
     queue->drops.cursor = queue->drops.age_cursor = 0;

@@ -128,7 +128,8 @@ int queue_blame(struct queue *queue, int64_t id, unsigned attempts, int status, 
 int queue_defer(struct queue *queue, int64_t id);
 /* Whether it is, still: a person can end it (queue_admin_retry). True if that cannot be read. */
 bool queue_is_deferred(struct queue *queue, int64_t id);
-/* Makes it a dead letter. reason is one word. 0, or -ENOENT: it is gone. */
+/* Makes it a dead letter, and drops the oldest ones where max_dead is exceeded. reason is one word.
+ * 0, or -ENOENT: it is gone. */
 int queue_dead_letter(struct queue *queue, int64_t id, unsigned attempts, int status, const char *reason,
                       const char *error, int64_t wall_ms);
 /* The route is held, because these messages were rejected in a row; or, with a count of 0, no
@@ -141,7 +142,7 @@ int queue_held_each(struct queue *queue, queue_visit_held_fn *visit, void *conte
  * there is no dead letter with this id. */
 int queue_return(struct queue *queue, int64_t id);
 
-/* ---- limits (queue/limits.c, queue/drop.c) ---- */
+/* ---- limits (queue/limits.c, queue/drop.c, queue/dropped.c) ---- */
 
 /* Copies the limits of the configuration. Before the first call there are none. */
 void queue_limit(struct queue *queue, const struct config_queue *config);
@@ -153,16 +154,18 @@ const char *queue_full(struct queue *queue);
  * NULL, the edges take in nothing. */
 const char *queue_hold(struct queue *queue);
 bool queue_drops_oldest(const struct queue *queue); /* when_full = drop-oldest */
-/* For people, freed by the caller: why it is full ("max_size 1G"); how much of the limits is used. */
+/* For people, freed by the caller: why it is full ("max_size 1G"); what fills it ("312 messages wait,
+ * 20 dead letters take 1.2 MB"); how much of the limits is used. */
 char *queue_full_text(struct queue *queue);
+char *queue_filling_text(struct queue *queue);
 char *queue_room_text(struct queue *queue);
 /* How many messages wait; -1: they are being counted. */
 int64_t queue_waiting(const struct queue *queue);
 /* A commit failed, and none succeeded since. queue_trial_commit finds out more. */
 bool queue_fails(const struct queue *queue);
-/* In an open transaction, when_full = drop-oldest: drops the oldest messages that are not in
- * flight, until a message with such a payload has room, and counts them. -ENOSPC: nothing is
- * left to drop. */
+/* In an open transaction, before a message with such a payload is stored. Drops and counts dead
+ * letters while the queue is nearly full; with when_full = drop-oldest, also the oldest messages that
+ * are not in flight, until the new one has room. -ENOSPC: nothing is left to drop. */
 int queue_make_room(struct queue *queue, size_t payload_bytes);
 /* In an open transaction: counts a message that is not stored. reason is one word; route may be
  * NULL. */

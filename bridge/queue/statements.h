@@ -95,11 +95,18 @@ STATEMENT(Q_PAGE_COUNT,
 STATEMENT(Q_FREE_PAGES,
     "PRAGMA freelist_count")
 STATEMENT(Q_COUNT,
-    "SELECT id FROM message WHERE id > ?1 ORDER BY id LIMIT ?2")
+    "SELECT id, 0 FROM message WHERE id > ?1 ORDER BY id LIMIT ?2")
 STATEMENT(Q_OLDEST,
     "SELECT id, route, length(payload) FROM message WHERE id > ?1 ORDER BY id LIMIT 1")
+STATEMENT(Q_COUNT_DEAD,
+    "SELECT id, " DEAD_BYTES " FROM dead_letter WHERE id > ?1 ORDER BY id LIMIT ?2")
+STATEMENT(Q_DEAD_BYTES,
+    "SELECT " DEAD_BYTES " FROM dead_letter WHERE id = ?1")
+STATEMENT(Q_OLDEST_NOT_HELD,
+    "SELECT id, route, length(payload) FROM dead_letter AS d WHERE id > 0"
+    " AND NOT EXISTS (SELECT 1 FROM held WHERE held.id = d.id) ORDER BY id LIMIT 1")
 STATEMENT(Q_OLDEST_DEAD,
-    "SELECT id, route, length(payload) FROM dead_letter WHERE id > ?1 ORDER BY id LIMIT 1")
+    "SELECT id, route, length(payload) FROM dead_letter WHERE id > 0 ORDER BY id LIMIT 1")
 STATEMENT(Q_DELETE_DEAD,
     "DELETE FROM dead_letter WHERE id = ?1")
 STATEMENT(Q_AGES,

@@ -3,6 +3,7 @@
 #include "queue/confirm.h"
 #include "queue/count.h"
 #include "queue/drop.h"
+#include "queue/dropped.h"
 #include "queue/limits.h"
 #include "queue/problems.h"
 #include "queue/readers.h"

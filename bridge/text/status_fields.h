@@ -122,6 +122,7 @@
     FIELD(DEAD_ROUTE, "queue.dead_letters[]", "route", text, "", "name of the route") \
     FIELD(DEAD_REASON, "queue.dead_letters[]", "reason", text, "", "see REASONS in sluice(8)") \
     FIELD(DEAD_MESSAGES, "queue.dead_letters[]", "messages", number, "messages", "dead letters") \
+    FIELD(DEAD_BYTES, "queue.dead_letters[]", "bytes", number, "bytes", "their payloads together") \
     FIELD(DEAD_LAST, "queue.dead_letters[]", "last", time, "", "when the last one was dead-lettered") \
     FIELD(DROPS, "queue", "dropped", list, "", "one object for each route and reason") \
     FIELD(DROP_ROUTE, "queue.dropped[]", "route", text, "", "name of the route") \
