@@ -146,7 +146,8 @@ CREATE TABLE subscription (
     granted      INTEGER NOT NULL DEFAULT 0, -- 1: the broker accepted it
     covered_to   INTEGER,                    -- NULL: in the configuration. When it was removed: the highest identifier
                                              -- at that moment; the filters up to it received the same messages
-    unsubscribed INTEGER NOT NULL DEFAULT 0  -- 1: it was removed, and the broker confirmed that
+    unsubscribed INTEGER NOT NULL DEFAULT 0, -- 1: it was removed, and the broker confirmed that
+    matched      INTEGER NOT NULL DEFAULT 0  -- 1: a message matched it once, so it is spelt right
 ) STRICT, WITHOUT ROWID;
 
 -- How many messages were dropped: by limits, which drop only where the configuration says

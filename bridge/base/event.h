@@ -27,6 +27,7 @@
     EVENT(BROKER_AWAY, "broker-away", "the broker cannot be reached, or refuses the connection") \
     EVENT(SESSION_LOST, "session-lost", "the broker has forgotten the session, and what waited in it") \
     EVENT(SESSION_UNKNOWN, "session-unknown", "what the queue knows of the session cannot be read") \
+    EVENT(CLIENT_ID_CLASH, "client-id-clash", "another client seems to use the same client_id; logged once, until a connection lasts") \
     EVENT(SUBSCRIBE_FAILED, "subscribe-failed", "a SUBSCRIBE could not be sent") \
     EVENT(SUBSCRIPTION_REFUSED, "subscription-refused", "the broker refuses a subscription") \
     EVENT(SUBSCRIPTION_DOWNGRADED, "subscription-downgraded", "the broker grants less than QoS 1") \

@@ -112,15 +112,53 @@ static void judge_session(struct status_facts *facts, const cJSON *broker)
             units_time(since_ms, true, from), units_time(until_ms, true, to));
 }
 
+static void judge_subscription(struct status_facts *facts, const cJSON *subscription)
+{
+    const char *filter = status_text(subscription, STATUS_SUBSCRIPTION_FILTER);
+    const char *route = status_text(subscription, STATUS_SUBSCRIPTION_ROUTE);
+    const char *why = status_text(subscription, STATUS_SUBSCRIPTION_WHY);
+    char time[UNITS_BYTES];
+    if (why)
+        add_problem(facts, "route %s: the broker refuses the topic %s (%s): allow it in the broker's ACL",
+                    route, filter, why);
+    else if (status_number(subscription, STATUS_SUBSCRIPTION_QOS, 1) < 1)
+        add_problem(facts,
+                    "route %s: the broker grants the topic %s QoS 0 only: messages can be lost between the "
+                    "broker and sluice",
+                    route, filter);
+    else if (status_is(subscription, STATUS_SUBSCRIPTION_SILENT))
+        add_problem(facts,
+                    "route %s: no message matches the topic %s, though other messages came since %s: is it "
+                    "spelt right, and does the broker's ACL allow sluice to read it? (silent_after)",
+                    route, filter,
+                    units_time(status_time(subscription, STATUS_SUBSCRIPTION_SILENT_SINCE), true, time));
+}
+
+static void judge_broker(struct status_facts *facts, const cJSON *broker)
+{
+    const char *host = status_text(broker, STATUS_BROKER_HOST);
+    long long port = status_number(broker, STATUS_BROKER_PORT, 0);
+    if (!status_part_works(broker)) {
+        cleanup_free char *outage = status_part_outage(broker, false, -1, false);
+        add_problem(facts, "broker %s:%lld: %s", host, port, outage);
+    }
+    if (status_is(broker, STATUS_BROKER_CLASH))
+        add_problem(
+            facts,
+            "broker %s:%lld: it ends each connection soon after it has accepted it: does another client "
+            "use client_id %s? Each client needs a client_id of its own",
+            host, port, status_text(broker, STATUS_BROKER_CLIENT_ID));
+    judge_session(facts, broker);
+    const cJSON *subscription = status_first(broker, STATUS_SUBSCRIPTIONS);
+    for (; subscription; subscription = subscription->next)
+        judge_subscription(facts, subscription);
+}
+
 static void judge_daemon(struct status_facts *facts)
 {
     const cJSON *broker = status_get(facts->daemon, STATUS_BROKER);
-    if (broker && !status_part_works(broker)) {
-        cleanup_free char *outage = status_part_outage(broker, false, -1, false);
-        add_problem(facts, "broker %s:%lld: %s", status_text(broker, STATUS_BROKER_HOST),
-                    (long long)status_number(broker, STATUS_BROKER_PORT, 0), outage);
-    }
-    judge_session(facts, broker);
+    if (broker)
+        judge_broker(facts, broker);
     judge_http(facts);
     const cJSON *scope = status_first(facts->daemon, STATUS_BACKENDS);
     for (; scope; scope = scope->next)

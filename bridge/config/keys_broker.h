@@ -6,8 +6,10 @@ KEY(port, number, port, .initial = "1883", .min = "1", .max = "65535",
     .brief = "The port of the broker. With TLS the default is 8883.")
 
 KEY(client_id, text, client_id, .initial = "sluice", .brief = "The name of sluice's session at the broker.",
-    .text = "Under this name the broker keeps the messages that arrive while sluice is away. Two clients "
-            "of one broker must not have the same name.")
+    .text =
+        "Under this name the broker keeps the messages that arrive while sluice is away. Two clients "
+        "of one broker must not have the same name: they would end each other's connections. sluice status "
+        "reports that.")
 
 KEY(username, text, username, .example = "sluice", .brief = "The user name at the broker. It needs password.")
 

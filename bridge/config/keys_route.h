@@ -43,6 +43,13 @@ KEY(content_type, content_type, content_type, .none = "derived from the message"
 KEY(retained, yes_no, retained, .initial = "no",
     .brief = "Whether messages that the broker had retained are forwarded, too.")
 
+KEY(silent_after, expiry, silent_after_s, .initial = "1h", .min = "1s", .max = "36500d",
+    .brief = "When sluice status reports that no message matches a topic of the route, though messages "
+             "match other topics.",
+    .text = "A topic with a spelling error, or one that the ACL of the broker hides, gets nothing. The time "
+            "begins with the first message of another topic. Where a message matched the topic before sluice "
+            "started, the time is 7 days, or longer. `never` is for a route whose messages are rare.")
+
 KEY(order, order, order, .initial = "topic",
     .brief = "What stays in order: the messages of each topic, of the whole route, or none.",
     .text = "The less order, the more requests are made at once.\n"

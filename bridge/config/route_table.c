@@ -12,6 +12,14 @@ struct route_table {
     size_t **own; /* by route: the numbers of its filters, in its order */
 };
 
+static bool contains(const size_t *numbers, size_t count, size_t number)
+{
+    for (size_t i = 0; i < count; i++)
+        if (numbers[i] == number)
+            return true;
+    return false;
+}
+
 static size_t add_filter(struct route_table *table, const char *filter)
 {
     size_t number = route_table_find_filter(table, filter);
@@ -57,6 +65,28 @@ const char *route_table_filter(const struct route_table *table, size_t filter)
     return table->filters[filter];
 }
 
+static bool has_filter(const struct route_table *table, size_t route, size_t filter)
+{
+    return contains(table->own[route], table->config->routes[route].topics.count, filter);
+}
+
+const struct config_route *route_table_filter_route(const struct route_table *table, size_t filter)
+{
+    size_t route = 0;
+    while (!has_filter(table, route, filter))
+        route++;
+    return &table->config->routes[route];
+}
+
+uint32_t route_table_filter_silent_after_s(const struct route_table *table, size_t filter)
+{
+    uint32_t longest_s = 0;
+    for (size_t i = 0; i < table->config->route_count; i++)
+        if (has_filter(table, i, filter) && table->config->routes[i].silent_after_s > longest_s)
+            longest_s = table->config->routes[i].silent_after_s;
+    return longest_s;
+}
+
 size_t route_table_find_filter(const struct route_table *table, const char *filter)
 {
     for (size_t i = 0; i < table->filter_count; i++)
@@ -80,14 +110,6 @@ static size_t oldest_match(const struct route_table *table, size_t route, const 
             oldest = filter;
     }
     return oldest;
-}
-
-static bool contains(const size_t *numbers, size_t count, size_t number)
-{
-    for (size_t i = 0; i < count; i++)
-        if (numbers[i] == number)
-            return true;
-    return false;
 }
 
 static bool is_served(const struct route_table *table, size_t route, const char *topic,

@@ -16,6 +16,10 @@ void route_table_free(struct route_table *table);
 
 size_t route_table_filter_count(const struct route_table *table);
 const char *route_table_filter(const struct route_table *table, size_t filter);
+/* The first route that has it. */
+const struct config_route *route_table_filter_route(const struct route_table *table, size_t filter);
+/* The longest silent_after of the routes that have it; UINT32_MAX: never. */
+uint32_t route_table_filter_silent_after_s(const struct route_table *table, size_t filter);
 /* The number of this filter, or SIZE_MAX. */
 size_t route_table_find_filter(const struct route_table *table, const char *filter);
 

@@ -101,8 +101,37 @@ void mqtt_disconnected(struct mqtt *mqtt)
     mqtt->since_ms = clock_uptime_ms();
 }
 
+/* Whether the connection was lost, for no reason that one of the two sides named. */
+static bool is_lost(const struct mqtt *mqtt)
+{
+    switch (mqtt->close_reason) {
+    case MOSQ_ERR_SUCCESS:
+    case MOSQ_ERR_CONN_LOST:
+    case MOSQ_ERR_ERRNO:
+    case MOSQ_ERR_TLS:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Mosquitto 2.0 gives no reason when another client takes over the session: it closes the
+ * connection. A clash must not become a fight, so a brief connection does not end the backoff. */
+static void count_brief(struct mqtt *mqtt)
+{
+    bool taken_over = mqtt->close_reason == MQTT_RC_SESSION_TAKEN_OVER;
+    bool brief = mqtt->link == LINK_UP && clock_uptime_ms() - mqtt->since_ms < BRIEF_MS;
+    mqtt->brief = brief && (taken_over || is_lost(mqtt)) ? mqtt->brief + 1 : 0;
+    if (mqtt->brief > 0 && taken_over && mqtt->brief < CLASH_AFTER)
+        mqtt->brief = CLASH_AFTER;
+    if (mqtt->brief > mqtt->failures)
+        mqtt->failures = mqtt->brief - 1;
+    mqtt_report_clash(mqtt);
+}
+
 void mqtt_connection_closed(struct mqtt *mqtt)
 {
+    count_brief(mqtt);
     const char *why = mqtt_protocol_closed(mqtt);
     cleanup_free char *refusal = mqtt->refused ? xasprintf("refused: %s", refusal_text(mqtt)) : NULL;
     if (!why)
@@ -171,6 +200,7 @@ static void connect_done(uv_work_t *work, int status)
     struct mqtt *mqtt = work->data;
     mqtt->since_ms = clock_uptime_ms();
     if (mqtt->connect_result != MOSQ_ERR_SUCCESS || !mqtt_open_socket(mqtt)) {
+        mqtt->brief = 0;
         mqtt_retry_later(mqtt, connect_error_text(mqtt));
         return;
     }

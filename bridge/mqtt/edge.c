@@ -25,7 +25,9 @@
 #include "mqtt/pause.h"
 #include "mqtt/protocol.h"
 #include "mqtt/redelivery.h"
+#include "mqtt/silence.h"
 #include "mqtt/socket.h"
+#include "mqtt/status.h"
 #include "mqtt/subscriptions.h"
 
 #include <assert.h>
@@ -75,6 +77,7 @@ static void on_message(struct mosquitto *client, void *context, const struct mos
         .late = mqtt->redelivery.late && !packet->retain,
         .copy = &copy,
     };
+    mqtt_silence_received(mqtt, packet->topic);
     if (mqtt_redelivery_received(mqtt, packet))
         batch_count_message(mqtt->batch, message.payload_bytes);
     else if (is_another)
@@ -226,6 +229,10 @@ static void on_tick(uv_timer_t *timer)
         if (mqtt->link == LINK_UP && lasted_ms > SETTLED_MS) {
             mqtt->failures = 0;
             mqtt->one_by_one = false;
+        }
+        if (mqtt->link == LINK_UP && lasted_ms > BRIEF_MS) {
+            mqtt->brief = 0;
+            mqtt_report_clash(mqtt);
         }
         mosquitto_loop_misc(mqtt->client); /* may queue a PINGREQ, or give up */
         mqtt_round_trip_begin(mqtt);

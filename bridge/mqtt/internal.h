@@ -5,6 +5,7 @@
  *   mqtt/pause.c          no connection while the queue takes nothing
  *   mqtt/connection.c     connects, and connects again
  *   mqtt/protocol.c       MQTT 5 or 3.1.1, and what is remembered of the session
+ *   mqtt/silence.c        filters that no message matches
  *   mqtt/redelivery.c     what the broker sends again, and until when
  *   mqtt/status.c         the state, for the log and for people
  *   mqtt/socket.c         the socket on the loop, and the only place that writes
@@ -31,6 +32,10 @@
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
 
+/* Two clients with one client_id end each other's connections, and each waits at most half of
+ * BRIEF_MS before it connects again (RETRY_MAX_MS). */
+enum { BRIEF_MS = 60 * 1000, CLASH_AFTER = 3 };
+
 enum link { LINK_DOWN, LINK_CONNECTING, LINK_HANDSHAKE, LINK_UP };
 
 /* A filter of the configuration. */
@@ -40,6 +45,15 @@ struct filter {
     bool granted;
     bool known;    /* it was granted before it was last subscribed to */
     bool save_due; /* to the database */
+    /* what the broker said; it stays until it says something else */
+    bool is_answered;
+    int qos;         /* granted */
+    const char *why; /* it is refused, or could not be sent; static text; NULL: it is not */
+    /* messages that match it (mqtt/silence.h) */
+    bool matched; /* there was one, as the database has it */
+    bool matched_due;
+    bool is_heard;     /* there was one since the start */
+    int64_t others_ms; /* uptime of the first message that did not match it; 0: none came */
 };
 
 /* A filter that the configuration no longer has. */
@@ -136,6 +150,8 @@ struct mqtt {
     bool identifiers_available;
     bool one_by_one;   /* a packet after the first message made us close the connection */
     unsigned failures; /* in a row */
+    unsigned brief;    /* connections in a row that were accepted, and lost within BRIEF_MS */
+    bool clash_logged;
 
     /* the broker is away */
     char *why;           /* NULL: it is not */

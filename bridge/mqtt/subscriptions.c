@@ -58,6 +58,7 @@ static void collect(void *context, const struct subscription *subscription)
     if (filter != SIZE_MAX && !subscription->vanished) {
         subscriptions->filters[filter].identifier = subscription->identifier;
         subscriptions->filters[filter].granted = subscription->granted;
+        subscriptions->filters[filter].matched = subscription->matched;
         set_rank(subscriptions, filter);
         return;
     }
@@ -71,14 +72,37 @@ static void collect(void *context, const struct subscription *subscription)
     };
 }
 
+/* What is known of a subscription since the start outlives a connection. */
+static void keep_facts(struct subscriptions *subscriptions, const struct filter *before, size_t count)
+{
+    for (size_t i = 0; i < subscriptions->filter_count; i++)
+        for (size_t k = 0; k < count; k++) {
+            struct filter *now = &subscriptions->filters[i];
+            const struct filter *old = &before[k];
+            if (old->identifier == 0 || old->identifier != now->identifier)
+                continue;
+            now->is_answered = old->is_answered;
+            now->qos = old->qos;
+            now->why = old->why;
+            now->matched_due = old->matched_due;
+            now->is_heard = old->is_heard;
+            now->others_ms = old->others_ms;
+        }
+}
+
 static int read_subscriptions(struct mqtt *mqtt)
 {
     struct subscriptions *subscriptions = &mqtt->subscriptions;
+    cleanup_free struct filter *before = subscriptions->filters;
+    size_t count = subscriptions->filter_count;
+    subscriptions->filters = NULL;
     mqtt_subscriptions_done(mqtt);
     subscriptions->filter_count = route_table_filter_count(intake_routes(mqtt->intake));
     subscriptions->filters = xcalloc(subscriptions->filter_count, sizeof *subscriptions->filters);
     subscriptions->ranks = xcalloc(subscriptions->filter_count, sizeof *subscriptions->ranks);
-    return queue_subscriptions(mqtt->queue, collect, mqtt);
+    int error = queue_subscriptions(mqtt->queue, collect, mqtt);
+    keep_facts(subscriptions, before, count);
+    return error;
 }
 
 /* Whether a topic can match two of them. */
@@ -128,6 +152,9 @@ static int save(struct mqtt *mqtt)
         if (filter->save_due)
             error = queue_subscription_grant(mqtt->queue, route_table_filter(routes, i), filter->granted);
         filter->save_due = filter->save_due && error != 0;
+        if (error == 0 && filter->matched_due)
+            error = queue_subscription_matched(mqtt->queue, route_table_filter(routes, i));
+        filter->matched_due = filter->matched_due && error != 0;
     }
     for (size_t i = 0; i < subscriptions->vanished_count && error == 0; i++) {
         struct vanished *vanished = &subscriptions->vanished[i];
@@ -151,8 +178,11 @@ static void send_subscribe(struct mqtt *mqtt, size_t filter)
     int options = mqtt->use_v311 ? 0 : MQTT_SUB_OPT_SEND_RETAIN_NEW;
     int result = mosquitto_subscribe_v5(mqtt->client, &f->packet_id, text, QOS, options, properties);
     mosquitto_property_free_all(&properties);
-    if (result != MOSQ_ERR_SUCCESS)
-        log_error(EVENT_SUBSCRIBE_FAILED, "%s: %s", text, mosquitto_strerror(result));
+    if (result == MOSQ_ERR_SUCCESS)
+        return;
+    f->is_answered = true;
+    f->why = mosquitto_strerror(result);
+    log_error(EVENT_SUBSCRIBE_FAILED, "%s: %s", text, f->why);
 }
 
 static void subscribe(struct mqtt *mqtt)
@@ -191,9 +221,11 @@ static void granted_qos(struct mqtt *mqtt, size_t filter, int qos)
     const char *text = route_table_filter(intake_routes(mqtt->intake), filter);
     struct filter *f = &mqtt->subscriptions.filters[filter];
     bool granted = qos < FIRST_REFUSAL;
+    f->is_answered = true;
+    f->qos = qos;
+    f->why = granted ? NULL : mosquitto_reason_string(qos);
     if (!granted)
-        log_error(EVENT_SUBSCRIPTION_REFUSED, "%s: %s; allow it in the broker's ACL", text,
-                  mosquitto_reason_string(qos));
+        log_error(EVENT_SUBSCRIPTION_REFUSED, "%s: %s; allow it in the broker's ACL", text, f->why);
     else if (qos < QOS)
         log_error(EVENT_SUBSCRIPTION_DOWNGRADED,
                   "%s: QoS %d only: messages can be lost between the broker and sluice", text, qos);

@@ -228,12 +228,14 @@ struct subscription {
     bool vanished;       /* the configuration no longer has it */
     uint32_t covered_to; /* the highest identifier when it vanished */
     bool unsubscribed;
+    bool matched; /* a message matched it once */
 };
 typedef void queue_subscription_fn(void *context, const struct subscription *subscription);
 int queue_subscriptions(struct queue *queue, queue_subscription_fn *visit, void *context);
 /* Stores it under a new identifier, unless it is stored already. */
 int queue_subscription_add(struct queue *queue, const char *filter);
 int queue_subscription_grant(struct queue *queue, const char *filter, bool granted);
+int queue_subscription_matched(struct queue *queue, const char *filter);
 int queue_subscription_vanish(struct queue *queue, const char *filter);
 int queue_subscription_unsubscribed(struct queue *queue, const char *filter);
 

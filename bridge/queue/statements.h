@@ -142,7 +142,7 @@ STATEMENT(Q_DEVICES_PRUNE,
     "DELETE FROM device_state WHERE ack_topic IN (SELECT ack_topic FROM device_state ORDER BY last_ms"
     " LIMIT max(0, (SELECT count(*) FROM device_state) - ?1))")
 STATEMENT(Q_SUBSCRIPTIONS,
-    "SELECT filter, identifier, granted, covered_to, unsubscribed FROM subscription")
+    "SELECT filter, identifier, granted, covered_to, unsubscribed, matched FROM subscription")
 STATEMENT(Q_SUBSCRIPTION_ADD,
     "INSERT INTO subscription (filter, identifier)"
     " VALUES (?1, (SELECT coalesce(max(identifier), 0) + 1 FROM subscription))"
@@ -152,6 +152,7 @@ STATEMENT(Q_SUBSCRIPTION_GRANT,
     "UPDATE subscription SET granted = 1 WHERE filter = ?1 AND NOT granted")
 STATEMENT(Q_SUBSCRIPTION_REFUSE,
     "UPDATE subscription SET granted = 0 WHERE filter = ?1 AND granted")
+STATEMENT(Q_SUBSCRIPTION_MATCHED, "UPDATE subscription SET matched = 1 WHERE filter = ?1")
 STATEMENT(Q_SUBSCRIPTION_VANISH,
     "UPDATE subscription SET covered_to = (SELECT max(identifier) FROM subscription)"
     " WHERE filter = ?1 AND covered_to IS NULL")

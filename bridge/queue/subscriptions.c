@@ -10,7 +10,7 @@ int queue_subscriptions(struct queue *queue, queue_subscription_fn *visit, void 
 {
     sqlite3_stmt *row = queue->statements[Q_SUBSCRIPTIONS];
     int code;
-    while ((code = db_step(row, "tiiIi")) == SQLITE_ROW) {
+    while ((code = db_step(row, "tiiIii")) == SQLITE_ROW) {
         struct subscription subscription = {
             .filter = (const char *)sqlite3_column_text(row, 0),
             .identifier = (uint32_t)sqlite3_column_int64(row, 1),
@@ -18,6 +18,7 @@ int queue_subscriptions(struct queue *queue, queue_subscription_fn *visit, void 
             .vanished = sqlite3_column_type(row, 3) != SQLITE_NULL,
             .covered_to = (uint32_t)sqlite3_column_int64(row, 3),
             .unsubscribed = sqlite3_column_int(row, 4) != 0,
+            .matched = sqlite3_column_int(row, 5) != 0,
         };
         visit(context, &subscription);
     }
@@ -53,6 +54,11 @@ int queue_subscription_add(struct queue *queue, const char *filter)
 int queue_subscription_grant(struct queue *queue, const char *filter, bool granted)
 {
     return change_subscription(queue, granted ? Q_SUBSCRIPTION_GRANT : Q_SUBSCRIPTION_REFUSE, filter);
+}
+
+int queue_subscription_matched(struct queue *queue, const char *filter)
+{
+    return change_subscription(queue, Q_SUBSCRIPTION_MATCHED, filter);
 }
 
 int queue_subscription_vanish(struct queue *queue, const char *filter)

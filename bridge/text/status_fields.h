@@ -43,6 +43,15 @@
     FIELD(BROKER_LOST_UNTIL, "daemon.broker", "lost_until", time, "", "when such a message was published at the latest") \
     FIELD(BROKER_WHY, "daemon.broker", "why", text, "", "reason of this state; absent if connected") \
     FIELD(BROKER_NEXT_TRY, "daemon.broker", "next_try", time, "", "next attempt to connect; absent if connected") \
+    FIELD(BROKER_CLIENT_ID, "daemon.broker", "client_id", text, "", "name of the session") \
+    FIELD(BROKER_CLASH, "daemon.broker", "clash", bool, "", "whether another client seems to use the same client_id: the broker ended several connections in a row soon after it had accepted them") \
+    FIELD(SUBSCRIPTIONS, "daemon.broker", "subscriptions", list, "", "one object for each topic filter") \
+    FIELD(SUBSCRIPTION_FILTER, "daemon.broker.subscriptions[]", "filter", text, "", "topic filter") \
+    FIELD(SUBSCRIPTION_ROUTE, "daemon.broker.subscriptions[]", "route", text, "", "the first route that has it") \
+    FIELD(SUBSCRIPTION_QOS, "daemon.broker.subscriptions[]", "qos", number, "", "QoS that the broker granted; absent if it refuses, or has not responded") \
+    FIELD(SUBSCRIPTION_WHY, "daemon.broker.subscriptions[]", "why", text, "", "why the broker refuses it, or null") \
+    FIELD(SUBSCRIPTION_SILENT, "daemon.broker.subscriptions[]", "silent", bool, "", "whether no message matched it for the time that silent_after in sluice.conf(5) says, though messages matched others") \
+    FIELD(SUBSCRIPTION_SILENT_SINCE, "daemon.broker.subscriptions[]", "silent_since", time, "", "receipt of the first message that matched only others, or null if one matched it") \
     /* HTTP clients */ \
     FIELD(HTTP_NAME, "daemon.http[]", "name", text, "", "name of the section, or empty") \
     FIELD(HTTP_STATE, "daemon.http[]", "state", text, "", "ok, or holding (clients get 503)") \
