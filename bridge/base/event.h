@@ -40,7 +40,7 @@
     EVENT(HTTP_LISTEN_FAILED, "http-listen-failed", "the address for HTTP clients cannot be used") \
     EVENT(HTTP_ACCEPT_FAILED, "http-accept-failed", "connections of HTTP clients cannot be accepted") \
     EVENT(HTTP_CONNECTIONS_FULL, "http-connections-full", "max_connections is reached") \
-    EVENT(HTTP_CLIENT_REFUSED, "http-client-refused", "an HTTP client was refused") \
+    EVENT(HTTP_CLIENT_REFUSED, "http-client-refused", "an HTTP client was refused, or lost an idle connection") \
     EVENT(HTTP_UNAVAILABLE, "http-unavailable", "HTTP clients get 503") \
     EVENT(HTTP_REPEATED, "http-repeated", "an HTTP request is in the queue already") \
     EVENT(HTTP_PASSTHROUGH_FAILED, "http-passthrough-failed", "a GET or HEAD could not be passed on") \

@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "cmd/args.h"
 #include "cmd/cmd.h"
-#include "config/file.h"
+#include "daemon/descriptors.h"
 
 #include <stdio.h>
 
@@ -23,7 +23,7 @@ static int check(const struct command *command, int argc, char **argv)
     struct config_errors errors = {0};
 
     log_init(LOG_LEVEL_INFO);
-    struct config *config = config_file_load(path, &errors);
+    struct config *config = descriptors_load_config(path, &errors);
     for (size_t i = 0; i < errors.count; i++)
         fprintf(stderr, "%s\n", errors.lines[i]);
     if (config)

@@ -2,8 +2,8 @@
 #include "base/log.h"
 #include "cmd/args.h"
 #include "cmd/cmd.h"
-#include "config/file.h"
 #include "daemon/daemon.h"
+#include "daemon/descriptors.h"
 
 static int run(const struct command *command, int argc, char **argv)
 {
@@ -24,7 +24,7 @@ static int run(const struct command *command, int argc, char **argv)
 
     log_init(level);
     struct config_errors errors = {0};
-    struct config *config = config_file_load(path, &errors);
+    struct config *config = descriptors_load_config(path, &errors);
     for (size_t i = 0; i < errors.count; i++)
         log_error(EVENT_CONFIG_ERROR, "%s", errors.lines[i]);
     config_errors_done(&errors);

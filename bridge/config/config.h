@@ -142,6 +142,7 @@ struct config_errors {
     char **lines;
     size_t count;
 };
+void config_errors_add(struct config_errors *errors, const char *format, ...) PRINTF_LIKE(2, 3);
 void config_errors_done(struct config_errors *errors);
 
 /* Fetches the secret that "@name" names; name comes without the '@'. Returns 0 and the

@@ -4,8 +4,6 @@
 
 #include "config/internal.h"
 
-void config_errors_add(struct config_errors *errors, const char *format, ...) PRINTF_LIKE(2, 3);
-
 /* The number of this file in places; adds it to the list. */
 size_t config_error_file(struct config_parser *parser, const char *file);
 void config_error(struct config_parser *parser, struct config_where where, const char *format, ...)

@@ -56,10 +56,16 @@ KEY(max_body, size, max_body, .initial = "1M", .min = "1K", .max = "16M",
     .brief = "How large the body of a request is at most. A larger one is refused (413).")
 
 KEY(max_connections, number, max_connections, .initial = "256", .min = "1", .max = "10000",
-    .brief = "How many connections there are at most. Others wait.")
+    .brief = "How many connections there are at most.",
+    .text =
+        "A further one takes the place of the connection that has waited longest for a whole request. "
+        "It waits while each connection has a request that is being dealt with. Each connection needs a "
+        "file descriptor: `sluice check` reports an error if the system allows fewer than sluice may need.")
 
 KEY(max_connections_per_client, number, max_connections_per_client, .initial = "64", .min = "1",
-    .max = "10000", .brief = "How many connections one address has at most. Others are closed.")
+    .max = "10000", .brief = "How many connections one address has at most.",
+    .text = "A further one takes the place of the connection of this address that has waited longest for a "
+            "whole request. It is closed if there is none.")
 
 KEY(timeout, duration, timeout_ms, .initial = "30s", .min = "1s", .max = "10m",
     .brief = "How long a request takes to arrive at most.",

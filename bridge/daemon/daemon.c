@@ -13,9 +13,9 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/metrics.h"
-#include "config/file.h"
 #include "control/control.h"
 #include "daemon/clock_watch.h"
+#include "daemon/descriptors.h"
 #include "daemon/internal.h"
 #include "daemon/notify.h"
 #include "daemon/recover.h"
@@ -180,7 +180,7 @@ static void reload(struct daemon *daemon)
     }
     notify_reloading();
     struct config_errors errors = {0};
-    daemon->next_config = config_file_load(daemon->config_path, &errors);
+    daemon->next_config = descriptors_load_config(daemon->config_path, &errors);
     if (!daemon->next_config) {
         for (size_t i = 0; i < errors.count; i++)
             log_error(EVENT_CONFIG_ERROR, "%s", errors.lines[i]);
@@ -331,6 +331,7 @@ static void on_loop_runs(uv_timer_t *timer)
 int daemon_run(const char *config_path, struct config *config)
 {
     signal(SIGPIPE, SIG_IGN);
+    descriptors_raise();
     umask(027); /* the group may read the queue, others may not */
     struct daemon daemon = {.config_path = config_path,
                             .first_config = config,

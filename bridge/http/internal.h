@@ -18,6 +18,7 @@ struct client {
     struct address address;
     int64_t since_ms; /* its time-out began */
     bool in_line;
+    bool responding;          /* the response to a whole request is being sent */
     TAILQ_ENTRY(client) line; /* those whose time-out runs, the oldest first */
     LIST_ENTRY(client) list;
 };

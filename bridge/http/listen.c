@@ -1,9 +1,12 @@
 /* http/listen.c - see http/listen.h.
  *
  * A client is checked here, before anything is spent on it: one whose address is not
- * allowed, or that has its share of connections already, is closed at once. When there
- * are as many connections as there may be, none is accepted until one ends: further clients,
- * and what they sent, wait in the kernel.
+ * allowed is closed at once. When there are as many connections as there may be, of one
+ * client or of all, a new one takes the place of that which has waited longest for a whole
+ * request. Otherwise connections on which nothing comes would hold all places until their
+ * time-outs, and who has something to send would wait behind them. When each connection has a
+ * request that is being dealt with, the new one of the same client is closed, and other
+ * clients wait in the kernel, with what they sent.
  *
  * The kernel hands a connection over when its first bytes are there (TCP_DEFER_ACCEPT), or
  * after a second of silence. So they are read at once, and what was sent in one go is read
@@ -50,9 +53,8 @@ struct http_listen {
 
 /* ---- clients ---- */
 
-static void refuse(struct http_listen *listen, int fd, const struct address *client, const char *why)
+static void log_refusal(struct http_listen *listen, const struct address *client, const char *why)
 {
-    close(fd);
     uint64_t times = throttle_due(&listen->refusals, 1, clock_uptime_ms(), REPORT_EVERY_MS);
     if (times == 0)
         return;
@@ -80,13 +82,17 @@ static struct address address_of(const struct sockaddr_storage *from)
     return address;
 }
 
+/* Whether there are as many connections as there may be. */
 static bool check_full(struct http_listen *listen)
 {
     unsigned all;
     listen->calls->count(listen->context, NULL, &all, NULL);
     bool full = all >= listen->config->max_connections;
     if (full && !listen->full_logged)
-        log_warning(EVENT_HTTP_CONNECTIONS_FULL, "%u connections; further clients wait until one ends", all);
+        log_warning(EVENT_HTTP_CONNECTIONS_FULL,
+                    "%u connections; a further one takes the place of the one that has been idle for the "
+                    "longest time, or waits",
+                    all);
     if (full)
         listen->full_logged = true;
     else if (all < listen->config->max_connections / 2)
@@ -94,17 +100,32 @@ static bool check_full(struct http_listen *listen)
     return full;
 }
 
+/* Whether a client may connect; makes room for it where that is necessary. */
+static bool find_room(struct http_listen *listen, const struct address *client)
+{
+    unsigned all, same;
+    if (!is_allowed(listen->config, client)) {
+        log_refusal(listen, client, "it is in none of the ranges of allow");
+        return false;
+    }
+    listen->calls->count(listen->context, client, &all, &same);
+    if (same >= listen->config->max_connections_per_client) {
+        bool room = listen->calls->make_room(listen->context, client);
+        log_refusal(listen, client,
+                    room ? "it has max_connections_per_client connections: one that was idle is closed"
+                         : "it has max_connections_per_client connections already");
+        return room;
+    }
+    return all < listen->config->max_connections || listen->calls->make_room(listen->context, NULL);
+}
+
 static void admit(struct http_listen *listen, int fd, const struct sockaddr_storage *from)
 {
     struct address client = address_of(from);
-    unsigned all, same;
-    listen->calls->count(listen->context, &client, &all, &same);
-    if (!is_allowed(listen->config, &client))
-        refuse(listen, fd, &client, "it is in none of the ranges of allow");
-    else if (same >= listen->config->max_connections_per_client)
-        refuse(listen, fd, &client, "it has max_connections_per_client connections already");
-    else
+    if (find_room(listen, &client))
         listen->calls->accepted(listen->context, fd, &client);
+    else
+        close(fd);
 }
 
 static void pause_all(struct http_listen *listen)
@@ -129,7 +150,7 @@ static void on_client(void *context, int fd, int status, int events)
     (void)events;
     struct http_listen *listen = context;
     for (int i = 0; i < ACCEPT_MOST; i++) {
-        if (check_full(listen)) {
+        if (check_full(listen) && !listen->calls->has_idle(listen->context)) {
             pause_all(listen);
             return;
         }
@@ -200,7 +221,7 @@ static void close_socket(struct http_listen *listen, const struct socket *socket
 
 void http_listen_look(struct http_listen *listen)
 {
-    bool full = check_full(listen);
+    bool full = check_full(listen) && !listen->calls->has_idle(listen->context);
     for (size_t i = 0; i < listen->socket_count; i++) {
         struct socket *socket = &listen->sockets[i];
         if (socket->fd < 0)

@@ -15,6 +15,11 @@ struct http_listen;
 struct http_listen_calls {
     /* How many connections there are, of all clients and of this one (may be NULL). */
     void (*count)(void *context, const struct address *client, unsigned *ret_all, unsigned *ret_same);
+    /* Closes the connection that has waited longest for a whole request, of this client or (NULL)
+     * of all. False: each connection has a request that is being dealt with. */
+    bool (*make_room)(void *context, const struct address *client);
+    /* Whether make_room() can do so. */
+    bool (*has_idle)(void *context);
     /* Takes over a socket, which does not block. */
     void (*accepted)(void *context, int fd, const struct address *client);
 };

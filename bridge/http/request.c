@@ -105,6 +105,7 @@ void http_respond(struct http_request *request, const struct http_response *resp
     if (request->state != WAITING)
         return;
     request->state = RESPONDED;
+    request->client->responding = true;
     http_restart_time(request->client);
     MHD_resume_connection(request->connection);
     server->flush_due = true;
@@ -130,6 +131,7 @@ void http_respond_error(struct http_request *request, unsigned status, unsigned 
 static enum MHD_Result send_response(struct http_request *request)
 {
     request->state = RESPONDED;
+    request->client->responding = true;
     enum MHD_Result result = MHD_queue_response(request->connection, request->status, request->response);
     MHD_destroy_response(request->response);
     request->response = NULL;
@@ -175,6 +177,7 @@ void http_on_completed(void *context, struct MHD_Connection *connection, void **
         MHD_destroy_response(request->response);
     drop_body(request);
     server->response_bytes -= request->response_bytes;
+    request->client->responding = false;
     http_restart_time(request->client); /* for the next one */
     free(request->target);
     free(request);

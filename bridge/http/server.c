@@ -39,14 +39,19 @@ static void wake(struct http_server *server)
     uv_idle_start(&server->soon, on_soon);
 }
 
+static void end(struct client *client)
+{
+    http_stop_time(client);
+    shutdown(client->fd, SHUT_RDWR);
+}
+
 static bool end_late(struct http_server *server)
 {
     struct client *client;
     int64_t late_ms = clock_uptime_ms() - server->config->timeout_ms;
     bool any = false;
     while ((client = TAILQ_FIRST(&server->line)) != NULL && client->since_ms <= late_ms) {
-        http_stop_time(client);
-        shutdown(client->fd, SHUT_RDWR);
+        end(client);
         any = true;
     }
     return any;
@@ -137,6 +142,32 @@ static void on_accepted(void *context, int fd, const struct address *address)
     wake(server);
 }
 
+/* The connection that has waited longest for a whole request, of this client or (NULL) of all. */
+static struct client *find_idle(const struct http_server *server, const struct address *address)
+{
+    struct client *client;
+    TAILQ_FOREACH(client, &server->line, line)
+        if (!client->responding && (!address || address_equal(&client->address, address)))
+            return client;
+    return NULL;
+}
+
+static bool has_idle(void *context)
+{
+    return find_idle(context, NULL) != NULL;
+}
+
+static bool make_room(void *context, const struct address *address)
+{
+    struct http_server *server = context;
+    struct client *client = find_idle(server, address);
+    if (!client)
+        return false;
+    end(client);
+    run(server); /* libmicrohttpd closes it */
+    return true;
+}
+
 static void count_clients(void *context, const struct address *address, unsigned *ret_all, unsigned *ret_same)
 {
     const struct http_server *server = context;
@@ -172,7 +203,8 @@ static struct MHD_Daemon *start_daemon(struct http_server *server)
 struct http_server *http_server_new(uv_loop_t *loop, const struct config_http *config,
                                     const struct http_calls *calls, void *context)
 {
-    static const struct http_listen_calls listen_calls = {.count = count_clients, .accepted = on_accepted};
+    static const struct http_listen_calls listen_calls = {
+        .count = count_clients, .make_room = make_room, .has_idle = has_idle, .accepted = on_accepted};
     struct http_server *server = xcalloc(1, sizeof *server);
     server->config = config;
     server->calls = calls;

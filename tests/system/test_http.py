@@ -1,5 +1,6 @@
 """The plain-HTTP door: what clients send and get, byte by byte."""
 import json
+import resource
 import re
 import signal
 import subprocess
@@ -470,8 +471,9 @@ def test_a_reload_of_a_shorter_timeout_applies_to_open_connections(door):
 
 
 def test_without_descriptors_clients_wait(door):
-    """Told once, and who waits gets in when somebody leaves."""
-    sluice = door(prefix=["prlimit", "--nofile=40"])
+    """The system has none left: logged once, and who waits gets in when somebody leaves."""
+    sluice = door()
+    resource.prlimit(sluice.process.pid, resource.RLIMIT_NOFILE, (40, 40))
     webs = [Web(sluice.port).send(post(f"/api/{n}")) for n in range(50)]
     sluice.wait_event("http-accept-failed", "Too many open files")
     for web in webs: # the first ones leave, for the others
@@ -480,32 +482,65 @@ def test_without_descriptors_clients_wait(door):
     sluice.wait_events(1, "http-accept-failed")
 
 
+GET = b"GET /api/x HTTP/1.1\r\n\r\n"
+
+
+def busy_clients(sluice, backend, count):
+    """Connections with requests that wait for the backend."""
+    backend.answer = lambda request: "stall"
+    before = len(backend.requests)
+    webs = [Web(sluice.port).send(GET) for _ in range(count)]
+    backend.wait_requests(before + count)
+    return webs
+
+
 def test_connections_of_one_client_are_limited(door, backend):
     sluice = door({"max_connections_per_client": "3"})
-    webs = [Web(sluice.port) for _ in range(3)]
-    for web in webs:
-        assert web.send(post("/api/c")).response().status == 202
+    webs = busy_clients(sluice, backend, 3)
     with Web(sluice.port) as web:
         assert web.closed()
     sluice.wait_event("http-client-refused", "127.0.0.1", "max_connections_per_client")
-    webs[0].close()
-    wait_until(lambda: ask(sluice.port, post("/api/c")), what="room for another connection")
-    assert webs[1].send(post("/api/c")).response().status == 202
-    sluice.stop()
+    backend.drop_connections()
+    assert [web.response().status for web in webs] == [502] * 3
+    assert ask(sluice.port, post("/api/c")).status == 202
+    assert webs[2].send(post("/api/c")).response().status == 202
 
 
-def test_clients_above_max_connections_wait(door, backend):
+def test_a_client_with_its_share_of_connections_loses_the_oldest_idle_one(door, backend):
+    sluice = door({"max_connections_per_client": "3", "timeout": "10m"})
+    [busy] = busy_clients(sluice, backend, 1)
+    half = Web(sluice.port).send(b"POST /api/c HT")
+    idle = Web(sluice.port)
+    assert idle.send(post("/api/1")).response().status == 202
+    assert ask(sluice.port, post("/api/2")).status == 202
+    assert half.closed()
+    sluice.wait_event("http-client-refused", "127.0.0.1", "max_connections_per_client", "idle")
+    assert idle.send(post("/api/3")).response().status == 202
+    backend.drop_connections()
+    assert busy.response().status == 502
+
+
+def test_clients_above_max_connections_wait_while_the_others_are_busy(door, backend):
     sluice = door({"max_connections": "2"})
-    first, second = Web(sluice.port), Web(sluice.port)
-    for web in (first, second):
-        assert web.send(post("/api/1")).response().status == 202
+    first, second = busy_clients(sluice, backend, 2)
     third = Web(sluice.port).send(post("/api/3"))
-    assert second.send(post("/api/2")).response().status == 202
     sluice.wait_event("http-connections-full", 2)
-    assert {r["target"] for r in sluice.sql("select target from message")} <= {"/api/1", "/api/2"}
-    first.close()
+    assert sluice.sql("select target from message") == []
+    backend.drop_connections()
+    assert first.response().status == second.response().status == 502
     assert third.response().status == 202
-    backend.wait_for(4)
+
+
+def test_a_client_above_max_connections_takes_the_place_of_an_idle_one(door, backend):
+    sluice = door({"max_connections": "2", "timeout": "10m"})
+    silent, idle = Web(sluice.port).send(b"P"), Web(sluice.port)
+    assert idle.send(post("/api/1")).response().status == 202
+    with Web(sluice.port) as third:
+        assert third.send(post("/api/2")).response().status == 202
+        assert silent.closed()
+        assert idle.send(post("/api/3")).response().status == 202
+        sluice.wait_event("http-connections-full", 2)
+    backend.wait_for(3)
 
 
 def test_allow_refuses_other_addresses(door):
