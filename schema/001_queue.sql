@@ -42,6 +42,7 @@ CREATE TABLE run (
     epoch_ms      INTEGER NOT NULL,           -- wall clock at uptime 0: a message was received at epoch_ms + uptime_ms
     synchronised  INTEGER NOT NULL,           -- 1: the wall clock was synchronised (NTP) when epoch_ms was taken
     confirmed_id  INTEGER NOT NULL DEFAULT 0, -- the broker has read our acknowledgements of all messages up to this id, as last saved
+    reserved_id   INTEGER NOT NULL DEFAULT 0, -- no message of this run, or before, has a higher id; after a clean end, the last one that was used
     drained_ms    INTEGER,                    -- uptime when the broker last had nothing left for us, as last saved; NULL: not in this boot
     away_since_ms INTEGER                     -- the same of an earlier boot, as wall clock; NULL: not known
 ) STRICT;
@@ -49,7 +50,7 @@ CREATE TABLE run (
 -- The messages that wait for their backend. The payload is the last column: a scan of
 -- the queue does not read it.
 CREATE TABLE message (
-    id                   INTEGER PRIMARY KEY,            -- order of arrival; never used twice within a run
+    id                   INTEGER PRIMARY KEY,            -- order of arrival; never used twice
     run                  INTEGER NOT NULL,               -- run.id
     route                TEXT    NOT NULL,               -- name of its [route NAME]; by HTTP: of its [http NAME], or 'http'
     topic                TEXT    NOT NULL,               -- MQTT topic; by HTTP: client address and path, '192.168.1.20/api/collections/sensor'

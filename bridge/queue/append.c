@@ -9,6 +9,7 @@
 #include "queue/clock.h"
 #include "queue/confirm.h"
 #include "queue/count.h"
+#include "queue/ids.h"
 #include "queue/limits.h"
 #include "queue/settle.h"
 #include "queue/tx.h"
@@ -133,6 +134,8 @@ int queue_commit(struct queue *queue)
         error = queue_drained_save(queue, false);
     if (error == 0 && queue_confirmed_is_due(queue))
         error = queue_confirmed_write(queue);
+    if (error == 0 && queue_ids_are_due(queue))
+        error = queue_ids_reserve(queue, queue->run, IDS_MOST);
     if (error == 0 && fault_fails("queue.commit"))
         error = -EIO;
     if (error != 0) {

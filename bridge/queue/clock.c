@@ -37,6 +37,7 @@
 #include "queue/clock.h"
 #include "base/log.h"
 #include "queue/confirm.h"
+#include "queue/ids.h"
 #include "queue/tx.h"
 
 #include <errno.h>
@@ -120,7 +121,9 @@ int queue_run_start(struct queue *queue, const struct clock_epoch *now, struct r
     int error = read_last(queue, now, ret);
     if (error == 0 && now->synchronised)
         error = repair(queue, now);
-    return error != 0 ? error : insert_run(queue, ret);
+    if (error == 0)
+        error = insert_run(queue, ret);
+    return error != 0 ? error : queue_ids_reserve(queue, ret->run, IDS_MOST);
 }
 
 /* ---- the clock changes ---- */

@@ -37,14 +37,12 @@ bool queue_is_awaited(const struct queue *queue, int64_t id)
 
 /* ---- saving ---- */
 
-int queue_confirmed_read(struct queue *queue, int64_t highest_id)
+int queue_confirmed_read(struct queue *queue)
 {
-    int64_t id = 0;
-    int error = db_number(&queue->db, "SELECT confirmed_id FROM run ORDER BY id DESC LIMIT 1", &id);
+    int error = db_number(&queue->db, "SELECT confirmed_id FROM run ORDER BY id DESC LIMIT 1",
+                          &queue->confirm.id);
     if (error == 0)
         error = db_number(&queue->db, "SELECT max(id) FROM fingerprint", &queue->confirm.fingerprint_id);
-    if (error == 0)
-        queue->confirm.id = id < highest_id ? id : highest_id; /* in an empty queue, ids start again */
     return error;
 }
 

@@ -64,8 +64,8 @@ struct queue_end;
 /* Messages above this id are awaited. */
 int64_t queue_awaited_after(const struct queue *queue);
 void queue_confirm_ended(struct queue *queue, const struct queue_end *end);
-/* In a transaction: reads what the last run saved. highest_id: of all tables. */
-int queue_confirmed_read(struct queue *queue, int64_t highest_id);
+/* In a transaction: reads what the last run saved. */
+int queue_confirmed_read(struct queue *queue);
 /* In a transaction: writes the confirmed id, and deletes the fingerprints up to it. */
 int queue_confirmed_write(struct queue *queue);
 bool queue_confirmed_is_due(const struct queue *queue);

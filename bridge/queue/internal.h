@@ -24,6 +24,12 @@ struct tx {
 
 /* ---- messages on their way out ---- */
 
+/* queue/ids.h. */
+struct id_block {
+    int64_t reserved_id;  /* this run may use the ids up to it */
+    int64_t reserving_id; /* the same, once the open transaction is committed; 0: it does not change */
+};
+
 /* queue/confirm.h. */
 struct confirm {
     int64_t id;             /* the confirmed id */
@@ -169,6 +175,7 @@ struct queue {
     struct run known_run; /* the last one that was read; id 0: none */
     struct tx tx;
     struct run_clock clock; /* of the current run */
+    struct id_block id_block;
     struct confirm confirm;
     struct ids settled;     /* delivered, to be deleted */
     struct ids unconfirmed; /* delivered, to be deleted once they are confirmed or released */

@@ -5,6 +5,7 @@
 #include "queue/count.h"
 #include "queue/dropped.h"
 #include "queue/external_changes.h"
+#include "queue/ids.h"
 #include "queue/lock.h"
 #include "queue/problems.h"
 #include "queue/salvage/salvage.h"
@@ -18,34 +19,29 @@
 #include <unistd.h>
 
 /* They learn how each transaction ended. */
-static queue_ended_fn *const observers[] = {queue_count_ended, queue_confirm_ended, queue_settle_ended,
-                                            queue_drop_ended,  queue_storage_ended, NULL};
+static queue_ended_fn *const observers[] = {queue_ids_ended,
+                                            queue_count_ended,
+                                            queue_confirm_ended,
+                                            queue_settle_ended,
+                                            queue_drop_ended,
+                                            queue_storage_ended,
+                                            NULL};
 
 /* ---- a run begins ---- */
 
-static int read_ids(struct queue *queue)
-{
-    int64_t message = 0, fingerprint = 0, dead_letter = 0;
-    int error = db_number(&queue->db, "SELECT max(id) FROM message", &message);
-    if (error == 0)
-        error = db_number(&queue->db, "SELECT max(id) FROM fingerprint", &fingerprint);
-    if (error == 0)
-        error = db_number(&queue->db, "SELECT max(id) FROM dead_letter", &dead_letter);
-    if (error != 0)
-        return error;
-    queue->last_id = fingerprint > message ? fingerprint : message;
-    int64_t highest = queue->last_id > dead_letter ? queue->last_id : dead_letter;
-    if (highest >= queue->next_id)
-        queue->next_id = highest + 1;
-    return queue_confirmed_read(queue, highest);
-}
+struct start {
+    bool last_run_known;
+    struct run_clock run; /* the new one, to be used once it is committed */
+};
 
-/* context: the struct run_clock of the new run, to be used once this is committed. */
 static int start_run(struct queue *queue, void *context)
 {
-    struct run_clock *run = context;
+    struct start *start = context;
+    struct run_clock *run = &start->run;
     struct clock_epoch now = clock_epoch();
-    int error = read_ids(queue);
+    int error = queue_ids_read(queue, start->last_run_known ? 0 : IDS_LOST);
+    if (error == 0)
+        error = queue_confirmed_read(queue);
     if (error == 0)
         error = queue_run_start(queue, &now, run);
     if (error != 0)
@@ -97,35 +93,37 @@ static void queue_free(struct queue *queue)
     free(queue);
 }
 
-/* A database without the last run that the lock file knows is an older one. */
-static void check_last_run(struct queue *queue, const char *token)
+/* A database without the last run that the lock file knows is an older one, or lost it in a
+ * salvage. */
+static bool has_last_run(struct queue *queue, const char *token, bool is_salvaged)
 {
-    int64_t known = 1;
-    cleanup_free char *sql = xasprintf("SELECT count(*) FROM run WHERE token = '%s'", token);
-    if (token[0] != '\0' && db_number(&queue->db, sql, &known) == 0 && known == 0)
+    int64_t count = 0;
+    cleanup_free char *sql =
+        xasprintf("SELECT count(*) FROM run WHERE token = '%s' AND boot_id <> 'lost'", token);
+    return (token[0] == '\0' && !is_salvaged) || db_number(&queue->db, sql, &count) != 0 || count > 0;
+}
+
+/* token: of the last run; "": not known. */
+static int open_database(struct queue *queue, enum db_trust trust, const char *token, bool is_salvaged,
+                         char **ret_why)
+{
+    int error = db_open(queue->path, trust, &queue->db, ret_why);
+    if (error != 0)
+        return error;
+    error = prepare_all(queue);
+    struct start start = {.last_run_known = error != 0 || has_last_run(queue, token, is_salvaged)};
+    if (!start.last_run_known && !is_salvaged)
         log_error(
             EVENT_QUEUE_OUTDATED,
             "%s: the last run that used it is missing: its write-ahead log (%s-wal) was lost, or this is an "
             "older copy; messages stored since then are not in it",
             queue->path, queue->path);
-}
-
-/* token: of the last run; "": not known. */
-static int open_database(struct queue *queue, enum db_trust trust, const char *token, char **ret_why)
-{
-    int error = db_open(queue->path, trust, &queue->db, ret_why);
-    if (error != 0)
-        return error;
-    struct run_clock run;
-    error = prepare_all(queue);
     if (error == 0)
-        check_last_run(queue, token);
-    if (error == 0)
-        error = queue_transaction(queue, DB_SYNC, start_run, &run);
+        error = queue_transaction(queue, DB_SYNC, start_run, &start);
     if (error == -ENOSPC) /* the failed transaction removed the reserve */
-        error = queue_transaction(queue, DB_SYNC, start_run, &run);
+        error = queue_transaction(queue, DB_SYNC, start_run, &start);
     if (error == 0) {
-        queue->clock = run;
+        queue->clock = start.run;
         queue_external_changes_begin(queue);
     }
     return queue->db.damaged ? -EBADMSG : error;
@@ -143,7 +141,7 @@ static int open_or_salvage(struct queue *queue, bool damaged, char **ret_why)
     enum db_trust trust = damaged || seen || last == LOCK_DAMAGED ? DB_DAMAGED
                           : last == LOCK_RUNNING                  ? DB_DOUBTED
                                                                   : DB_TRUSTED;
-    error = open_database(queue, trust, token, ret_why);
+    error = open_database(queue, trust, token, false, ret_why);
     if (error == -ENOSPC && queue_reserve_remove(queue->storage.reserve)) {
         log_warning(EVENT_RESERVE_USED,
                     "%s: the disk is full; the reserve file was removed to open the queue", queue->path);
@@ -151,7 +149,7 @@ static int open_or_salvage(struct queue *queue, bool damaged, char **ret_why)
         free(*ret_why);
         *ret_why = NULL;
         queue->storage.out_of_space = true;
-        error = open_database(queue, trust, token, ret_why);
+        error = open_database(queue, trust, token, false, ret_why);
     }
     if (error != -EBADMSG)
         return error;
@@ -161,7 +159,7 @@ static int open_or_salvage(struct queue *queue, bool damaged, char **ret_why)
     log_error(EVENT_QUEUE_DAMAGED, "%s: %s; readable rows are salvaged into a new database", queue->path,
               seen ? seen : "damaged, or not a database");
     error = queue_salvage(queue->path, ret_why);
-    return error != 0 ? error : open_database(queue, DB_TRUSTED, "", ret_why);
+    return error != 0 ? error : open_database(queue, DB_TRUSTED, token, true, ret_why);
 }
 
 int queue_open(const char *path, struct queue **ret, char **ret_why)
@@ -230,6 +228,8 @@ static int end_run(struct queue *queue, void *unused)
 {
     (void)unused;
     int error = queue_confirmed_write(queue);
+    if (error == 0)
+        error = queue_ids_reserve(queue, queue->run, 0);
     if (error == 0)
         error = queue_drained_save(queue, true);
     if (error == 0)

@@ -84,6 +84,8 @@ STATEMENT(Q_TOUCH_RUN,
     "UPDATE run SET token = token WHERE id = ?1")
 STATEMENT(Q_OLDEST_ID,
     "SELECT id FROM message WHERE id > 0 ORDER BY id LIMIT 1")
+STATEMENT(Q_RESERVE_IDS,
+    "UPDATE run SET reserved_id = ?2 WHERE id = ?1")
 STATEMENT(Q_CONFIRMED,
     "UPDATE run SET confirmed_id = ?2 WHERE id = ?1")
 STATEMENT(Q_DRAINED,

@@ -298,6 +298,11 @@ class Sluice:
         wait_until(lambda: len(self.dead()) >= n, timeout, f"{n} dead letters")
         return self.dead()
 
+    def call_damaged(self):
+        """Makes the next start salvage the database, as a run does that found damage."""
+        lock = Path(self.db + "-lock")
+        lock.write_text("damaged" + lock.read_text()[7:])
+
     def rss_kb(self):
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1))

@@ -13,6 +13,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct place {
@@ -52,6 +53,19 @@ static inline struct queue *open_queue(void)
     if (error != 0)
         fail_msg("queue_open: %s (%s)", strerror(-error), why);
     return queue;
+}
+
+/* Works on the queue in a process that ends without closing it. */
+static inline void crash_after(void (*work)(struct queue *queue))
+{
+    pid_t child = fork();
+    if (child == 0) {
+        work(open_queue());
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 /* Opening must fail with this error and a text that holds these words. */

@@ -4,8 +4,6 @@
 
 #include "queue/clock.h"
 
-#include <sys/wait.h>
-
 static void a_delivered_row_stays_until_it_is_confirmed(void **state)
 {
     struct queue *queue = open_queue();
@@ -188,19 +186,6 @@ static void commits_save_it_after_many_messages(void **state)
     store_text(queue, "a", "3");
     assert_saved("4096");
     queue_close(queue);
-}
-
-/* Works on the queue in a process that ends without closing it. */
-static void crash_after(void (*work)(struct queue *queue))
-{
-    pid_t child = fork();
-    if (child == 0) {
-        work(open_queue());
-        _exit(0);
-    }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 static void count_packet(void *context, int64_t id, uint16_t packet_id, uint64_t digest)
