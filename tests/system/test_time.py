@@ -4,6 +4,7 @@ and after it waited at the broker.
 The clock of the machine cannot be set by a test. sluice takes a file for it
 (SLUICE_CLOCK, see bridge/base/fault.h), and a write to that for a step.
 """
+import json
 import os
 import signal
 import sqlite3
@@ -11,7 +12,9 @@ from datetime import datetime, timezone
 
 import pytest
 
+from harness.ports import free_port
 from harness.wait import wait_until
+from harness.web import ask, post, wait_listening
 from scripted_broker import ScriptedBroker
 
 DAY_MS = 86_400_000
@@ -405,3 +408,29 @@ def test_retained_messages_are_not_late(make_sluice, mosquitto, backend, clock):
     assert "sluice-late" not in requests[1].headers
     assert "sluice-late" not in requests[2].headers
     assert "sluice-late" in requests[3].headers
+
+
+# ---- the key of a message, which begins with the token of its run
+
+
+@pytest.mark.parametrize("step_ms", [7_200_000, -7_200_000])
+def test_http_clients_get_the_key_also_after_a_step(make_sluice, make_backend, clock, step_ms):
+    """A synchronised step begins another run. Messages of both wait together."""
+    away = make_backend(start=False)
+    port = free_port()
+    sluice = make_sluice(backends={"garden": away}, routes={}, http={"listen": f"127.0.0.1:{port}"})
+    clock.set(0, "synchronised")
+    sluice.start(env=clock.env)
+    wait_listening(port)
+
+    def send(number):
+        return json.loads(ask(port, post(f"/api/{number}", b"%d" % number)).body)["id"]
+
+    told = {1: send(1)}
+    clock.set(step_ms, "synchronised")
+    sluice.wait_event("clock-stepped")
+    told.update({n: send(n) for n in (2, 3)})
+    away.start()
+    away.wait_for(3)
+    assert {n: request.key for n, request in by_body(away).items()} == told
+    assert len({key.split("-")[0] for key in told.values()}) == 2
