@@ -110,14 +110,15 @@ CREATE TABLE held (
     route TEXT    NOT NULL
 ) STRICT;
 
--- Fingerprints of delivered messages that the broker may send again.
+-- Fingerprints of messages that have no row, and that the broker may send again.
 --
 -- A delivered message keeps its row until the broker has read our acknowledgement: the row
--- identifies a redelivery. A full queue cannot wait for that. It deletes the row, keeps this
--- fingerprint, and deletes that once the broker has read the acknowledgement (queue/confirm.h).
+-- identifies a redelivery. A full queue cannot wait for that, and a limit or a person may drop
+-- messages earlier. Then the row is deleted, and this fingerprint is kept until the broker has
+-- read the acknowledgement (queue/confirm.h).
 CREATE TABLE fingerprint (
     id        INTEGER PRIMARY KEY, -- of the message
-    packet_id INTEGER NOT NULL,    -- of its PUBLISH
+    packet_id INTEGER NOT NULL,    -- of its PUBLISH; 0: a salvage may have lost messages up to this id
     digest    INTEGER NOT NULL     -- of its topic and payload (message/replay.h)
 ) STRICT;
 

@@ -20,6 +20,15 @@
 /* For db_step(): MESSAGE_COLUMNS and attempts. */
 #define MESSAGE_TYPES "ii" MESSAGE_TEXTS(COLUMN_TYPE) MESSAGE_NUMBERS(COLUMN_TYPE) "Ii"
 
+/* Keeps the fingerprints of messages and dead letters before they are deleted (queue/confirm.h). ids:
+ * SQL, which of them. */
+#define FINGERPRINTS_KEEP(ids)                                                                               \
+    "INSERT OR REPLACE INTO fingerprint (id, packet_id, digest)"                                             \
+    " SELECT id, packet_id, packet_digest(topic, payload) FROM message"                                      \
+    " WHERE " ids " AND packet_id IS NOT NULL"                                                               \
+    " UNION ALL SELECT id, packet_id, packet_digest(topic, payload) FROM dead_letter"                        \
+    " WHERE " ids " AND packet_id IS NOT NULL"
+
 #define COLUMN_NAME(name, type)  ", " #name
 #define COLUMN_BIND(name, type)  ", ?"
 #define COLUMN_TYPE(name, type)  type

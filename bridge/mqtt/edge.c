@@ -29,6 +29,7 @@
 #include "mqtt/socket.h"
 #include "mqtt/status.h"
 #include "mqtt/subscriptions.h"
+#include "queue/confirm.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -49,13 +50,30 @@ static void queue_own_packets(struct mqtt *mqtt)
     mosquitto_loop_misc(mqtt->client);
 }
 
+/* It has no row. */
+static void keep_fingerprint(struct mqtt *mqtt, const struct mosquitto_message *packet)
+{
+    if (packet->qos > 0)
+        queue_append_fingerprint(mqtt->queue, (uint16_t)packet->mid,
+                                 replay_digest(packet->topic, packet->payload, (size_t)packet->payloadlen));
+}
+
 /* Another copy of a message that is stored. */
 static void drop_copy(struct mqtt *mqtt, const struct mosquitto_message *packet)
 {
     batch_count_message(mqtt->batch, (size_t)packet->payloadlen);
-    if (packet->qos > 0)
-        queue_append_copy(mqtt->queue, (uint16_t)packet->mid,
-                          replay_digest(packet->topic, packet->payload, (size_t)packet->payloadlen));
+    keep_fingerprint(mqtt, packet);
+}
+
+static void take(struct mqtt *mqtt, const struct mosquitto_message *packet,
+                 const struct intake_message *message)
+{
+    enum intake_fate fate = batch_take(mqtt->batch, message);
+    bool is_left = fate == INTAKE_DROPPED || fate == INTAKE_AHEAD;
+    if (is_left)
+        keep_fingerprint(mqtt, packet);
+    if (packet->qos > 0 && (is_left || fate == INTAKE_STORED))
+        mqtt_redelivery_stored(mqtt);
 }
 
 static void on_message(struct mosquitto *client, void *context, const struct mosquitto_message *packet,
@@ -84,8 +102,8 @@ static void on_message(struct mosquitto *client, void *context, const struct mos
         drop_copy(mqtt, packet);
     else if (packet->retain && mqtt_came_before(mqtt, packet->topic))
         batch_count_message(mqtt->batch, message.payload_bytes);
-    else if (batch_take(mqtt->batch, &message) == INTAKE_STORED && packet->qos > 0)
-        mqtt_redelivery_stored(mqtt);
+    else
+        take(mqtt, packet, &message);
     fault_fails("intake.read");
     if (fault_fails("intake.own"))
         queue_own_packets(mqtt);

@@ -74,6 +74,21 @@ void mqtt_redelivery_init(struct mqtt *mqtt, size_t route_count)
 
 /* ---- messages ---- */
 
+/* A queue that is full again and again ends each connection before a round trip confirms
+ * anything. Meanwhile the broker gives identifiers anew, and a new message would be taken for
+ * one that was confirmed long ago, and be lost. So the first message (that is, or was, stored)
+ * confirms what came before it. The exception: after a salvage, the rows may lack messages, or
+ * have them in another order, because a lost one was stored again. */
+static void confirm_by_first(struct mqtt *mqtt, int64_t before)
+{
+    struct redelivery *redelivery = &mqtt->redelivery;
+    if (redelivery->first_due && !(redelivery->dup && queue_was_salvaged(mqtt->queue))) {
+        confirm(mqtt, before);
+        queue_confirmed_save_with_commit(mqtt->queue);
+    }
+    redelivery->first_due = false;
+}
+
 void mqtt_redelivery_connected(struct mqtt *mqtt, bool session_present)
 {
     struct redelivery *redelivery = &mqtt->redelivery;
@@ -109,18 +124,9 @@ bool mqtt_redelivery_received(struct mqtt *mqtt, const struct mosquitto_message 
     return false;
 }
 
-/* A queue that is full again and again ends each connection before a round trip confirms
- * anything. Meanwhile the broker gives identifiers anew, and a new message would be taken for
- * one that was confirmed long ago, and be lost. So the first message confirms too. The
- * exception: where the oldest messages are dropped, we may not know a redelivery (DUP=1). */
 void mqtt_redelivery_stored(struct mqtt *mqtt)
 {
-    struct redelivery *redelivery = &mqtt->redelivery;
-    if (redelivery->first_due && !(redelivery->dup && queue_drops_oldest(mqtt->queue))) {
-        confirm(mqtt, queue_last_id(mqtt->queue));
-        queue_confirmed_save_with_commit(mqtt->queue);
-    }
-    redelivery->first_due = false;
+    confirm_by_first(mqtt, queue_last_id(mqtt->queue));
 }
 
 void mqtt_redelivery_committed(struct mqtt *mqtt, bool is_committed)

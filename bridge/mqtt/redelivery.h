@@ -32,8 +32,7 @@
  *                                             acknowledgements of the redeliveries
  *     a resumed session begins with a         all that are stored before it: redeliveries come
  *     new message                             first, so there is none. They are saved with
- *                                             its commit. (mqtt_redelivery_stored has an
- *                                             exception.)
+ *                                             its commit. (confirm_by_first has an exception.)
  *
  * A round trip is an UNSUBSCRIBE from a filter that was never subscribed, sent after
  * acknowledgements: it has no other effect, and the broker reads in order, so its UNSUBACK
@@ -61,7 +60,7 @@ void mqtt_redelivery_init(struct mqtt *mqtt, size_t route_count);
 void mqtt_redelivery_connected(struct mqtt *mqtt, bool session_present);
 /* A PUBLISH came. Returns whether it is a redelivery. */
 bool mqtt_redelivery_received(struct mqtt *mqtt, const struct mosquitto_message *packet);
-/* It was none, has a QoS above 0, and is stored in the open transaction. */
+/* It was none, has a QoS above 0, and the open transaction has its row or its fingerprint. */
 void mqtt_redelivery_stored(struct mqtt *mqtt);
 /* The transaction was committed, or not. */
 void mqtt_redelivery_committed(struct mqtt *mqtt, bool is_committed);

@@ -1,4 +1,4 @@
-/* queue/append.c - messages on their way in: begin, append, commit; copies that are not stored.
+/* queue/append.c - messages on their way in: begin, append, commit.
  *
  * One commit holds everything since the last one: the messages that were appended, and the
  * deletes of messages that were delivered meanwhile.
@@ -68,20 +68,6 @@ void queue_key(const struct queue *queue, int64_t id, char key[static MESSAGE_KE
 }
 
 /* ---- copies ---- */
-
-void queue_append_copy(struct queue *queue, uint16_t packet_id, uint64_t digest)
-{
-    int64_t id = queue->next_id++;
-    sqlite3_stmt *statement = queue->statements[Q_FINGERPRINT_ADD];
-    sqlite3_bind_int64(statement, 1, id);
-    sqlite3_bind_int(statement, 2, packet_id);
-    sqlite3_bind_int64(statement, 3, (int64_t)digest);
-    int error = db_run(&queue->db, statement, "keep a fingerprint");
-    if (error != 0)
-        queue_tx_fail(queue, error);
-    queue->tx.is_worth_a_sync = true;
-    queue_fingerprint_kept(queue, id);
-}
 
 void queue_last_copies_set(struct queue *queue, const struct queue_copies *copies)
 {

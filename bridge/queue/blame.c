@@ -81,7 +81,7 @@ static int move_to_dead(struct queue *queue, void *context)
         return error;
     if (sqlite3_changes(queue->db.handle) == 0)
         return -ENOENT;
-    error = queue_rows_delete(queue, blame->id, blame->id, "dead-letter a message");
+    error = queue_row_delete_moved(queue, blame->id, "dead-letter a message");
     if (error == 0)
         error = queue_dead_added(queue, blame->id);
     return error != 0 ? error : queue_dead_bound(queue);

@@ -39,11 +39,10 @@ bool queue_is_awaited(const struct queue *queue, int64_t id)
 
 int queue_confirmed_read(struct queue *queue)
 {
-    int error = db_number(&queue->db, "SELECT confirmed_id FROM run ORDER BY id DESC LIMIT 1",
-                          &queue->confirm.id);
-    if (error == 0)
-        error = db_number(&queue->db, "SELECT max(id) FROM fingerprint", &queue->confirm.fingerprint_id);
-    return error;
+    static const char salvaged[] = "SELECT max(id) FROM fingerprint WHERE packet_id = 0";
+    struct confirm *confirm = &queue->confirm;
+    int error = db_number(&queue->db, "SELECT confirmed_id FROM run ORDER BY id DESC LIMIT 1", &confirm->id);
+    return error != 0 ? error : db_number(&queue->db, salvaged, &confirm->salvaged_id);
 }
 
 int queue_confirmed_write(struct queue *queue)
@@ -61,8 +60,6 @@ void queue_confirm_ended(struct queue *queue, const struct queue_end *end)
     if (end->committed && confirm->is_written) {
         confirm->saved_id = confirm->id;
         confirm->is_save_due = false;
-        if (confirm->saved_id >= confirm->fingerprint_id)
-            confirm->fingerprint_id = 0;
     }
     confirm->is_written = false;
 }
@@ -95,7 +92,7 @@ int queue_confirmed_step(struct queue *queue, int64_t oldest_waiting, int64_t no
 {
     struct confirm *confirm = &queue->confirm;
     if (confirm->id == confirm->saved_id || now_ms < confirm->save_after_ms ||
-        (oldest_waiting > confirm->id && confirm->fingerprint_id == 0))
+        (oldest_waiting > confirm->id && queue_number(queue, Q_OLDEST_FINGERPRINT) == 0))
         return 0;
     confirm->save_after_ms = now_ms + SAVE_EVERY_MS;
     return queue_transaction(queue, DB_LAZY, write, NULL);
@@ -103,18 +100,28 @@ int queue_confirmed_step(struct queue *queue, int64_t oldest_waiting, int64_t no
 
 /* ---- fingerprints ---- */
 
-void queue_fingerprint_kept(struct queue *queue, int64_t id)
+int queue_fingerprints_keep(struct queue *queue, int64_t first, int64_t last)
 {
-    queue->confirm.fingerprint_id = id;
+    return last <= queue->confirm.id
+               ? 0
+               : queue_run(queue, Q_FINGERPRINTS_KEEP, first, last, "keep fingerprints");
 }
 
-int queue_fingerprints_keep(struct queue *queue, int64_t first, int64_t last, bool are_awaited)
+void queue_append_fingerprint(struct queue *queue, uint16_t packet_id, uint64_t digest)
 {
-    struct confirm *confirm = &queue->confirm;
-    if (last <= confirm->id || (first > confirm->released_id && !are_awaited))
-        return 0;
-    confirm->fingerprint_id = last > confirm->fingerprint_id ? last : confirm->fingerprint_id;
-    return queue_run(queue, Q_FINGERPRINTS_KEEP, first, last, "keep fingerprints");
+    sqlite3_stmt *statement = queue->statements[Q_FINGERPRINT_ADD];
+    sqlite3_bind_int64(statement, 1, queue->next_id++);
+    sqlite3_bind_int(statement, 2, packet_id);
+    sqlite3_bind_int64(statement, 3, (int64_t)digest);
+    int error = db_run(&queue->db, statement, "keep a fingerprint");
+    if (error != 0)
+        queue_tx_fail(queue, error);
+    queue->tx.is_worth_a_sync = true;
+}
+
+bool queue_was_salvaged(const struct queue *queue)
+{
+    return queue->confirm.salvaged_id > queue->confirm.id;
 }
 
 int queue_unconfirmed_each(struct queue *queue, unsigned limit, queue_packet_fn *visit, void *context)

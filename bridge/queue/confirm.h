@@ -13,6 +13,19 @@
  *                  | released id                 | fingerprint             |
  *     awaited      | above both                  | kept                    | its row
  *
+ * A row that a limit or a person drops before it is confirmed leaves a fingerprint too, in the
+ * same transaction: all deletes are made by queue_rows_delete, or keep the fingerprints
+ * themselves (queue/dead.c for dead letters, queue/admin/change.c). And so does a message that is
+ * acknowledged without a row: another copy of one, or one for which the queue has no room
+ * (queue_append_fingerprint). So each message that was routed, acknowledged and not confirmed is
+ * known. (Not so a message without a route: it leaves nothing, and if it comes again, it has no
+ * route again, except after a change of the configuration.)
+ *
+ * A salvage may lose rows, and it copies no fingerprints: one that is out of date could make a new
+ * message be taken for a redelivery, and be lost. It leaves one fingerprint with packet
+ * identifier 0, under the highest id of then. Until that is confirmed, a message that is not known
+ * may have been one of the lost (queue_was_salvaged). It is stored again.
+ *
  * Both ids only grow. The table in mqtt/redelivery.h has what confirms messages (queue_confirm);
  * where nobody uses MQTT, all are confirmed at the start. When the queue is full and the
  * connection is closed, nobody can confirm, but a full queue must delete: then all messages
@@ -44,6 +57,8 @@ void queue_confirm(struct queue *queue, int64_t id);
 int64_t queue_confirmed_id(const struct queue *queue);
 /* Releases all messages that are stored now. */
 void queue_release_awaited(struct queue *queue);
+/* Whether a salvage may have lost messages, or fingerprints, that are not confirmed. */
+bool queue_was_salvaged(const struct queue *queue);
 /* Whether this message may still be confirmed. */
 bool queue_is_awaited(const struct queue *queue, int64_t id);
 
@@ -51,6 +66,10 @@ bool queue_is_awaited(const struct queue *queue, int64_t id);
 int queue_confirmed_save(struct queue *queue);
 /* The next commit that stores something saves it. */
 void queue_confirmed_save_with_commit(struct queue *queue);
+
+/* In an open transaction: a message came by MQTT, under this packet identifier, and is not
+ * stored. It takes an id, and leaves a fingerprint. */
+void queue_append_fingerprint(struct queue *queue, uint16_t packet_id, uint64_t digest);
 
 /* Calls visit for the messages by MQTT that are not confirmed, oldest first, at most those of
  * the last `limit` ids: rows, dead letters and fingerprints. digest: replay_digest of topic
@@ -71,9 +90,8 @@ int queue_confirmed_write(struct queue *queue);
 bool queue_confirmed_is_due(const struct queue *queue);
 /* About once a second. oldest_waiting: the lowest id that is not delivered. */
 int queue_confirmed_step(struct queue *queue, int64_t oldest_waiting, int64_t now_ms);
-/* In a transaction, before the rows first to last are deleted: keeps their fingerprints, where
- * they are not confirmed. are_awaited: they are, though they are deleted. */
-void queue_fingerprint_kept(struct queue *queue, int64_t id); /* another one, the highest */
-int queue_fingerprints_keep(struct queue *queue, int64_t first, int64_t last, bool are_awaited);
+/* In a transaction, before the messages or dead letters from first to last are deleted: keeps
+ * their fingerprints, unless they are confirmed. */
+int queue_fingerprints_keep(struct queue *queue, int64_t first, int64_t last);
 
 #endif

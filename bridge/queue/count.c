@@ -11,6 +11,7 @@
  */
 #include "queue/count.h"
 #include "base/clock.h"
+#include "queue/confirm.h"
 
 enum {
     STEP_ROWS = 512,
@@ -143,13 +144,13 @@ int queue_dead_delete(struct queue *queue, int64_t id, const char *doing)
     return error;
 }
 
-int queue_rows_delete(struct queue *queue, int64_t first, int64_t last, const char *doing)
+static int delete_rows(struct queue *queue, int64_t first, int64_t last, const char *doing)
 {
     struct count *count = &queue->count;
     int64_t split = count->counting ? count->cursor : 0;
     if (first <= split && split < last) { /* so that the rows up to the cursor are known */
-        int error = queue_rows_delete(queue, first, split, doing);
-        return error != 0 ? error : queue_rows_delete(queue, split + 1, last, doing);
+        int error = delete_rows(queue, first, split, doing);
+        return error != 0 ? error : delete_rows(queue, split + 1, last, doing);
     }
     int error = queue_run(queue, Q_DELETE, first, last, doing);
     if (error != 0)
@@ -157,6 +158,17 @@ int queue_rows_delete(struct queue *queue, int64_t first, int64_t last, const ch
     int rows = sqlite3_changes(queue->db.handle);
     change_row(count, last, (struct amount){.rows = -rows});
     return 0;
+}
+
+int queue_rows_delete(struct queue *queue, int64_t first, int64_t last, const char *doing)
+{
+    int error = queue_fingerprints_keep(queue, first, last);
+    return error != 0 ? error : delete_rows(queue, first, last, doing);
+}
+
+int queue_row_delete_moved(struct queue *queue, int64_t id, const char *doing)
+{
+    return delete_rows(queue, id, id, doing);
 }
 
 static void end_count(struct count *count, bool committed)

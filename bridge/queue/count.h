@@ -17,8 +17,11 @@ struct amount queue_count_dead(const struct queue *queue);
 void queue_count_appended(struct queue *queue);
 /* The same with the id of a dead letter, which may be lower than others. */
 void queue_count_returned(struct queue *queue, int64_t id);
-/* In a transaction: deletes the messages from first to last. */
+/* In a transaction: deletes the messages from first to last. Those that are not confirmed leave
+ * fingerprints (queue/confirm.h). */
 int queue_rows_delete(struct queue *queue, int64_t first, int64_t last, const char *doing);
+/* The same with a message that is a dead letter now. */
+int queue_row_delete_moved(struct queue *queue, int64_t id, const char *doing);
 /* In a transaction: a dead letter was added; and deletes one, if it exists. */
 int queue_dead_added(struct queue *queue, int64_t id);
 int queue_dead_delete(struct queue *queue, int64_t id, const char *doing);

@@ -1,5 +1,6 @@
 /* queue/dead.c - see queue/dead.h. */
 #include "queue/dead.h"
+#include "queue/confirm.h"
 #include "queue/count.h"
 #include "queue/dropped.h"
 #include "queue/limits.h"
@@ -42,6 +43,8 @@ int queue_dead_drop(struct queue *queue, enum queue_reason reason, bool held, si
         error =
             queue_count_dropped_row(queue, reason, (const char *)sqlite3_column_text(oldest, 1), *ret_bytes);
         sqlite3_reset(oldest);
+        if (error == 0)
+            error = queue_fingerprints_keep(queue, id, id);
         return error != 0 ? error : queue_dead_delete(queue, id, "drop a dead letter");
     }
     sqlite3_reset(oldest);

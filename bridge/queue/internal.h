@@ -32,13 +32,13 @@ struct id_block {
 
 /* queue/confirm.h. */
 struct confirm {
-    int64_t id;             /* the confirmed id */
-    int64_t released_id;    /* the released id */
-    int64_t saved_id;       /* the confirmed id as the row of this run has it */
-    int64_t fingerprint_id; /* the highest id that left a fingerprint; 0: there is none */
-    int64_t save_after_ms;  /* uptime */
-    bool is_save_due;       /* with the next commit */
-    bool is_written;        /* by the open transaction */
+    int64_t id;            /* the confirmed id */
+    int64_t released_id;   /* the released id */
+    int64_t saved_id;      /* the confirmed id as the row of this run has it */
+    int64_t salvaged_id;   /* a salvage may have lost messages up to this id */
+    int64_t save_after_ms; /* uptime */
+    bool is_save_due;      /* with the next commit */
+    bool is_written;       /* by the open transaction */
 };
 
 /* Ids of delivered messages (queue/settle.c). */

@@ -6,6 +6,7 @@
 
 extern const char *const queue_reasons[REASONS];
 
+bool queue_drops_oldest(const struct queue *queue); /* when_full = drop-oldest */
 void queue_limits_measure(struct queue *queue);
 /* A message with a payload of this size was stored: there is less room. */
 void queue_limits_appended(struct queue *queue, size_t bytes);

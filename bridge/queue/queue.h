@@ -153,7 +153,6 @@ const char *queue_full(struct queue *queue);
 /* The same, but NULL where when_full drops messages instead, and that helps. While it is not
  * NULL, the edges take in nothing. */
 const char *queue_hold(struct queue *queue);
-bool queue_drops_oldest(const struct queue *queue); /* when_full = drop-oldest */
 /* For people, freed by the caller: why it is full ("max_size 1G"); what fills it ("312 messages wait,
  * 20 dead letters take 1.2 MB"); how much of the limits is used. */
 char *queue_full_text(struct queue *queue);
@@ -263,8 +262,5 @@ struct queue_copies {
 /* In an open transaction, which stores it; NULL: there is none. */
 void queue_last_copies_set(struct queue *queue, const struct queue_copies *copies);
 void queue_last_copies(struct queue *queue, struct queue_copies *ret);
-/* In an open transaction: another copy of a message came, under this packet identifier. It is not stored,
- * but takes an id, and a fingerprint identifies its redelivery. */
-void queue_append_copy(struct queue *queue, uint16_t packet_id, uint64_t digest);
 
 #endif

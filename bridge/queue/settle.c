@@ -55,7 +55,7 @@ static bool have(struct ids *ids, int64_t id)
 }
 
 /* Adjacent ids are deleted together. */
-static int delete_ids(struct queue *queue, struct ids *ids, size_t most, bool are_awaited)
+static int delete_ids(struct queue *queue, struct ids *ids, size_t most)
 {
     sort(ids);
     size_t end = ids->count - ids->deleted > most ? ids->deleted + most : ids->count;
@@ -64,9 +64,7 @@ static int delete_ids(struct queue *queue, struct ids *ids, size_t most, bool ar
         while (next < end && ids->ids[next] == ids->ids[next - 1] + 1)
             next++;
         int64_t first = ids->ids[ids->deleted], last = ids->ids[next - 1];
-        int error = queue_fingerprints_keep(queue, first, last, are_awaited);
-        if (error == 0)
-            error = queue_rows_delete(queue, first, last, "delete delivered messages");
+        int error = queue_rows_delete(queue, first, last, "delete delivered messages");
         if (error != 0)
             return error;
         ids->deleted = next;
@@ -151,13 +149,13 @@ int64_t queue_oldest_waiting(struct queue *queue)
 int queue_settled_delete(struct queue *queue, size_t most)
 {
     sort_out(queue);
-    return delete_ids(queue, &queue->settled, most, false);
+    return delete_ids(queue, &queue->settled, most);
 }
 
 int queue_delivered_delete(struct queue *queue)
 {
     int error = queue_settled_delete(queue, SIZE_MAX);
-    return error != 0 ? error : delete_ids(queue, &queue->unconfirmed, SIZE_MAX, true);
+    return error != 0 ? error : delete_ids(queue, &queue->unconfirmed, SIZE_MAX);
 }
 
 void queue_settle_ended(struct queue *queue, const struct queue_end *end)

@@ -8,8 +8,7 @@
 /* In a transaction: deletes the rows of delivered messages that may be deleted, at most the
  * `most` oldest. They leave the list when it is committed. */
 int queue_settled_delete(struct queue *queue, size_t most);
-/* In a transaction: deletes the rows of all delivered messages. Those that are not confirmed
- * leave fingerprints. */
+/* In a transaction: deletes the rows of all delivered messages. */
 int queue_delivered_delete(struct queue *queue);
 void queue_settle_ended(struct queue *queue, const struct queue_end *end);
 /* The lowest id that is not delivered; INT64_MAX: nothing waits, or the lowest row is of a

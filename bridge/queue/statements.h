@@ -31,12 +31,10 @@ STATEMENT(Q_UNCONFIRMED,
     " WHERE id > ?1 AND packet_id IS NOT NULL"
     " UNION ALL SELECT id, packet_id, packet_digest(topic, payload) FROM dead_letter"
     " WHERE id > ?1 AND packet_id IS NOT NULL"
-    " UNION ALL SELECT id, packet_id, digest FROM fingerprint WHERE id > ?1"
+    " UNION ALL SELECT id, packet_id, digest FROM fingerprint WHERE id > ?1 AND packet_id > 0"
     " ORDER BY id")
 STATEMENT(Q_FINGERPRINTS_KEEP,
-    "INSERT OR REPLACE INTO fingerprint (id, packet_id, digest)"
-    " SELECT id, packet_id, packet_digest(topic, payload) FROM message"
-    " WHERE id BETWEEN ?1 AND ?2 AND packet_id IS NOT NULL")
+    FINGERPRINTS_KEEP("id BETWEEN ?1 AND ?2"))
 STATEMENT(Q_FINGERPRINT_ADD,
     "INSERT INTO fingerprint (id, packet_id, digest) VALUES (?1, ?2, ?3)")
 STATEMENT(Q_LAST_COPIES,
@@ -47,6 +45,8 @@ STATEMENT(Q_LAST_COPIES_DELETE,
     "DELETE FROM last_copies WHERE one = 1")
 STATEMENT(Q_FINGERPRINTS_DELETE,
     "DELETE FROM fingerprint WHERE id <= ?1")
+STATEMENT(Q_OLDEST_FINGERPRINT,
+    "SELECT id FROM fingerprint WHERE id > 0 ORDER BY id LIMIT 1")
 STATEMENT(Q_BLAME,
     "UPDATE message SET attempts = ?2, last_status = ?3, last_error = ?4,"
     " history = history_add(history, ?5, ?6, ?2, ?3, ?4) WHERE id = ?1")

@@ -23,7 +23,7 @@ struct change {
     queue_progress *progress;
     void *context;
     bool daemon_runs;
-    sqlite3_stmt *insert, *undefer, *delete[2], *count, *rescan;
+    sqlite3_stmt *insert, *undefer, *delete[2], *fingerprint, *count, *rescan;
     struct queue_glance *glances; /* of the next transaction, with their own routes */
     char **routes;
     size_t waiting;
@@ -81,7 +81,10 @@ static int retry_row(struct change *change, const struct queue_glance *glance)
 
 static int drop_row(struct change *change, const struct queue_glance *glance)
 {
-    int error = delete_row(change, glance);
+    sqlite3_bind_int64(change->fingerprint, 1, glance->id);
+    int error = run(change, change->fingerprint, "keep a fingerprint");
+    if (error == 0)
+        error = delete_row(change, glance);
     if (error != 0 || !was_changed(change))
         return error;
     count_row(&change->changing, glance);
@@ -167,6 +170,9 @@ static int prepare(struct change *change)
          &change->undefer},
         {"DELETE FROM message WHERE id = ?1", &change->delete[0]},
         {"DELETE FROM dead_letter WHERE id = ?1", &change->delete[1]},
+        /* The daemon knows more of them to be confirmed, and deletes their fingerprints. */
+        {FINGERPRINTS_KEEP("id = ?1 AND id > (SELECT confirmed_id FROM run ORDER BY id DESC LIMIT 1)"),
+         &change->fingerprint},
         {"INSERT INTO dropped (reason, route, messages, bytes, since_ms, last_ms)"
          " VALUES ('by-hand', ?1, 1, ?2, ?3, ?3) ON CONFLICT (reason, route)"
          " DO UPDATE SET messages = messages + 1, bytes = bytes + ?2, last_ms = ?3",
@@ -197,8 +203,9 @@ static int change_rows(struct queue_admin *admin, change_row_fn *row, const stru
     if (error == 0 && change.error == 0)
         flush(&change);
     forget(&change);
-    sqlite3_stmt *const statements[] = {change.insert,    change.undefer, change.delete[0],
-                                        change.delete[1], change.count,   change.rescan};
+    sqlite3_stmt *const statements[] = {change.insert,    change.undefer,     change.delete[0],
+                                        change.delete[1], change.fingerprint, change.count,
+                                        change.rescan};
     for (size_t i = 0; i < ARRAY_LEN(statements); i++)
         sqlite3_finalize(statements[i]);
     free(change.glances);

@@ -79,6 +79,12 @@ static const char replace_runs_sql[] =
     "UPDATE run SET epoch_ms = %lld - (SELECT coalesce(max(uptime_ms), 0) FROM salvaged"
     " WHERE run = run.id) WHERE boot_id = 'lost'";
 
+/* That messages up to the highest id that was used may be lost (queue/confirm.h). */
+static const char add_fingerprint_sql[] =
+    "INSERT INTO fingerprint (id, packet_id, digest) SELECT id, 0, 0 FROM (SELECT max("
+    " (SELECT coalesce(max(id), 0) FROM message), (SELECT coalesce(max(id), 0) FROM dead_letter),"
+    " (SELECT coalesce(max(max(reserved_id, confirmed_id)), 0) FROM run)) AS id) WHERE id > 0";
+
 int target_finish(struct target *target, struct target_counts *ret)
 {
     int error = db_exec(&target->db, finish_sql, "finish the new database");
@@ -88,6 +94,8 @@ int target_finish(struct target *target, struct target_counts *ret)
     cleanup_free char *replace = xasprintf(replace_runs_sql, (long long)clock_wall_ms());
     if (error == 0)
         error = db_exec(&target->db, replace, "replace lost runs");
+    if (error == 0)
+        error = db_exec(&target->db, add_fingerprint_sql, "finish the new database");
     if (error == 0)
         error = count(target, "SELECT count(*) FROM message", &ret->messages);
     if (error == 0)
