@@ -21,7 +21,8 @@ struct replay {
     struct entries known;   /* in the order of ids */
     struct entries waiting; /* received, and not committed yet */
     unsigned older;         /* the first N known ones are of an earlier connection */
-    unsigned next;          /* place in known: redeliveries come in the order of the messages */
+    unsigned next;          /* place in known: redeliveries come in the order of the messages; after
+                             * one, that of the message after it */
 };
 
 struct replay *replay_new(void)
@@ -100,7 +101,7 @@ void replay_confirmed(struct replay *replay, int64_t id)
         gone++;
     replay->confirmed = id;
     replay->older -= gone < replay->older ? gone : replay->older;
-    replay->next = 0;
+    replay->next -= gone < replay->next ? gone : replay->next;
     known->count -= gone;
     if (known->count > 0) {
         memmove(known->entries, known->entries + gone, known->count * sizeof known->entries[0]);
@@ -139,4 +140,14 @@ bool replay_recognise(struct replay *replay, bool dup, uint16_t packet_id, uint6
         }
     }
     return false;
+}
+
+/* Messages of one commit have one id. */
+int64_t replay_before(const struct replay *replay)
+{
+    const struct entry *entries = replay->known.entries;
+    unsigned at = replay->next;
+    while (at > 0 && entries[at - 1].id >= entries[replay->next - 1].id)
+        at--;
+    return at > 0 ? entries[at - 1].id : 0;
 }

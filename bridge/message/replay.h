@@ -35,5 +35,7 @@ bool replay_expected(const struct replay *replay);
 /* A PUBLISH came. Returns whether it is a redelivery; after a new one (dup is false) none is
  * expected any more. */
 bool replay_recognise(struct replay *replay, bool dup, uint16_t packet_id, uint64_t digest);
+/* After a redelivery: the highest id of the messages before that one; 0: none is known. */
+int64_t replay_before(const struct replay *replay);
 
 #endif

@@ -114,7 +114,7 @@ bool mqtt_redelivery_received(struct mqtt *mqtt, const struct mosquitto_message 
         if (replay_recognise(redelivery->replay, redelivery->dup, (uint16_t)packet->mid, digest)) {
             log_debug(EVENT_MESSAGE_REDELIVERED, "topic %s: packet %d is stored already", packet->topic,
                       packet->mid);
-            redelivery->first_due = false;
+            confirm_by_first(mqtt, replay_before(redelivery->replay));
             return true;
         }
         if (!replay_expected(redelivery->replay))

@@ -32,7 +32,10 @@
  *                                             acknowledgements of the redeliveries
  *     a resumed session begins with a         all that are stored before it: redeliveries come
  *     new message                             first, so there is none. They are saved with
- *                                             its commit. (confirm_by_first has an exception.)
+ *                                             the next commit.
+ *     a resumed session begins with a         all that are stored before that message:
+ *     redelivery                              redeliveries come in order
+ *                                             (both with an exception: see confirm_by_first)
  *
  * A round trip is an UNSUBSCRIBE from a filter that was never subscribed, sent after
  * acknowledgements: it has no other effect, and the broker reads in order, so its UNSUBACK

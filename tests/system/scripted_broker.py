@@ -210,6 +210,7 @@ class ScriptedBroker:
                     protocol version"); "0x84" (in the form of 5); "close";
                     "old-connack" (accepts, in the form of 3.1.1)
     silent          True: takes the connection and never answers anything
+    unanswered      types of packets that it does not answer, {"UNSUBSCRIBE"}
     refuse          None, or a number: the CONNACK code for every connection
     suback          callable(filter, QoS) -> the code for the SUBACK
     session_present None: whether the client was here before; or a bool
@@ -221,6 +222,7 @@ class ScriptedBroker:
     def __init__(self, port=0, refuse_v5=None):
         self.refuse_v5 = refuse_v5
         self.silent = False
+        self.unanswered = set()
         self.refuse = None
         self.suback = lambda name, qos: qos
         self.session_present = None
@@ -466,7 +468,7 @@ class Connection:
         kind, flags, body = TYPES.get(first >> 4, "?"), first & 15, self._take(length)
         packet = Packet(kind, time.monotonic(), self.number, flags, decode(kind, flags, body, self.v5))
         self.broker._record(packet)
-        return self.broker.silent or self._answer(packet)
+        return self.broker.silent or kind in self.broker.unanswered or self._answer(packet)
 
     def _answer(self, packet):
         """Returns False to hang up."""

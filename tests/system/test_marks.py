@@ -12,8 +12,10 @@ import pytest
 
 from harness.line import Line
 from harness.wait import wait_until
+from scripted_broker import ScriptedBroker
 
 TOPIC = "garden/wino-1/sensor"
+FILTER = "garden/+/sensor"
 PAGE = 4096
 
 
@@ -42,6 +44,13 @@ def start_muted(make_sluice, mosquitto, away, line):
         return sluice
 
     return start
+
+
+@pytest.fixture
+def scripted():
+    with ScriptedBroker().start() as broker:
+        yield broker
+    assert not broker.errors, broker.errors
 
 
 def publish(mosquitto, numbers, size=0):
@@ -209,3 +218,30 @@ def test_a_salvage_drops_the_marks_of_messages_without_a_row(start_muted, mosqui
     sluice.start()
     sluice.wait_event("salvaged")
     arrived(sluice, mosquitto, away, [1, 2, 3, 4, 5, 0])
+
+
+# ---- sessions that begin with a redelivery
+
+
+def test_sessions_that_begin_with_a_redelivery_confirm_what_came_before(make_sluice, scripted, away):
+    """No session lasts until a round trip ends. The broker gives an identifier anew, to an equal
+    reading, and the connection ends before we can store it. It comes again, and it is new."""
+    sluice = make_sluice(broker_port=scripted.port, backends={"garden": away})
+    scripted.unanswered = {"UNSUBSCRIBE"}
+    sluice.start()
+    scripted.wait_subscribed([FILTER])
+
+    def session(number, *messages):
+        """The last acknowledgement is lost."""
+        scripted.wait(lambda: len(scripted.packets("CONNECT")) > number and scripted.connected, what="sluice")
+        before = len(scripted.acked())
+        scripted.publish_all([{"topic": TOPIC, **message} for message in messages])
+        scripted.wait_acked(before + len(messages))
+        scripted.drop()
+
+    session(0, dict(payload=b"0", packet_id=1))
+    for n in range(1, 6):
+        session(n, dict(payload=b"%d" % (n - 1), packet_id=n, dup=True), dict(payload=b"%d" % n, packet_id=n + 1))
+    session(6, dict(payload=b"5", packet_id=6, dup=True), dict(payload=b"0", packet_id=1, dup=True))
+    assert sluice.sql("select max(confirmed_id) as id from run")[0]["id"] >= 4
+    assert [int(row["payload"]) for row in sluice.sql("select payload from message order by id")] == [*range(6), 0]

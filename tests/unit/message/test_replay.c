@@ -101,6 +101,22 @@ static void an_identifier_that_is_given_anew_is_forgotten(void **state)
     assert_true(replay_recognise(*state, true, 8, digest("two")));
 }
 
+static void messages_before_a_redelivery_are_known(void **state)
+{
+    assert_true(replay_recognise(*state, true, 7, digest("one")));
+    assert_int_equal(replay_before(*state), 0);
+    assert_true(replay_recognise(*state, true, 8, digest("two")));
+    assert_int_equal(replay_before(*state), 1);
+    replay_received(*state, 9, digest("three"));
+    replay_received(*state, 10, digest("four"));
+    replay_committed(*state, 4); /* one commit: the id of the first is 3 or less */
+    replay_connected(*state, true);
+    assert_true(replay_recognise(*state, true, 10, digest("four")));
+    assert_int_equal(replay_before(*state), 2);
+    replay_confirmed(*state, 2);
+    assert_int_equal(replay_before(*state), 0);
+}
+
 /* Mosquitto may have thousands unacknowledged after several lost connections. */
 static void as_many_as_identifiers_are_known(void **state)
 {
@@ -130,6 +146,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_not_committed_is_not_known, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_confirmed_is_forgotten, setup, teardown),
         cmocka_unit_test_setup_teardown(an_identifier_that_is_given_anew_is_forgotten, setup, teardown),
+        cmocka_unit_test_setup_teardown(messages_before_a_redelivery_are_known, setup, teardown),
         cmocka_unit_test_setup_teardown(as_many_as_identifiers_are_known, setup, teardown),
         cmocka_unit_test(topic_and_payload_are_told_apart),
     };
