@@ -154,6 +154,23 @@ static void judge_broker(struct status_facts *facts, const cJSON *broker)
         judge_subscription(facts, subscription);
 }
 
+/* The messages may be lost: a person must look. */
+static void judge_page(struct status_facts *facts, const cJSON *route)
+{
+    int64_t messages = status_number(route, STATUS_ROUTE_HTML_MESSAGES, 0);
+    const char *text = status_text(route, STATUS_ROUTE_HTML_TEXT);
+    char number[UNITS_BYTES], time[UNITS_BYTES];
+    if (messages > 0)
+        add_problem(facts,
+                    "route %s: since %s, %s message%s delivered although the response was a web page (%s): "
+                    "look whether the "
+                    "backend has %s; then set expect_body, or html = ok if such a page is right",
+                    status_text(route, STATUS_ROUTE_NAME),
+                    units_time(status_time(route, STATUS_ROUTE_HTML_SINCE), true, time),
+                    units_count(messages, number), messages == 1 ? " was" : "s were", text ? text : "",
+                    messages == 1 ? "it" : "them");
+}
+
 static void judge_daemon(struct status_facts *facts)
 {
     const cJSON *broker = status_get(facts->daemon, STATUS_BROKER);
@@ -166,6 +183,8 @@ static void judge_daemon(struct status_facts *facts)
     scope = status_first(facts->daemon, STATUS_ROUTES);
     for (; scope; scope = scope->next)
         judge_scope(facts, scope, "route", status_text(scope, STATUS_ROUTE_NAME));
+    for (scope = status_first(facts->daemon, STATUS_ROUTES); scope; scope = scope->next)
+        judge_page(facts, scope);
 }
 
 static void judge_deferred(struct status_facts *facts)

@@ -119,6 +119,7 @@ DEFINE_TYPE(not_object, .set = config_choice_set,
                         [CONFIG_NOT_OBJECT_IGNORE] = "ignore"});
 DEFINE_TYPE(on_failure, .set = config_choice_set,
             .choices = {[CONFIG_ON_FAILURE_DEFER] = "defer", [CONFIG_ON_FAILURE_WAIT] = "wait"});
+DEFINE_TYPE(html, .set = config_choice_set, .choices = {"warn", "ok"});
 DEFINE_TYPE(batch_format, .set = config_choice_set,
             .choices = {[CONFIG_FORMAT_ARRAY] = "array", [CONFIG_FORMAT_NDJSON] = "ndjson"});
 

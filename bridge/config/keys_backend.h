@@ -89,3 +89,17 @@ KEY(expect_body, text, expect_body, .max = "4096", .example = "\"ok\":true",
     .text = "sluice looks for it in the first 4096 bytes of the body. Upper and lower case differ, and "
             "quotes are part of the text. A response without the text delivers nothing: the route waits, "
             "as with the meaning `hold`.")
+
+KEY(html, html, html_ok, .initial = "warn",
+    .brief = "What a 2xx response means that is a web page (text/html).",
+    .text =
+        "A web page delivers the message, as any 2xx response does. But it may be the page of an error or of "
+        "a "
+        "login, and then the message was not stored.\n"
+        "- `warn`: sluice logs an error, and `sluice status` has the problem: since when, how many messages, "
+        "and "
+        "the beginning of the page. The problem stays after other responses, until sluice restarts or the "
+        "configuration says what is right.\n"
+        "- `ok`: a web page is right.\n\n"
+        "With expect_body it is known what is right, and there is no warning. expect_body is better: it also "
+        "keeps the messages until the backend is repaired.")

@@ -39,6 +39,9 @@ KEY_OF_ROUTE(on_status, on_status, on_status, .repeatable = true, .example = "40
 KEY_OF_ROUTE(expect_body, text, expect_body, .max = "4096", .example = "\"stored\"",
              .brief = "As in [backend], for this section. It takes precedence over that of the backend.")
 
+KEY_OF_ROUTE(html, html, html_ok, .initial = "warn",
+             .brief = "As in [backend], for this section. `ok` in one of the two sections suffices.")
+
 KEY(accepted_status, number, accepted_status, .initial = "202", .min = "200", .max = "299",
     .brief = "The status of the response once a message is on the disk. Some clients insist on 200.")
 

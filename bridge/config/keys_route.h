@@ -139,3 +139,6 @@ KEY(on_status, on_status, on_status, .repeatable = true, .example = "404:hold",
 
 KEY(expect_body, text, expect_body, .max = "4096", .example = "\"stored\"",
     .brief = "As in [backend], for this route. It takes precedence over that of the backend.")
+
+KEY(html, html, html_ok, .initial = "warn",
+    .brief = "As in [backend], for this route. `ok` in one of the two sections suffices.")

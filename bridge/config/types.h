@@ -34,6 +34,7 @@ TYPE(add, struct fields *) /* of all lines */
 TYPE(not_object, enum config_not_object)
 TYPE(on_failure, enum config_on_failure)
 TYPE(batch_format, enum config_format)
+TYPE(html, bool) /* true: a web page as a 2xx response is right */
 TYPE(on_status, struct config_rules)
 TYPE(listen, struct config_listens)
 TYPE(allow, struct config_ranges)

@@ -289,6 +289,7 @@ static void tear_down(struct deliver *deliver)
         part_forget_all(&deliver->routes[i]);
         lanes_free(&deliver->routes[i]);
         free(deliver->routes[i].report.reason);
+        free(deliver->routes[i].page.text);
     }
     free(deliver->backends);
     free(deliver->routes);
@@ -328,41 +329,53 @@ static int64_t reported_since(const struct scope *scope, const struct report *re
     return scope->suspected && scope->announced ? scope->since_ms : report->before_ms;
 }
 
-/* What a reload keeps: since when each backend, then each route, does not work. Who heard of that
- * hears when it does. The caller frees it. */
-static int64_t *keep(const struct deliver *deliver)
+/* What a reload keeps of each backend, then of each route. */
+struct kept {
+    int64_t since_ms; /* it does not work: who heard of that hears when it does */
+    struct page page;
+};
+
+static struct kept *keep(struct deliver *deliver)
 {
     size_t backends = deliver->config->backend_count, routes = deliver->config->route_count;
-    int64_t *since_ms = xcalloc(backends + routes, sizeof *since_ms);
+    struct kept *kept = xcalloc(backends + routes, sizeof *kept);
     for (size_t i = 0; i < backends; i++)
-        since_ms[i] = reported_since(&deliver->backends[i].destination.scope, &deliver->backends[i].report);
+        kept[i].since_ms =
+            reported_since(&deliver->backends[i].destination.scope, &deliver->backends[i].report);
     for (size_t i = 0; i < routes; i++) {
-        const struct route_state *route = &deliver->routes[i];
-        since_ms[backends + i] = reported_since(&route->scope, &route->report);
+        struct route_state *route = &deliver->routes[i];
+        kept[backends + i] =
+            (struct kept){.since_ms = reported_since(&route->scope, &route->report), .page = route->page};
+        route->page.text = NULL;
     }
-    return since_ms;
+    return kept;
 }
 
-static void carry_over(struct deliver *deliver, const struct config *old, const int64_t *since_ms)
+static void carry_over(struct deliver *deliver, const struct config *old, struct kept *kept)
 {
     for (size_t i = 0; i < old->backend_count; i++)
         for (size_t j = 0; j < deliver->config->backend_count; j++)
             if (strcmp(old->backends[i].name, deliver->config->backends[j].name) == 0)
-                deliver->backends[j].report.before_ms = since_ms[i];
+                deliver->backends[j].report.before_ms = kept[i].since_ms;
     for (size_t i = 0; i < old->route_count; i++) {
         size_t number = config_find_route(deliver->config, old->routes[i].name);
-        if (number != SIZE_MAX)
-            deliver->routes[number].report.before_ms = since_ms[old->backend_count + i];
+        struct kept *of_route = &kept[old->backend_count + i];
+        if (number == SIZE_MAX) {
+            free(of_route->page.text);
+            continue;
+        }
+        deliver->routes[number].report.before_ms = of_route->since_ms;
+        deliver->routes[number].page = of_route->page;
     }
 }
 
 void deliver_restart(struct deliver *deliver, const struct config *config)
 {
     const struct config *old = deliver->config;
-    cleanup_free int64_t *since_ms = keep(deliver);
+    cleanup_free struct kept *kept = keep(deliver);
     tear_down(deliver);
     build(deliver, config);
-    carry_over(deliver, old, since_ms);
+    carry_over(deliver, old, kept);
 }
 
 static void on_closed(uv_handle_t *handle)

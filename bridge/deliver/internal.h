@@ -99,6 +99,13 @@ struct round {
     bool alone;          /* no other message waited; the next one to arrive is tried at once */
 };
 
+/* Messages that 2xx responses delivered, which were web pages, perhaps of an error. */
+struct page {
+    int64_t since_ms; /* uptime of the first; 0: there is none */
+    uint64_t messages;
+    char *text; /* of the first */
+};
+
 struct route_state {
     const struct config_route *config;
     struct backend_state *backend;
@@ -120,7 +127,7 @@ struct route_state {
     bool held;        /* too many in a row: it is not the messages */
     unsigned returns; /* of rejected_ids, of before the last start or reload: they return when
                             * something passes */
-    bool html_seen;
+    struct page page;
     struct throttle deferrals; /* reports of deferred messages */
     struct throttle ignored;   /* reports of messages that were ignored */
     struct lane_map topics;    /* which lane each has, where their order is kept */

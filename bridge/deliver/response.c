@@ -39,6 +39,12 @@ static const char *missing_text(const struct config_route *route, const struct c
     return text;
 }
 
+bool response_pages_are_right(const struct route_state *route)
+{
+    const struct config_backend *backend = route->backend->config;
+    return route->config->html_ok || backend->html_ok || route->config->expect_body || backend->expect_body;
+}
+
 /* The table says what a response means, then the configuration. */
 static void judge(struct outcome *outcome)
 {
@@ -117,15 +123,24 @@ static void release(struct deliver *deliver, struct route_state *route)
         queue_hold_route(deliver->queue, route->config->formerly, NULL, 0);
 }
 
-static void warn_of_page(struct route_state *route, const struct reply *reply)
+/* A script that fails often responds with status 200 and a page: then nothing was stored there. */
+static void note_page(const struct outcome *outcome)
 {
-    const char *type = reply->content_type;
-    if (!type || strncasecmp(type, "text/html", strlen("text/html")) != 0 || route->html_seen)
+    const struct reply *reply = outcome->reply;
+    struct route_state *route = outcome->flight->route;
+    if (reply->status / 100 != 2 || !html_is(reply->content_type, reply->body, reply->body_bytes) ||
+        response_pages_are_right(route))
         return;
-    route->html_seen = true;
-    log_error(EVENT_RESPONSE_HTML,
-              "route %s: the response %d is a web page (text/html): is the URL of the backend right?",
-              route->config->name, reply->status);
+    route->page.messages += outcome->flight->count;
+    if (route->page.since_ms != 0)
+        return;
+    route->page.since_ms = outcome->now_ms;
+    route->page.text = describe(outcome->flight, reply);
+    log_error(
+        EVENT_RESPONSE_HTML,
+        "route %s: the response is a web page (%s): is the URL of the backend right? Set expect_body, or "
+        "html = ok if such a page is right",
+        route->config->name, route->page.text);
 }
 
 static void on_delivered(const struct outcome *outcome)
@@ -142,7 +157,7 @@ static void on_delivered(const struct outcome *outcome)
     route->unfit_in_row = 0;
     if (route->held || route->returns > 0)
         release(flight->deliver, route);
-    warn_of_page(route, outcome->reply);
+    note_page(outcome);
 }
 
 /* ---- rejected ---- */

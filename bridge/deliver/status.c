@@ -1,6 +1,7 @@
 /* deliver/status.c - what is said of backends and routes, where people ask. */
 #include "base/clock.h"
 #include "deliver/internal.h"
+#include "deliver/response.h"
 
 static int64_t wall_ms(int64_t uptime_ms)
 {
@@ -40,6 +41,10 @@ static void describe_route(const struct route_state *route, struct cJSON *to)
     status_add_text(to, STATUS_ROUTE_BACKEND, route->backend->config->name);
     describe_scope(&route->scope, &route->report, "ok", to);
     status_add_bool(to, STATUS_ROUTE_HELD, route->held);
+    bool page = route->page.since_ms != 0 && !response_pages_are_right(route);
+    status_add_time(to, STATUS_ROUTE_HTML_SINCE, page ? wall_ms(route->page.since_ms) : 0);
+    status_add_number(to, STATUS_ROUTE_HTML_MESSAGES, page ? (int64_t)route->page.messages : 0);
+    status_add_text(to, STATUS_ROUTE_HTML_TEXT, page ? route->page.text : NULL);
     if (route->config->batch > 1)
         status_add_number(to, STATUS_ROUTE_BATCH_BYTES, (int64_t)route->batch_bytes);
 }

@@ -82,6 +82,9 @@
     FIELD(SCOPE_NEXT_TRY, "daemon.{backends,routes}[]", "next_try", time, "", "next probe; null while one is in flight") \
     FIELD(SCOPE_FAILURES, "daemon.{backends,routes}[]", "failures", number, "requests", "that failed in a row") \
     FIELD(ROUTE_HELD, "daemon.routes[]", "held", bool, "", "whether too many messages in a row were rejected, so that no more are dead-lettered") \
+    FIELD(ROUTE_HTML_SINCE, "daemon.routes[]", "html_since", time, "", "first 2xx response that was a web page, unless the configuration says that this is right, or null") \
+    FIELD(ROUTE_HTML_MESSAGES, "daemon.routes[]", "html_messages", number, "messages", "delivered by such responses") \
+    FIELD(ROUTE_HTML_TEXT, "daemon.routes[]", "html_text", text, "", "its status, and the beginning of its text, or null") \
     FIELD(ROUTE_BATCH_BYTES, "daemon.routes[]", "batch_bytes", number, "bytes", "size limit of a batch now; absent without batches") \
     /* the queue, as the daemon knows it */ \
     FIELD(DAEMON_QUEUE_PATH, "daemon.queue", "path", text, "", "path of the database") \

@@ -4,6 +4,7 @@ import html
 import itertools
 import json
 import random
+import re
 import time
 import urllib.parse
 from pathlib import Path
@@ -15,7 +16,7 @@ from harness.check import (
     arrived_in_order, arrived_once_in_order, messages, overtakers, per_topic, publish_all, stops_empty, under_one_key_each,
 )  # fmt: skip
 from harness.events import AWAY, BACK, MISCONFIGURED
-from harness.sluice import backend_section
+from harness.sluice import SENSOR_ROUTE, backend_section
 from harness.wait import PATIENCE_S, wait_until
 
 PUBLISHED = messages(topics=6, each=4)
@@ -389,16 +390,53 @@ def test_of_a_page_that_reports_an_error_only_its_text_is_kept(start, mosquitto,
     assert dead["last_error"] == "422: Error 500 Internal Server Error Cast to Number failed & gave up"
 
 
-def test_html_is_delivered_with_an_alarm(start, mosquitto, backend):
-    """A login page with status 200: somebody has to look at it."""
-    backend.answer = lambda request: (200, {"Content-Type": "text/html; charset=utf-8"}, b"<html>Please log in")
-    sluice = start()
+HTML = {"Content-Type": "text/html; charset=utf-8"}
+FATAL = b"<br />\n<b>Fatal error</b>: out of memory, s3cret-of-ours"
+
+
+def html_problems(sluice, **more):
+    return [problem for problem in sluice.status(**more)["problems"] if "web page" in problem]
+
+
+def test_html_is_delivered_with_an_alarm_that_stays(make_sluice, mosquitto, backend, tmp_path):
+    """An error of PHP, or a login page, with status 200: somebody has to look whether the readings are there. A later
+    response does not say that, nor does a reload for another reason."""
+    (tmp_path / "token").write_text("s3cret-of-ours\n")
+    pages = [(200, HTML, FATAL), (200, HTML, b"<html>Please log in")]
+    backend.answer = lambda request: pages.pop(0) if pages else 200
+    settings = settings_of(backend, bearer=f"@{tmp_path}/token")
+    sluice = make_sluice(backends={"garden": settings}, queue={"clock": "trust"})
+    sluice.start().wait_connected()
+    assert html_problems(sluice, expect=0) == []
     publish_all(mosquitto, PUBLISHED)
     backend.wait_for(len(PUBLISHED))
     arrived_once_in_order(backend, PUBLISHED)
-    stops_empty(sluice)
     assert sluice.dead() == []
-    sluice.wait_events(1, "response-html", level="error")
+    sluice.wait_events(1, "response-html", "sensor", level="error")
+    line = re.compile(r"route sensor: since \S+ \S+, 2 messages were delivered although the response was a web page "
+                      r"\(200: \(text withheld.*\)\): .* expect_body.* html = ok\b.*")  # fmt: skip
+    wait_until(lambda: len(html_problems(sluice, expect=4)) == 1, what="the problem")
+    assert line.fullmatch(html_problems(sluice, expect=4)[0])
+    assert f"! {html_problems(sluice)[0]}\n" in sluice.command("status", expect=4)
+    sluice.reload(backends={"garden": {**settings, "max_attempts": 4}})
+    assert line.fullmatch(html_problems(sluice, expect=4)[0])
+    sluice.reload(backends={"garden": {**settings, "html": "ok"}})
+    assert html_problems(sluice, expect=0) == []
+    stops_empty(sluice)
+
+
+@pytest.mark.parametrize("of_backend, of_route", [
+    ({"html": "ok"}, {}), ({}, {"html": "ok"}), ({"expect_body": "log in"}, {}), ({}, {"expect_body": "Please"})])  # fmt: skip
+def test_html_that_is_right_is_no_alarm(make_sluice, mosquitto, backend, of_backend, of_route):
+    backend.answer = (200, HTML, b"<html>Please log in")
+    sluice = make_sluice(backends={"garden": settings_of(backend, **of_backend)}, queue={"clock": "trust"},
+                         routes={"sensor": {**SENSOR_ROUTE, **of_route}})  # fmt: skip
+    sluice.start().wait_connected()
+    publish_all(mosquitto, PUBLISHED)
+    backend.wait_for(len(PUBLISHED))
+    assert html_problems(sluice, expect=0) == []
+    stops_empty(sluice)
+    assert not sluice.find_events("response-html")
 
 
 def test_many_bad_ones_do_not_fill_the_log(start, mosquitto, backend):
