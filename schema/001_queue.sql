@@ -134,6 +134,7 @@ CREATE TABLE last_copies (
 CREATE TABLE session (
     client_id     TEXT    PRIMARY KEY,
     protocol      INTEGER NOT NULL, -- protocol level of its last connection: 4 is MQTT 3.1.1, 5 is MQTT 5
+    reuses_ids    INTEGER NOT NULL, -- 1: the broker gives a packet identifier anew as soon as it is free (mqtt/redelivery.h)
     lost_since_ms INTEGER,          -- the broker forgot it: messages published since then ...
     lost_until_ms INTEGER           -- ... until then may be missing; NULL: it never did
 ) STRICT, WITHOUT ROWID;

@@ -99,6 +99,9 @@ struct redelivery {
     bool dup;       /* flag of the PUBLISH that is about to be handed over */
     bool first_due; /* in this resumed session, no message came yet that is, or was, stored */
     int64_t confirmed_id;
+    int last_packet_id;  /* of a new message in this connection; 0: none came */
+    bool reuse_save_due; /* the broker reuses identifiers; the queue does not know it yet */
+    bool reuse_is_put;   /* it is in the open transaction */
     /* the round trip after the acknowledgements */
     int trip_packet_id; /* 0: none is in flight */
     bool trip_confirms;

@@ -49,6 +49,8 @@ void mqtt_protocol_agreed(struct mqtt *mqtt, bool session_present)
     protocol->save_due = protocol->save_due || is_lost || protocol->session.protocol != level;
     if (is_lost)
         report_lost(mqtt);
+    if (!session_present)
+        protocol->session.reuses_ids = false;
     protocol->session.protocol = level;
     protocol->early_closes = 0;
 }

@@ -12,6 +12,7 @@
 
 enum {
     UNACKED_MOST = 65535,    /* messages, because packet identifiers have 16 bits */
+    WRAP_LEAST = 32768,      /* how far a packet identifier falls when a broker that counts up begins anew */
     DRAINED_MOST_MS = 30000, /* how old the lower bound for late messages may grow */
 };
 
@@ -97,10 +98,36 @@ void mqtt_redelivery_connected(struct mqtt *mqtt, bool session_present)
     redelivery->most_unacked = 0;
     redelivery->first_due = session_present;
     redelivery->late = session_present;
+    redelivery->dup = false;
+    redelivery->last_packet_id = 0;
     if (!session_present)
         confirm(mqtt, queue_last_id(mqtt->queue));
     replay_connected(redelivery->replay, session_present);
     mosquitto_log_callback_set(mqtt->client, session_present ? on_log : NULL);
+}
+
+/* Of a broker that counts packet identifiers up, a lower one comes only after the highest one. */
+static void watch_packet_ids(struct mqtt *mqtt, const struct mosquitto_message *packet)
+{
+    struct redelivery *redelivery = &mqtt->redelivery;
+    int last = redelivery->last_packet_id;
+    if (packet->qos == 0 || redelivery->dup)
+        return;
+    redelivery->last_packet_id = packet->mid;
+    if (packet->mid > last || last - packet->mid >= WRAP_LEAST || mqtt->protocol.session.reuses_ids)
+        return;
+    mqtt->protocol.session.reuses_ids = redelivery->reuse_save_due = true;
+    log_notice(
+        EVENT_BROKER_REUSES_IDS,
+        "the broker gives packet identifiers anew at once, so a redelivery cannot be told from an equal "
+        "reading: a message may be stored twice after a connection breaks");
+}
+
+static bool is_redelivery(struct mqtt *mqtt, const struct mosquitto_message *packet, uint64_t digest)
+{
+    struct redelivery *redelivery = &mqtt->redelivery;
+    return replay_recognise(redelivery->replay, redelivery->dup, (uint16_t)packet->mid, digest) &&
+           !mqtt->protocol.session.reuses_ids;
 }
 
 bool mqtt_redelivery_received(struct mqtt *mqtt, const struct mosquitto_message *packet)
@@ -111,7 +138,7 @@ bool mqtt_redelivery_received(struct mqtt *mqtt, const struct mosquitto_message 
         redelivery->most_unacked = redelivery->unacked;
     uint64_t digest = replay_digest(packet->topic, packet->payload, (size_t)packet->payloadlen);
     if (replay_expected(redelivery->replay)) {
-        if (replay_recognise(redelivery->replay, redelivery->dup, (uint16_t)packet->mid, digest)) {
+        if (is_redelivery(mqtt, packet, digest)) {
             log_debug(EVENT_MESSAGE_REDELIVERED, "topic %s: packet %d is stored already", packet->topic,
                       packet->mid);
             confirm_by_first(mqtt, replay_before(redelivery->replay));
@@ -120,13 +147,18 @@ bool mqtt_redelivery_received(struct mqtt *mqtt, const struct mosquitto_message 
         if (!replay_expected(redelivery->replay))
             mosquitto_log_callback_set(mqtt->client, NULL);
     }
+    watch_packet_ids(mqtt, packet);
     replay_received(redelivery->replay, (uint16_t)packet->mid, digest);
     return false;
 }
 
 void mqtt_redelivery_stored(struct mqtt *mqtt)
 {
+    struct redelivery *redelivery = &mqtt->redelivery;
     confirm_by_first(mqtt, queue_last_id(mqtt->queue));
+    if (redelivery->reuse_save_due)
+        queue_session_put(mqtt->queue, mqtt->config->client_id, &mqtt->protocol.session);
+    redelivery->reuse_is_put = redelivery->reuse_save_due;
 }
 
 void mqtt_redelivery_committed(struct mqtt *mqtt, bool is_committed)
@@ -136,6 +168,9 @@ void mqtt_redelivery_committed(struct mqtt *mqtt, bool is_committed)
         replay_committed(redelivery->replay, queue_last_id(mqtt->queue));
     else
         replay_discarded(redelivery->replay);
+    if (is_committed && redelivery->reuse_is_put)
+        redelivery->reuse_save_due = false;
+    redelivery->reuse_is_put = false;
     if (is_committed && redelivery->drained_ms != 0) {
         redelivery->last_drained_ms = redelivery->drained_ms;
         queue_drained_set(mqtt->queue, redelivery->drained_ms);

@@ -242,13 +242,16 @@ int queue_subscription_unsubscribed(struct queue *queue, const char *filter);
 
 /* Times are of the wall clock; 0: the broker never forgot it. */
 struct queue_session {
-    int protocol; /* of its last connection: 4 is MQTT 3.1.1, 5 is MQTT 5 (section 3.1.2.2 of both) */
+    int protocol;    /* of its last connection: 4 is MQTT 3.1.1, 5 is MQTT 5 (section 3.1.2.2 of both) */
+    bool reuses_ids; /* the broker gives a packet identifier anew as soon as it is free */
     int64_t lost_since_ms;
     int64_t lost_until_ms;
 };
-/* Reads it; -ENOENT: this client_id was never connected. And stores it, in a commit that syncs. */
+/* Reads it; -ENOENT: this client_id was never connected. Stores it, in a commit that syncs. Stores it
+ * in the open transaction. */
 int queue_session(struct queue *queue, const char *client_id, struct queue_session *ret);
 int queue_session_save(struct queue *queue, const char *client_id, const struct queue_session *session);
+void queue_session_put(struct queue *queue, const char *client_id, const struct queue_session *session);
 
 /* ---- copies of a message (queue/append.c; mqtt/copies.h) ---- */
 

@@ -8,14 +8,33 @@ int queue_session(struct queue *queue, const char *client_id, struct queue_sessi
 {
     sqlite3_stmt *row = queue->statements[Q_SESSION];
     queue_bind_text(row, 1, client_id);
-    int code = db_step(row, "iII");
+    int code = db_step(row, "iiII");
     if (code == SQLITE_ROW)
         *ret = (struct queue_session){.protocol = sqlite3_column_int(row, 0),
-                                      .lost_since_ms = sqlite3_column_int64(row, 1),
-                                      .lost_until_ms = sqlite3_column_int64(row, 2)};
+                                      .reuses_ids = sqlite3_column_int(row, 1) != 0,
+                                      .lost_since_ms = sqlite3_column_int64(row, 2),
+                                      .lost_until_ms = sqlite3_column_int64(row, 3)};
     int error = code == SQLITE_DONE ? -ENOENT : db_result(&queue->db, code, "read the session");
     sqlite3_reset(row);
     return error;
+}
+
+static int put(struct queue *queue, const char *client_id, const struct queue_session *session)
+{
+    sqlite3_stmt *statement = queue->statements[Q_SESSION_SAVE];
+    queue_bind_text(statement, 1, client_id);
+    sqlite3_bind_int(statement, 2, session->protocol);
+    sqlite3_bind_int(statement, 3, session->reuses_ids);
+    sqlite3_bind_int64(statement, 4, session->lost_since_ms);
+    sqlite3_bind_int64(statement, 5, session->lost_until_ms);
+    return db_run(&queue->db, statement, "store the session");
+}
+
+void queue_session_put(struct queue *queue, const char *client_id, const struct queue_session *session)
+{
+    int error = put(queue, client_id, session);
+    if (error != 0)
+        queue_tx_fail(queue, error);
 }
 
 struct save {
@@ -26,12 +45,7 @@ struct save {
 static int save(struct queue *queue, void *context)
 {
     const struct save *what = context;
-    sqlite3_stmt *statement = queue->statements[Q_SESSION_SAVE];
-    queue_bind_text(statement, 1, what->client_id);
-    sqlite3_bind_int(statement, 2, what->session->protocol);
-    sqlite3_bind_int64(statement, 3, what->session->lost_since_ms);
-    sqlite3_bind_int64(statement, 4, what->session->lost_until_ms);
-    return db_run(&queue->db, statement, "store the session");
+    return put(queue, what->client_id, what->session);
 }
 
 int queue_session_save(struct queue *queue, const char *client_id, const struct queue_session *session)

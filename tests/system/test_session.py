@@ -145,3 +145,30 @@ def test_a_new_client_id_is_no_loss(make_sluice, mosquitto, backend):
     sluice.wait_event("broker-connected", "new session")
     mosquitto.publish("garden/a/sensor", b"1")
     assert not sluice.find_events("session-lost")
+
+
+# -- brokers that give a packet identifier anew at once
+
+
+@pytest.mark.parametrize("crash", [False, True])
+def test_an_equal_reading_under_the_identifier_of_the_one_before_is_not_lost(make_sluice, scripted, backend, crash):
+    """The third reading is on its way when the connection breaks, so it comes with DUP."""
+    sluice = make_sluice(broker_port=scripted.port, backends={"garden": backend})
+    sluice.start()
+    scripted.wait_packets("SUBSCRIBE")
+    for n in (1, 2):
+        scripted.publish("garden/a/sensor", b"7", packet_id=1)
+        scripted.wait_acked(n)
+    sluice.wait_event("broker-reuses-ids")
+    connections = len(scripted.packets("CONNECT"))
+    if crash:
+        sluice.kill()
+    else:
+        scripted.drop()
+    if crash:
+        sluice.start()
+    scripted.wait_packets("CONNECT", connections + 1)
+    scripted.publish("garden/a/sensor", b"7", packet_id=1, dup=True)
+    scripted.wait_acked(3)
+    backend.wait_for(3)
+    assert len({r.key for r in backend.delivered()}) == 3
