@@ -27,6 +27,7 @@
     EVENT(BROKER_AWAY, "broker-away", "the broker cannot be reached, or refuses the connection") \
     EVENT(SESSION_LOST, "session-lost", "the broker has forgotten the session, and what waited in it") \
     EVENT(BROKER_REUSES_IDS, "broker-reuses-ids", "the broker gives packet identifiers anew at once, so that a message may be stored twice") \
+    EVENT(SUBSCRIPTION_LEFT_OVER, "subscription-left-over", "the session has a subscription that the queue does not know") \
     EVENT(SESSION_UNKNOWN, "session-unknown", "what the queue knows of the session cannot be read") \
     EVENT(CLIENT_ID_CLASH, "client-id-clash", "another client seems to use the same client_id; logged once, until a connection lasts") \
     EVENT(SUBSCRIBE_FAILED, "subscribe-failed", "a SUBSCRIBE could not be sent") \

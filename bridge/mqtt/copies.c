@@ -45,8 +45,10 @@ bool mqtt_copies_received(struct mqtt *mqtt, const struct mosquitto_message *pac
     unsigned count = read_names(properties, names), fresh = 0;
     uint64_t digest = replay_digest(packet->topic, packet->payload, (size_t)packet->payloadlen);
     for (unsigned i = 0; i < count; i++)
-        fresh += mqtt_subscription_is_known(mqtt, names[i]) && !is_named(copies, names[i]);
-    bool another = count > 0 && fresh == count && last->named_count > 0 && last->digest == digest;
+        fresh += !is_named(copies, names[i]);
+    bool another = count > 0 && fresh == count && last->named_count > 0 && last->digest == digest &&
+                   (mqtt->redelivery.is_settled || mqtt_subscription_is_known(mqtt, last->named[0]) ||
+                    !mqtt_subscription_is_known(mqtt, names[0]));
     if (!another)
         *last = (struct queue_copies){.digest = digest};
     for (unsigned i = 0; i < count && last->named_count < QUEUE_COPIES_MOST; i++)

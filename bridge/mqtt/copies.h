@@ -9,8 +9,15 @@
  *
  * Copies come one directly after the other. A PUBLISH is another copy of the message before it if
  * topic and payload are equal, and no copy named its subscription yet. An equal reading begins with
- * a subscription that the copies of the first one have named. (A subscription that we do not know any
- * more may be one of these under an earlier identifier: what names it is a message of its own.)
+ * a subscription that the copies of the first one have named.
+ *
+ * A copy may name a subscription that the queue does not know: the session is older than the queue,
+ * or the filter was removed and came back under a new identifier. In the latter case, the earlier and
+ * the new identifier are of one subscription, and two equal readings may name them one after the
+ * other, the earlier one first. So until the broker has no message left that is older than the present
+ * subscriptions (redelivery.is_settled), a known name after an unknown one begins a message of its
+ * own. (Left open: in that moment, a message is stored twice if its topic matches a filter that only the
+ * broker knows, and that copy comes first.)
  *
  * What was named is stored with each commit that needs it, and so is what identifies a redelivery of a
  * copy: a crash between two copies makes no second message.

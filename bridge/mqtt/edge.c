@@ -22,6 +22,7 @@
 #include "base/fault.h"
 #include "mqtt/connection.h"
 #include "mqtt/copies.h"
+#include "mqtt/leftover.h"
 #include "mqtt/pause.h"
 #include "mqtt/protocol.h"
 #include "mqtt/redelivery.h"
@@ -96,6 +97,7 @@ static void on_message(struct mosquitto *client, void *context, const struct mos
         .copy = &copy,
     };
     mqtt_silence_received(mqtt, packet->topic);
+    mqtt_leftover_look(mqtt, packet, properties);
     if (mqtt_redelivery_received(mqtt, packet))
         batch_count_message(mqtt->batch, message.payload_bytes);
     else if (is_another)
@@ -308,6 +310,7 @@ struct mqtt *mqtt_new(uv_loop_t *loop, const struct config_broker *broker, const
 void mqtt_resubscribe(struct mqtt *mqtt)
 {
     mqtt->subscriptions.prepare_due = mqtt->subscriptions.subscribe_due = true;
+    mqtt->redelivery.is_settled = mqtt->redelivery.trip_settles = false;
     work(mqtt);
 }
 

@@ -2,6 +2,7 @@
  *
  *   mqtt/edge.c           reads, commits, and only then writes
  *   mqtt/subscriptions.c  the topic filters that the broker has for us
+ *   mqtt/leftover.c       topic filters that the broker has for us, and the queue does not know
  *   mqtt/pause.c          no connection while the queue takes nothing
  *   mqtt/connection.c     connects, and connects again
  *   mqtt/protocol.c       MQTT 5 or 3.1.1, and what is remembered of the session
@@ -66,6 +67,13 @@ struct vanished {
     bool save_due;
 };
 
+/* Filters that only the broker knows (mqtt/leftover.h). */
+struct leftover {
+    uint64_t tried[16]; /* what led to an attempt to unsubscribe from them */
+    unsigned tried_count;
+    int packet_id; /* of its UNSUBSCRIBE; 0: none is in flight */
+};
+
 struct subscriptions {
     bool prepare_due; /* identifiers must be read from the database before a message is read */
     bool subscribe_due;
@@ -76,6 +84,7 @@ struct subscriptions {
     size_t filter_count;
     struct vanished *vanished;
     size_t vanished_count;
+    struct leftover leftover;
     bool overlap; /* a topic can match two of the filters */
 };
 
@@ -108,6 +117,8 @@ struct redelivery {
     int64_t trip_id;        /* the highest message id that it confirms */
     int64_t trip_ms;        /* uptime when it began */
     unsigned trip_messages; /* that came since */
+    bool trip_settles;      /* it began after the subscriptions were made */
+    bool is_settled;        /* the broker has no message left that is older than the present subscriptions */
     /* late messages */
     bool late;             /* what comes now may have waited while we were away */
     unsigned unacked;      /* messages in the open transaction */

@@ -100,6 +100,7 @@ void mqtt_redelivery_connected(struct mqtt *mqtt, bool session_present)
     redelivery->late = session_present;
     redelivery->dup = false;
     redelivery->last_packet_id = 0;
+    redelivery->is_settled = redelivery->trip_settles = false;
     if (!session_present)
         confirm(mqtt, queue_last_id(mqtt->queue));
     replay_connected(redelivery->replay, session_present);
@@ -188,7 +189,7 @@ void mqtt_round_trip_begin(struct mqtt *mqtt)
     int64_t now_ms = clock_uptime_ms();
     if (mqtt->link != LINK_UP || redelivery->trip_packet_id != 0)
         return;
-    if (redelivery->confirmed_id >= last_id && !redelivery->late &&
+    if (redelivery->confirmed_id >= last_id && !redelivery->late && redelivery->is_settled &&
         now_ms - redelivery->last_drained_ms < DRAINED_MOST_MS)
         return;
     if (mosquitto_unsubscribe(mqtt->client, &redelivery->trip_packet_id, trip_filter) != MOSQ_ERR_SUCCESS) {
@@ -198,6 +199,7 @@ void mqtt_round_trip_begin(struct mqtt *mqtt)
     redelivery->trip_id = last_id;
     redelivery->trip_ms = now_ms;
     redelivery->trip_messages = 0;
+    redelivery->trip_settles = !mqtt->subscriptions.subscribe_due;
 }
 
 bool mqtt_round_trip_end(struct mqtt *mqtt, int packet_id)
@@ -211,6 +213,7 @@ bool mqtt_round_trip_end(struct mqtt *mqtt, int packet_id)
     redelivery->trip_confirms = true;
     if (redelivery->trip_messages == 0 || redelivery->trip_messages < redelivery->most_unacked) {
         redelivery->late = false;
+        redelivery->is_settled = redelivery->is_settled || redelivery->trip_settles;
         redelivery->drained_ms = redelivery->trip_ms;
     }
     return true;

@@ -17,6 +17,7 @@
 #include "mqtt/subscriptions.h"
 #include "base/log.h"
 #include "message/topic.h"
+#include "mqtt/leftover.h"
 #include "mqtt/redelivery.h"
 
 #include <errno.h>
@@ -193,6 +194,7 @@ static void subscribe(struct mqtt *mqtt)
         send_subscribe(mqtt, i);
     }
     subscriptions->session_is_new = false;
+    subscriptions->leftover.packet_id = 0;
     for (size_t i = 0; i < subscriptions->vanished_count; i++) {
         struct vanished *vanished = &subscriptions->vanished[i];
         if (vanished->unsubscribed)
@@ -254,7 +256,7 @@ void mqtt_on_unsuback(struct mosquitto *client, void *context, int packet_id,
     (void)properties;
     struct mqtt *mqtt = context;
     struct subscriptions *subscriptions = &mqtt->subscriptions;
-    if (mqtt_round_trip_end(mqtt, packet_id))
+    if (mqtt_round_trip_end(mqtt, packet_id) || mqtt_leftover_end(mqtt, packet_id))
         return;
     for (size_t i = 0; i < subscriptions->vanished_count; i++) {
         struct vanished *vanished = &subscriptions->vanished[i];
@@ -283,6 +285,18 @@ bool mqtt_subscription_is_known(const struct mqtt *mqtt, uint32_t identifier)
             return true;
     for (size_t i = 0; i < subscriptions->vanished_count; i++)
         if (subscriptions->vanished[i].identifier == identifier)
+            return true;
+    return false;
+}
+
+bool mqtt_topic_is_known(const struct mqtt *mqtt, const char *topic)
+{
+    const struct subscriptions *subscriptions = &mqtt->subscriptions;
+    for (size_t i = 0; i < subscriptions->filter_count; i++)
+        if (topic_matches(route_table_filter(intake_routes(mqtt->intake), i), topic))
+            return true;
+    for (size_t i = 0; i < subscriptions->vanished_count; i++)
+        if (topic_matches(subscriptions->vanished[i].filter, topic))
             return true;
     return false;
 }

@@ -14,6 +14,9 @@ bool mqtt_came_before(const struct mqtt *mqtt, const char *topic);
 /* Whether a filter of the configuration, or one that it had before, has this identifier. */
 bool mqtt_subscription_is_known(const struct mqtt *mqtt, uint32_t identifier);
 
+/* Whether a topic matches a filter of the configuration, or one that it had before. */
+bool mqtt_topic_is_known(const struct mqtt *mqtt, const char *topic);
+
 enum { MOST_IDENTIFIERS = 32 }; /* on one message */
 /* For which filters the broker sent a message. filters: the memory for it. */
 void mqtt_read_copy(const struct mqtt *mqtt, const mosquitto_property *properties, bool retained,

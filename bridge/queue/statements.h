@@ -147,7 +147,8 @@ STATEMENT(Q_SUBSCRIPTIONS,
     "SELECT filter, identifier, granted, covered_to, unsubscribed, matched FROM subscription")
 STATEMENT(Q_SUBSCRIPTION_ADD,
     "INSERT INTO subscription (filter, identifier)"
-    " VALUES (?1, (SELECT coalesce(max(identifier), 0) + 1 FROM subscription))"
+    /* The first one is random: an older database had others. */
+    " VALUES (?1, (SELECT coalesce(max(identifier), abs(random() % 134217728)) + 1 FROM subscription))"
     " ON CONFLICT (filter) DO UPDATE SET identifier = excluded.identifier, granted = 0,"
     " covered_to = NULL, unsubscribed = 0 WHERE covered_to IS NOT NULL")
 STATEMENT(Q_SUBSCRIPTION_GRANT,

@@ -147,6 +147,81 @@ def test_a_new_client_id_is_no_loss(make_sluice, mosquitto, backend):
     assert not sluice.find_events("session-lost")
 
 
+# -- a session that is older than the queue
+
+LIVE = [b"5", b"5", b"6", b"5"]
+
+
+def forget(sluice):
+    """The database is deleted, as people do to start anew."""
+    for file in sluice.dir.glob("queue.db*"):
+        file.unlink()
+
+
+def copies_sent(mosquitto):
+    return sum("Sending PUBLISH to sluice" in line for line in mosquitto.log)
+
+
+def exchange_one(sluice, mosquitto, backend):
+    before = len(backend.delivered())
+    publish(mosquitto, [b"x"])
+    backend.wait_for(before + 1)
+    sluice.wait_empty()
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+@pytest.mark.parametrize("old, new", [("garden/#", "garden/+/sensor"), ("garden/+/sensor", "garden/#"),
+                                      ("+/a/#", "garden/+/sensor"), ("garden/a/sensor", "garden/a/+")])  # fmt: skip
+def test_a_new_queue_with_an_old_session_gets_each_message_once(make_sluice, mosquitto, backend, version, old, new):
+    """The session still has a filter that the new configuration does not have. sluice finds it."""
+    sluice = make_sluice(backends={"garden": backend}, broker={"protocol": version})
+    sluice.write_config(sluice.config_text(routes={"all": {"topic": old, "path": "/all"}}))
+    sluice.start().wait_connected()
+    sluice.stop()
+    forget(sluice)
+    publish(mosquitto)
+    sluice.write_config(sluice.config_text(routes={"all": {"topic": new, "path": "/all"}}))
+    sluice.start().wait_connected()
+    backend.wait_for(len(READINGS))
+    sluice.wait_empty()
+    assert Counter(backend.bodies()) == Counter(READINGS)
+    sent, delivered = copies_sent(mosquitto), len(backend.delivered())
+
+    def comes_as_one_copy():
+        nonlocal sent, delivered
+        publish(mosquitto, [b"x"])
+        backend.wait_for(delivered + 1)
+        delivered, before, sent = len(backend.delivered()), sent, copies_sent(mosquitto)
+        return sent - before == 1
+
+    wait_until(comes_as_one_copy, what="the broker to send one copy of each")
+    publish(mosquitto, LIVE)
+    backend.wait_for(delivered + len(LIVE))
+    sluice.wait_empty()
+    assert Counter(backend.bodies()[delivered:]) == Counter(LIVE)
+    assert copies_sent(mosquitto) == sent + len(LIVE)
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_a_filter_that_only_an_old_session_has_is_removed(make_sluice, mosquitto, backend, version):
+    sluice = make_sluice(backends={"garden": backend}, broker={"protocol": version})
+    sluice.write_config(sluice.config_text(routes={"all": {"topic": "shed/+/#", "path": "/all"}}))
+    sluice.start().wait_connected()
+    sluice.stop()
+    forget(sluice)
+    sluice.write_config(sluice.config_text(routes={"all": {"topic": "garden/#", "path": "/all"}}))
+    sluice.start().wait_connected()
+
+    def is_removed():
+        before = copies_sent(mosquitto)
+        mosquitto.publish("shed/a/b", b"1")
+        exchange_one(sluice, mosquitto, backend)
+        return copies_sent(mosquitto) == before + 1
+
+    wait_until(is_removed, what="the broker to remove shed/+/#")
+    assert sluice.find_events("subscription-left-over", "shed/a/b")
+
+
 # -- brokers that give a packet identifier anew at once
 
 
