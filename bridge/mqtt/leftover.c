@@ -114,12 +114,3 @@ void mqtt_leftover_look(struct mqtt *mqtt, const struct mosquitto_message *packe
     for (int i = 0; i < candidates.count; i++)
         free(candidates.filters[i]);
 }
-
-bool mqtt_leftover_end(struct mqtt *mqtt, int packet_id)
-{
-    struct leftover *leftover = &mqtt->subscriptions.leftover;
-    if (leftover->packet_id == 0 || packet_id != leftover->packet_id)
-        return false;
-    leftover->packet_id = 0;
-    return true;
-}

@@ -14,7 +14,5 @@
 /* A PUBLISH came. Sends the UNSUBSCRIBE where that is due. */
 void mqtt_leftover_look(struct mqtt *mqtt, const struct mosquitto_message *packet,
                         const mosquitto_property *properties);
-/* An UNSUBACK came. Returns whether it is that of such an UNSUBSCRIBE. */
-bool mqtt_leftover_end(struct mqtt *mqtt, int packet_id);
 
 #endif

@@ -17,7 +17,6 @@
 #include "mqtt/subscriptions.h"
 #include "base/log.h"
 #include "message/topic.h"
-#include "mqtt/leftover.h"
 #include "mqtt/redelivery.h"
 
 #include <errno.h>
@@ -256,8 +255,10 @@ void mqtt_on_unsuback(struct mosquitto *client, void *context, int packet_id,
     (void)properties;
     struct mqtt *mqtt = context;
     struct subscriptions *subscriptions = &mqtt->subscriptions;
-    if (mqtt_round_trip_end(mqtt, packet_id) || mqtt_leftover_end(mqtt, packet_id))
+    if (mqtt_round_trip_end(mqtt, packet_id))
         return;
+    if (packet_id == subscriptions->leftover.packet_id)
+        subscriptions->leftover.packet_id = 0;
     for (size_t i = 0; i < subscriptions->vanished_count; i++) {
         struct vanished *vanished = &subscriptions->vanished[i];
         if (vanished->packet_id == packet_id)

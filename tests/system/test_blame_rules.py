@@ -76,7 +76,7 @@ def test_retry_after_is_kept_by_its_topic_while_others_go_on(start, mosquitto, b
         state["count"] += 1
         if state["count"] == 40:
             state["asked"] = request
-            return 429, {"Retry-After": "1"}, b""
+            return 429, {"Retry-After": "2"}, b""
         return 200
 
     backend.answer = answer
@@ -84,9 +84,9 @@ def test_retry_after_is_kept_by_its_topic_while_others_go_on(start, mosquitto, b
     publish_all(mosquitto, messages(topics=30, each=10))
     backend.wait_for(300)
     asked = state["asked"]
-    during = [r for r in backend.requests if asked.at < r.at < asked.at + 0.95]
+    during = [r for r in backend.requests if asked.at < r.at < asked.at + 1.95]
     assert asked.topic not in {r.topic for r in during}
-    assert len(during) > 200
+    assert len(during) > 100
     stops_empty(sluice)
 
 

@@ -52,7 +52,7 @@ def numbers(backend):
 
 def all_arrived(backend, count):
     """Each exactly once, in order."""
-    backend.wait_for(count, timeout=60)
+    backend.wait_for(count)
     assert numbers(backend) == list(range(count))
     assert len({request.key for request in backend.delivered()}) == count
 
@@ -361,7 +361,7 @@ def test_a_full_disk_loses_nothing_and_costs_little(make_sluice, mosquitto, away
     assert sluice.pending() == stored
     disk.fill(leave=MIB)  # too little for a reserve, also with all that the queue gives back
     away.start()
-    away.wait_for(stored, timeout=60)
+    away.wait_for(stored)
     sluice.wait_empty(30)
     wait_until(lambda: queue_bytes(sluice) < MIB, what="the queue's space to be given back")
     assert numbers(away) == list(range(stored))

@@ -301,7 +301,7 @@ def test_a_large_backlog_survives_failures_and_kills(make_sluice, mosquitto, bac
         backend.wait_for(n)
         sluice.kill()
         sluice.start()
-    backend.wait_for(len(published), timeout=60)
+    backend.wait_for(len(published))
     arrived_in_order(backend, published)
     sluice.wait_empty()  # some may be on their way again
     stops_empty(sluice)

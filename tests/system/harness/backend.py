@@ -162,12 +162,12 @@ class Backend:
     def wait_for(self, n, timeout=PATIENCE_S):
         """Waits until n different keys have a 2xx response; returns delivered()."""
         wait_until(lambda: len(self._delivered_keys) >= n, timeout,
-                   lambda: f"{n} deliveries ({len(self._delivered_keys)} came)")
+                   lambda: f"{n} deliveries ({len(self._delivered_keys)} came)", lambda: len(self._delivered_keys))
         return self.delivered()
 
     def wait_requests(self, n, timeout=PATIENCE_S):
         wait_until(lambda: len(self.requests) >= n, timeout,
-                   lambda: f"{n} requests ({len(self.requests)} came)")
+                   lambda: f"{n} requests ({len(self.requests)} came)", lambda: len(self.requests))
         return list(self.requests)
 
     # -- the server

@@ -289,7 +289,7 @@ class Sluice:
 
     def wait_pending(self, n, timeout=PATIENCE_S):
         wait_until(lambda: self.pending() == n, timeout,
-                   lambda: f"{n} rows in message ({self.pending()} are there)")
+                   lambda: f"{n} rows in message ({self.pending()} are there)", self.pending)
 
     def wait_empty(self, timeout=PATIENCE_S):
         self.wait_pending(0, timeout)
