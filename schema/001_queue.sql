@@ -99,8 +99,12 @@ CREATE TABLE dead_letter (
     history              TEXT,
     died_ms              INTEGER NOT NULL,    -- when it was rejected
     reason               TEXT    NOT NULL,    -- why, in one word: 'rejected', 'attempts', 'path' ...
+    seen                 INTEGER NOT NULL DEFAULT 0, -- 1: a person has listed it (sluice queue ls --state dead)
     payload              BLOB    NOT NULL
 ) STRICT;
+
+-- Those that nobody has listed yet.
+CREATE INDEX dead_letter_unseen ON dead_letter (id, route) WHERE seen = 0;
 
 -- Routes that are held: too many of their messages were rejected in a row, and none was delivered
 -- between them, so no more are dead-lettered. A row for each of these dead letters; they become

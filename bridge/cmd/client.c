@@ -79,6 +79,13 @@ int client_status(const char *path, cJSON **ret)
     return -EBADMSG;
 }
 
+int client_seen(const char *path)
+{
+    struct buf response cleanup_buf;
+    buf_init(&response, RESPONSE_MOST_BYTES);
+    return ask(path, CONTROL_SEEN "\n", &response);
+}
+
 void client_look(const char *path)
 {
     struct buf response cleanup_buf;

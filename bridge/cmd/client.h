@@ -12,6 +12,9 @@ int client_connect(const char *path);
  * -ETIMEDOUT, -EBADMSG. */
 int client_status(const char *path, struct cJSON **ret);
 
+/* Notes that a person lists the dead letters. 0 or -Exxx. */
+int client_seen(const char *path);
+
 /* Makes sluice look into the queue now, not at the end of the second. Errors do not matter. */
 void client_look(const char *path);
 

@@ -4,6 +4,7 @@
  * has many, so that the first lines of a million do not have to wait for the last.
  */
 #include "cmd/queue_list.h"
+#include "cmd/client.h"
 #include "cmd/queue.h"
 #include "cmd/queue_open.h"
 #include "cmd/terminal.h"
@@ -292,8 +293,20 @@ static void print_rest(const struct queue_command *queue, const struct queue_lis
         fprintf(stderr, "(there are older ones: -n 0 lists all)\n");
 }
 
+/* Before they are listed: one that dies meanwhile is new. A member of the group may ask the daemon,
+ * but may not write. */
+static void note_seen(const struct queue_command *queue)
+{
+    const struct queue_filter *filter = &queue->filter;
+    bool whole = !filter->route && !filter->topic && !filter->reason && filter->older_ms == 0 &&
+                 filter->newer_ms == 0 && filter->id_count == 0;
+    if (filter->dead && whole && !queue->json && client_seen(queue->place.socket) != 0)
+        queue_admin_seen(queue->place.queue);
+}
+
 static int ls(struct queue_command *queue)
 {
+    note_seen(queue);
     uint64_t most = queue->most_given ? queue->most : queue->json ? 0 : DEFAULT_MOST;
     int error;
     if (!queue->json) {

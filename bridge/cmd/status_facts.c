@@ -85,6 +85,17 @@ static void judge_http(struct status_facts *facts)
     }
 }
 
+/* Only a route has these fields. */
+static void judge_dead_part(struct status_facts *facts, const cJSON *route, const char *name)
+{
+    int64_t dead = status_number(route, STATUS_ROUTE_HOUR_DEAD, 0);
+    int64_t all = dead + status_number(route, STATUS_ROUTE_HOUR_DELIVERED, 0);
+    char dead_text[UNITS_BYTES], all_text[UNITS_BYTES];
+    if (dead * 10 > all)
+        add_problem(facts, "route %s: %s of %s messages in the last hour became dead letters", name,
+                    units_count(dead, dead_text), units_count(all, all_text));
+}
+
 static void judge_scope(struct status_facts *facts, const cJSON *scope, const char *kind, const char *name)
 {
     if (status_is(scope, STATUS_ROUTE_HELD))
@@ -92,6 +103,7 @@ static void judge_scope(struct status_facts *facts, const cJSON *scope, const ch
                     "%s %s: too many messages in a row were rejected: no more are dead-lettered; correct the "
                     "route or the backend",
                     kind, name);
+    judge_dead_part(facts, scope, name);
     if (status_part_works(scope))
         return;
     int64_t waiting = count_waiting(facts, name, strcmp(kind, "backend") == 0);
@@ -227,8 +239,24 @@ static void judge_problems(struct status_facts *facts)
     }
 }
 
+static void judge_unseen(struct status_facts *facts)
+{
+    int64_t unseen = 0;
+    const cJSON *part = status_first(facts->queue, STATUS_DEAD_LETTERS);
+    for (; part; part = part->next)
+        unseen += status_number(part, STATUS_DEAD_UNSEEN, 0);
+    char number[UNITS_BYTES];
+    if (unseen > 0)
+        add_problem(
+            facts,
+            "%s dead letter%s that nobody has looked at; sluice queue ls --state dead lists %s, and ends "
+            "this line",
+            units_count(unseen, number), unseen == 1 ? "" : "s", unseen == 1 ? "it" : "them");
+}
+
 static void judge_queue(struct status_facts *facts)
 {
+    judge_unseen(facts);
     judge_problems(facts);
     const cJSON *route = status_first(facts->queue, STATUS_QUEUE_ROUTES);
     for (; facts->daemon && route; route = route->next) {

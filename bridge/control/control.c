@@ -63,8 +63,12 @@ static void read_request(struct control_client *client)
     } else if (strcmp(line, CONTROL_LOOK) == 0) {
         control->calls.look(control->calls.context);
         respond(client, CONTROL_OK "\n");
+    } else if (strcmp(line, CONTROL_SEEN) == 0) {
+        control->calls.seen(control->calls.context);
+        respond(client, CONTROL_OK "\n");
     } else if (strcmp(line, CONTROL_SEND) != 0) {
-        respond(client, "wrong: " CONTROL_STATUS ", " CONTROL_LOOK " and " CONTROL_SEND " are known here\n");
+        respond(client, "wrong: " CONTROL_STATUS ", " CONTROL_LOOK ", " CONTROL_SEEN " and " CONTROL_SEND
+                        " are known here\n");
     } else if (control->sender_count == CONTROL_SENDERS_MOST) {
         cleanup_free char *text = xasprintf("%s too many others send\n", control_result_word(CONTROL_FAILED));
         respond(client, text);

@@ -20,6 +20,7 @@ struct control;
 struct control_calls {
     char *(*status)(void *context); /* JSON; control frees it */
     void (*look)(void *context);    /* another process changed the queue */
+    void (*seen)(void *context);    /* a person lists the dead letters */
     void *context;
 };
 

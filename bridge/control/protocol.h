@@ -7,9 +7,10 @@
 /* The first line of a client. */
 #define CONTROL_STATUS "status"
 #define CONTROL_LOOK   "look"
+#define CONTROL_SEEN   "seen"
 #define CONTROL_SEND   "send"
 
-/* The response to a look. */
+/* The response to these two. */
 #define CONTROL_OK "ok"
 
 enum {

@@ -216,6 +216,13 @@ static void deliver_returned(void *context)
         deliver_look_again(daemon->deliver, lowest);
 }
 
+/* A dead letter that dies after this is seen again as new. */
+static void on_dead_seen(void *context)
+{
+    struct daemon *daemon = context;
+    queue_dead_seen(daemon->queue);
+}
+
 static char *on_status_asked(void *context)
 {
     struct daemon *daemon = context;
@@ -354,8 +361,9 @@ int daemon_run(const char *config_path, struct config *config)
     daemon.intake = intake_new(daemon.queue, config, &daemon.metrics, on_released, &daemon);
     start_mqtt(&daemon);
     daemon.http = http_new(&daemon.loop, config, daemon.intake, daemon.queue);
-    daemon.control = control_new(&daemon.loop, config->daemon.socket, daemon.intake, daemon.queue,
-                                 &(struct control_calls){on_status_asked, deliver_returned, &daemon});
+    daemon.control =
+        control_new(&daemon.loop, config->daemon.socket, daemon.intake, daemon.queue,
+                    &(struct control_calls){on_status_asked, deliver_returned, on_dead_seen, &daemon});
     daemon_status_sample(&daemon.minute, &daemon.metrics);
     uv_timer_start(&daemon.deadline, on_loop_runs, 0, 0);
 

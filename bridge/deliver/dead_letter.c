@@ -48,6 +48,7 @@ int dead_letter_move(struct deliver *deliver, struct route_state *route, int64_t
     if (result != 0)
         return result == -ENOENT ? 0 : result;
     deliver->metrics->dead++;
+    hour_note(&route->hour, &(struct hour_count){.dead = 1}, clock_uptime_ms());
     log_unfit(route, reason);
     log_warning(EVENT_MESSAGE_DEAD, "route %s: message %lld (topic %s): %s: %s", route->config->name,
                 (long long)id, topic, reason, error ? error : "no response is known");

@@ -27,6 +27,7 @@
 #include "config/route_table.h"
 #include "deliver/deliver.h"
 #include "deliver/destination.h"
+#include "deliver/hour.h"
 #include "deliver/lane_map.h"
 #include "deliver/part.h"
 #include "deliver/rate.h"
@@ -114,13 +115,14 @@ struct route_state {
     struct round round;
     int64_t passed_ms; /* uptime when a message of it was delivered last; 0: never */
     struct part_list parts;
-    unsigned lane_ids;     /* how many messages a lane of it knows */
-    size_t batch_bytes;    /* of a body; less than configured once the backend responded 413 */
-    unsigned look_count;   /* while it lingers: with so many that wait, look whether all fit into a batch */
-    unsigned busy_lanes;   /* lanes that hold messages */
-    unsigned waiting;      /* messages in its lanes' rings, ... */
-    unsigned flying;       /* ... of these, in flight */
-    unsigned unfit_in_row; /* dead-lettered for their topics or payloads, with nothing delivered between */
+    unsigned lane_ids;   /* how many messages a lane of it knows */
+    size_t batch_bytes;  /* of a body; less than configured once the backend responded 413 */
+    unsigned look_count; /* while it lingers: with so many that wait, look whether all fit into a batch */
+    unsigned busy_lanes; /* lanes that hold messages */
+    unsigned waiting;    /* messages in its lanes' rings, ... */
+    unsigned flying;     /* ... of these, in flight */
+    struct hour hour;
+    unsigned unfit_in_row;    /* dead-lettered for their topics or payloads, with nothing delivered between */
     unsigned rejected_in_row; /* dead-lettered by responses, with nothing accepted between */
     uint64_t rejected_lanes;  /* from which lanes: bit n for lane n */
     int64_t rejected_ids[HOLD_AFTER];

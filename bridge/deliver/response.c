@@ -86,6 +86,7 @@ static void settle(struct flight *flight)
         deferred_remove(deliver, flight->deferred);
     flight->deferred = NULL;
     deliver->metrics->delivered += flight->count;
+    hour_note(&flight->route->hour, &(struct hour_count){.delivered = flight->count}, clock_uptime_ms());
     deliver->metrics->repaired += flight->repaired;
 }
 

@@ -45,6 +45,9 @@ static void describe_route(const struct route_state *route, struct cJSON *to)
     status_add_time(to, STATUS_ROUTE_HTML_SINCE, page ? wall_ms(route->page.since_ms) : 0);
     status_add_number(to, STATUS_ROUTE_HTML_MESSAGES, page ? (int64_t)route->page.messages : 0);
     status_add_text(to, STATUS_ROUTE_HTML_TEXT, page ? route->page.text : NULL);
+    struct hour_count hour = hour_sum(&route->hour, clock_uptime_ms());
+    status_add_number(to, STATUS_ROUTE_HOUR_DELIVERED, (int64_t)hour.delivered);
+    status_add_number(to, STATUS_ROUTE_HOUR_DEAD, (int64_t)hour.dead);
     if (route->config->batch > 1)
         status_add_number(to, STATUS_ROUTE_BATCH_BYTES, (int64_t)route->batch_bytes);
 }

@@ -99,6 +99,17 @@ int queue_dead_letter(struct queue *queue, int64_t id, unsigned attempts, int st
     return queue_transaction(queue, DB_LAZY, move_to_dead, &blame);
 }
 
+static int note_seen(struct queue *queue, void *unused)
+{
+    (void)unused;
+    return queue_run(queue, Q_DEAD_SEEN, 0, 0, "note that dead letters were listed");
+}
+
+int queue_dead_seen(struct queue *queue)
+{
+    return queue_transaction(queue, DB_LAZY, note_seen, NULL);
+}
+
 /* A dead letter becomes a message again, with no attempts. */
 static int move_back(struct queue *queue, void *context)
 {

@@ -132,6 +132,8 @@ bool queue_is_deferred(struct queue *queue, int64_t id);
  * 0, or -ENOENT: it is gone. */
 int queue_dead_letter(struct queue *queue, int64_t id, unsigned attempts, int status, const char *reason,
                       const char *error, int64_t wall_ms);
+/* Notes that a person has listed all dead letters of now. */
+int queue_dead_seen(struct queue *queue);
 /* The route is held, because these messages were rejected in a row; or, with a count of 0, no
  * longer. */
 int queue_hold_route(struct queue *queue, const char *route, const int64_t *ids, size_t count);

@@ -109,6 +109,8 @@ STATEMENT(Q_OLDEST_NOT_HELD,
     " AND NOT EXISTS (SELECT 1 FROM held WHERE held.id = d.id) ORDER BY id LIMIT 1")
 STATEMENT(Q_OLDEST_DEAD,
     "SELECT id, route, length(payload) FROM dead_letter WHERE id > 0 ORDER BY id LIMIT 1")
+STATEMENT(Q_DEAD_SEEN,
+    "UPDATE dead_letter SET seen = 1 WHERE seen = 0 AND id > 0")
 STATEMENT(Q_DELETE_DEAD,
     "DELETE FROM dead_letter WHERE id = ?1")
 STATEMENT(Q_AGES,

@@ -85,6 +85,8 @@
     FIELD(ROUTE_HTML_SINCE, "daemon.routes[]", "html_since", time, "", "first 2xx response that was a web page, unless the configuration says that this is right, or null") \
     FIELD(ROUTE_HTML_MESSAGES, "daemon.routes[]", "html_messages", number, "messages", "delivered by such responses") \
     FIELD(ROUTE_HTML_TEXT, "daemon.routes[]", "html_text", text, "", "its status, and the beginning of its text, or null") \
+    FIELD(ROUTE_HOUR_DELIVERED, "daemon.routes[]", "delivered_last_hour", number, "messages", "delivered in the last hour, but not before the last start or reload") \
+    FIELD(ROUTE_HOUR_DEAD, "daemon.routes[]", "dead_last_hour", number, "messages", "made dead letters in that time") \
     FIELD(ROUTE_BATCH_BYTES, "daemon.routes[]", "batch_bytes", number, "bytes", "size limit of a batch now; absent without batches") \
     /* the queue, as the daemon knows it */ \
     FIELD(DAEMON_QUEUE_PATH, "daemon.queue", "path", text, "", "path of the database") \
@@ -135,6 +137,7 @@
     FIELD(DEAD_REASON, "queue.dead_letters[]", "reason", text, "", "see REASONS in sluice(8)") \
     FIELD(DEAD_MESSAGES, "queue.dead_letters[]", "messages", number, "messages", "dead letters") \
     FIELD(DEAD_BYTES, "queue.dead_letters[]", "bytes", number, "bytes", "their payloads together") \
+    FIELD(DEAD_UNSEEN, "queue.dead_letters[]", "unseen", number, "messages", "that nobody has listed (sluice queue ls --state dead)") \
     FIELD(DEAD_LAST, "queue.dead_letters[]", "last", time, "", "when the last one was dead-lettered") \
     FIELD(DROPS, "queue", "dropped", list, "", "one object for each route and reason") \
     FIELD(DROP_ROUTE, "queue.dropped[]", "route", text, "", "name of the route") \

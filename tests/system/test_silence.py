@@ -128,3 +128,60 @@ def test_a_topic_that_matched_before_is_no_problem_after_a_restart(make_sluice, 
 
     wait_until(is_old_enough, what="the silence to last")
     assert sluice.status(expect=0)["problems"] == []
+
+
+# ---- dead letters
+
+POISON = b"poison"
+
+
+@pytest.fixture
+def picky(make_sluice, mosquitto, backend):
+    """A sluice whose backend rejects POISON, and publish(good, bad), which returns when both are done."""
+    backend.answer = lambda request: 422 if request.body == POISON else 200
+    sluice = make_sluice(backends={"garden": backend}, queue=TRUST)
+    sluice.start().wait_connected()
+
+    def publish(good, bad):
+        delivered, dead = len(backend.delivered()), len(sluice.dead())
+        mosquitto.publish_many([(TOPIC, b"%d" % n, 1) for n in range(good)] + [(TOPIC, POISON, 1)] * bad
+                               + [(TOPIC, b"last", 1)])  # fmt: skip
+        wait_until(lambda: len(backend.delivered()) == delivered + good + 1, what="the good ones")
+        sluice.wait_dead(dead + bad)
+
+    return sluice, publish
+
+
+def test_dead_letters_are_a_problem_until_a_person_has_listed_them(picky, mosquitto):
+    sluice, publish = picky
+    publish(30, 2)
+    [line] = problems(sluice, "nobody has looked at")
+    assert line.startswith("2 dead letters that nobody has looked at; sluice queue ls --state dead lists them")
+    assert sluice.status()["problems"] == [line]
+    # A program, and who looks for others, did not look.
+    sluice.command("queue", "ls", "--state", "dead", "--json")
+    sluice.command("queue", "ls", "--state", "dead", "--route", "sensor")
+    sluice.command("queue", "ls", "--state", "pending")
+    assert sluice.status()["queue"]["dead_letters"][0]["unseen"] == 2
+    assert POISON.decode() in sluice.command("queue", "ls", "--state", "dead")
+    is_sound(sluice)
+    publish(20, 1)
+    assert problems(sluice, "nobody has looked at")[0].startswith("1 dead letter that")
+    sluice.stop()
+    assert any("nobody has looked at" in line for line in sluice.status(expect=3)["problems"])
+    sluice.command("queue", "ls", "--state", "dead")
+    assert sluice.status(expect=3)["problems"] == []
+    before = len(sluice.log)
+    sluice.start().wait_connected(after=before)
+    is_sound(sluice)
+
+
+def test_a_route_whose_messages_die_is_a_problem(picky):
+    sluice, publish = picky
+    publish(0, 1)
+    sluice.command("queue", "ls", "--state", "dead")
+    assert problems(sluice) == ["route sensor: 1 of 2 messages in the last hour became dead letters"]
+    [route] = sluice.status()["daemon"]["routes"]
+    assert (route["delivered_last_hour"], route["dead_last_hour"]) == (1, 1)
+    publish(7, 0)  # a tenth is not more than a tenth
+    is_sound(sluice)

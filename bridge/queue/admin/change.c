@@ -239,3 +239,15 @@ int queue_admin_drop(struct queue_admin *admin, const struct queue_filter *filte
 {
     return change_rows(admin, drop_row, filter, progress, context, ret);
 }
+
+void queue_admin_seen(const char *path)
+{
+    struct queue_admin *admin = NULL;
+    cleanup_free char *why = NULL;
+    if (queue_admin_open(path, true, &admin, &why) != 0)
+        return;
+    const char sql[] = "UPDATE dead_letter SET seen = 1 WHERE seen = 0 AND id > 0";
+    admin->changed = queue_admin_result(admin, sqlite3_exec(admin->db.handle, sql, NULL, NULL, NULL),
+                                        "note that dead letters were listed") == 0;
+    queue_admin_close(admin);
+}

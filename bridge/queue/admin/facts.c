@@ -30,10 +30,12 @@ static const struct {
      {STATUS_QUEUE_ROUTE_NAME, STATUS_QUEUE_ROUTE_WAITING, STATUS_QUEUE_ROUTE_OLDEST, STATUS_QUEUE_ROUTE_LATE,
       STATUS_QUEUE_ROUTE_RETRIED, STATUS_QUEUE_ROUTE_DEFERRED, STATUS_QUEUE_ROUTE_DEFERRED_WHY}},
     {STATUS_DEAD_LETTERS,
-     "SELECT route, reason, count(*), sum(length(payload)), max(died_ms) FROM dead_letter"
+     "SELECT route, reason, count(*), sum(length(payload)), sum(NOT seen), max(died_ms)"
+     " FROM dead_letter"
      " GROUP BY route, reason ORDER BY 1, 2",
-     "ttnnT",
-     {STATUS_DEAD_ROUTE, STATUS_DEAD_REASON, STATUS_DEAD_MESSAGES, STATUS_DEAD_BYTES, STATUS_DEAD_LAST}},
+     "ttnnnT",
+     {STATUS_DEAD_ROUTE, STATUS_DEAD_REASON, STATUS_DEAD_MESSAGES, STATUS_DEAD_BYTES, STATUS_DEAD_UNSEEN,
+      STATUS_DEAD_LAST}},
     {STATUS_DROPS,
      "SELECT route, reason, messages, bytes, since_ms, last_ms FROM dropped ORDER BY 1, 2",
      "ttnnTT",
