@@ -214,9 +214,10 @@ CREATE TABLE device_state (
 -- The views. Times are local; ' ?' follows a time when the clock was not synchronised,
 -- ' (late)' when the message waited at the broker and is older than that. The query of an
 -- HTTP target is hidden, because it may have a key. A payload is shown as text, its first 200
--- characters; in hexadecimal where it has control characters (except tab and newline) or is not
--- UTF-8 (which reads as U+FFFD, or as U+00A0 to U+00BF without the byte C2 before them):
--- a device must not control the reader's terminal.
+-- characters. A device must not control the reader's terminal. So a payload that has control
+-- characters (except tab and newline) or is not UTF-8 (which reads as U+FFFD, or as U+00A0 to U+00BF
+-- without the byte C2 before them) is shown byte by byte: ASCII as it is, any other byte as \xNN. If
+-- that would be more than a quarter of the bytes, it is shown in hexadecimal.
 
 CREATE VIEW pending AS
 SELECT m.id,
@@ -231,7 +232,18 @@ SELECT m.id,
                  AND NOT (CAST(m.payload AS TEXT) GLOB '*[' || char(160) || '-' || char(191) || ']*'
                           AND instr(m.payload, x'C2') = 0)
             THEN substr(CAST(m.payload AS TEXT), 1, 200)
-            ELSE 'x''' || hex(substr(m.payload, 1, 100)) || '''' END AS payload,
+            ELSE coalesce((WITH RECURSIVE byte (i, text, bad) AS (
+                               SELECT 0, '', 0
+                               UNION ALL
+                               SELECT i + 1, text || CASE WHEN substr(m.payload, i + 1, 1) BETWEEN x'20' AND x'7E'
+                                                               OR substr(m.payload, i + 1, 1) IN (x'09', x'0A')
+                                                          THEN CAST(substr(m.payload, i + 1, 1) AS TEXT)
+                                                          ELSE '\x' || lower(hex(substr(m.payload, i + 1, 1))) END,
+                                      bad + CASE WHEN substr(m.payload, i + 1, 1) BETWEEN x'20' AND x'7E'
+                                                      OR substr(m.payload, i + 1, 1) IN (x'09', x'0A') THEN 0 ELSE 1 END
+                               FROM byte WHERE i < min(length(m.payload), 200))
+                           SELECT text FROM byte WHERE i = min(length(m.payload), 200) AND bad <= i / 4),
+                          'x''' || hex(substr(m.payload, 1, 100)) || '''') END AS payload,
        length(m.payload) AS bytes,
        CASE m.deferred WHEN 1 THEN 'deferred' ELSE 'waiting' END AS state,
        m.attempts,
@@ -261,7 +273,18 @@ SELECT d.id,
                  AND NOT (CAST(d.payload AS TEXT) GLOB '*[' || char(160) || '-' || char(191) || ']*'
                           AND instr(d.payload, x'C2') = 0)
             THEN substr(CAST(d.payload AS TEXT), 1, 200)
-            ELSE 'x''' || hex(substr(d.payload, 1, 100)) || '''' END AS payload,
+            ELSE coalesce((WITH RECURSIVE byte (i, text, bad) AS (
+                               SELECT 0, '', 0
+                               UNION ALL
+                               SELECT i + 1, text || CASE WHEN substr(d.payload, i + 1, 1) BETWEEN x'20' AND x'7E'
+                                                               OR substr(d.payload, i + 1, 1) IN (x'09', x'0A')
+                                                          THEN CAST(substr(d.payload, i + 1, 1) AS TEXT)
+                                                          ELSE '\x' || lower(hex(substr(d.payload, i + 1, 1))) END,
+                                      bad + CASE WHEN substr(d.payload, i + 1, 1) BETWEEN x'20' AND x'7E'
+                                                      OR substr(d.payload, i + 1, 1) IN (x'09', x'0A') THEN 0 ELSE 1 END
+                               FROM byte WHERE i < min(length(d.payload), 200))
+                           SELECT text FROM byte WHERE i = min(length(d.payload), 200) AND bad <= i / 4),
+                          'x''' || hex(substr(d.payload, 1, 100)) || '''') END AS payload,
        length(d.payload) AS bytes,
        CASE WHEN instr(d.target, '?') > 0 THEN substr(d.target, 1, instr(d.target, '?')) || '***'
             ELSE d.target END AS target,

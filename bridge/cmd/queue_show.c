@@ -164,7 +164,14 @@ static void print_payload(const struct message *message)
         print_fact("payload", "empty");
         return;
     }
-    print_fact("payload", "%zu bytes, %s", message->payload_bytes, json ? "JSON" : text ? "text" : "binary");
+    size_t bad = display_bad_bytes(payload, message->payload_bytes);
+    cleanup_free char *escaped =
+        text && bad > 0 ? xasprintf(", %zu of them shown as \\xNN", bad) : xstrdup("");
+    print_fact("payload", "%zu bytes, %s%s", message->payload_bytes,
+               json   ? "JSON"
+               : text ? "text"
+                      : "binary",
+               escaped);
     if (!text) {
         print_hex((const unsigned char *)payload, message->payload_bytes);
         return;

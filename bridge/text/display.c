@@ -32,17 +32,34 @@ static size_t columns_of(uint32_t code)
     return columns < 0 ? 1 : (size_t)columns;
 }
 
-bool display_is_text(const void *payload, size_t bytes)
+/* The bytes of the character at `at`, or 0: the first byte must be escaped. */
+static size_t readable(const char *at, size_t bytes, uint32_t *ret_code)
+{
+    size_t length = utf8_sequence(at, bytes, ret_code);
+    return length > 0 && is_control(*ret_code) ? 0 : length;
+}
+
+static bool is_space(char byte)
+{
+    return byte == '\t' || byte == '\n' || byte == '\r';
+}
+
+size_t display_bad_bytes(const void *payload, size_t bytes)
 {
     const char *text = payload;
+    size_t bad = 0;
     for (size_t i = 0; i < bytes;) {
         uint32_t code = 0;
-        size_t length = utf8_sequence(text + i, bytes - i, &code);
-        if (length == 0 || (is_control(code) && code != '\t' && code != '\n' && code != '\r'))
-            return false;
-        i += length;
+        size_t length = readable(text + i, bytes - i, &code);
+        bad += length == 0 && !is_space(text[i]);
+        i += length > 0 ? length : 1;
     }
-    return true;
+    return bad;
+}
+
+bool display_is_text(const void *payload, size_t bytes)
+{
+    return display_bad_bytes(payload, bytes) <= bytes / 4;
 }
 
 size_t display_columns(const char *text)
@@ -59,14 +76,17 @@ size_t display_columns(const char *text)
 
 enum { UNLIMITED_COLUMNS = 200 };
 
-/* Writes the character at `at`, or an escape of two characters, to piece; returns its columns. */
+/* Writes the character at `at`, or the escape of a byte, to piece. length: of the character; 0: it is
+ * no character that may be shown. Returns its columns. */
 static size_t format_character(const char *at, size_t length, uint32_t code, char piece[static 8])
 {
-    static const char controls[] = "\t\n\r", letters[] = "tnr";
-    const char *known = length == 1 && *at != '\0' ? strchr(controls, *at) : NULL;
-    if (known) {
-        snprintf(piece, 8, "\\%c", letters[known - controls]);
+    if (is_space(*at)) {
+        snprintf(piece, 8, "\\%c", *at == '\t' ? 't' : *at == '\n' ? 'n' : 'r');
         return 2;
+    }
+    if (length == 0) {
+        snprintf(piece, 8, "\\x%02x", (unsigned)(unsigned char)*at);
+        return 4;
     }
     snprintf(piece, 8, "%.*s", (int)length, at);
     return columns_of(code);
@@ -76,8 +96,8 @@ static void append_text(struct buf *out, const char *text, size_t bytes, size_t 
 {
     size_t used = 0, fits = out->bytes; /* up to here, there is room for "..." after it */
     for (size_t i = 0; i < bytes;) {
-        uint32_t code;
-        size_t length = utf8_sequence(text + i, bytes - i, &code);
+        uint32_t code = 0;
+        size_t length = readable(text + i, bytes - i, &code);
         char piece[8];
         size_t width = format_character(text + i, length, code, piece);
         if (used + width > columns) {
@@ -90,7 +110,7 @@ static void append_text(struct buf *out, const char *text, size_t bytes, size_t 
         used += width;
         if (used + 3 <= columns)
             fits = out->bytes;
-        i += length;
+        i += length > 0 ? length : 1;
     }
 }
 
@@ -120,12 +140,11 @@ void display_append_safe(struct buf *out, const char *text, size_t bytes)
 {
     for (size_t i = 0; i < bytes;) {
         uint32_t code = 0;
-        size_t length = utf8_sequence(text + i, bytes - i, &code);
-        if (length > 0 && (!is_control(code) || code == '\t')) {
+        size_t length = text[i] == '\t' ? 1 : readable(text + i, bytes - i, &code);
+        if (length > 0)
             buf_append(out, text + i, length);
-            i += length;
-        } else {
-            buf_printf(out, "\\x%02x", (unsigned)(unsigned char)text[i++]);
-        }
+        else
+            buf_printf(out, "\\x%02x", (unsigned)(unsigned char)text[i]);
+        i += length > 0 ? length : 1;
     }
 }

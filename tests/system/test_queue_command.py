@@ -42,7 +42,7 @@ NARROW = r"""ID  RECEIVED             STATE       TOPIC                      PAY
  2  11-22 17:36:42       failed 3 x  garden/basil/sensor        {"host":"wino...
  3  11-22 17:36:43       pending     garden/lemon/sensor        grün\n\tBlätt...
  4  11-22 17:36:44       pending     garden/lemon/heartbeat     x'00010203040...
- 5  11-22 17:36:45 late  pending     garden/esc\x1b[31m/sensor  x'1b5b324a626...
+ 5  11-22 17:36:45 late  pending     garden/esc\x1b[31m/sensor  \x1b[2Jboo
  6  11-22 17:36:46       rejected    garden/lime/sensor         not JSON
  7  11-22 17:36:47       path        garden/lime/sensor         {}
 """
@@ -51,7 +51,7 @@ WIDE = r"""ID  RECEIVED                  STATE           ROUTE      TOPIC       
  2  2026-11-22 17:36:42       failed 3 x      sensor     garden/basil/sensor        {"host":"wino-0013a2","soil":512,"words":"and so on and so on and so on and so on and so on and so on and so on a...
  3  2026-11-22 17:36:43       pending         sensor     garden/lemon/sensor        grün\n\tBlätter 🐛
  4  2026-11-22 17:36:44       pending         heartbeat  garden/lemon/heartbeat     x'000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f2021222324252627'
- 5  2026-11-22 17:36:45 late  pending         sensor     garden/esc\x1b[31m/sensor  x'1b5b324a626f6f'
+ 5  2026-11-22 17:36:45 late  pending         sensor     garden/esc\x1b[31m/sensor  \x1b[2Jboo
  6  2026-11-22 17:36:46       dead: rejected  sensor     garden/lime/sensor         not JSON
  7  2026-11-22 17:36:47       dead: path      sensor     garden/lime/sensor         {}
 """
@@ -102,6 +102,25 @@ def on_terminal(sluice, *args, columns=80, answer=None, when=None, stdout=None, 
 
 def test_ls_on_80_columns(stocked):
     assert stocked.command("queue", "ls", env={"COLUMNS": "80"}) == NARROW
+
+
+def test_single_bad_bytes_do_not_hide_a_text(sluice):
+    """Latin-1, a NUL at the end, and what would control the terminal; ls, show and the views agree."""
+    texts = {b"temperature 21.5 \xb0C": r"temperature 21.5 \xb0C", b'{"soil":512}\0': r'{"soil":512}\x00',
+             b"\x1b[2Jcleared\x07": r"\x1b[2Jcleared\x07", b"gr\xfcn and green": r"gr\xfcn and green"}  # fmt: skip
+    binary = {bytes(range(40)): "x'000102", b"\x93NUM\x01\x00\xff\xfe": "x'934e554d"}
+    stock(sluice, [{"payload": payload} for payload in [*texts, *binary]], [{"payload": payload} for payload in texts])
+    for where in ("queue", "ls"), ("queue", "show", *map(str, range(1, 11))):
+        said = sluice.command(*where, env={"COLUMNS": "200"})
+        assert all(said.count(shown) == 2 for shown in texts.values()), said
+        assert not set(said) & set("\x00\x1b\x07\x9b"), said
+    said = sluice.command("queue", "ls", env={"COLUMNS": "200"})
+    assert all(shown in said for shown in binary.values())
+    for view in "pending", "dead":
+        shown = [row["payload"] for row in sluice.sql(f"select payload from {view}")]
+        assert shown[:len(texts)] == list(texts.values())
+    assert [shown[:8].lower() for shown in [row["payload"] for row in sluice.sql("select payload from pending")][4:]] \
+        == [shown[:8] for shown in binary.values()]
 
 
 def test_ls_on_200_columns(stocked):

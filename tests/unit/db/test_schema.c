@@ -41,22 +41,33 @@ static void payloads_are_shown_readable(void **state)
     memset(long_text, 'y', 300);
     memset(cut, 'y', 200);
     long_text[300] = cut[200] = '\0';
+    char bad_at_end[301], bad_at_199[301], bad_shown[204];
+    memcpy(bad_at_end, long_text, 301);
+    memcpy(bad_at_199, long_text, 301);
+    bad_at_end[299] = bad_at_199[199] = '\x01';
+    snprintf(bad_shown, sizeof bad_shown, "%.199s\\x01", cut);
     assert_shown("{\"a\": 1}", 8, "{\"a\": 1}");
     assert_shown("21 \xc2\xb0\x43 \xe2\x82\xac", 10, "21 \xc2\xb0\x43 \xe2\x82\xac");
     assert_shown("", 0, "");
     assert_shown(long_text, 300, cut);
     assert_shown("a\0b", 3, "x'610062'");
-    assert_shown("\x1b[2J", 4, "x'1B5B324A'");
+    assert_shown("\x1b[2J", 4, "\\x1b[2J");
+    assert_shown("\x1b[2", 3, "x'1B5B32'");
+    assert_shown("a text\n\tand \0 \x7f \xc2\x9b", 18, "a text\n\tand \\x00 \\x7f \\xc2\\x9b");
+    assert_shown(bad_at_end, 300, cut);
+    assert_shown(bad_at_199, 300, bad_shown);
     assert_shown("\xff\xfe", 2, "x'FFFE'");
-    assert_shown("caf\xe9", 4, "x'636166E9'");
+    assert_shown("caf\xe9", 4, "caf\\xe9");
     assert_shown("]-^", 3, "]-^");
 }
 
 /* A continuation byte alone, as Latin-1 has it for a degree sign: SQLite's own
  * functions take it for a character. */
-static void latin1_is_shown_in_hexadecimal(void **state)
+static void latin1_is_shown_with_escapes(void **state)
 {
-    assert_shown("21\xb0\x43", 4, "x'3231B043'");
+    assert_shown("21\xb0\x43", 4,
+                 "21\\xb0"
+                 "C");
 }
 
 static void the_time_of_receipt_is_local_and_readable(void **state)
@@ -225,7 +236,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         in_place(the_columns_of_the_views),
         in_place(payloads_are_shown_readable),
-        in_place(latin1_is_shown_in_hexadecimal),
+        in_place(latin1_is_shown_with_escapes),
         in_place(the_time_of_receipt_is_local_and_readable),
         in_place(a_time_that_is_not_certain_is_marked),
         in_place(queries_in_targets_are_masked),

@@ -34,9 +34,25 @@ static void payloads_take_one_line(void **state)
     assert_int_equal(display_columns("\xff\xe6\xbc\xa2"), 3);
 }
 
-static void control_characters_make_a_payload_hexadecimal(void **state)
+static void single_bad_bytes_are_escaped(void **state)
 {
-    expect_payload(TEXT("\x1b[2J"), 20, "x'1b5b324a'");
+    expect_payload(TEXT("caf\xe9"), 20, "caf\\xe9");
+    expect_payload(TEXT("caf\xe9 au lait"), 9, "caf...");
+    expect_payload(TEXT("caf\xe9 au lait"), 10, "caf\\xe9...");
+    expect_payload(TEXT("caf\xe9"), 7, "caf\\xe9");
+    expect_payload(TEXT("\x1b[2J"), 20, "\\x1b[2J");
+    expect_payload(TEXT("12345\0"), 20, "12345\\x00");
+    expect_payload(TEXT("gr\xc3\xbcn \xc2\x9b to go"), 40, "gr\xc3\xbcn \\xc2\\x9b to go");
+    expect_payload(TEXT("a text \xe2\x80\xae to turn"), 40, "a text \\xe2\\x80\\xae to turn");
+    expect_payload(TEXT("a text \xe2\x81\xa6 to turn"), 40, "a text \\xe2\\x81\\xa6 to turn");
+    assert_int_equal(display_bad_bytes(TEXT("a\tb\r\n\xe2\x80\xae\xff\0")), 5);
+    assert_true(display_is_text(TEXT("caf\xe9")));
+    assert_false(display_is_text(TEXT("ca\xe9")));
+}
+
+static void mostly_bad_bytes_make_a_payload_hexadecimal(void **state)
+{
+    expect_payload(TEXT("\x1b[2"), 20, "x'1b5b32'");
     expect_payload(TEXT("\xc2\x9b"), 20, "x'c29b'");
     expect_payload(TEXT("\xe2\x80\xae"), 20, "x'e280ae'");
     expect_payload(TEXT("\xe2\x81\xa6"), 20, "x'e281a6'");
@@ -68,7 +84,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(payloads_take_one_line),
-        cmocka_unit_test(control_characters_make_a_payload_hexadecimal),
+        cmocka_unit_test(single_bad_bytes_are_escaped),
+        cmocka_unit_test(mostly_bad_bytes_make_a_payload_hexadecimal),
         cmocka_unit_test(control_characters_in_text_are_escaped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
