@@ -15,6 +15,8 @@ enum table {
     SCHEMA,
     FINGERPRINT,
     RESCAN,
+    LAST_COPIES,
+    HELD,
     RUN_TOKEN, /* the index on run.token */
     PROBLEM,
     SUBSCRIPTION,

@@ -2,6 +2,8 @@
  * can be used as before. */
 #include "salvage_place.h"
 
+#include "queue/salvage/tables.h"
+
 enum { FUZZ_OPENS = 150 };
 
 /* ---- what is kept ---- */
@@ -38,6 +40,42 @@ static void counters_and_problems_are_kept(void **state)
     salvage();
     assert_answer("SELECT * FROM dropped", "max_age|sensor|3|400|5|6");
     assert_answer("SELECT * FROM problem", "full|7|max_size");
+}
+
+static bool is_known(const char *name)
+{
+    for (int i = 0; i < TABLES; i++)
+        if (strcmp(table_facts[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* The pages of another table would count as lost. */
+static void every_table_is_known(void **state)
+{
+    put_template();
+    sqlite3 *handle = look(SQLITE_OPEN_READONLY);
+    sqlite3_stmt *row = NULL;
+    const char sql[] = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    assert_int_equal(sqlite3_prepare_v2(handle, sql, -1, &row, NULL), SQLITE_OK);
+    unsigned count = 0;
+    for (; sqlite3_step(row) == SQLITE_ROW; count++)
+        if (!is_known((const char *)sqlite3_column_text(row, 0)))
+            fail_msg("queue/salvage/tables.c does not know the table %s", sqlite3_column_text(row, 0));
+    sqlite3_finalize(row);
+    sqlite3_close(handle);
+    assert_true(count > 10);
+}
+
+/* Its dead letters become messages again when the route is no longer held. */
+static void a_held_route_stays_held(void **state)
+{
+    put_template();
+    sqlite3 *handle = look(SQLITE_OPEN_READWRITE);
+    execute(handle, "INSERT INTO held VALUES (400, 'sensor')");
+    sqlite3_close(handle);
+    salvage();
+    assert_answer("SELECT * FROM held", "400|sensor");
 }
 
 /* As in a database that is older than the last columns of a table: SQLite does not rewrite
@@ -197,6 +235,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         in_fast_place(a_sound_database_is_copied_unchanged),
         in_fast_place(counters_and_problems_are_kept),
+        in_fast_place(every_table_is_known),
+        in_fast_place(a_held_route_stays_held),
         in_fast_place(a_row_with_fewer_columns_gets_the_defaults),
         in_fast_place(a_small_database_is_checked_after_a_crash),
         in_fast_place(random_flips_never_stop_the_queue),
