@@ -75,7 +75,19 @@ def both_ways(sluice, mosquitto):
     sluice.start()
 
 
-EVENTS = [broker_restarts, broker_is_killed, both_are_killed, broker_restarts_alone, sluice_restarts, both_ways]
+def reboot_with_sluice_first(sluice, mosquitto):
+    mosquitto.save()
+    sluice.kill()
+    mosquitto.kill()
+    before = len(sluice.log)
+    sluice.start()
+    sluice.wait_event("broker-away", after=before)
+    mosquitto.start()
+    publish(mosquitto)
+
+
+EVENTS = [broker_restarts, broker_is_killed, both_are_killed, reboot_with_sluice_first, broker_restarts_alone,
+          sluice_restarts, both_ways]  # fmt: skip
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
