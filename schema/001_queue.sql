@@ -23,8 +23,8 @@
 -- `deferred` does; a message is never in both tables. A waiting message keeps its place in
 -- the order of its topic. A deferred one left it: it is tried again by itself. A dead letter
 -- that is retried waits again. An outage of the backend changes no row: the message stays
--- as it was. A limit (when_full, max_age, max_dead) or a person may delete a row of either table; the
--- table `dropped` counts these.
+-- as it was. A limit (when_full, max_age, max_dead) or a person may delete a row of either table, and so
+-- may the expiry that a sender gave its message, while it waits; the table `dropped` counts these.
 --
 -- Read it with:  sqlite3 /var/lib/sluice/queue.db 'select * from pending'
 --                ... 'select * from dead'    ... 'select * from summary'    ... 'select * from device'
@@ -59,6 +59,9 @@ CREATE TABLE message (
     method               TEXT,                           -- HTTP: the request's method
     target               TEXT,                           -- HTTP: the request's path and query, as the client sent them
     content_type         TEXT,                           -- as the sender named it; NULL: derived from the payload
+    properties           TEXT,                           -- MQTT 5: user properties, as JSON: [["name","value"],...]; NULL: none
+    expires_after_ms     INTEGER,                        -- MQTT 5: it expires this long after its receipt; NULL: it does not
+    retained             INTEGER,                        -- MQTT: 1: the broker had retained it; NULL: it had not
     idempotency_key      TEXT,                           -- HTTP: the client's own; NULL: the key is run.token || '-' || id
     packet_id            INTEGER,                        -- MQTT: packet identifier of the PUBLISH, which identifies a redelivery
     late_since_uptime_ms INTEGER,                        -- it waited at the broker while sluice was away, and is not older than this
@@ -79,6 +82,9 @@ CREATE INDEX message_idempotency_key ON message (idempotency_key, route) WHERE i
 -- The deferred messages, which are few: other messages are not in the index.
 CREATE INDEX message_deferred ON message (id, route) WHERE deferred = 1;
 
+-- The messages that expire; others are not in the index.
+CREATE INDEX message_expires ON message (id) WHERE expires_after_ms IS NOT NULL;
+
 -- The messages that were rejected: the same columns, then when and why.
 CREATE TABLE dead_letter (
     id                   INTEGER PRIMARY KEY, -- that of the message: a retry uses the same idempotency key
@@ -90,6 +96,9 @@ CREATE TABLE dead_letter (
     method               TEXT,
     target               TEXT,
     content_type         TEXT,
+    properties           TEXT,
+    expires_after_ms     INTEGER,
+    retained             INTEGER,
     idempotency_key      TEXT,
     packet_id            INTEGER,
     late_since_uptime_ms INTEGER,
@@ -161,7 +170,7 @@ CREATE TABLE subscription (
 -- so (when_full, max_age, max_dead), and by people.
 CREATE TABLE dropped (
     reason   TEXT    NOT NULL, -- the limit: 'max_size', 'max_messages', 'min_free', 'max_age'; of dead letters 'max_dead',
-                               -- 'max_dead_messages'; or 'by-hand' (sluice queue drop)
+                               -- 'max_dead_messages'; 'expired' (the sender's expiry); or 'by-hand' (sluice queue drop)
     route    TEXT    NOT NULL,
     messages INTEGER NOT NULL,
     bytes    INTEGER NOT NULL, -- of their payloads

@@ -139,6 +139,20 @@ static void print_history(const struct message_row *row)
         print_fact("last response", "%d", row->last_status);
 }
 
+/* What its sender said of it. */
+static void print_properties(const struct message *message)
+{
+    char after[UNITS_BYTES];
+    if (message->content_type)
+        print_fact("content type", "%s", message->content_type);
+    if (message->properties)
+        print_fact("properties", "%s", message->properties);
+    if (message->retained)
+        print_fact("retained", "the broker had it before sluice subscribed");
+    if (message->expires_after_ms > 0)
+        print_fact("expires", "%s after it was received", units_duration(message->expires_after_ms, after));
+}
+
 static void print_hex(const unsigned char *data, size_t bytes)
 {
     for (size_t at = 0; at < bytes; at += 16) {
@@ -205,8 +219,7 @@ static void print_row(const struct showing *showing, const struct message_row *r
     print_times(row);
     print_fact("came by", "%s%s%s%s%s", message->source, message->method ? ", " : "",
                message->method ? message->method : "", target ? " " : "", target ? target : "");
-    if (message->content_type)
-        print_fact("content type", "%s", message->content_type);
+    print_properties(message);
     print_history(row);
     cleanup_free char *waits_for = describe_wait(showing, row);
     if (waits_for)

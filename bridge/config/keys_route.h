@@ -36,12 +36,24 @@ KEY(ack_topic, topic_template, ack_topic, .none = "no acknowledgements", .sugges
 
 KEY(content_type, content_type, content_type, .none = "derived from the message",
     .example = "application/json", .brief = "The content type of requests.",
-    .text = "By default it is `application/json` where the message is JSON, `text/plain` where it is UTF-8 "
-            "text, and otherwise `application/octet-stream`. For a batch it is `application/json` or "
-            "`application/x-ndjson`.")
+    .text =
+        "By default it is what the sender named (MQTT 5), if the message is sent as it is. Otherwise it is "
+        "`application/json` where the message is JSON, `text/plain` where it is UTF-8 "
+        "text, and otherwise `application/octet-stream`. For a batch it is `application/json` or "
+        "`application/x-ndjson`.")
 
 KEY(retained, yes_no, retained, .initial = "no",
-    .brief = "Whether messages that the broker had retained are forwarded, too.")
+    .brief = "Whether messages that the broker had retained are forwarded, too.",
+    .text =
+        "The broker sends these when sluice subscribes to a filter for the first time; with MQTT 3.1.1, each "
+        "time that it connects, and sluice drops them then. They have the header `Sluice-Retained: yes`. "
+        "sluice "
+        "asks for MQTT 5 retain handling 1 and no \"retain as published\", so a live message comes without "
+        "the retain flag. If a broker or bridge leaves the flag on live messages, sluice forwards them all "
+        "the "
+        "same, because they come later than the retained ones: with MQTT 5, at any time but the first "
+        "moments of "
+        "a new filter; with MQTT 3.1.1, at any time but the first moments of a connection.")
 
 KEY(silent_after, expiry, silent_after_s, .initial = "1h", .min = "1s", .max = "36500d",
     .brief = "When sluice status reports that no message matches a topic of the route, though messages "
@@ -83,9 +95,15 @@ KEY(add, add, add, .repeatable = true,
             "- `{clock}`: `synchronised`; or `unsynchronised` where the clock was wrong when the message "
             "was received, and `{received}` cannot be relied on.\n"
             "- `{late_since}`: where the message waited at the broker while sluice was away: it was "
-            "published between this time and `{received}`.\n\n"
+            "published between this time and `{received}`.\n"
+            "- `{retained}`: true if the broker had retained the message before sluice subscribed, "
+            "otherwise false.\n"
+            "- `{content_type}`: the content type that the sender named (MQTT 5 or HTTP).\n"
+            "- `{user.NAME}`: the user property of this name (MQTT 5). If it repeats, its values are joined "
+            "with a comma and a blank.\n\n"
             "A value that is written as a number, true, false or null, or that is a single reference to a "
-            "number, keeps this type. Every other value becomes a string. A value in double quotes is "
+            "number or to `{retained}`, keeps this type. Every other value becomes a string. A value in "
+            "double quotes is "
             "always a string; in it, a quote is written `\\\"` and a backslash `\\\\`. A brace is written "
             "`{{` or `}}`. A field that refers to something that the message does not have is left out.")
 

@@ -99,6 +99,8 @@ void lanes_feed(struct deliver *deliver, const struct lane *lane)
 
 void lanes_forget(struct deliver *deliver, struct lane *lane, int64_t id)
 {
+    if (!lane)
+        return;
     lanes_remove(deliver, lane, id);
     lanes_feed(deliver, lane);
 }

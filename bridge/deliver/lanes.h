@@ -11,7 +11,7 @@ int lanes_step(struct deliver *deliver);
 void lanes_feed(struct deliver *deliver, const struct lane *lane);
 /* Removes a message that was delivered, dead-lettered, deferred or is gone, if it is there. */
 void lanes_remove(struct deliver *deliver, struct lane *lane, int64_t id);
-/* The same while a request is made, of which the lane may be no part then. */
+/* The same while a request is made, of which the lane may be no part then. lane may be NULL. */
 void lanes_forget(struct deliver *deliver, struct lane *lane, int64_t id);
 /* Takes the copy of a waiting message, or NULL; the caller frees it. */
 struct queue_copy *lanes_take_copy(struct deliver *deliver, struct waiting *waiting);

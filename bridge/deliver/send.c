@@ -23,17 +23,7 @@ struct making {
     struct queue_copy *copy;
     const char *reason; /* why the first message can never be sent */
     char *why;
-    bool ignored; /* a message was */
 };
-
-static int64_t age_ms(const struct queue *queue, const struct message *message)
-{
-    if (message->this_boot)
-        return clock_uptime_ms() - message->uptime_ms;
-    if (message->clock_synchronised && queue_clock_is_right(queue))
-        return queue_now_ms(queue) - message->received_ms;
-    return -1;
-}
 
 /* waiting: where it waits in a lane, or NULL. Its copy serves one attempt: after that the row may
  * have changed. */
@@ -63,15 +53,25 @@ static void return_copy(struct making *making, struct waiting *waiting)
 }
 
 /* Its route does not want it. */
-static void ignore(struct making *making, struct lane *lane, const struct message *message)
+static void ignore(struct making *making, struct lane *lane, int64_t id, const struct message *message)
 {
     struct deliver *deliver = making->flight->deliver;
     dead_letter_ignore(deliver, making->flight->route, message, making->why);
     free(making->why);
     making->why = NULL;
-    making->ignored = true;
-    if (lane)
-        lanes_forget(deliver, lane, message->id);
+    queue_fetch_done(deliver->queue);
+    settle_later(deliver);
+    lanes_forget(deliver, lane, id);
+}
+
+static int expire(const struct making *making, struct lane *lane, int64_t id)
+{
+    struct deliver *deliver = making->flight->deliver;
+    queue_fetch_done(deliver->queue);
+    int error = queue_expire(deliver->queue, id); /* others too: their lanes find that out */
+    if (error == 0)
+        lanes_forget(deliver, lane, id);
+    return error == 0 ? -ENOENT : error;
 }
 
 /* Adds a message. -ENOENT: it is gone; -EXDEV: it cannot share this request; -EMSGSIZE: the
@@ -84,10 +84,12 @@ static int add(struct making *making, struct lane *lane, int64_t id)
     struct waiting *waiting = lane && at < lane->count ? ring_at(lane, at) : NULL;
     struct message message;
     int error = read_message(making, id, waiting, &message);
-    if (error == -ENOENT && lane)
+    if (error == -ENOENT)
         lanes_forget(deliver, lane, id); /* a person dropped it, or a limit did */
     if (error != 0)
         return error;
+    if (queue_is_expired(deliver->queue, &message))
+        return expire(making, lane, id);
     if (flight->count == 0) {
         flight->ids[0] = id;
         flight->lanes[0] = lane;
@@ -97,10 +99,10 @@ static int add(struct making *making, struct lane *lane, int64_t id)
         making->reason = "attempts";
         return -EINVAL;
     }
-    error = request_add(&deliver->request, &message, age_ms(deliver->queue, &message), &making->reason,
+    error = request_add(&deliver->request, &message, queue_age_ms(deliver->queue, &message), &making->reason,
                         &making->why);
     if (error == -ENODATA) {
-        ignore(making, lane, &message);
+        ignore(making, lane, id, &message);
         return -ENOENT;
     }
     if (error != 0) {
@@ -384,8 +386,6 @@ int send_start(struct deliver *deliver, const struct work *work, transfer_done_f
         take_off(flight, work, isolated, done);
     request_trim(&deliver->request);
     queue_fetch_done(deliver->queue);
-    if (making.ignored)
-        settle_later(deliver);
     if (error == -EINVAL)
         error = dead_letter(&making, work);
     if (!started && (error == 0 || error == -ENOENT || error == -EXDEV || error == -EMSGSIZE))

@@ -28,6 +28,9 @@ struct intake_message {
     const char *source; /* as in message/message.h */
     const void *payload;
     size_t payload_bytes;
+    const char *content_type; /* or NULL */
+    const char *properties;   /* see message/message.h */
+    int64_t expires_after_ms;
     bool retained;
     int packet_id;
     bool late; /* see message/message.h */

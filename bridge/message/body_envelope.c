@@ -8,8 +8,9 @@
 #include <errno.h>
 #include <string.h>
 
-static const char *const names[] = {"topic",  "key",        "received", "clock",
-                                    "age_ms", "late_since", "encoding", "payload"};
+static const char *const names[] = {"topic",           "key",        "received", "clock",
+                                    "age_ms",          "late_since", "retained", "content_type",
+                                    "user_properties", "encoding",   "payload"};
 
 bool body_envelope_has(const char *name)
 {
@@ -47,6 +48,14 @@ static void append_facts(struct buf *out, const struct message *message, const s
     }
     if (message->late)
         append_time(out, ",\"late_since\":", message->late_since_ms);
+    if (message->retained)
+        buf_append_text(out, ",\"retained\":true");
+    if (message->content_type)
+        append_string(out, ",\"content_type\":", message->content_type, strlen(message->content_type));
+    if (message->properties) {
+        buf_append_text(out, ",\"user_properties\":");
+        buf_append_text(out, message->properties);
+    }
 }
 
 /* The payload, and in *ret what the fields after it need to know. */

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/utf8.h"
+#include "message/properties.h"
 #include "message/reference.h"
 #include "message/topic.h"
 #include "text/json.h"
@@ -20,6 +21,7 @@
 struct part {
     char *text; /* as it goes into JSON; NULL: a reference */
     struct reference reference;
+    char *property; /* {user.NAME}: the name */
 };
 
 struct field {
@@ -90,6 +92,9 @@ static int parse_parts(struct field *field, const char *at, const char *end, cha
             const char *after = reference_parse(at, end, &part.reference);
             if (!after)
                 return refuse(ret_why, reference_fault(at, end));
+            if (part.reference.kind == REFERENCE_USER)
+                part.property = xstrndup(part.reference.name, part.reference.bytes);
+            part.reference.name = NULL; /* the text of the configuration goes */
             add_part(field, part);
             at = after;
         } else if (*at == '}') {
@@ -107,7 +112,7 @@ static int parse_parts(struct field *field, const char *at, const char *end, cha
 static bool is_bare(const struct part *part)
 {
     if (!part->text)
-        return reference_is_number(part->reference.kind);
+        return reference_is_bare(part->reference.kind);
     const char *end = part->text + strlen(part->text);
     return json_number_end(part->text, end) == end || strcmp(part->text, "true") == 0 ||
            strcmp(part->text, "false") == 0 || strcmp(part->text, "null") == 0;
@@ -239,8 +244,10 @@ void fields_free(struct fields *fields)
         return;
     for (size_t i = 0; i < fields->count; i++) {
         struct field *field = &fields->list[i];
-        for (size_t k = 0; k < field->count; k++)
+        for (size_t k = 0; k < field->count; k++) {
             free(field->parts[k].text);
+            free(field->parts[k].property);
+        }
         free(field->parts);
         free(field->name);
     }
@@ -283,14 +290,17 @@ bool fields_has_value(const struct fields *fields, size_t number, const struct m
     assert(number < fields_count(fields));
     const struct field *field = &fields->list[number];
     for (size_t i = 0; i < field->count; i++) {
-        const struct reference *reference = &field->parts[i].reference;
+        const struct part *part = &field->parts[i];
+        const struct reference *reference = &part->reference;
         const char *level;
         size_t bytes;
         if ((reference->kind == REFERENCE_LEVEL &&
              !topic_level(message->topic, reference->level, &level, &bytes)) ||
             (reference->kind == REFERENCE_GATEWAY && !facts->gateway) ||
             (reference->kind == REFERENCE_AGE_MS && facts->age_ms < 0) ||
-            (reference->kind == REFERENCE_LATE_SINCE && !message->late))
+            (reference->kind == REFERENCE_LATE_SINCE && !message->late) ||
+            (reference->kind == REFERENCE_CONTENT_TYPE && !message->content_type) ||
+            (part->property && !properties_have(message->properties, part->property)))
             return false;
     }
     return true;
@@ -303,9 +313,10 @@ static int append_time(int64_t wall_ms, struct buf *out)
     return buf_append_text(out, time);
 }
 
-static int append_reference(const struct reference *reference, const struct message *message,
+static int append_reference(const struct part *part, const struct message *message,
                             const struct fields_facts *facts, struct buf *out)
 {
+    const struct reference *reference = &part->reference;
     const char *text = NULL;
     size_t bytes = 0;
     switch (reference->kind) {
@@ -332,6 +343,12 @@ static int append_reference(const struct reference *reference, const struct mess
         return buf_append_number(out, facts->age_ms);
     case REFERENCE_CLOCK:
         return buf_append_text(out, message->clock_synchronised ? "synchronised" : "unsynchronised");
+    case REFERENCE_USER:
+        return properties_append_value(message->properties, part->property, out);
+    case REFERENCE_RETAINED:
+        return buf_append_text(out, message->retained ? "true" : "false");
+    case REFERENCE_CONTENT_TYPE:
+        return json_append_escaped(out, message->content_type, strlen(message->content_type));
     case REFERENCE_LATE_SINCE:
         return append_time(message->late_since_ms, out);
     }
@@ -347,7 +364,7 @@ int fields_append_value(const struct fields *fields, size_t number, const struct
     int r = field->bare ? 0 : buf_append_char(out, '"');
     for (size_t i = 0; i < field->count && r == 0; i++)
         r = field->parts[i].text ? buf_append_text(out, field->parts[i].text)
-                                 : append_reference(&field->parts[i].reference, message, facts, out);
+                                 : append_reference(&field->parts[i], message, facts, out);
     if (r == 0 && !field->bare)
         r = buf_append_char(out, '"');
     if (r < 0)

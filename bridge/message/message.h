@@ -18,9 +18,12 @@ struct message {
     const char *method;          /* HTTP */
     const char *target;          /* HTTP */
     const char *content_type;    /* as the sender named it */
+    const char *properties;      /* MQTT 5: user properties (message/properties.h) */
     const char *idempotency_key; /* HTTP: the client's own */
     int64_t uptime_ms;           /* time of receipt, CLOCK_BOOTTIME */
     int64_t packet_id;           /* MQTT; 0: none */
+    int64_t expires_after_ms;    /* MQTT 5: since its receipt; 0: it does not expire */
+    int64_t retained;            /* MQTT: 1: the broker had retained it */
     bool late;                   /* it waited at the broker while sluice was away */
     const void *payload;
     size_t payload_bytes;
@@ -42,9 +45,12 @@ struct message {
     X(method, "T")                                                                                           \
     X(target, "T")                                                                                           \
     X(content_type, "T")                                                                                     \
+    X(properties, "T")                                                                                       \
     X(idempotency_key, "T")
 #define MESSAGE_NUMBERS(X)                                                                                   \
     X(uptime_ms, "i")                                                                                        \
-    X(packet_id, "I")
+    X(packet_id, "I")                                                                                        \
+    X(expires_after_ms, "I")                                                                                 \
+    X(retained, "I")
 
 #endif

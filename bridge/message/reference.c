@@ -7,14 +7,17 @@
 
 static const struct {
     const char *name;
-    bool number;
+    bool bare;
 } names[] = {
-#define REFERENCE_NAME(kind, name, number, meaning) [REFERENCE_##kind] = {name, number},
+#define REFERENCE_NAME(kind, name, bare, meaning) [REFERENCE_##kind] = {name, bare},
     REFERENCES(REFERENCE_NAME)
 #undef REFERENCE_NAME
 };
 
-enum { FIRST_NAME = REFERENCE_LEVEL + 1 };
+enum { FIRST_NAME = REFERENCE_USER + 1 };
+
+static const char user[] = "user.";
+#define USER_BYTES (sizeof(user) - 1)
 
 const char *reference_parse(const char *text, const char *end, struct reference *ret)
 {
@@ -28,6 +31,11 @@ const char *reference_parse(const char *text, const char *end, struct reference 
             *ret = (struct reference){.kind = (enum reference_kind)i};
             return close + 1;
         }
+    }
+    if (bytes > USER_BYTES && memcmp(word, user, USER_BYTES) == 0) {
+        *ret = (struct reference){
+            .kind = REFERENCE_USER, .name = word + USER_BYTES, .bytes = bytes - USER_BYTES};
+        return close + 1;
     }
     unsigned level = 0;
     for (; word < close && level <= REFERENCE_LEVEL_MOST && *word >= '0' && *word <= '9'; word++)
@@ -53,11 +61,13 @@ static char *all_names(void)
 {
     char *all = xasprintf("{1} to {%u}", REFERENCE_LEVEL_MOST);
     for (size_t i = FIRST_NAME; i < ARRAY_LEN(names); i++) {
-        char *longer = xasprintf("%s%s{%s}", all, i + 1 < ARRAY_LEN(names) ? ", " : " and ", names[i].name);
+        char *longer = xasprintf("%s, {%s}", all, names[i].name);
         free(all);
         all = longer;
     }
-    return all;
+    char *whole = xasprintf("%s and {user.NAME}", all);
+    free(all);
+    return whole;
 }
 
 char *reference_fault(const char *text, const char *end)
@@ -76,7 +86,7 @@ char *reference_fault(const char *text, const char *end)
     return xasprintf("{%s} is unknown; there are %s", word, all);
 }
 
-bool reference_is_number(enum reference_kind kind)
+bool reference_is_bare(enum reference_kind kind)
 {
-    return names[kind].number;
+    return names[kind].bare;
 }

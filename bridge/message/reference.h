@@ -1,7 +1,8 @@
 /* message/reference.h - references in templates: "{2}", "{key}", "{received}". Pure.
  *
  * A reference stands for a part of a message, in braces. {1} to {99} are the levels of its
- * topic; the other names are in the table below. Each kind of template decides which of
+ * topic, {user.NAME} is the user property of this name (MQTT 5); the other names are in the table
+ * below. Each kind of template decides which of
  * them it allows: paths (message/path.h) and topics (message/topic_template.h) only levels,
  * fields (message/fields.h) all.
  */
@@ -13,7 +14,7 @@
 
 #define REFERENCE_LEVEL_MOST 99u
 
-/* kind, name, whether its value is a number, meaning */
+/* kind, name, whether its value is a number, true or false, meaning */
 #define REFERENCES(X)                                                                                        \
     X(TOPIC, "topic", false, "the topic of the message")                                                     \
     X(KEY, "key", false, "the idempotency key of the message")                                               \
@@ -25,11 +26,14 @@
     X(AGE_MS, "age_ms", true, "milliseconds since it was received")                                          \
     X(CLOCK, "clock", false, "whether {received} can be trusted: synchronised or unsynchronised")            \
     X(LATE_SINCE, "late_since", false,                                                                       \
-      "only if it waited at the broker while sluice was away: when sluice went away, RFC 3339")
+      "only if it waited at the broker while sluice was away: when sluice went away, RFC 3339")              \
+    X(RETAINED, "retained", true, "whether the broker had retained it: true or false")                       \
+    X(CONTENT_TYPE, "content_type", false, "only if the sender named one: its content type")
 
 enum reference_kind {
     REFERENCE_NONE,
     REFERENCE_LEVEL,
+    REFERENCE_USER,
 #define REFERENCE_KIND(kind, name, number, meaning) REFERENCE_##kind,
     REFERENCES(REFERENCE_KIND)
 #undef REFERENCE_KIND
@@ -37,7 +41,9 @@ enum reference_kind {
 
 struct reference {
     enum reference_kind kind;
-    unsigned level; /* REFERENCE_LEVEL: from 1; otherwise 0 */
+    unsigned level;   /* REFERENCE_LEVEL: from 1; otherwise 0 */
+    const char *name; /* REFERENCE_USER: in the text that was parsed, ... */
+    size_t bytes;     /* ... with this length */
 };
 
 /* Reads the reference at text, whose '{' and '}' must stand before end. Returns where its
@@ -55,7 +61,7 @@ char *reference_fault(const char *text, const char *end);
  * ends; 0 when it is no reference to a level. */
 unsigned reference_parse_level(const char *text, const char **ret_end);
 
-/* Whether its value is a number. */
-bool reference_is_number(enum reference_kind kind);
+/* Whether its value is a number, true or false. */
+bool reference_is_bare(enum reference_kind kind);
 
 #endif

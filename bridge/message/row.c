@@ -106,6 +106,12 @@ cJSON *message_row_json(const struct message_row *row)
     add_if(json, "method", message->method);
     add_if(json, "target", target);
     add_if(json, "content_type", message->content_type);
+    if (message->properties)
+        cJSON_AddItemToObject(json, "user_properties", cJSON_Parse(message->properties));
+    if (message->retained)
+        cJSON_AddTrueToObject(json, "retained");
+    if (message->expires_after_ms > 0)
+        cJSON_AddNumberToObject(json, "expires_after_ms", (double)message->expires_after_ms);
     cJSON_AddNumberToObject(json, "attempts", message->attempts);
     if (row->last_status != 0)
         cJSON_AddNumberToObject(json, "last_status", row->last_status);

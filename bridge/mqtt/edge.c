@@ -84,25 +84,28 @@ static void on_message(struct mosquitto *client, void *context, const struct mos
     struct mqtt *mqtt = context;
     size_t filters[MOST_IDENTIFIERS];
     struct route_copy copy;
-    mqtt_read_copy(mqtt, properties, packet->retain, &copy, filters);
+    bool retained = mqtt_was_retained(mqtt, packet);
+    mqtt_read_copy(mqtt, properties, retained, &copy, filters);
     bool is_another = copy.but_shared && mqtt_copies_received(mqtt, packet, properties);
     struct intake_message message = {
         .topic = packet->topic,
         .source = "mqtt",
         .payload = packet->payload,
         .payload_bytes = (size_t)packet->payloadlen,
-        .retained = packet->retain,
+        .retained = retained,
         .packet_id = packet->mid,
-        .late = mqtt->redelivery.late && !packet->retain,
+        .late = mqtt->redelivery.late && !retained,
         .copy = &copy,
     };
     mqtt_silence_received(mqtt, packet->topic);
     mqtt_leftover_look(mqtt, packet, properties);
+    if (properties)
+        mqtt_properties_read(&mqtt->properties, properties, &message);
     if (mqtt_redelivery_received(mqtt, packet))
         batch_count_message(mqtt->batch, message.payload_bytes);
     else if (is_another)
         drop_copy(mqtt, packet);
-    else if (packet->retain && mqtt_came_before(mqtt, packet->topic))
+    else if (retained && mqtt_came_before(mqtt, packet->topic))
         batch_count_message(mqtt->batch, message.payload_bytes);
     else
         take(mqtt, packet, &message);
@@ -352,6 +355,7 @@ static void on_closed(uv_handle_t *handle)
     mosquitto_lib_cleanup();
     mosquitto_property_free_all(&mqtt->connect_properties);
     mqtt_subscriptions_done(mqtt);
+    mqtt_properties_done(&mqtt->properties);
     replay_free(mqtt->redelivery.replay);
     free(mqtt->why);
     free(mqtt);

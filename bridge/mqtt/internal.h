@@ -8,6 +8,7 @@
  *   mqtt/protocol.c       MQTT 5 or 3.1.1, and what is remembered of the session
  *   mqtt/silence.c        filters that no message matches
  *   mqtt/redelivery.c     what the broker sends again, and until when
+ *   mqtt/properties.c     expiry, content type and user properties of a message
  *   mqtt/status.c         the state, for the log and for people
  *   mqtt/socket.c         the socket on the loop, and the only place that writes
  *
@@ -30,6 +31,7 @@
 #include "config/config.h"
 #include "intake/batch.h"
 #include "message/replay.h"
+#include "mqtt/properties.h"
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
 
@@ -114,13 +116,15 @@ struct redelivery {
     /* the round trip after the acknowledgements */
     int trip_packet_id; /* 0: none is in flight */
     bool trip_confirms;
-    int64_t trip_id;        /* the highest message id that it confirms */
-    int64_t trip_ms;        /* uptime when it began */
-    unsigned trip_messages; /* that came since */
-    bool trip_settles;      /* it began after the subscriptions were made */
-    bool is_settled;        /* the broker has no message left that is older than the present subscriptions */
+    int64_t trip_id;         /* the highest message id that it confirms */
+    int64_t trip_ms;         /* uptime when it began */
+    unsigned trip_messages;  /* that came since */
+    bool trip_settles;       /* it began after the subscriptions were made */
+    bool trip_ends_retained; /* retained_due was set before it began */
+    bool is_settled;         /* the broker has no message left that is older than the present subscriptions */
     /* late messages */
     bool late;             /* what comes now may have waited while we were away */
+    bool retained_due;     /* the broker may still send what it had retained before we subscribed */
     unsigned unacked;      /* messages in the open transaction */
     unsigned most_unacked; /* the broker is known to send this many without an acknowledgement */
     int64_t drained_ms;    /* for the queue, once the open transaction is committed; 0: nothing */
@@ -182,6 +186,7 @@ struct mqtt {
     struct throttle failure_reports;
 
     struct protocol protocol;
+    struct message_properties properties; /* of the message at hand */
     struct subscriptions subscriptions;
     struct redelivery redelivery;
     struct copies copies;

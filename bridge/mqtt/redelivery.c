@@ -190,7 +190,7 @@ void mqtt_round_trip_begin(struct mqtt *mqtt)
     if (mqtt->link != LINK_UP || redelivery->trip_packet_id != 0)
         return;
     if (redelivery->confirmed_id >= last_id && !redelivery->late && redelivery->is_settled &&
-        now_ms - redelivery->last_drained_ms < DRAINED_MOST_MS)
+        !redelivery->retained_due && now_ms - redelivery->last_drained_ms < DRAINED_MOST_MS)
         return;
     if (mosquitto_unsubscribe(mqtt->client, &redelivery->trip_packet_id, trip_filter) != MOSQ_ERR_SUCCESS) {
         redelivery->trip_packet_id = 0;
@@ -198,6 +198,7 @@ void mqtt_round_trip_begin(struct mqtt *mqtt)
     }
     redelivery->trip_id = last_id;
     redelivery->trip_ms = now_ms;
+    redelivery->trip_ends_retained = redelivery->retained_due;
     redelivery->trip_messages = 0;
     redelivery->trip_settles = !mqtt->subscriptions.subscribe_due;
 }
@@ -214,6 +215,7 @@ bool mqtt_round_trip_end(struct mqtt *mqtt, int packet_id)
     if (redelivery->trip_messages == 0 || redelivery->trip_messages < redelivery->most_unacked) {
         redelivery->late = false;
         redelivery->is_settled = redelivery->is_settled || redelivery->trip_settles;
+        redelivery->retained_due = redelivery->retained_due && !redelivery->trip_ends_retained;
         redelivery->drained_ms = redelivery->trip_ms;
     }
     return true;

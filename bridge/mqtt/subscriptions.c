@@ -190,6 +190,10 @@ static void subscribe(struct mqtt *mqtt)
     struct subscriptions *subscriptions = &mqtt->subscriptions;
     for (size_t i = 0; i < subscriptions->filter_count; i++) {
         subscriptions->filters[i].known = subscriptions->filters[i].granted && !subscriptions->session_is_new;
+        if (!subscriptions->filters[i].known || mqtt->use_v311) {
+            mqtt->redelivery.retained_due = true;
+            mqtt->redelivery.trip_ends_retained = false;
+        }
         send_subscribe(mqtt, i);
     }
     subscriptions->session_is_new = false;
@@ -267,6 +271,11 @@ void mqtt_on_unsuback(struct mosquitto *client, void *context, int packet_id,
 }
 
 /* ---- messages ---- */
+
+bool mqtt_was_retained(const struct mqtt *mqtt, const struct mosquitto_message *packet)
+{
+    return packet->retain && mqtt->redelivery.retained_due;
+}
 
 bool mqtt_came_before(const struct mqtt *mqtt, const char *topic)
 {

@@ -8,6 +8,11 @@
 int mqtt_update_subscriptions(struct mqtt *mqtt);
 void mqtt_subscriptions_done(struct mqtt *mqtt);
 
+/* Whether the broker had retained a message before we subscribed. It sends such messages after a
+ * SUBSCRIBE, with RETAIN=1, and live ones with RETAIN=0, because we do not ask for "retain as
+ * published" (MQTT 5.0, section 3.3.1.3). Some brokers and bridges send live messages with RETAIN=1
+ * too: a message that comes when all of the former must have come is one of these. */
+bool mqtt_was_retained(const struct mqtt *mqtt, const struct mosquitto_message *packet);
 /* Whether the broker sends a retained message with this topic only because we subscribed again
  * (MQTT 3.1.1). */
 bool mqtt_came_before(const struct mqtt *mqtt, const char *topic);

@@ -215,3 +215,12 @@ int queue_drained_save(struct queue *queue, bool at_end)
         run->saved_ms = run->drained_ms;
     return error;
 }
+
+int64_t queue_age_ms(const struct queue *queue, const struct message *message)
+{
+    if (message->this_boot)
+        return clock_uptime_ms() - message->uptime_ms;
+    if (message->clock_synchronised && queue_clock_is_right(queue))
+        return queue_now_ms(queue) - message->received_ms;
+    return -1;
+}

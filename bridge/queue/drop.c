@@ -25,13 +25,6 @@ enum {
 
 /* ---- dropping ---- */
 
-/* A row that may be dropped. */
-struct victim {
-    int64_t id;
-    char *route;
-    size_t bytes;
-};
-
 /* The oldest message above an id; -ENOENT: there is none. */
 static int read_victim(struct queue *queue, int64_t after, struct victim *ret)
 {
@@ -47,7 +40,7 @@ static int read_victim(struct queue *queue, int64_t after, struct victim *ret)
     return code == SQLITE_ROW ? 0 : error != 0 ? error : -ENOENT;
 }
 
-static int drop(struct queue *queue, enum queue_reason reason, const struct victim *victim)
+int queue_drop_message(struct queue *queue, enum queue_reason reason, const struct victim *victim)
 {
     int error = queue_rows_delete(queue, victim->id, victim->id, "drop a message");
     return error != 0 ? error : queue_count_dropped_row(queue, reason, victim->route, victim->bytes);
@@ -65,7 +58,7 @@ static int drop_one(struct queue *queue, enum queue_reason reason, size_t *ret_b
         if (queue_claim_find(queue, victim.id))
             continue;
         *ret_bytes = victim.bytes;
-        return drop(queue, reason, &victim);
+        return queue_drop_message(queue, reason, &victim);
     }
     return error;
 }
@@ -171,7 +164,7 @@ int queue_make_room(struct queue *queue, size_t bytes)
 
 /* In ms; negative: not known. The age is certain if the message is of this boot; otherwise the
  * clock must have been right then, and must be right now. (A time in the future is negative.) */
-static int64_t age_of(struct queue *queue, sqlite3_stmt *row)
+int64_t queue_row_age_ms(struct queue *queue, sqlite3_stmt *row)
 {
     int64_t uptime_ms = sqlite3_column_int64(row, 3);
     const char *boot_id = (const char *)sqlite3_column_text(row, 4);
@@ -198,7 +191,7 @@ static int find_expired(struct queue *queue, struct expired *expired)
     sqlite3_bind_int(statement, 2, STEP_ROWS);
     int code;
     while ((code = db_step(statement, "itiiTII")) == SQLITE_ROW) {
-        int64_t id = sqlite3_column_int64(statement, 0), age_ms = age_of(queue, statement);
+        int64_t id = sqlite3_column_int64(statement, 0), age_ms = queue_row_age_ms(queue, statement);
         if (age_ms >= 0 && age_ms < queue->limits.config.max_age_ms)
             break;
         struct queue_claim *claim = queue_claim_find(queue, id);
@@ -221,7 +214,7 @@ static int drop_expired(struct queue *queue, void *context)
     const struct expired *expired = context;
     int error = 0;
     for (size_t i = 0; i < expired->count && error == 0; i++)
-        error = drop(queue, REASON_AGE, &expired->rows[i]);
+        error = queue_drop_message(queue, REASON_AGE, &expired->rows[i]);
     return error;
 }
 

@@ -60,6 +60,12 @@ static void report_first(const struct queue *queue, enum queue_reason reason)
         log_warning(EVENT_MESSAGES_DROPPED,
                     "messages are older than allowed (%s); the table `dropped` counts them", limit);
         break;
+    case REASON_EXPIRED:
+        log_notice(EVENT_MESSAGES_DROPPED,
+                   "messages were not delivered before they expired, as their senders wanted (%s); the table "
+                   "`dropped` counts them",
+                   limit);
+        break;
     case REASON_DEAD:
         log_warning(
             EVENT_MESSAGES_DROPPED,

@@ -81,7 +81,7 @@ struct count {
     int64_t version; /* queue->data_version: another process may have changed it since */
 };
 
-/* Limits, by their names in the configuration. */
+/* Limits, by their names in the configuration; and the expiry that a sender gave its message. */
 enum queue_reason {
     REASON_SIZE,
     REASON_MESSAGES,
@@ -89,6 +89,7 @@ enum queue_reason {
     REASON_AGE,
     REASON_DEAD,
     REASON_DEAD_MESSAGES,
+    REASON_EXPIRED,
     REASONS
 };
 
@@ -118,8 +119,9 @@ struct tally {
 /* queue/drop.c, queue/dead.c, queue/dropped.c. */
 struct drops {
     struct tally tallies[REASONS];
-    uint64_t messages;  /* since the queue was opened */
-    int64_t age_cursor; /* max_age drops nothing up to this id */
+    uint64_t messages;     /* since the queue was opened */
+    int64_t age_cursor;    /* max_age drops nothing up to this id */
+    int64_t expiry_cursor; /* the last message that queue_expire_step looked at */
     /* of the open transaction: */
     int64_t cursor;         /* up to this id, messages are dropped or in flight */
     bool delivered_deleted; /* all delivered messages are */

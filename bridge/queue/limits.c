@@ -37,9 +37,11 @@ static const int64_t disk_room_bytes = 4 * MIB; /* of stored bytes, then the dis
 static const int64_t wal_least_bytes = 4 * MIB; /* as journal_size_limit in db/db.c */
 
 const char *const queue_reasons[REASONS] = {
-    [REASON_SIZE] = "max_size", [REASON_MESSAGES] = "max_messages",
-    [REASON_FREE] = "min_free", [REASON_AGE] = "max_age",
-    [REASON_DEAD] = "max_dead", [REASON_DEAD_MESSAGES] = "max_dead_messages"};
+    [REASON_SIZE] = "max_size",   [REASON_MESSAGES] = "max_messages",
+    [REASON_FREE] = "min_free",   [REASON_AGE] = "max_age",
+    [REASON_DEAD] = "max_dead",   [REASON_DEAD_MESSAGES] = "max_dead_messages",
+    [REASON_EXPIRED] = "expired",
+};
 
 void queue_limit(struct queue *queue, const struct config_queue *config)
 {
@@ -238,6 +240,8 @@ const char *queue_limit_text(const struct queue *queue, enum queue_reason reason
     const struct limits *limits = &queue->limits;
     char value[UNITS_BYTES];
     switch (reason) {
+    case REASON_EXPIRED:
+        return queue_reasons[reason];
     case REASON_SIZE:
         units_exact_size(limits->config.max_size, value);
         break;

@@ -174,6 +174,13 @@ int queue_count_dropped(struct queue *queue, const char *reason, const char *rou
 /* How many messages limits dropped since the queue was opened. */
 uint64_t queue_dropped(const struct queue *queue);
 
+/* How long ago the message was received, in ms; negative: not known. */
+int64_t queue_age_ms(const struct queue *queue, const struct message *message);
+/* Whether the expiry that its sender gave it is over (queue/expiry.c). queue_expire drops it, and
+ * others that expired. The message must not be in flight. */
+bool queue_is_expired(struct queue *queue, const struct message *message);
+int queue_expire(struct queue *queue, int64_t id);
+
 /* Messages in flight, in one request: no limit drops them until queue_unclaim. The caller owns the
  * memory, and does not change it meanwhile. */
 struct queue_claim {

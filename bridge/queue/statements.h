@@ -116,6 +116,10 @@ STATEMENT(Q_DELETE_DEAD,
 STATEMENT(Q_AGES,
     "SELECT m.id, m.route, length(m.payload), m.uptime_ms, r.boot_id, r.epoch_ms, r.synchronised"
     " FROM message AS m LEFT JOIN run AS r ON r.id = m.run WHERE m.id > ?1 ORDER BY m.id LIMIT ?2")
+STATEMENT(Q_EXPIRIES,
+    "SELECT m.id, m.route, length(m.payload), m.uptime_ms, r.boot_id, r.epoch_ms, r.synchronised,"
+    " m.expires_after_ms FROM message AS m LEFT JOIN run AS r ON r.id = m.run"
+    " WHERE m.expires_after_ms IS NOT NULL AND m.id > ?1 ORDER BY m.id LIMIT ?2")
 STATEMENT(Q_DROPPED,
     "INSERT INTO dropped (reason, route, messages, bytes, since_ms, last_ms) VALUES (?1, ?2, 1, ?3, ?4, ?4)"
     " ON CONFLICT (reason, route) DO UPDATE SET messages = messages + 1, bytes = bytes + ?3, last_ms = ?4")

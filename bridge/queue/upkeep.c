@@ -4,6 +4,7 @@
 #include "queue/count.h"
 #include "queue/drop.h"
 #include "queue/dropped.h"
+#include "queue/expiry.h"
 #include "queue/limits.h"
 #include "queue/problems.h"
 #include "queue/readers.h"
@@ -27,6 +28,8 @@ void queue_upkeep(struct queue *queue, bool quiet)
     int error = queue_free_pages_give_back(queue, quiet);
     if (error == 0)
         error = queue_drop_step(queue);
+    if (error == 0)
+        error = queue_expire_step(queue);
     if (error == 0)
         error = queue_problems_write(queue);
     if (error == 0)

@@ -106,6 +106,7 @@ void request_begin(struct request *request, const char *gateway, const struct co
     request->messages = request->repaired = 0;
     request->alone = route->batch == 0;
     request->same_topic = request->synchronised = true;
+    request->retained = false;
 }
 
 static void append_query(struct buf *url, const struct config_backend *backend,
@@ -182,6 +183,7 @@ static bool is_too_long(const struct request *request)
 static void note_message(struct request *request, const struct message *message, int64_t age_ms)
 {
     request->synchronised &= message->clock_synchronised;
+    request->retained |= message->retained != 0;
     if (request->messages++ == 0) {
         request->first = *message;
         snprintf(request->method, sizeof request->method, "%s", message->method ? message->method : "");
@@ -199,12 +201,22 @@ static void note_message(struct request *request, const struct message *message,
     request->same_topic = request->same_topic && strcmp(buf_text(&request->topic), message->topic) == 0;
 }
 
+/* Whether it can be the value of a header. A broker may let anything pass. */
+static bool is_fit(const char *value)
+{
+    for (; *value; value++)
+        if (*value < 0x20 || *value > 0x7e)
+            return false;
+    return true;
+}
+
 static void send_as_it_is(struct request *request, const struct message *message)
 {
     request->body = message->payload;
     request->body_bytes = message->payload_bytes;
     request->alone = true;
-    request->content_type = message->content_type;
+    request->content_type =
+        message->content_type && is_fit(message->content_type) ? message->content_type : NULL;
     if (!request->content_type && !request->route->content_type)
         request->content_type = body_content_type(message->payload, message->payload_bytes);
 }
@@ -309,6 +321,8 @@ int request_finish(struct request *request, const char **ret_reason, char **ret_
         add_messages(request);
     if (!request->synchronised)
         add_header(request, "Sluice-Clock", "unsynchronised");
+    if (request->retained)
+        add_header(request, "Sluice-Retained", "yes");
     add_backend_headers(request, request->backend);
     compress(request);
     if (buf_overflowed(&request->headers)) {
@@ -325,14 +339,6 @@ void request_trim(struct request *request)
         buf_done(&request->made);
     if (request->compressed.capacity > BODY_KEEP_BYTES)
         buf_done(&request->compressed);
-}
-
-static bool is_fit(const char *value)
-{
-    for (; *value; value++)
-        if (*value < 0x20 || *value > 0x7e)
-            return false;
-    return true;
 }
 
 static bool has_authorization(const struct config_backend *backend)

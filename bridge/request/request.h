@@ -25,8 +25,10 @@
  *   Sluice-Late: since 2026-11-22T16:01:00.000Z  where it waited at the broker while sluice was
  *                                                away: published between then and its receipt
  *
- * Several messages have `Sluice-Messages: 100` instead, Sluice-Clock where it holds
- * for one of them, and Sluice-Topic where all have the same; the fields of the
+ *   Sluice-Retained: yes                         where the broker had it before sluice subscribed
+ *
+ * Several messages have `Sluice-Messages: 100` instead, Sluice-Clock and Sluice-Retained where they
+ * hold for one of them, and Sluice-Topic where all have the same; the fields of the
  * configuration (message/fields.h) tell what they need of each.
  */
 #ifndef SLUICE_REQUEST_H
@@ -59,7 +61,7 @@ struct request {
     const struct config_route *route;
     size_t body_most; /* bytes of a batch */
     bool alone;       /* nothing can be added to what is in it */
-    bool same_topic, synchronised;
+    bool same_topic, synchronised, retained;
     struct message first;     /* whose pointers are not valid any more */
     struct buf topic;         /* of the first */
     const char *content_type; /* of what is sent as it is, or NULL */

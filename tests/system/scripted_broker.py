@@ -190,13 +190,14 @@ def decode(kind, flags, body, v5):
     return {}
 
 
-def encode_publish(topic, payload, qos=1, packet_id=None, dup=False, retain=False, identifiers=(), v5=True):
-    """topic may be any bytes, also bytes that MQTT forbids."""
+def encode_publish(topic, payload, qos=1, packet_id=None, dup=False, retain=False, identifiers=(), properties=b"", v5=True):
+    """topic may be any bytes, also bytes that MQTT forbids. properties: more of them, encoded (MQTT 5)."""
     body = encode_string(topic)
     if qos:
         body += struct.pack("!H", packet_id)
     if v5:
         inner = b"".join(bytes([SUBSCRIPTION_IDENTIFIER]) + encode_varint(n) for n in identifiers)
+        inner += properties
         body += encode_varint(len(inner)) + inner
     payload = payload.encode() if isinstance(payload, str) else payload
     return encode_packet(0x30 | (8 if dup else 0) | qos << 1 | (1 if retain else 0), body + payload)

@@ -23,7 +23,7 @@ struct change {
     queue_progress *progress;
     void *context;
     bool daemon_runs;
-    sqlite3_stmt *insert, *undefer, *delete[2], *fingerprint, *count, *rescan;
+    sqlite3_stmt *insert, *unexpire, *undefer, *delete[2], *fingerprint, *count, *rescan;
     struct queue_glance *glances; /* of the next transaction, with their own routes */
     char **routes;
     size_t waiting;
@@ -72,7 +72,12 @@ static int retry_row(struct change *change, const struct queue_glance *glance)
     if (error != 0 || !was_changed(change))
         return error;
     count_row(&change->changing, glance);
-    error = glance->dead ? delete_row(change, glance) : 0;
+    if (glance->dead)
+        error = delete_row(change, glance);
+    if (error == 0 && glance->dead) { /* a person wants it, whatever its expiry */
+        sqlite3_bind_int64(change->unexpire, 1, glance->id);
+        error = run(change, change->unexpire, "retry a message");
+    }
     if (error != 0)
         return error;
     sqlite3_bind_int64(change->rescan, 1, glance->id);
@@ -164,10 +169,12 @@ static int prepare(struct change *change)
          " SELECT " MESSAGE_COLUMNS ", payload, 0, last_status, last_error,"
          " history_add(history, ?2, '" MESSAGE_RETRIED "', 0, 0, NULL) FROM dead_letter WHERE id = ?1",
          &change->insert},
-        {"UPDATE message SET deferred = 0, attempts = 0,"
+        {"UPDATE message SET deferred = 0, attempts = 0, expires_after_ms = NULL,"
          " history = history_add(history, ?2, '" MESSAGE_RETRIED
          "', 0, 0, NULL) WHERE id = ?1 AND deferred = 1",
          &change->undefer},
+        {"UPDATE message SET expires_after_ms = NULL WHERE id = ?1 AND expires_after_ms IS NOT NULL",
+         &change->unexpire},
         {"DELETE FROM message WHERE id = ?1", &change->delete[0]},
         {"DELETE FROM dead_letter WHERE id = ?1", &change->delete[1]},
         /* The daemon knows more of them to be confirmed, and deletes their fingerprints. */
@@ -203,9 +210,9 @@ static int change_rows(struct queue_admin *admin, change_row_fn *row, const stru
     if (error == 0 && change.error == 0)
         flush(&change);
     forget(&change);
-    sqlite3_stmt *const statements[] = {change.insert,    change.undefer,     change.delete[0],
-                                        change.delete[1], change.fingerprint, change.count,
-                                        change.rescan};
+    sqlite3_stmt *const statements[] = {change.insert,    change.unexpire,  change.undefer,
+                                        change.delete[0], change.delete[1], change.fingerprint,
+                                        change.count,     change.rescan};
     for (size_t i = 0; i < ARRAY_LEN(statements); i++)
         sqlite3_finalize(statements[i]);
     free(change.glances);

@@ -173,7 +173,7 @@ static void mistakes_are_explained(void **state)
         {"a={0}", "{1} to {99}"},
         {"a={01}", "{1} to {99}"},
         {"a={100}", "{1} to {99}"},
-        {"a={-1}", "{measured_s}, {age_ms}, {clock} and {late_since}"},
+        {"a={-1}", "{measured_s}, {age_ms}, {clock}, {late_since}, {retained}, "},
         {"a={1 }", "{1} to {99}"},
         {"a={recieved_s}", "did you mean {received_s}?"},
         {"a={Topic}", "did you mean {topic}?"},

@@ -47,7 +47,7 @@ static void names_are_read(void **state)
         assert_string_equal(parse(cases[i].text, &reference), "");
         assert_int_equal(reference.kind, cases[i].kind);
         assert_int_equal(reference.level, 0);
-        assert_int_equal(reference_is_number(reference.kind), cases[i].number);
+        assert_int_equal(reference_is_bare(reference.kind), cases[i].number);
     }
     static const char *const others[] = {"{Topic}", "{topics}", "{topi}", "{topic", "{topic }", "topic}"};
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {
