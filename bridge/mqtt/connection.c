@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "mqtt/copies.h"
 #include "mqtt/protocol.h"
+#include "mqtt/reason.h"
 #include "mqtt/redelivery.h"
 #include "mqtt/socket.h"
 #include "mqtt/status.h"
@@ -22,46 +23,6 @@ enum {
     RETRY_MAX_MS = 30000,
     SESSION_PRESENT = 1, /* bit of the flags of a CONNACK, MQTT 5.0, section 3.2.2.1.1 */
 };
-
-/* MQTT 5.0 section 3.2.2.2, 3.1.1 section 3.2.2.3. */
-static const char *refusal_text(const struct mqtt *mqtt)
-{
-    switch (mqtt->refusal) {
-    case CONNACK_REFUSED_BAD_USERNAME_PASSWORD:
-    case CONNACK_REFUSED_NOT_AUTHORIZED:
-    case MQTT_RC_BAD_USERNAME_OR_PASSWORD:
-    case MQTT_RC_NOT_AUTHORIZED:
-        return "not authorised; see username and password in [broker]";
-    default:
-        return mqtt->use_v311 ? mosquitto_connack_string(mqtt->refusal)
-                              : mosquitto_reason_string(mqtt->refusal);
-    }
-}
-
-static const char *close_reason_text(const struct mqtt *mqtt)
-{
-    int reason = mqtt->close_reason;
-    if (reason == MQTT_RC_SESSION_TAKEN_OVER)
-        return "another client took over the session: each sluice needs a client_id of its own";
-    if (reason >= 128) /* a DISCONNECT of the broker, MQTT 5.0 section 3.14.2.1 */
-        return mosquitto_reason_string(reason);
-    switch (reason) {
-    case MOSQ_ERR_SUCCESS:
-    case MOSQ_ERR_CONN_LOST:
-        return "the connection was lost";
-    case MOSQ_ERR_KEEPALIVE:
-        return "it does not respond";
-    case MOSQ_ERR_ERRNO:
-        return mqtt->close_errno != 0 ? strerror(mqtt->close_errno) : "the connection was lost";
-    case MOSQ_ERR_DUPLICATE_PROPERTY:
-        return "it sends one copy for several filters, which needs protocol = 3.1.1";
-    case MOSQ_ERR_MALFORMED_UTF8:
-        return "it sent a topic with control characters or invalid UTF-8, which MQTT forbids: find its "
-               "publisher";
-    default:
-        return mosquitto_strerror(reason);
-    }
-}
 
 /* ---- the next attempt ---- */
 
@@ -133,9 +94,9 @@ void mqtt_connection_closed(struct mqtt *mqtt)
 {
     count_brief(mqtt);
     const char *why = mqtt_protocol_closed(mqtt);
-    cleanup_free char *refusal = mqtt->refused ? xasprintf("refused: %s", refusal_text(mqtt)) : NULL;
+    cleanup_free char *reason = reason_of_close(mqtt);
     if (!why)
-        why = refusal ? refusal : close_reason_text(mqtt);
+        why = reason;
     mqtt_disconnected(mqtt);
     /* The acknowledgement of what came before the offending packet must be written. */
     mqtt->one_by_one = mqtt->close_reason == MOSQ_ERR_MALFORMED_UTF8 ||
@@ -182,18 +143,6 @@ static void connect_work(uv_work_t *work)
     mqtt->connect_errno = errno;
 }
 
-static const char *connect_error_text(const struct mqtt *mqtt)
-{
-    switch (mqtt->connect_result) {
-    case MOSQ_ERR_ERRNO:
-        return strerror(mqtt->connect_errno);
-    case MOSQ_ERR_EAI:
-        return "its name is unknown";
-    default:
-        return mosquitto_strerror(mqtt->connect_result);
-    }
-}
-
 static void connect_done(uv_work_t *work, int status)
 {
     (void)status;
@@ -201,7 +150,8 @@ static void connect_done(uv_work_t *work, int status)
     mqtt->since_ms = clock_uptime_ms();
     if (mqtt->connect_result != MOSQ_ERR_SUCCESS || !mqtt_open_socket(mqtt)) {
         mqtt->brief = 0;
-        mqtt_retry_later(mqtt, connect_error_text(mqtt));
+        cleanup_free char *why = reason_of_connect(mqtt);
+        mqtt_retry_later(mqtt, why);
         return;
     }
     mqtt->link = LINK_HANDSHAKE;
@@ -245,6 +195,7 @@ void mqtt_connect(struct mqtt *mqtt)
         return;
     }
     mqtt->closed = mqtt->refused = false;
+    reason_listen(mqtt);
     mqtt->close_reason = MOSQ_ERR_CONN_LOST;
     make_properties(mqtt);
     mosquitto_int_option(mqtt->client, MOSQ_OPT_PROTOCOL_VERSION,

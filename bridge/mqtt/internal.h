@@ -160,6 +160,7 @@ struct mqtt {
     uv_work_t work_request;
     int connect_result;
     int connect_errno;
+    char tls_error[120]; /* the first that OpenSSL reported of this connection, or "" */
     mosquitto_property *connect_properties;
     bool refused; /* by a CONNACK: */
     int refusal;  /* its reason or return code */
