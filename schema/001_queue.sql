@@ -144,12 +144,17 @@ CREATE TABLE last_copies (
 ) STRICT;
 
 -- The sessions at the broker, which outlive a restart of sluice: one for each client_id that was used.
+-- (The broker's name is a text between numbers, so that the salvage of a damaged database does not
+-- take a row for one of the table `subscription`.)
 CREATE TABLE session (
     client_id     TEXT    PRIMARY KEY,
     protocol      INTEGER NOT NULL, -- protocol level of its last connection: 4 is MQTT 3.1.1, 5 is MQTT 5
+    broker        TEXT    NOT NULL, -- host:port of its last connection
     reuses_ids    INTEGER NOT NULL, -- 1: the broker gives a packet identifier anew as soon as it is free (mqtt/redelivery.h)
     lost_since_ms INTEGER,          -- the broker forgot it: messages published since then ...
-    lost_until_ms INTEGER           -- ... until then may be missing; NULL: it never did
+    lost_until_ms INTEGER,          -- ... until then may be missing; NULL: it never did
+    expiry_s      INTEGER,          -- how long the broker keeps it without a connection; NULL: for ever, or as the broker likes
+    left_ms       INTEGER           -- since when the configuration has another client_id; NULL: it has this one
 ) STRICT, WITHOUT ROWID;
 
 -- The topic filters that the broker has for us. They outlive a restart: a filter that is no

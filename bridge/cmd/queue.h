@@ -4,6 +4,7 @@
  *   cmd/queue_list.c    ls, count, export
  *   cmd/queue_show.c    show
  *   cmd/queue_change.c  retry, drop
+ *   cmd/queue_forget.c  forget
  *   cmd/queue_open.c    the command line, and the queue that it names
  */
 #ifndef SLUICE_CMD_QUEUE_H
@@ -18,7 +19,8 @@
     COMMAND(retry, "OPTION ... | ID ...", "deliver dead letters and deferred messages again") \
     COMMAND(drop, "OPTION ... | ID ...", "delete messages for ever") \
     COMMAND(export, "[OPTION ...] [ID ...]", "write messages as JSON, one a line") \
-    COMMAND(count, "[OPTION ...] [ID ...]", "print the number of messages")
+    COMMAND(count, "[OPTION ...] [ID ...]", "print the number of messages") \
+    COMMAND(forget, "[-c FILE] CLIENT_ID", "say that a session was removed at the broker")
 /* clang-format on */
 
 #define QUEUE_DECLARE(name, synopsis, summary) extern const struct command cmd_queue_##name;

@@ -357,6 +357,7 @@ static void on_closed(uv_handle_t *handle)
     mqtt_subscriptions_done(mqtt);
     mqtt_properties_done(&mqtt->properties);
     replay_free(mqtt->redelivery.replay);
+    free(mqtt->protocol.broker);
     free(mqtt->why);
     free(mqtt);
 }

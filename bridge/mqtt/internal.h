@@ -103,6 +103,8 @@ struct protocol {
     bool save_due;
     bool is_fixed;         /* 3.1.1, until the process ends */
     unsigned early_closes; /* connections closed before a CONNACK, in a row */
+    char *broker;          /* host:port */
+    bool is_first;         /* the next connection is the first since the start */
 };
 
 struct redelivery {

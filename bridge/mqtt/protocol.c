@@ -22,6 +22,10 @@ void mqtt_protocol_init(struct mqtt *mqtt)
     int error = queue_session(mqtt->queue, mqtt->config->client_id, &protocol->session);
     if (error != 0 && error != -ENOENT)
         log_warning(EVENT_SESSION_UNKNOWN, "what is known of the session with the broker cannot be read");
+    protocol->broker = xasprintf("%s:%u", mqtt->config->host, mqtt->config->port);
+    protocol->session.broker = protocol->broker;
+    protocol->is_first = true;
+    queue_session_use(mqtt->queue, mqtt->config->client_id);
     mqtt->use_v311 = mqtt->config->protocol == CONFIG_PROTOCOL_V311 && protocol->session.protocol != LEVEL_V5;
 }
 
@@ -46,12 +50,17 @@ void mqtt_protocol_agreed(struct mqtt *mqtt, bool session_present)
     struct protocol *protocol = &mqtt->protocol;
     int level = mqtt->use_v311 ? LEVEL_V311 : LEVEL_V5;
     bool is_lost = protocol->session.protocol != 0 && !session_present;
-    protocol->save_due = protocol->save_due || is_lost || protocol->session.protocol != level;
+    bool expires = !mqtt->use_v311 && mqtt->config->session_expiry_s != UINT32_MAX;
+    int64_t expiry_s = expires ? mqtt->config->session_expiry_s : 0;
+    protocol->save_due = protocol->save_due || protocol->is_first || is_lost ||
+                         protocol->session.protocol != level || protocol->session.expiry_s != expiry_s;
     if (is_lost)
         report_lost(mqtt);
     if (!session_present)
         protocol->session.reuses_ids = false;
+    protocol->is_first = false;
     protocol->session.protocol = level;
+    protocol->session.expiry_s = expiry_s;
     protocol->early_closes = 0;
 }
 

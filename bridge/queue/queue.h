@@ -255,12 +255,16 @@ struct queue_session {
     bool reuses_ids; /* the broker gives a packet identifier anew as soon as it is free */
     int64_t lost_since_ms;
     int64_t lost_until_ms;
+    const char *broker; /* host:port of its last connection; it is only stored */
+    int64_t expiry_s;   /* how long the broker keeps it; 0: for ever, or as the broker likes */
 };
 /* Reads it; -ENOENT: this client_id was never connected. Stores it, in a commit that syncs. Stores it
  * in the open transaction. */
 int queue_session(struct queue *queue, const char *client_id, struct queue_session *ret);
 int queue_session_save(struct queue *queue, const char *client_id, const struct queue_session *session);
 void queue_session_put(struct queue *queue, const char *client_id, const struct queue_session *session);
+/* At the start: this client_id is in use, and the sessions of others are left behind. */
+int queue_session_use(struct queue *queue, const char *client_id);
 
 /* ---- copies of a message (queue/append.c; mqtt/copies.h) ---- */
 

@@ -168,10 +168,13 @@ STATEMENT(Q_SUBSCRIPTION_VANISH,
 STATEMENT(Q_SUBSCRIPTION_UNSUBSCRIBED,
     "UPDATE subscription SET unsubscribed = 1 WHERE filter = ?1 AND covered_to IS NOT NULL")
 STATEMENT(Q_SESSION,
-    "SELECT protocol, reuses_ids, lost_since_ms, lost_until_ms FROM session WHERE client_id = ?1")
+    "SELECT protocol, reuses_ids, lost_since_ms, lost_until_ms, expiry_s FROM session WHERE client_id = ?1")
 STATEMENT(Q_SESSION_SAVE,
-    "INSERT OR REPLACE INTO session (client_id, protocol, reuses_ids, lost_since_ms, lost_until_ms)"
-    " VALUES (?1, ?2, ?3, nullif(?4, 0), nullif(?5, 0))")
+    "INSERT OR REPLACE INTO session (client_id, protocol, reuses_ids, lost_since_ms, lost_until_ms, expiry_s, broker)"
+    " VALUES (?1, ?2, ?3, nullif(?4, 0), nullif(?5, 0), nullif(?6, 0), ?7)")
+STATEMENT(Q_SESSION_USE,
+    "UPDATE session SET left_ms = CASE WHEN client_id <> ?1 THEN ?2 END"
+    " WHERE (client_id = ?1) = (left_ms IS NOT NULL)")
 STATEMENT(Q_LAST_RUN,
     "SELECT boot_id, epoch_ms, synchronised, drained_ms, away_since_ms FROM run ORDER BY id DESC LIMIT 1")
 STATEMENT(Q_RUN_INSERT,

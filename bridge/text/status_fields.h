@@ -159,6 +159,11 @@
     FIELD(DEVICE_SINCE, "queue.devices[]", "since", time, "", "receipt of its first reading") \
     FIELD(DEVICE_UNKNOWN_BEFORE, "queue.devices[]", "unknown_before", number, "readings", "before the first that was seen") \
     FIELD(DEVICE_SHARED, "queue.devices[]", "shared", bool, "", "whether several devices seem to use this name") \
+    FIELD(SESSIONS, "queue", "sessions", list, "", "one object for each client_id that the configuration had before, whose session the broker may still keep") \
+    FIELD(SESSION_CLIENT_ID, "queue.sessions[]", "client_id", text, "", "name of the session") \
+    FIELD(SESSION_BROKER, "queue.sessions[]", "broker", text, "", "host and port of its last connection") \
+    FIELD(SESSION_LEFT, "queue.sessions[]", "left", time, "", "since when the configuration has another client_id") \
+    FIELD(SESSION_EXPIRES, "queue.sessions[]", "expires", time, "", "when the broker removes it (session_expiry), or null") \
     FIELD(QUEUE_PROBLEMS, "queue", "problems", list, "", "problems that the database keeps") \
     FIELD(PROBLEM_NAME, "queue.problems[]", "name", text, "", "what has the problem") \
     FIELD(PROBLEM_SINCE, "queue.problems[]", "since", time, "", "start of the problem") \

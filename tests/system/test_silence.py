@@ -3,6 +3,7 @@ line, and its exit status is 4. In a sound setup it has none."""
 import glob
 import json
 import re
+import subprocess
 
 import pytest
 
@@ -184,4 +185,52 @@ def test_a_route_whose_messages_die_is_a_problem(picky):
     [route] = sluice.status()["daemon"]["routes"]
     assert (route["delivered_last_hour"], route["dead_last_hour"]) == (1, 1)
     publish(7, 0)  # a tenth is not more than a tenth
+    is_sound(sluice)
+
+
+# ---- the session
+
+
+def test_a_session_of_an_earlier_client_id_is_a_problem(make_sluice, mosquitto, backend):
+    sluice = make_sluice(backends={"garden": backend}, queue=TRUST)
+    sluice.start().wait_connected()
+    is_sound(sluice)
+    sluice.stop()
+    mosquitto.publish(TOPIC, b"left behind")
+    sluice.write_config(sluice.config_text(broker={**sluice.parts["broker"], "client_id": "garden"}))
+    before = len(sluice.log)
+    sluice.start().wait_connected(after=before)
+    [line] = problems(sluice, "session sluice")
+    assert "collects messages in its session until" in line
+    [session] = sluice.status()["queue"]["sessions"]
+    assert session["client_id"] == "sluice" and session["left"] < session["expires"]
+    # The advice works: with the client_id of before, the message comes; with the command, the session goes.
+    sluice.stop()
+    sluice.write_config(sluice.config_text())
+    before = len(sluice.log)
+    sluice.start().wait_connected(after=before)
+    backend.wait_for(1)
+    assert "session garden: " in problems(sluice, "session garden")[0]
+    [remove, forget] = re.search(r"(mosquitto_sub .*), and then (sluice queue forget garden)", line.replace(
+        "sluice", "garden").replace("garden queue", "sluice queue")).groups()  # fmt: skip
+    subprocess.run(remove.split(), check=True, timeout=60)
+    sluice.command(*forget.split()[1:])
+    is_sound(sluice)
+    sluice.command("queue", "forget", "garden", expect=3)
+    sluice.command("queue", "forget", "sluice", expect=3)
+    sluice.stop()
+    sluice.write_config(sluice.config_text(broker={**sluice.parts["broker"], "client_id": "garden"}))
+    before = len(sluice.log)
+    sluice.start()
+    sluice.wait_event("broker-connected", "new session", after=before)
+
+
+def test_a_session_that_has_expired_is_no_problem(make_sluice, mosquitto, backend):
+    sluice = make_sluice(backends={"garden": backend}, queue=TRUST, broker={"session_expiry": "1s"})
+    sluice.start().wait_connected()
+    sluice.stop()
+    sluice.write_config(sluice.config_text(broker={**sluice.parts["broker"], "client_id": "garden"}))
+    before = len(sluice.log)
+    sluice.start().wait_connected(after=before)
+    wait_until(lambda: sluice.sql("select * from session where left_ms is not null"), what="the earlier session")
     is_sound(sluice)

@@ -71,6 +71,9 @@ int queue_admin_retry(struct queue_admin *admin, const struct queue_filter *filt
                       void *context, struct queue_changed *ret);
 int queue_admin_drop(struct queue_admin *admin, const struct queue_filter *filter, queue_progress *progress,
                      void *context, struct queue_changed *ret);
+/* Forgets a session that was left behind (the table `session`). 0; -ENOENT: there is none of this
+ * client_id; or -Exxx. */
+int queue_admin_forget_session(struct queue_admin *admin, const char *client_id);
 /* Notes that a person lists the dead letters, if nobody else has the database locked. */
 void queue_admin_seen(const char *path);
 /* The part of the filter that queue_admin_retry changes: waiting messages are left out. False:

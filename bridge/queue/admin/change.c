@@ -247,6 +247,20 @@ int queue_admin_drop(struct queue_admin *admin, const struct queue_filter *filte
     return change_rows(admin, drop_row, filter, progress, context, ret);
 }
 
+int queue_admin_forget_session(struct queue_admin *admin, const char *client_id)
+{
+    sqlite3_stmt *delete = NULL;
+    const char sql[] = "DELETE FROM session WHERE client_id = ?1 AND left_ms IS NOT NULL";
+    int error = queue_admin_prepare(admin, sql, &delete);
+    if (error != 0)
+        return error;
+    sqlite3_bind_text(delete, 1, client_id, -1, SQLITE_STATIC);
+    error = queue_admin_result(admin, sqlite3_step(delete), "forget a session");
+    sqlite3_finalize(delete);
+    admin->changed = error == 0;
+    return error == 0 && sqlite3_changes(admin->db.handle) == 0 ? -ENOENT : error;
+}
+
 void queue_admin_seen(const char *path)
 {
     struct queue_admin *admin = NULL;

@@ -23,6 +23,7 @@ static const struct {
     {"SCAN device_state", "a row for each device, of which there is a limit; when a new one comes"},
     {"SCAN dropped", "a row for each reason and route"},
     {"SCAN problem", "a row for each kind of problem"},
+    {"SCAN session", "a row for each client_id that the configuration had; at the start"},
     {"SCAN held", "ten rows for each route that is held"},
     {"SCAN CONSTANT ROW", "no table"},
     {"SCAN sqlite_master", "the list of tables"},

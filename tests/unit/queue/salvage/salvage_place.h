@@ -264,6 +264,9 @@ static inline void fill(struct queue *queue)
     assert_int_equal(queue_blame(queue, ROWS - 1, 4, 500, "why", 1000), 0);
     assert_int_equal(queue_subscription_add(queue, "garden/+/sensor"), 0);
     assert_int_equal(queue_subscription_grant(queue, "garden/+/sensor", true), 0);
+    const struct queue_session session = {
+        .protocol = 5, .lost_since_ms = 1, .lost_until_ms = 2, .expiry_s = 3, .broker = "localhost:1883"};
+    assert_int_equal(queue_session_save(queue, "sluice", &session), 0);
     for (uint64_t stored = 1; stored <= 3; stored++)
         save_device(queue, "garden/a/ack", stored);
 }

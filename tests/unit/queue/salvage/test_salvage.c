@@ -13,11 +13,13 @@ static void a_sound_database_is_copied_unchanged(void **state)
     put_template();
     cleanup_free char *runs = ask("SELECT id, token, boot_id, epoch_ms, synchronised, confirmed_id FROM run");
     cleanup_free char *subscriptions = ask("SELECT * FROM subscription");
+    cleanup_free char *sessions = ask("SELECT * FROM session");
     cleanup_free char *devices = ask("SELECT * FROM device_state");
     salvage();
     assert_int_equal(lost_rows(), 0);
     assert_answer("SELECT id, token, boot_id, epoch_ms, synchronised, confirmed_id FROM run", runs);
     assert_answer("SELECT * FROM subscription", subscriptions);
+    assert_answer("SELECT * FROM session", sessions);
     assert_answer("SELECT * FROM device_state", devices);
     assert_answer("SELECT acknowledged, stored FROM device", "3|3");
     assert_answer("PRAGMA integrity_check", "ok");
