@@ -2,19 +2,20 @@
 """torture.py - random faults everywhere, and nothing may be lost.
 
 A real Mosquitto with the shipped settings, a real TLS backend that counts requests by
-message and key, and the real sluice. Two publishers (MQTT 5 and 3.1.1) send numbered and
+message and key, and the real sluice. Its two routes have filters that overlap, so the broker
+sends up to three copies of each message, and one after its restart. Two publishers (MQTT 5 and 3.1.1) send numbered and
 equal readings, at full speed or in bursts. Each column of the table has its faults:
 
     kills          kill -9 of sluice, at random and at its worst moments
     backend        the backend refuses, breaks, stalls, is busy
-    broker         the broker is restarted
+    broker         the broker is restarted, while sluice runs or is away
     disk           the disk with sluice's queue is full for a while
-    together       all of that at once
+    together       all of that at once, with crashes of the broker in between
     broker-crash   kill -9 of the broker
 
-What must hold: each message that the broker acknowledged to a publisher is delivered,
-under one Idempotency-Key, and in the order of its topic (first deliveries); no message is
-dead-lettered; sluice ends with the right status. A broker that is killed may forget the
+What must hold for each route: each message that the broker acknowledged to a publisher is
+delivered, under one Idempotency-Key that no other message has, and in the order of its topic
+(first deliveries); no message is dead-lettered; sluice ends with the right status. A broker that is killed may forget the
 messages that it acknowledged since its last save, and send others again. The table counts
 those separately, in parentheses.
 
@@ -37,6 +38,7 @@ from torture_rig import GaveUp, Rig
 from torture_table import Row, table
 from torture_troubles import COLUMNS, draw
 
+BATCHES = [7, 1000]  # of the commits of sluice
 INSIDE = "SLUICE_TORTURE_MOUNTS"  # set: this process may mount, or mounts are forbidden
 
 
@@ -61,9 +63,10 @@ def arguments():
 
 def torture(column, options, directory):
     """One column: its Row."""
-    rounds = draw(column, random.Random(f"{options.seed} {column}"), options.kills)
+    chance = random.Random(f"{options.seed} {column}")
+    rounds = draw(column, chance, options.kills)
     share_s = options.seconds / (1 if options.only else len(COLUMNS))
-    with Rig(directory, options.disk, print if options.verbose else None) as rig:
+    with Rig(directory, chance.choice(BATCHES), options.disk, print if options.verbose else None) as rig:
         done = 0
         for number, one in enumerate(rounds, 1):
             if rig.age_s() > share_s:

@@ -17,6 +17,17 @@ from harness.sluice import Sluice
 EQUAL = b'{"soil": 512}'
 LAST = "garden/last/sensor"
 
+# Each message is for both. Their filters overlap, in one route as well.
+ROUTES = {
+    "sensor": {"topic": "garden/+/sensor", "path": "/sensor"},
+    "archive": {"topic": ["garden/#", "garden/+/+"], "path": "/archive"},
+}
+
+
+def route_of(request):
+    """The base URL of the backend precedes the path of the route."""
+    return next(route for route, settings in ROUTES.items() if request.path.endswith(settings["path"]))
+
 
 DEATHS_MOST = 3  # without a reason; then the run ends
 
@@ -34,7 +45,7 @@ class Mood:
 
     def __call__(self, request):
         if request.topic == LAST:
-            self.last_seen.add(request.body)
+            self.last_seen.add((route_of(request), request.body))
         if self.left <= 0:
             return Reply()
         self.left -= 1
@@ -42,7 +53,10 @@ class Mood:
 
 
 class Rig:
-    def __init__(self, directory, disk_kind=None, say=None):
+    """batch: commit_batch of sluice. A small one ends many commits between two copies of a message."""
+
+    def __init__(self, directory, batch, disk_kind=None, say=None):
+        self.batch = batch
         self.events = collections.Counter()
         self.history, self.complaints = [], []
         self._say = say
@@ -55,8 +69,8 @@ class Rig:
         self.backend = Backend(CA(ca_dir))
         self.mood = self.backend.answer = Mood()
         garden = {"url": self.backend.url, "ca_file": self.backend.ca_file, "timeout": "1s", "max_attempts": 1000}
-        self.sluice = Sluice(directory / "sluice", self.line.port, backends={"garden": garden},
-                             queue={"path": self.disk.dir / "queue.db", "min_free": 0})  # fmt: skip
+        self.sluice = Sluice(directory / "sluice", self.line.port, backends={"garden": garden}, routes=ROUTES,
+                             queue={"path": self.disk.dir / "queue.db", "min_free": 0, "commit_batch": batch})  # fmt: skip
         self._numbers = collections.Counter()
         self._made = 0
         self._fault = None  # the fault point that will kill sluice
@@ -106,11 +120,11 @@ class Rig:
         return Message(topic, b'{"n": %d%s}' % (number, filling), number)
 
     def make(self, publisher, count, pad=0):
-        """`count` messages: three numbered ones in three topics, then an equal one, and so on."""
+        """`count` messages: three numbered ones in three topics, then two equal ones, and so on."""
         for _ in range(count):
             self._made += 1
-            turn = self._made % 4
-            if turn:
+            turn = self._made % 5
+            if turn in (1, 2, 3):
                 yield self.numbered(f"garden/{publisher.name}-{turn}/sensor", pad)
             else:
                 yield Message(f"garden/{publisher.name}-same/sensor", EQUAL)
@@ -123,6 +137,10 @@ class Rig:
             publisher.send(part)
             made += part
         return made
+
+    def requests(self, route):
+        """What the backend got of a route."""
+        return [request for request in self.backend.requests if route_of(request) == route]
 
     def messages(self):
         return [message for publisher in [*self.publishers, self.last] for message in publisher.messages]
@@ -230,10 +248,14 @@ class Rig:
         self.last.send([message])
         return message
 
+    def came(self, message, route):
+        """Whether the backend got this last message."""
+        return (route, message.payload) in self.mood.last_seen
+
     def settle(self, timeout=60):
         """Waits until all messages are delivered."""
         message = self.send_last(timeout)
-        if not self.wait(lambda: message.payload in self.mood.last_seen, timeout):
+        if not self.wait(lambda: all(self.came(message, route) for route in ROUTES), timeout):
             self.complain(f"not everything came within {timeout} s")
         elif not self.wait(self.is_empty, timeout):
             self.complain(f"the queue is not empty after {timeout} s")
@@ -241,8 +263,12 @@ class Rig:
     def settle_in_queue(self, timeout=20):
         """Waits until all messages are in sluice's queue."""
         message = self.send_last(timeout)
-        query = "select 1 from message where topic = ? and payload = ?"
-        if not self.wait(lambda: self.sluice.sql(query, LAST, message.payload), timeout):
+        query = "select 1 from message where topic = ? and payload = ? and route = ?"
+
+        def is_stored(route):
+            return self.came(message, route) or self.sluice.sql(query, LAST, message.payload, route)
+
+        if not self.wait(lambda: all(map(is_stored, ROUTES)), timeout):
             self.complain(f"not everything was stored within {timeout} s")
 
     def settle_on_disk(self, timeout=20):

@@ -1,5 +1,6 @@
 """The result of a torture: a row for each column."""
 from harness.tally import Tally
+from torture_rig import ROUTES
 
 HEADINGS = ["", "published", "acknowledged", "delivered", "repeated, same key", "keys a message, at most",
             "messages under several keys", "out of order", "lost"]  # fmt: skip
@@ -14,10 +15,12 @@ class Row:
 
     def __init__(self, column, rig, rounds):
         self.column = column
-        tally = self.tally = Tally(rig.messages(), rig.backend.requests)
-        self.faults = rig.complaints + self._broken_promises(tally)
+        self._tallies = {route: Tally(rig.messages(), rig.requests(route)) for route in ROUTES}
+        self.faults = rig.complaints + self._shared_keys(rig.backend.requests)
+        for route, tally in self._tallies.items():
+            self.faults += [f"route {route}: {fault}" for fault in self._broken_promises(tally)]
         self.held = not self.faults
-        self._rounds = f"{rounds}, {rig.age_s():.0f} s, {rig.disk.kind}"
+        self._rounds = f"{rounds}, {rig.age_s():.0f} s, {rig.disk.kind}, commits of {rig.batch}"
         self._events = ", ".join(f"{count} {what}" for what, count in sorted(rig.events.items()))
         self._rig_story = [] if self.held else rig.history + ["sluice's log ends:", *rig.sluice.log[-60:]]
 
@@ -32,11 +35,26 @@ class Row:
         }
         return [f"{len(them)} {what}: {', '.join(map(str, them[:5]))} ..." for what, them in found.items() if them]
 
+    @staticmethod
+    def _shared_keys(requests):
+        """Each route has its own copy of a message, with a key of its own."""
+        paths = {}
+        for request in requests:
+            paths.setdefault(request.key, set()).add(request.path)
+        shared = [key for key, found in paths.items() if len(found) > 1]
+        return [f"{len(shared)} keys in several routes: {', '.join(shared[:5])} ..."] if shared else []
+
     def cells(self):
-        tally = self.tally
-        return [self.column, str(tally.published), str(tally.acked), str(tally.delivered), str(tally.repeated),
-                str(tally.keys_most), _with_excused(tally.again, tally.again_by_broker), str(tally.out_of_order),
-                _with_excused(tally.lost, tally.lost_by_broker)]  # fmt: skip
+        """The numbers of all routes together; a message is published for each of them."""
+        tallies = self._tallies.values()
+
+        def total(name):
+            return sum(getattr(tally, name) for tally in tallies)
+
+        return [self.column, str(total("published")), str(total("acked")), str(total("delivered")),
+                str(total("repeated")), str(max(tally.keys_most for tally in tallies)),
+                _with_excused(total("again"), total("again_by_broker")), str(total("out_of_order")),
+                _with_excused(total("lost"), total("lost_by_broker"))]  # fmt: skip
 
     def story(self):
         """What was done, and what was wrong."""

@@ -245,6 +245,31 @@ class RestartBroker:
             rig.wait_event("broker-connected", 3, after=self.mark)
 
 
+@dataclass
+class RestartBrokerAlone:
+    """The broker restarts while sluice is away. From then on it keeps one copy of each message for
+    all subscriptions of sluice, until sluice is back."""
+
+    dies: bool  # sluice is killed, or stopped
+    messages: int
+
+    @property
+    def kills(self):
+        return int(self.dies)
+
+    def begin(self, rig):
+        rig.kill_sluice() if self.dies else rig.stop_sluice()
+
+    def end(self, rig):
+        rig.events["broker restarts without sluice"] += 1
+        rig.broker.stop()
+        rig.broker.start()
+        rig.publish(self.messages)
+        rig.wait(rig.idle, 5)
+        if not rig.sluice.process:
+            rig.start_sluice()
+
+
 # -- the disk
 
 
@@ -318,6 +343,7 @@ class CrashBroker:
     messages: int
     save_at: float
     crash_at: float
+    sluice: str  # what it does at the crash: 'runs', 'stops' or 'dies'; until the broker is up again
 
     def run(self, rig):
         rig.events["broker crashes"] += 1
@@ -328,13 +354,23 @@ class CrashBroker:
         saving = time.monotonic()
         rig.broker.save()
         rig.wait(lambda: rig.acked() - before >= self.crash_at * self.messages, 5)
+        self._end_sluice(rig)
         rig.broker.kill()
         rig.broker.start()
         for message in made:
             message.may_come_again = True
             message.may_be_lost = message.acked_at >= saving
         rig.publish(self.messages)
+        if not rig.sluice.process:
+            rig.wait(rig.idle, 5)
+            rig.start_sluice()
         rig.settle()
+
+    def _end_sluice(self, rig):
+        if self.sluice == "stops":
+            rig.stop_sluice()
+        elif self.sluice == "dies":
+            rig.kill_sluice()
 
 
 @dataclass
@@ -406,7 +442,7 @@ def _kill_deck(chance):
         KillUnread(chance.uniform(0.01, 0.1)),
         LoseAcks(chance.choice([chance.uniform(0, 0.2), 1.5]), dies=True),
         LoseAcks(chance.uniform(0, 0.3), dies=False),
-        LoseMostAcks(chance.randint(350, 1100)),
+        LoseMostAcks(chance.randint(350, 3300)),
         Stop(),
     ]
     chance.shuffle(deck)
@@ -423,7 +459,13 @@ def _backend_deck(chance):
 
 
 def _broker_deck(chance):
-    return [RestartBroker(chance.choice([0, chance.uniform(0, 0.5)]), patient=chance.random() < 0.7)]
+    deck = [
+        RestartBroker(chance.choice([0, chance.uniform(0, 0.5)]), patient=chance.random() < 0.7),
+        RestartBrokerAlone(dies=True, messages=chance.randint(10, 100)),
+        RestartBrokerAlone(dies=False, messages=chance.randint(10, 100)),
+    ]
+    chance.shuffle(deck)
+    return deck
 
 
 def _disk_deck(chance):
@@ -468,32 +510,38 @@ def _kills(chance, kills):
     return rounds
 
 
+def _crash_deck(chance):
+    deck = []
+    for sluice in ("runs", "stops", "dies"):
+        save_at = chance.uniform(0.1, 0.6)
+        deck.append(CrashBroker(chance.randint(200, 600), save_at, chance.uniform(save_at, 0.9), sluice))
+    chance.shuffle(deck)
+    return deck
+
+
 def _together(chance, count):
     decks = [_endless(chance, deck) for deck in (_kill_deck, _kill_deck, _backend_deck, _broker_deck, _disk_deck)]
-    return [_round(chance, [next(deck) for deck in chance.sample(decks, chance.choice([1, 2, 2, 3]))])
-            for _ in range(count)]  # fmt: skip
+    crashes = _endless(chance, _crash_deck)
+    return [next(crashes) if number % 5 == 4 else
+            _round(chance, [next(deck) for deck in chance.sample(decks, chance.choice([1, 2, 2, 3]))])
+            for number in range(count)]  # fmt: skip
 
 
 def _broker_crashes(chance, count):
-    rounds = []
-    for number in range(count):
-        if number % 2 == 0:
-            and_then = AND_THEN[number // 2 % len(AND_THEN)]
-            rounds.append(CrashQuietBroker(chance.randint(20, 100), and_then))
-        else:
-            save_at = chance.uniform(0.1, 0.6)
-            rounds.append(CrashBroker(chance.randint(200, 600), save_at, chance.uniform(save_at, 0.9)))
-    return rounds
+    crashes = _endless(chance, _crash_deck)
+    return [next(crashes) if number % 2 else
+            CrashQuietBroker(chance.randint(20, 100), AND_THEN[number // 2 % len(AND_THEN)])
+            for number in range(count)]  # fmt: skip
 
 
 # With 20 kills, a column takes about 10 s.
 _COLUMNS = {
     "kills": _kills,
     "backend": lambda chance, kills: _alone(_backend_deck, chance, max(12, kills * 6 // 10)),
-    "broker": lambda chance, kills: _alone(_broker_deck, chance, max(4, kills // 5)),
+    "broker": lambda chance, kills: _alone(_broker_deck, chance, max(6, kills * 2 // 5)),
     "disk": lambda chance, kills: _alone(_disk_deck, chance, max(3, kills // 6)),
     "together": lambda chance, kills: _together(chance, max(4, kills // 2)),
-    "broker-crash": lambda chance, kills: _broker_crashes(chance, max(4, kills // 5)),
+    "broker-crash": lambda chance, kills: _broker_crashes(chance, max(6, kills // 5)),
 }
 COLUMNS = list(_COLUMNS)
 
