@@ -50,6 +50,19 @@ def test_every_key_is_in_the_page():
         assert {key for pair in told for key in pair if key} == keys, f"[{name}]"
 
 
+def test_the_readme_names_tests_that_exist():
+    """Each promise has a row with its tests: FILE: TEST, TEST, FILE: TEST."""
+    section = re.search(r"^## What is promised.*?(?=^## )", (REPO / "README.md").read_text(), re.M | re.S).group()
+    rows = re.findall(r"^\| ([^|]+) \| (.*`test_\w+\.py`.*) \|$", section, re.M)
+    assert len(rows) >= 10
+    for promise, tests in rows:
+        for name in re.findall(r"`(test_\w+(?:\.py)?)`", tests):
+            if name.endswith(".py"):
+                source = (REPO / "tests/system" / name).read_text()
+            else:
+                assert f"\ndef {name}(" in source, f"{promise}: {name}"
+
+
 def test_the_control_protocol_is_in_the_page():
     page = (PAGES / "sluice-control.7").read_text()
     words = re.findall(r'= "(\w+)"', (REPO / "bridge/control/protocol.c").read_text())
