@@ -129,7 +129,14 @@ static void judge_subscription(struct status_facts *facts, const cJSON *subscrip
     const char *filter = status_text(subscription, STATUS_SUBSCRIPTION_FILTER);
     const char *route = status_text(subscription, STATUS_SUBSCRIPTION_ROUTE);
     const char *why = status_text(subscription, STATUS_SUBSCRIPTION_WHY);
-    char time[UNITS_BYTES];
+    int64_t retained = status_number(subscription, STATUS_SUBSCRIPTION_RETAINED, 0);
+    char time[UNITS_BYTES], number[UNITS_BYTES];
+    if (retained > 0)
+        add_problem(
+            facts,
+            "route %s: %s retained message%s with the topic %s since the start, and none is forwarded: say "
+            "retained = yes, or retained = no if this is right",
+            route, units_count(retained, number), retained == 1 ? "" : "s", filter);
     if (why)
         add_problem(facts, "route %s: the broker refuses the topic %s (%s): allow it in the broker's ACL",
                     route, filter, why);
@@ -164,6 +171,13 @@ static void judge_broker(struct status_facts *facts, const cJSON *broker)
     const cJSON *subscription = status_first(broker, STATUS_SUBSCRIPTIONS);
     for (; subscription; subscription = subscription->next)
         judge_subscription(facts, subscription);
+    const cJSON *ack = status_first(broker, STATUS_UNDELIVERED);
+    for (; ack; ack = ack->next)
+        add_problem(
+            facts,
+            "device %s: the broker does not deliver its acknowledgements (%s): the broker's ACL must allow "
+            "sluice to write this topic, and the device must subscribe to it",
+            status_text(ack, STATUS_UNDELIVERED_DEVICE), status_text(ack, STATUS_UNDELIVERED_WHY));
 }
 
 /* The messages may be lost: a person must look. */

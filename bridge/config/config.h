@@ -28,6 +28,9 @@ enum config_order { CONFIG_ORDER_TOPIC, CONFIG_ORDER_ROUTE, CONFIG_ORDER_NONE };
 enum config_body { CONFIG_BODY_RAW, CONFIG_BODY_JSON, CONFIG_BODY_ENVELOPE };
 enum config_format { CONFIG_FORMAT_ARRAY, CONFIG_FORMAT_NDJSON };
 enum config_on_failure { CONFIG_ON_FAILURE_DEFER, CONFIG_ON_FAILURE_WAIT };
+/* Only YES forwards them; where a person did not say NO, the status reports them. */
+enum config_retained { CONFIG_RETAINED_REPORT, CONFIG_RETAINED_NO, CONFIG_RETAINED_YES };
+
 enum config_not_object { CONFIG_NOT_OBJECT_DEAD, CONFIG_NOT_OBJECT_RAW, CONFIG_NOT_OBJECT_IGNORE };
 
 /* What a status of a response means, where on_status says so. */

@@ -113,6 +113,10 @@ DEFINE_TYPE(
 DEFINE_TYPE(body, .set = config_choice_set,
             .choices = {
                 [CONFIG_BODY_RAW] = "raw", [CONFIG_BODY_JSON] = "json", [CONFIG_BODY_ENVELOPE] = "envelope"});
+DEFINE_TYPE(
+    retained, .set = config_choice_set,
+    .choices = {
+        [CONFIG_RETAINED_REPORT] = "report", [CONFIG_RETAINED_NO] = "no", [CONFIG_RETAINED_YES] = "yes"});
 DEFINE_TYPE(not_object, .set = config_choice_set,
             .choices = {[CONFIG_NOT_OBJECT_DEAD] = "dead",
                         [CONFIG_NOT_OBJECT_RAW] = "raw",

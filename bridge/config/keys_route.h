@@ -42,9 +42,12 @@ KEY(content_type, content_type, content_type, .none = "derived from the message"
         "text, and otherwise `application/octet-stream`. For a batch it is `application/json` or "
         "`application/x-ndjson`.")
 
-KEY(retained, yes_no, retained, .initial = "no",
+KEY(retained, retained, retained, .initial = "report",
     .brief = "Whether messages that the broker had retained are forwarded, too.",
     .text =
+        "`yes` forwards them. `no` does not. `report` does not either, and sluice status reports those that "
+        "came: "
+        "`no` says that this is right.\n\n"
         "The broker sends these when sluice subscribes to a filter for the first time; with MQTT 3.1.1, each "
         "time that it connects, and sluice drops them then. They have the header `Sluice-Retained: yes`. "
         "sluice "

@@ -87,6 +87,14 @@ uint32_t route_table_filter_silent_after_s(const struct route_table *table, size
     return longest_s;
 }
 
+bool route_table_filter_reports_retained(const struct route_table *table, size_t filter)
+{
+    for (size_t i = 0; i < table->config->route_count; i++)
+        if (has_filter(table, i, filter) && table->config->routes[i].retained == CONFIG_RETAINED_REPORT)
+            return true;
+    return false;
+}
+
 size_t route_table_find_filter(const struct route_table *table, const char *filter)
 {
     for (size_t i = 0; i < table->filter_count; i++)
@@ -138,7 +146,7 @@ bool route_table_serve(const struct route_table *table, const char *topic, bool 
 {
     bool any_excepted = false;
     for (size_t i = 0; i < table->config->route_count; i++) {
-        if (retained && !table->config->routes[i].retained)
+        if (retained && table->config->routes[i].retained != CONFIG_RETAINED_YES)
             continue;
         if (!is_served(table, i, topic, copy))
             continue;

@@ -20,6 +20,8 @@ const char *route_table_filter(const struct route_table *table, size_t filter);
 const struct config_route *route_table_filter_route(const struct route_table *table, size_t filter);
 /* The longest silent_after of the routes that have it; UINT32_MAX: never. */
 uint32_t route_table_filter_silent_after_s(const struct route_table *table, size_t filter);
+/* Whether a route that has it neither forwards retained messages, nor says that they do not matter. */
+bool route_table_filter_reports_retained(const struct route_table *table, size_t filter);
 /* The number of this filter, or SIZE_MAX. */
 size_t route_table_find_filter(const struct route_table *table, const char *filter);
 

@@ -31,6 +31,7 @@ TYPE(topic_template, char *) /* see message/topic_template.h */
 TYPE(order, enum config_order)
 TYPE(body, enum config_body)
 TYPE(add, struct fields *) /* of all lines */
+TYPE(retained, enum config_retained)
 TYPE(not_object, enum config_not_object)
 TYPE(on_failure, enum config_on_failure)
 TYPE(batch_format, enum config_format)

@@ -7,6 +7,7 @@
 #include "mqtt/connection.h"
 #include "base/backoff.h"
 #include "base/clock.h"
+#include "mqtt/acks.h"
 #include "mqtt/copies.h"
 #include "mqtt/protocol.h"
 #include "mqtt/reason.h"
@@ -128,6 +129,7 @@ void mqtt_on_connack(struct mosquitto *client, void *context, int reason, int fl
     mqtt_protocol_agreed(mqtt, mqtt->session_present);
     mqtt_redelivery_connected(mqtt, mqtt->session_present);
     mqtt_copies_connected(mqtt, mqtt->session_present);
+    mqtt_acks_connected(mqtt);
     mqtt_report_connected(mqtt);
 }
 

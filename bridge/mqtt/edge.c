@@ -20,6 +20,7 @@
 #include "mqtt/edge.h"
 #include "base/clock.h"
 #include "base/fault.h"
+#include "mqtt/acks.h"
 #include "mqtt/connection.h"
 #include "mqtt/copies.h"
 #include "mqtt/leftover.h"
@@ -75,6 +76,8 @@ static void take(struct mqtt *mqtt, const struct mosquitto_message *packet,
         keep_fingerprint(mqtt, packet);
     if (packet->qos > 0 && (is_left || fate == INTAKE_STORED))
         mqtt_redelivery_stored(mqtt);
+    if (fate == INTAKE_UNROUTED && message->retained)
+        mqtt_silence_retained(mqtt, message->topic);
 }
 
 static void on_message(struct mosquitto *client, void *context, const struct mosquitto_message *packet,
@@ -125,6 +128,7 @@ static void set_callbacks(struct mqtt *mqtt)
     mosquitto_connect_v5_callback_set(mqtt->client, mqtt_on_connack);
     mosquitto_subscribe_v5_callback_set(mqtt->client, mqtt_on_suback);
     mosquitto_unsubscribe_v5_callback_set(mqtt->client, mqtt_on_unsuback);
+    mosquitto_publish_v5_callback_set(mqtt->client, mqtt_on_publish);
 }
 
 /* ---- one cycle ---- */
@@ -162,12 +166,9 @@ static int read_and_commit(struct mqtt *mqtt)
     return error;
 }
 
-/* At QoS 0: one that is lost comes again with the device's next reading. It waits in
- * libmosquitto's queue after the PUBACKs of the same commit. */
 static void queue_ack(void *context, const char *topic, const char *text)
 {
-    struct mqtt *mqtt = context;
-    mosquitto_publish(mqtt->client, NULL, topic, (int)strlen(text), text, 0, false);
+    mqtt_ack_publish(context, topic, text);
 }
 
 /* The SUBSCRIBEs leave before the protocol is stored: see mqtt/protocol.h. */
@@ -358,6 +359,7 @@ static void on_closed(uv_handle_t *handle)
     mqtt_properties_done(&mqtt->properties);
     replay_free(mqtt->redelivery.replay);
     free(mqtt->protocol.broker);
+    mqtt_acks_done(mqtt);
     free(mqtt->why);
     free(mqtt);
 }

@@ -7,6 +7,7 @@
  *   mqtt/connection.c     connects, and connects again
  *   mqtt/protocol.c       MQTT 5 or 3.1.1, and what is remembered of the session
  *   mqtt/silence.c        filters that no message matches
+ *   mqtt/acks.c           acknowledgements to devices
  *   mqtt/redelivery.c     what the broker sends again, and until when
  *   mqtt/properties.c     expiry, content type and user properties of a message
  *   mqtt/status.c         the state, for the log and for people
@@ -56,6 +57,7 @@ struct filter {
     bool matched; /* there was one, as the database has it */
     bool matched_due;
     bool is_heard;     /* there was one since the start */
+    uint64_t retained; /* messages that matched it, and that no route took */
     int64_t others_ms; /* uptime of the first message that did not match it; 0: none came */
 };
 
@@ -98,6 +100,20 @@ struct copies {
 };
 
 /* What was agreed with the broker (mqtt/protocol.h). */
+/* The acknowledgements of a device (mqtt/acks.h). */
+enum { ACK_TOPICS = 64 };
+struct ack_topic {
+    char *topic;
+    int packet_id;     /* of the one at QoS 1 that is in flight; 0: none is */
+    int64_t tried_ms;  /* uptime of the last one at QoS 1; 0: never */
+    int reason;        /* of its PUBACK */
+    unsigned failures; /* in a row */
+};
+struct acks {
+    struct ack_topic topics[ACK_TOPICS];
+    size_t count;
+};
+
 struct protocol {
     struct queue_session session; /* protocol 0: there was none yet */
     bool save_due;
@@ -193,6 +209,7 @@ struct mqtt {
     struct subscriptions subscriptions;
     struct redelivery redelivery;
     struct copies copies;
+    struct acks acks;
 };
 
 #endif

@@ -21,6 +21,14 @@ void mqtt_silence_received(struct mqtt *mqtt, const char *topic)
     }
 }
 
+void mqtt_silence_retained(struct mqtt *mqtt, const char *topic)
+{
+    struct subscriptions *subscriptions = &mqtt->subscriptions;
+    for (size_t i = 0; i < subscriptions->filter_count; i++)
+        if (topic_matches(route_table_filter(intake_routes(mqtt->intake), i), topic))
+            subscriptions->filters[i].retained++;
+}
+
 bool mqtt_is_silent(const struct mqtt *mqtt, size_t filter, int64_t now_ms)
 {
     const struct filter *f = &mqtt->subscriptions.filters[filter];

@@ -2,6 +2,7 @@
 #include "mqtt/status.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "mqtt/acks.h"
 #include "mqtt/internal.h"
 #include "mqtt/silence.h"
 #include "text/outage.h"
@@ -91,8 +92,20 @@ static void add_subscription(const struct mqtt *mqtt, size_t number, struct cJSO
     if (filter->is_answered && !filter->why)
         status_add_number(to, STATUS_SUBSCRIPTION_QOS, filter->qos);
     status_add_text(to, STATUS_SUBSCRIPTION_WHY, filter->why);
+    status_add_number(to, STATUS_SUBSCRIPTION_RETAINED,
+                      route_table_filter_reports_retained(routes, number) ? (int64_t)filter->retained : 0);
     status_add_bool(to, STATUS_SUBSCRIPTION_SILENT, mqtt_is_silent(mqtt, number, clock_uptime_ms()));
     status_add_time(to, STATUS_SUBSCRIPTION_SILENT_SINCE, filter->is_heard ? 0 : wall_ms(filter->others_ms));
+}
+
+static void add_undelivered(const struct ack_topic *ack, struct cJSON *list)
+{
+    const char *why = mqtt_ack_failure(ack);
+    if (!why)
+        return;
+    struct cJSON *to = status_append(list);
+    status_add_text(to, STATUS_UNDELIVERED_DEVICE, ack->topic);
+    status_add_text(to, STATUS_UNDELIVERED_WHY, why);
 }
 
 void mqtt_describe(const struct mqtt *mqtt, struct cJSON *to)
@@ -102,6 +115,9 @@ void mqtt_describe(const struct mqtt *mqtt, struct cJSON *to)
     struct cJSON *subscriptions = status_add_list(to, STATUS_SUBSCRIPTIONS);
     for (size_t i = 0; i < mqtt->subscriptions.filter_count; i++)
         add_subscription(mqtt, i, status_append(subscriptions));
+    struct cJSON *acks = status_add_list(to, STATUS_UNDELIVERED);
+    for (size_t i = 0; i < mqtt->acks.count; i++)
+        add_undelivered(&mqtt->acks.topics[i], acks);
     bool holding = mqtt->link == LINK_DOWN && mqtt->full_ms != 0;
     status_add_text(to, STATUS_BROKER_HOST, mqtt->config->host);
     status_add_number(to, STATUS_BROKER_PORT, mqtt->config->port);

@@ -87,6 +87,7 @@ static void keep_facts(struct subscriptions *subscriptions, const struct filter 
             now->matched_due = old->matched_due;
             now->is_heard = old->is_heard;
             now->others_ms = old->others_ms;
+            now->retained = old->retained;
         }
 }
 

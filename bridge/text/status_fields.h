@@ -50,8 +50,12 @@
     FIELD(SUBSCRIPTION_ROUTE, "daemon.broker.subscriptions[]", "route", text, "", "the first route that has it") \
     FIELD(SUBSCRIPTION_QOS, "daemon.broker.subscriptions[]", "qos", number, "", "QoS that the broker granted; absent if it refuses, or has not responded") \
     FIELD(SUBSCRIPTION_WHY, "daemon.broker.subscriptions[]", "why", text, "", "why the broker refuses it, or null") \
+    FIELD(SUBSCRIPTION_RETAINED, "daemon.broker.subscriptions[]", "retained", number, "messages", "retained, and not forwarded since the start; 0 if no route of it has retained = report") \
     FIELD(SUBSCRIPTION_SILENT, "daemon.broker.subscriptions[]", "silent", bool, "", "whether no message matched it for the time that silent_after in sluice.conf(5) says, though messages matched others") \
     FIELD(SUBSCRIPTION_SILENT_SINCE, "daemon.broker.subscriptions[]", "silent_since", time, "", "receipt of the first message that matched only others, or null if one matched it") \
+    FIELD(UNDELIVERED, "daemon.broker", "undelivered_acks", list, "", "one object for each device that does not get its acknowledgements") \
+    FIELD(UNDELIVERED_DEVICE, "daemon.broker.undelivered_acks[]", "device", text, "", "topic of its acknowledgements") \
+    FIELD(UNDELIVERED_WHY, "daemon.broker.undelivered_acks[]", "why", text, "", "why the broker does not deliver them") \
     /* HTTP clients */ \
     FIELD(HTTP_NAME, "daemon.http[]", "name", text, "", "name of the section, or empty") \
     FIELD(HTTP_STATE, "daemon.http[]", "state", text, "", "ok, or holding (clients get 503)") \

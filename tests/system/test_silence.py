@@ -234,3 +234,62 @@ def test_a_session_that_has_expired_is_no_problem(make_sluice, mosquitto, backen
     sluice.start().wait_connected(after=before)
     wait_until(lambda: sluice.sql("select * from session where left_ms is not null"), what="the earlier session")
     is_sound(sluice)
+
+
+# ---- retained messages, and acknowledgements
+
+
+def test_retained_messages_that_no_route_forwards_are_a_problem(make_sluice, mosquitto, backend):
+    for n in range(3):
+        mosquitto.publish(f"state/{n}", b"on", retain=True)
+        mosquitto.publish(f"known/{n}", b"on", retain=True)
+    mosquitto.publish("wanted/1", b"on", retain=True)
+    known = {"topic": "known/#", "path": "/known", "retained": "no"}
+    wanted = {"topic": "wanted/#", "path": "/wanted", "retained": "yes"}
+    routes = {"state": {"topic": "state/#", "path": "/state"}, "known": known, "wanted": wanted}
+    sluice = make_sluice(backends={"garden": backend}, routes=routes, queue=TRUST)
+    sluice.start().wait_connected()
+    backend.wait_for(1)
+    assert problems(sluice, "retained") == sluice.status()["problems"]
+    wait_until(lambda: sluice.status()["daemon"]["broker"]["subscriptions"][0]["retained"] == 3, what="all three")
+    [line] = sluice.status()["problems"]
+    assert line.startswith("route state: 3 retained messages with the topic state/# since the start, and none")
+    sluice.reload(routes={**routes, "state": {**routes["state"], "retained": "no"}})
+    is_sound(sluice)
+
+
+DEVICE = {"topic": TOPIC, "path": "/sensor", "ack_topic": "garden/{2}/ack"}
+
+
+def test_acknowledgements_that_the_broker_forbids_are_a_problem(make_sluice, make_mosquitto, backend, tmp_path):
+    (tmp_path / "acl").write_text(f"topic readwrite {TOPIC}\n")
+    broker = make_mosquitto(extra=f"acl_file {tmp_path}/acl")
+    sluice = make_sluice(broker_port=broker.port, backends={"garden": backend}, routes={"sensor": DEVICE}, queue=TRUST)
+    sluice.start().wait_connected()
+    broker.publish(TOPIC, b'{"b": 7, "s": 1, "lo": 1}')
+    [line] = problems(sluice, "acknowledgements")
+    assert line.startswith("device garden/a/ack: the broker does not deliver its acknowledgements (Not authorized): ")
+    [entry] = sluice.status()["daemon"]["broker"]["undelivered_acks"]
+    assert entry == {"device": "garden/a/ack", "why": "Not authorized"}
+
+
+def test_acknowledgements_to_which_nobody_subscribes_are_a_problem(make_sluice, mosquitto, backend):
+    sluice = make_sluice(backends={"garden": backend}, routes={"sensor": DEVICE}, queue=TRUST)
+    sluice.start().wait_connected()
+    count = 0
+
+    def publish_until(is_done):
+        nonlocal count
+        while not is_done():
+            count += 1
+            mosquitto.publish(TOPIC, b'{"b": 7, "s": %d, "lo": %d}' % (count, count))
+            backend.wait_for(count)
+
+    publish_until(lambda: sluice.status()["problems"])
+    [line] = sluice.status()["problems"]
+    assert "garden/a/ack: " in line and "No matching subscribers" in line
+    device = mosquitto.client()
+    device.subscribe("garden/a/ack")
+    publish_until(lambda: not sluice.status()["problems"])
+    device.disconnect()
+    device.loop_stop()

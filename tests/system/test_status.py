@@ -76,6 +76,7 @@ def test_problems_have_the_reason_and_the_next_try(make_sluice, mosquitto, make_
     away.answer, wrong.answer = 503, 403
     slow = {"retry_min": "30s", "retry_max": "60s"}
     sluice = make_sluice(
+        broker_port=mosquitto.port,
         backends={"away": {"url": away.url, "ca_file": away.ca_file, **slow},
                   "wrong": {"url": wrong.url, "ca_file": wrong.ca_file}},
         routes={"one": {"topic": "garden/+/sensor", "backend": "away"},
@@ -194,8 +195,10 @@ def fields_of(value, place=""):
                 yield from fields_of(item, f"{place}{name}[].")
 
 
-def test_the_manual_has_every_field_with_its_type(make_sluice, mosquitto, make_backend):
+def test_the_manual_has_every_field_with_its_type(make_sluice, make_mosquitto, make_backend, tmp_path):
     documented = dict(documented_fields())
+    (tmp_path / "acl").write_text("topic readwrite garden/+/sensor\n")  # and no acknowledgements
+    mosquitto = make_mosquitto(extra=f"acl_file {tmp_path}/acl")
     away = make_backend()
     away.answer = 503
     sluice = make_sluice(
@@ -207,10 +210,13 @@ def test_the_manual_has_every_field_with_its_type(make_sluice, mosquitto, make_b
         database.execute("insert into dropped values ('max_size', 'one', 12, 100, 1, 2)")
         database.execute("insert into problem values ('disk', 1, 'it is slow')")
         database.execute("update session set lost_since_ms = 1, lost_until_ms = 2")
+        database.execute("insert into session (client_id, protocol, broker, reuses_ids, left_ms)"
+                         " values ('earlier', 4, 'localhost:1883', 0, 1)")
     seen = set(fields_of(sluice.status(expect=3)))
     sluice.start().wait_connected()
     mosquitto.publish("garden/a/sensor", b'{"b": 7, "s": 1, "lo": 1}')
     sluice.wait_event("backend-away", "away")
+    wait_until(lambda: sluice.status()["daemon"]["broker"]["undelivered_acks"], what="the ACL to be noticed")
     seen |= set(fields_of(sluice.status(expect=4)))
     mosquitto.stop()
     sluice.wait_event("broker-away")

@@ -45,7 +45,7 @@ static void defaults(void **state)
     assert_int_equal(route->backend, 0);
     assert_non_null(route->path);
     assert_null(route->content_type);
-    assert_false(route->retained);
+    assert_int_equal(route->retained, CONFIG_RETAINED_REPORT);
     assert_int_equal(route->order, CONFIG_ORDER_TOPIC);
     config_free(config);
 }

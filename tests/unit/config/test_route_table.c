@@ -15,7 +15,7 @@ static struct config_route routes[] = {
     [SENSOR] = {.name = "sensor", .topics = {sensor_topics, 2}},
     [ALL] = {.name = "all", .topics = {all_topics, 1}},
     [BOTH] = {.name = "both", .topics = {both_topics, 2}},
-    [STATE] = {.name = "state", .topics = {state_topics, 1}, .retained = true},
+    [STATE] = {.name = "state", .topics = {state_topics, 1}, .retained = CONFIG_RETAINED_YES},
 };
 static const struct config config = {.routes = routes, .route_count = ARRAY_LEN(routes)};
 

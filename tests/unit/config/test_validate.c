@@ -48,7 +48,7 @@ static void routes_find_backends(void **state)
     assert_int_equal(config->routes[0].topics.count, 2);
     assert_string_equal(config->routes[0].topics.items[1], "b");
     assert_string_equal(config->routes[0].content_type, "text/plain;charset=utf-8");
-    assert_true(config->routes[0].retained);
+    assert_int_equal(config->routes[0].retained, CONFIG_RETAINED_YES);
     assert_int_equal(config->routes[0].order, CONFIG_ORDER_NONE);
     assert_int_equal(config->routes[1].order, CONFIG_ORDER_ROUTE);
     assert_int_equal(config_find_route(config, "two"), 1);
