@@ -14,10 +14,16 @@
 #ifndef SLUICE_BASE_H
 #define SLUICE_BASE_H
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/types.h>
+
+/* CMakeLists.txt defines _FILE_OFFSET_BITS and _TIME_BITS, which a 32-bit machine needs for this. */
+static_assert(sizeof(off_t) == 8 && sizeof(ino_t) == 8, "a queue may have more than 2 GiB");
+static_assert(sizeof(time_t) == 8, "times go beyond 2038");
 
 #define PRINTF_LIKE(format_at, first_at) __attribute__((format(printf, format_at, first_at)))
 #define ARRAY_LEN(a)                     (sizeof(a) / sizeof((a)[0]))

@@ -237,7 +237,8 @@ static bool export_row(void *context, const struct message_row *row)
 /* The newest few, as JSON. They are read newest first, and printed oldest first. */
 struct newest {
     char **lines;
-    uint64_t count, most;
+    size_t count;
+    uint64_t most;
 };
 
 static bool keep_row(void *context, const struct message_row *row)
@@ -254,7 +255,7 @@ static int print_newest(struct queue_admin *admin, const struct queue_filter *fi
 {
     struct newest newest = {.most = most};
     int error = queue_admin_rows(admin, filter, true, keep_row, &newest);
-    for (uint64_t i = newest.count; i > 0; i--) {
+    for (size_t i = newest.count; i > 0; i--) {
         puts(newest.lines[i - 1]);
         free(newest.lines[i - 1]);
     }

@@ -261,7 +261,7 @@ static void yield(const struct sender *sender)
 {
     int64_t wait_ms = sender->yield_until_ms - clock_uptime_ms();
     if (wait_ms > 0)
-        nanosleep(&(struct timespec){.tv_nsec = wait_ms * 1000000}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = (long)wait_ms * 1000000}, NULL);
 }
 
 /* ---- either ---- */

@@ -22,7 +22,7 @@ static uint64_t hash_of(const char *key)
 /* Where the key is, or the free slot where it would be. */
 static uint64_t *slot_of(const struct lane_map *map, uint64_t hash)
 {
-    size_t at = hash >> 8 & (map->capacity - 1);
+    size_t at = (size_t)(hash >> 8) & (map->capacity - 1);
     while (map->slots[at] != 0 && (map->slots[at] ^ hash) > LANE_BITS)
         at = (at + 1) & (map->capacity - 1);
     return &map->slots[at];

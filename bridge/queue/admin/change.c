@@ -142,7 +142,8 @@ static void flush(struct change *change)
     int64_t took_ms = clock_uptime_ms() - start_ms;
     int64_t pause_ms = took_ms > PAUSE_MS ? took_ms : PAUSE_MS;
     if (change->daemon_runs)
-        nanosleep(&(struct timespec){.tv_sec = pause_ms / 1000, .tv_nsec = pause_ms % 1000 * 1000000}, NULL);
+        nanosleep(&(struct timespec){.tv_sec = pause_ms / 1000, .tv_nsec = (long)(pause_ms % 1000) * 1000000},
+                  NULL);
 }
 
 static bool collect(void *context, const struct queue_glance *glance)
