@@ -76,7 +76,6 @@ def test_problems_have_the_reason_and_the_next_try(make_sluice, mosquitto, make_
     away.answer, wrong.answer = 503, 403
     slow = {"retry_min": "30s", "retry_max": "60s"}
     sluice = make_sluice(
-        broker_port=mosquitto.port,
         backends={"away": {"url": away.url, "ca_file": away.ca_file, **slow},
                   "wrong": {"url": wrong.url, "ca_file": wrong.ca_file}},
         routes={"one": {"topic": "garden/+/sensor", "backend": "away"},
@@ -202,6 +201,7 @@ def test_the_manual_has_every_field_with_its_type(make_sluice, make_mosquitto, m
     away = make_backend()
     away.answer = 503
     sluice = make_sluice(
+        broker_port=mosquitto.port,
         backends={"away": {"url": away.url, "ca_file": away.ca_file, "retry_min": "30s", "retry_max": "60s"}},
         routes={"one": {"topic": "garden/+/sensor", "body": "json", "batch": 5, "ack_topic": "garden/{2}/ack"}},
         queue={"clock": "trust"}, http={"listen": f"127.0.0.1:{free_port()}"})  # fmt: skip
