@@ -93,6 +93,8 @@ sqlite3_stmt *db_prepare(struct db *db, const char *sql)
 
 int db_run(struct db *db, sqlite3_stmt *statement, const char *doing)
 {
+    if (db->in_transaction && sqlite3_get_autocommit(db->handle))
+        return -ECANCELED;
     int code = sqlite3_step(statement);
     assert(code != SQLITE_ROW);
     int error = db_result(db, code, doing);

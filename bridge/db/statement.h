@@ -21,6 +21,7 @@ struct db {
     sqlite3 *handle;
     enum db_sync sync;                 /* as set now */
     bool damaged;                      /* SQLite found damage since it was opened */
+    bool in_transaction;               /* of db_begin(), also after SQLite has rolled it back */
     int checkpoint_error;              /* of the last checkpoint, -Exxx */
     int64_t no_checkpoint_until_ms;    /* uptime; after one that failed */
     bool wal_unsure;                   /* a sync may have failed: the disk may lack what reads back */
@@ -36,7 +37,9 @@ int db_result(struct db *db, int code, const char *doing);
 /* Prepares a statement that lives as long as the database; NULL when that fails, which it
  * logs. */
 sqlite3_stmt *db_prepare(struct db *db, const char *sql);
-/* Runs one step of a statement that returns no rows, and resets it. */
+/* Runs one step of a statement that returns no rows, and resets it. Some errors (a full disk) make
+ * SQLite roll back the whole transaction. What follows would be committed by itself, statement by
+ * statement, without what came before: until db_rollback() this returns -ECANCELED instead. */
 int db_run(struct db *db, sqlite3_stmt *statement, const char *doing);
 /* Like sqlite3_step(), but a row must have the types that its table promises, a letter for
  * each column: i, t or b, in capitals where NULL is allowed. Otherwise the database is

@@ -86,6 +86,7 @@ int db_begin(struct db *db, enum db_sync sync)
         error = db_exec(db, "BEGIN IMMEDIATE", "begin a transaction");
     if (error != 0)
         return error;
+    db->in_transaction = true;
     error = rewrite_wal(db);
     if (error != 0)
         db_rollback(db);
@@ -99,11 +100,13 @@ int db_commit(struct db *db)
         db->wal_unsure = true;
     if (error != 0)
         db_rollback(db);
+    db->in_transaction = false;
     return error;
 }
 
 void db_rollback(struct db *db)
 {
+    db->in_transaction = false;
     /* Some errors roll back by themselves. */
     if (!sqlite3_get_autocommit(db->handle))
         db_exec(db, "ROLLBACK", "roll back");

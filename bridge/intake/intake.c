@@ -115,7 +115,7 @@ static void store(void *context, size_t route)
     int64_t id;
     int error = store_one(intake, &taking->message, full, &id);
     taking->stored |= error == 0;
-    if (error == -ENOSPC)
+    if (error == -ENOSPC && intake->error == 0) /* otherwise the disk is full, and all of it fails */
         taking->dropped = true;
     if (error == 0 && reading == READING_NEW)
         devices_stored(intake->devices);

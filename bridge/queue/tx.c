@@ -34,7 +34,8 @@ void queue_tx_rollback(struct queue *queue, int error)
 
 int queue_tx_fail(struct queue *queue, int error)
 {
-    queue->tx.error = error;
+    if (queue->tx.error == 0)
+        queue->tx.error = error;
     return error;
 }
 

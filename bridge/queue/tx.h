@@ -21,8 +21,8 @@ typedef void queue_ended_fn(struct queue *queue, const struct queue_end *end);
 int queue_tx_begin(struct queue *queue, enum db_sync sync);
 int queue_tx_commit(struct queue *queue);
 void queue_tx_rollback(struct queue *queue, int error);
-/* Remembers that a statement failed, so that the open transaction cannot be committed any
- * more. Returns error. */
+/* Remembers that a statement failed, and the first error, so that the open transaction cannot be
+ * committed any more. Returns error. */
 int queue_tx_fail(struct queue *queue, int error);
 
 /* Calls work in a transaction of its own, and commits when it returns 0. */

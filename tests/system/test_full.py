@@ -442,6 +442,27 @@ def test_messages_that_cannot_be_deleted_are_not_sent_again(make_sluice, mosquit
     stops_empty(sluice)
 
 
+def test_a_crash_after_a_message_that_found_no_space_loses_nothing(make_sluice, mosquitto, backend, disk):
+    """Its rows are larger than what SQLite keeps in memory, so the INSERT of one of them fails and
+    rolls back the transaction. Nothing that follows in the batch may reach the disk: it would say that
+    the message is stored."""
+    routes = {f"r{n}": {"topic": topic, "path": "/"} for n, topic in enumerate(["garden/#"] * 7 + ["garden/+/sensor"])}
+    body = b"x" * 250_000  # Mosquitto takes no more than 256 KiB
+    sluice = make_sluice(dir=disk.dir, backends={"garden": backend}, routes=routes, queue={"min_free": "0"})
+    sluice.start(env={**disk.env, "SLUICE_FAULT": "queue.trial:1:kill"}).wait_connected()
+    reserve = Path(sluice.db + "-reserve")
+    wait_until(lambda: reserve.exists() and reserve.stat().st_size == 8 * MIB, what="the reserve")
+    disk.fill(leave=500_000)
+    mosquitto.publish("garden/a/sensor", body)
+    assert sluice.wait_exit() == -signal.SIGKILL
+    assert sluice.find_events("database-error", "cannot store a message")
+    assert sluice.sql("select * from fingerprint") == sluice.sql("select * from last_copies") == []
+    disk.empty()
+    sluice.start(env=disk.env).wait_connected()
+    assert [request.body == body for request in backend.wait_for(8)] == [True] * 8
+    stops_empty(sluice)
+
+
 def test_a_stop_on_a_full_disk_loses_nothing(make_sluice, mosquitto, away, disk):
     sluice = make_sluice(dir=disk.dir, backends={"garden": away}, queue={"min_free": "0"})
     sluice.start(env=disk.env).wait_connected()

@@ -38,7 +38,7 @@ from torture_rig import GaveUp, Rig
 from torture_table import Row, table
 from torture_troubles import COLUMNS, draw
 
-BATCHES = [7, 1000]  # of the commits of sluice
+BATCHES = [7, 1000]  # of the commits of sluice, and how many messages are in flight from the broker
 INSIDE = "SLUICE_TORTURE_MOUNTS"  # set: this process may mount, or mounts are forbidden
 
 
@@ -66,7 +66,8 @@ def torture(column, options, directory):
     chance = random.Random(f"{options.seed} {column}")
     rounds = draw(column, chance, options.kills)
     share_s = options.seconds / (1 if options.only else len(COLUMNS))
-    with Rig(directory, chance.choice(BATCHES), options.disk, print if options.verbose else None) as rig:
+    batch = BATCHES[-1] if column == "broker-crash" else chance.choice(BATCHES)  # there, sluice must get all
+    with Rig(directory, batch, options.disk, print if options.verbose else None) as rig:
         done = 0
         for number, one in enumerate(rounds, 1):
             if rig.age_s() > share_s:
