@@ -35,6 +35,7 @@
     EVENT(SUBSCRIPTION_DOWNGRADED, "subscription-downgraded", "the broker grants less than QoS 1") \
     EVENT(UNSUBSCRIBED, "unsubscribed", "sluice unsubscribes from a topic filter that no route has any more") \
     EVENT(MESSAGE_UNROUTED, "message-unrouted", "no route takes a message") \
+    EVENT(MESSAGE_UNREADABLE, "message-unreadable", "the broker sent a message that MQTT forbids, such as a topic with control characters; it is a dead letter") \
     EVENT(MESSAGE_REDELIVERED, "message-redelivered", "the broker sent a stored message again") \
     EVENT(REDELIVERY_UNKNOWN, "redelivery-unknown", "redelivered messages cannot be recognised") \
     /* HTTP clients */ \

@@ -65,7 +65,7 @@ static int set_state(struct queue_command *queue, const struct args *args, const
 /* An unknown reason may be one of a newer sluice, unless it is nearly a known one. */
 static int set_reason(struct queue_command *queue, const struct args *args, const char *value)
 {
-    static const char *const known[] = {"rejected", "attempts", "path", "body"};
+    static const char *const known[] = {"rejected", "attempts", "path", "body", "packet"};
     size_t near = nearest_find(value, known, ARRAY_LEN(known));
     queue->filter.reason = value;
     if (near == SIZE_MAX || strcmp(known[near], value) == 0)

@@ -50,6 +50,7 @@ struct taking {
     bool decided;     /* whether there is room: for all of its routes, or for none */
     const char *full; /* the limit, where there is none */
     bool stored, dropped, ahead;
+    const char *unfit;
 };
 
 /* The limit for which a message is not stored, or NULL: then there is room, or room
@@ -102,7 +103,7 @@ static void store(void *context, size_t route)
     const struct config_route *to = &intake->config->routes[route];
     taking->message.route = to->name;
     enum reading_fate reading = READING_NONE;
-    if (intake->error == 0 && to->ack_topic)
+    if (intake->error == 0 && to->ack_topic && !taking->unfit)
         intake->error = devices_receive(intake->devices, to, &taking->message, &reading);
     taking->ahead |= reading == READING_AHEAD;
     if (intake->error != 0 || reading == READING_AGAIN || reading == READING_AHEAD)
@@ -114,6 +115,8 @@ static void store(void *context, size_t route)
     }
     int64_t id;
     int error = store_one(intake, &taking->message, full, &id);
+    if (error == 0 && taking->unfit)
+        error = intake->error = queue_dead_letter_now(intake->queue, id, "packet", taking->unfit);
     taking->stored |= error == 0;
     if (error == -ENOSPC && intake->error == 0) /* otherwise the disk is full, and all of it fails */
         taking->dropped = true;
@@ -141,6 +144,7 @@ enum intake_fate intake_take(struct intake *intake, const struct intake_message 
                 .payload_bytes = message->payload_bytes,
             },
     };
+    taking.unfit = message->unfit;
     intake->received++;
     bool excepted =
         route_table_serve(intake->routes, message->topic, message->retained, message->copy, store, &taking);

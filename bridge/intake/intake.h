@@ -35,6 +35,7 @@ struct intake_message {
     int packet_id;
     bool late; /* see message/message.h */
     const struct route_copy *copy;
+    const char *unfit; /* it is stored as a dead letter, for this reason; or NULL */
 };
 
 enum intake_fate {

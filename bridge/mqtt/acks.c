@@ -1,6 +1,7 @@
 /* mqtt/acks.c - see mqtt/acks.h. */
 #include "mqtt/acks.h"
 #include "base/clock.h"
+#include "mqtt/unreadable.h"
 
 #include <string.h>
 
@@ -79,4 +80,5 @@ void mqtt_on_publish(struct mosquitto *client, void *context, int packet_id, int
         ack->reason = reason;
         ack->failures = reason == MQTT_RC_SUCCESS ? 0 : ack->failures + 1;
     }
+    mqtt_unreadable_pause(mqtt);
 }

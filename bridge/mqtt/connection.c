@@ -14,6 +14,7 @@
 #include "mqtt/redelivery.h"
 #include "mqtt/socket.h"
 #include "mqtt/status.h"
+#include "mqtt/unreadable.h"
 #include "queue/confirm.h"
 
 #include <errno.h>
@@ -99,10 +100,13 @@ void mqtt_connection_closed(struct mqtt *mqtt)
     if (!why)
         why = reason;
     mqtt_disconnected(mqtt);
-    /* The acknowledgement of what came before the offending packet must be written. */
+    /* The acknowledgement of what came before the offending packet must be written, and that packet
+     * must be found: mqtt/unreadable.h. */
     mqtt->one_by_one = mqtt->close_reason == MOSQ_ERR_MALFORMED_UTF8 ||
                        mqtt->close_reason == MOSQ_ERR_PROTOCOL ||
                        mqtt->close_reason == MOSQ_ERR_MALFORMED_PACKET;
+    if (mqtt->one_by_one)
+        mqtt_unreadable_closed(mqtt);
     mqtt_retry_later(mqtt, why);
 }
 
@@ -130,7 +134,9 @@ void mqtt_on_connack(struct mosquitto *client, void *context, int reason, int fl
     mqtt_redelivery_connected(mqtt, mqtt->session_present);
     mqtt_copies_connected(mqtt, mqtt->session_present);
     mqtt_acks_connected(mqtt);
+    mqtt_unreadable_connected(mqtt);
     mqtt_report_connected(mqtt);
+    mqtt_unreadable_pause(mqtt);
 }
 
 /* In the worker thread: nothing but the client is touched. */
@@ -183,7 +189,10 @@ static int give_credentials(struct mqtt *mqtt)
         mosquitto_tls_set(mqtt->client, config->ca_file, ca_path, config->cert_file, config->key_file, NULL);
     if (result != MOSQ_ERR_SUCCESS)
         return result;
-    return mosquitto_tls_opts_set(mqtt->client, 1, NULL, NULL); /* verify the broker's certificate */
+    if (!mqtt->verifies) /* once: libmosquitto 2.0 leaks a little each time */
+        result = mosquitto_tls_opts_set(mqtt->client, 1, NULL, NULL);
+    mqtt->verifies = result == MOSQ_ERR_SUCCESS;
+    return result;
 }
 
 void mqtt_connect(struct mqtt *mqtt)

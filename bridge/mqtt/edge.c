@@ -23,15 +23,14 @@
 #include "mqtt/acks.h"
 #include "mqtt/connection.h"
 #include "mqtt/copies.h"
-#include "mqtt/leftover.h"
 #include "mqtt/pause.h"
 #include "mqtt/protocol.h"
+#include "mqtt/receive.h"
 #include "mqtt/redelivery.h"
-#include "mqtt/silence.h"
 #include "mqtt/socket.h"
 #include "mqtt/status.h"
 #include "mqtt/subscriptions.h"
-#include "queue/confirm.h"
+#include "mqtt/unreadable.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -52,66 +51,13 @@ static void queue_own_packets(struct mqtt *mqtt)
     mosquitto_loop_misc(mqtt->client);
 }
 
-/* It has no row. */
-static void keep_fingerprint(struct mqtt *mqtt, const struct mosquitto_message *packet)
-{
-    if (packet->qos > 0)
-        queue_append_fingerprint(mqtt->queue, (uint16_t)packet->mid,
-                                 replay_digest(packet->topic, packet->payload, (size_t)packet->payloadlen));
-}
-
-/* Another copy of a message that is stored. */
-static void drop_copy(struct mqtt *mqtt, const struct mosquitto_message *packet)
-{
-    batch_count_message(mqtt->batch, (size_t)packet->payloadlen);
-    keep_fingerprint(mqtt, packet);
-}
-
-static void take(struct mqtt *mqtt, const struct mosquitto_message *packet,
-                 const struct intake_message *message)
-{
-    enum intake_fate fate = batch_take(mqtt->batch, message);
-    bool is_left = fate == INTAKE_DROPPED || fate == INTAKE_AHEAD;
-    if (is_left)
-        keep_fingerprint(mqtt, packet);
-    if (packet->qos > 0 && (is_left || fate == INTAKE_STORED))
-        mqtt_redelivery_stored(mqtt);
-    if (fate == INTAKE_UNROUTED && message->retained)
-        mqtt_silence_retained(mqtt, message->topic);
-}
-
 static void on_message(struct mosquitto *client, void *context, const struct mosquitto_message *packet,
                        const mosquitto_property *properties)
 {
     (void)client;
     struct mqtt *mqtt = context;
-    size_t filters[MOST_IDENTIFIERS];
-    struct route_copy copy;
-    bool retained = mqtt_was_retained(mqtt, packet);
-    mqtt_read_copy(mqtt, properties, retained, &copy, filters);
-    bool is_another = copy.but_shared && mqtt_copies_received(mqtt, packet, properties);
-    struct intake_message message = {
-        .topic = packet->topic,
-        .source = "mqtt",
-        .payload = packet->payload,
-        .payload_bytes = (size_t)packet->payloadlen,
-        .retained = retained,
-        .packet_id = packet->mid,
-        .late = mqtt->redelivery.late && !retained,
-        .copy = &copy,
-    };
-    mqtt_silence_received(mqtt, packet->topic);
-    mqtt_leftover_look(mqtt, packet, properties);
-    if (properties)
-        mqtt_properties_read(&mqtt->properties, properties, &message);
-    if (mqtt_redelivery_received(mqtt, packet))
-        batch_count_message(mqtt->batch, message.payload_bytes);
-    else if (is_another)
-        drop_copy(mqtt, packet);
-    else if (retained && mqtt_came_before(mqtt, packet->topic))
-        batch_count_message(mqtt->batch, message.payload_bytes);
-    else
-        take(mqtt, packet, &message);
+    mqtt_unreadable_passed(mqtt);
+    mqtt_receive(mqtt, packet, properties, NULL);
     fault_fails("intake.read");
     if (fault_fails("intake.own"))
         queue_own_packets(mqtt);
@@ -119,6 +65,7 @@ static void on_message(struct mosquitto *client, void *context, const struct mos
      * own, which is full by now; that EAGAIN it would take for the connection's,
      * and leave the rest of a TLS record unread. */
     errno = 0;
+    mqtt_unreadable_pause(mqtt);
 }
 
 static void set_callbacks(struct mqtt *mqtt)
@@ -133,11 +80,22 @@ static void set_callbacks(struct mqtt *mqtt)
 
 /* ---- one cycle ---- */
 
+/* Whether the next packet is one that libmosquitto cannot take, and is stored if all of it is there. */
+static bool take_unreadable(struct mqtt *mqtt)
+{
+    enum unreadable_next next = mqtt->link == LINK_UP ? mqtt_unreadable_look(mqtt) : NEXT_IS_READABLE;
+    if (next == NEXT_IS_TAKEN)
+        mqtt_receive(mqtt, mqtt_unreadable_message(mqtt), NULL, "MQTT forbids the packet, such as its topic");
+    return next != NEXT_IS_READABLE;
+}
+
 /* Until nothing is left to read: then libmosquitto sets errno to EAGAIN. It reads one packet,
  * or as many as a TLS record holds. */
 static void read_batch(struct mqtt *mqtt)
 {
     do {
+        if (take_unreadable(mqtt))
+            break;
         errno = 0;
         int result = mosquitto_loop_read(mqtt->client, 1);
         int error = errno;
@@ -198,6 +156,8 @@ static int cycle(struct mqtt *mqtt)
     if (batch_messages(mqtt->batch) > 0)
         fault_fails("intake.flush");
     bool flushed = mqtt_flush(mqtt);
+    if (flushed)
+        mqtt_unreadable_acknowledge(mqtt);
     if (batch_messages(mqtt->batch) > 0 && !mqtt->closed)
         mqtt->failures = 0;
     if (!flushed)
@@ -223,6 +183,8 @@ static void work(struct mqtt *mqtt)
     if (mqtt->link != LINK_HANDSHAKE && mqtt->link != LINK_UP)
         return;
     int error = cycle(mqtt);
+    while (error == 0 && mqtt_unreadable_has_more(mqtt))
+        error = cycle(mqtt);
     if (error != 0 && error != -EAGAIN && error != -ENOBUFS) {
         batch_release(mqtt->batch);
         mqtt_storage_failed(mqtt, error);
@@ -357,6 +319,7 @@ static void on_closed(uv_handle_t *handle)
     mosquitto_property_free_all(&mqtt->connect_properties);
     mqtt_subscriptions_done(mqtt);
     mqtt_properties_done(&mqtt->properties);
+    mqtt_unreadable_done(mqtt);
     replay_free(mqtt->redelivery.replay);
     free(mqtt->protocol.broker);
     mqtt_acks_done(mqtt);

@@ -1,6 +1,7 @@
 /* mqtt/internal.h - the connection to the broker, as the files of this room share it.
  *
  *   mqtt/edge.c           reads, commits, and only then writes
+ *   mqtt/receive.c        what becomes of a PUBLISH
  *   mqtt/subscriptions.c  the topic filters that the broker has for us
  *   mqtt/leftover.c       topic filters that the broker has for us, and the queue does not know
  *   mqtt/pause.c          no connection while the queue takes nothing
@@ -9,6 +10,7 @@
  *   mqtt/silence.c        filters that no message matches
  *   mqtt/acks.c           acknowledgements to devices
  *   mqtt/redelivery.c     what the broker sends again, and until when
+ *   mqtt/unreadable.c     packets that libmosquitto cannot take
  *   mqtt/properties.c     expiry, content type and user properties of a message
  *   mqtt/status.c         the state, for the log and for people
  *   mqtt/socket.c         the socket on the loop, and the only place that writes
@@ -149,6 +151,19 @@ struct redelivery {
     int64_t last_drained_ms;
 };
 
+/* A packet that libmosquitto cannot take (mqtt/unreadable.h). Digests are 0 where there is none. */
+struct unreadable {
+    bool is_blind;     /* where the next packet begins is not known, or need not be */
+    bool inside;       /* libmosquitto has read a part of a PUBLISH */
+    uint64_t handed;   /* the PUBLISH that libmosquitto is about to read */
+    uint64_t suspect;  /* the one that closed the last connection */
+    size_t left;       /* bytes of the suspect that we have not read */
+    struct buf packet; /* what we read of it */
+    struct buf topic;  /* escaped */
+    struct mosquitto_message message;
+    bool ack_due;
+};
+
 struct mqtt {
     uv_loop_t *loop;
     const struct config_broker *config;
@@ -180,8 +195,9 @@ struct mqtt {
     int connect_errno;
     char tls_error[120]; /* the first that OpenSSL reported of this connection, or "" */
     mosquitto_property *connect_properties;
-    bool refused; /* by a CONNACK: */
-    int refusal;  /* its reason or return code */
+    bool verifies; /* libmosquitto checks the broker's certificate */
+    bool refused;  /* by a CONNACK: */
+    int refusal;   /* its reason or return code */
     bool use_v311;
     bool session_present;
     bool identifiers_available;
@@ -205,6 +221,7 @@ struct mqtt {
     struct throttle failure_reports;
 
     struct protocol protocol;
+    struct unreadable unreadable;
     struct message_properties properties; /* of the message at hand */
     struct subscriptions subscriptions;
     struct redelivery redelivery;

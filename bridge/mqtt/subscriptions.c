@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "message/topic.h"
 #include "mqtt/redelivery.h"
+#include "mqtt/unreadable.h"
 
 #include <errno.h>
 #include <string.h>
@@ -251,6 +252,7 @@ void mqtt_on_suback(struct mosquitto *client, void *context, int packet_id, int 
     for (size_t i = 0; i < mqtt->subscriptions.filter_count; i++)
         if (mqtt->subscriptions.filters[i].packet_id == packet_id && count > 0)
             granted_qos(mqtt, i, granted[0]);
+    mqtt_unreadable_pause(mqtt);
 }
 
 void mqtt_on_unsuback(struct mosquitto *client, void *context, int packet_id,
@@ -260,15 +262,15 @@ void mqtt_on_unsuback(struct mosquitto *client, void *context, int packet_id,
     (void)properties;
     struct mqtt *mqtt = context;
     struct subscriptions *subscriptions = &mqtt->subscriptions;
-    if (mqtt_round_trip_end(mqtt, packet_id))
-        return;
-    if (packet_id == subscriptions->leftover.packet_id)
+    bool is_trip = mqtt_round_trip_end(mqtt, packet_id);
+    if (!is_trip && packet_id == subscriptions->leftover.packet_id)
         subscriptions->leftover.packet_id = 0;
-    for (size_t i = 0; i < subscriptions->vanished_count; i++) {
+    for (size_t i = 0; i < subscriptions->vanished_count && !is_trip; i++) {
         struct vanished *vanished = &subscriptions->vanished[i];
         if (vanished->packet_id == packet_id)
             vanished->unsubscribed = vanished->save_due = subscriptions->save_due = true;
     }
+    mqtt_unreadable_pause(mqtt);
 }
 
 /* ---- messages ---- */

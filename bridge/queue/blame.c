@@ -99,6 +99,13 @@ int queue_dead_letter(struct queue *queue, int64_t id, unsigned attempts, int st
     return queue_transaction(queue, DB_LAZY, move_to_dead, &blame);
 }
 
+int queue_dead_letter_now(struct queue *queue, int64_t id, const char *reason, const char *error)
+{
+    struct blame blame = {.id = id, .error = error, .event = reason, .wall_ms = queue_now_ms(queue)};
+    int result = move_to_dead(queue, &blame);
+    return result != 0 ? queue_tx_fail(queue, result) : 0;
+}
+
 static int note_seen(struct queue *queue, void *unused)
 {
     (void)unused;

@@ -134,6 +134,8 @@ int queue_dead_letter(struct queue *queue, int64_t id, unsigned attempts, int st
                       const char *error, int64_t wall_ms);
 /* Notes that a person has listed all dead letters of now. */
 int queue_dead_seen(struct queue *queue);
+/* The same in an open transaction, for a message that was appended in it. */
+int queue_dead_letter_now(struct queue *queue, int64_t id, const char *reason, const char *error);
 /* The route is held, because these messages were rejected in a row; or, with a count of 0, no
  * longer. */
 int queue_hold_route(struct queue *queue, const char *route, const int64_t *ids, size_t count);

@@ -138,23 +138,6 @@ FORBIDDEN = {
 }
 
 
-def test_a_forbidden_topic_sent_again_makes_no_hot_loop(make_sluice, scripted, backend):
-    """It sends the forbidden topic again at each connection, as a broker must."""
-    sluice = make_sluice(broker_port=scripted.port, backends={"garden": backend}, routes=ROUTES)
-    sluice.start()
-    scripted.wait_subscribed(["t/#"])
-    scripted.hooks["SUBSCRIBE"] = lambda packet: scripted.redeliver()
-    scripted.publish(FORBIDDEN["CR LF"], b"bad")
-    scripted.wait(lambda: len(scripted.attempts) >= 3, what="three connections")
-    before = len(scripted.attempts)
-    time.sleep(1.5)
-    assert len(scripted.attempts) - before <= 4, "a hot loop"
-    assert backend.requests == [] and sluice.running() and len(sluice.log) < 40
-    scripted.forget_unacked()  # the broker was repaired
-    scripted.wait(lambda: scripted.publish("t/good/1", b"good") in scripted.unacked and scripted.wait_acked(1, 10), 30)
-    backend.wait_for(1)
-
-
 @pytest.mark.parametrize("what", FORBIDDEN)
 def test_topics_that_mqtt_forbids_inject_nothing(make_sluice, scripted, backend, what):
     """Either the connection ends, with words and without hurry, or the message
