@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 5000, RESPONSE_MOST_BYTES = 16 * 1024 * 1024 };
+enum { WAIT_MS = 5000, RELOAD_WAIT_MS = 60000, RESPONSE_MOST_BYTES = 16 * 1024 * 1024 };
 
 int client_connect(const char *path)
 {
@@ -30,11 +30,11 @@ int client_connect(const char *path)
 }
 
 /* Reads until sluice closes the connection. */
-static int read_response(int fd, struct buf *response)
+static int read_response(int fd, int wait_ms, struct buf *response)
 {
     for (;;) {
         struct pollfd ready = {.fd = fd, .events = POLLIN};
-        int count = poll(&ready, 1, WAIT_MS);
+        int count = poll(&ready, 1, wait_ms);
         if (count == 0)
             return -ETIMEDOUT;
         if (count < 0 && errno == EINTR)
@@ -50,7 +50,7 @@ static int read_response(int fd, struct buf *response)
     }
 }
 
-static int ask(const char *path, const char *request, struct buf *response)
+static int ask(const char *path, const char *request, int wait_ms, struct buf *response)
 {
     int fd = client_connect(path);
     if (fd < 0)
@@ -58,7 +58,7 @@ static int ask(const char *path, const char *request, struct buf *response)
     size_t bytes = strlen(request);
     int error = send(fd, request, bytes, MSG_NOSIGNAL) == (ssize_t)bytes ? 0 : -EIO;
     if (error == 0)
-        error = read_response(fd, response);
+        error = read_response(fd, wait_ms, response);
     close(fd);
     return error;
 }
@@ -67,7 +67,7 @@ int client_status(const char *path, cJSON **ret)
 {
     struct buf response cleanup_buf;
     buf_init(&response, RESPONSE_MOST_BYTES);
-    int error = ask(path, CONTROL_STATUS "\n", &response);
+    int error = ask(path, CONTROL_STATUS "\n", WAIT_MS, &response);
     if (error != 0)
         return error;
     cJSON *json = cJSON_ParseWithLength(buf_text(&response), response.bytes);
@@ -83,12 +83,51 @@ int client_seen(const char *path)
 {
     struct buf response cleanup_buf;
     buf_init(&response, RESPONSE_MOST_BYTES);
-    return ask(path, CONTROL_SEEN "\n", &response);
+    return ask(path, CONTROL_SEEN "\n", WAIT_MS, &response);
 }
 
 void client_look(const char *path)
 {
     struct buf response cleanup_buf;
     buf_init(&response, RESPONSE_MOST_BYTES);
-    ask(path, CONTROL_LOOK "\n", &response);
+    ask(path, CONTROL_LOOK "\n", WAIT_MS, &response);
+}
+
+/* While requests are in flight, a reload waits for a moment; while the disk does not respond, for
+ * longer. */
+int client_reload(const char *path, bool *ret_refused, char **ret_lines)
+{
+    static const char ok[] = CONTROL_OK "\n", refused[] = CONTROL_REFUSED "\n";
+    struct buf response cleanup_buf;
+    buf_init(&response, RESPONSE_MOST_BYTES);
+    int error = ask(path, CONTROL_RELOAD "\n", RELOAD_WAIT_MS, &response);
+    if (error != 0)
+        return error;
+    const char *text = buf_text(&response);
+    *ret_refused = strncmp(text, refused, strlen(refused)) == 0;
+    if (!*ret_refused && strncmp(text, ok, strlen(ok)) != 0)
+        return -EBADMSG;
+    *ret_lines = xstrdup(strchr(text, '\n') + 1);
+    return 0;
+}
+
+char *client_why(int error, const char *path)
+{
+    switch (error) {
+    case -EACCES:
+        return xasprintf("%s: permission denied: members of the group sluice may ask, or use sudo", path);
+    case -ENOENT:
+    case -ECONNREFUSED:
+        return xasprintf("it does not listen at %s: it starts or stops just now, or its log has the reason",
+                         path);
+    case -ETIMEDOUT:
+        return xasprintf("it does not respond at %s: it is very busy, or it hangs", path);
+    case -EIO:
+    case -EBADMSG:
+    case -ECONNRESET:
+        return xasprintf("it closed the connection at %s: it has too many clients, or it stops just now",
+                         path);
+    default:
+        return xasprintf("%s: %s", path, strerror(-error));
+    }
 }

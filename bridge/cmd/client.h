@@ -2,6 +2,8 @@
 #ifndef SLUICE_CMD_CLIENT_H
 #define SLUICE_CMD_CLIENT_H
 
+#include <stdbool.h>
+
 struct cJSON;
 
 /* A connected socket, or -Exxx: -ENOENT and -ECONNREFUSED: no sluice listens there;
@@ -17,5 +19,12 @@ int client_seen(const char *path);
 
 /* Makes sluice look into the queue now, not at the end of the second. Errors do not matter. */
 void client_look(const char *path);
+
+/* Makes sluice read its configuration again, and waits until it is in force or refused. *ret_lines:
+ * the errors, or a note, each with a newline; the caller frees it. 0 or -Exxx. */
+int client_reload(const char *path, bool *ret_refused, char **ret_lines);
+
+/* What an error of these functions means for a sluice that runs; the caller frees it. */
+char *client_why(int error, const char *path);
 
 #endif

@@ -2,6 +2,7 @@
 #include "cmd/status_facts.h"
 #include "base/clock.h"
 #include "cmd/client.h"
+#include "cmd/problem.h"
 #include "queue/admin/admin.h"
 #include "text/filling.h"
 #include "text/outage.h"
@@ -12,18 +13,6 @@
 #include <string.h>
 
 enum { LOST_SHOWN_MS = 7 * 24 * 3600 * 1000 }; /* how long it is a problem that messages may be missing */
-
-static void add_problem(struct status_facts *facts, const char *format, ...) PRINTF_LIKE(2, 3);
-
-static void add_problem(struct status_facts *facts, const char *format, ...)
-{
-    if (facts->problem_count == STATUS_FACTS_PROBLEMS)
-        return;
-    va_list arguments;
-    va_start(arguments, format);
-    facts->problems[facts->problem_count++] = xvasprintf(format, arguments);
-    va_end(arguments);
-}
 
 /* ---- parts that fail ---- */
 
@@ -199,6 +188,7 @@ static void judge_page(struct status_facts *facts, const cJSON *route)
 
 static void judge_daemon(struct status_facts *facts)
 {
+    problem_of_configuration(facts);
     const cJSON *broker = status_get(facts->daemon, STATUS_BROKER);
     if (broker)
         judge_broker(facts, broker);
@@ -314,27 +304,6 @@ static void judge_queue(struct status_facts *facts)
 
 /* ---- facts ---- */
 
-static char *why_no_answer(int error, const char *path)
-{
-    switch (error) {
-    case -EACCES:
-        return xasprintf("%s: permission denied: members of the group sluice may ask, or use sudo", path);
-    case -ENOENT:
-    case -ECONNREFUSED:
-        return xasprintf("it does not listen at %s: it starts or stops just now, or its log has the reason",
-                         path);
-    case -ETIMEDOUT:
-        return xasprintf("it does not respond at %s: it is very busy, or it hangs", path);
-    case -EIO:
-    case -EBADMSG:
-    case -ECONNRESET:
-        return xasprintf("it closed the connection at %s: it has too many clients, or it stops just now",
-                         path);
-    default:
-        return xasprintf("%s: %s", path, strerror(-error));
-    }
-}
-
 static void ask_daemon(struct status_facts *facts, const struct config_place *place)
 {
     int error = client_status(place->socket, &facts->daemon);
@@ -342,7 +311,7 @@ static void ask_daemon(struct status_facts *facts, const struct config_place *pl
     if (error == 0)
         facts->pid = (pid_t)status_number(facts->daemon, STATUS_PID, facts->pid);
     else if (facts->pid != 0 || error == -EACCES)
-        facts->no_daemon = why_no_answer(error, place->socket);
+        facts->no_daemon = client_why(error, place->socket);
 }
 
 static void read_queue(struct status_facts *facts, const struct config_place *place)

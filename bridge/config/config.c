@@ -20,6 +20,7 @@ void config_free(struct config *config)
     if (!config)
         return;
     free(config->gateway);
+    free(config->source);
     fields_done(CONFIG_DAEMON, &config->daemon);
     fields_done(CONFIG_BROKER, &config->broker);
     fields_done(CONFIG_QUEUE, &config->queue);

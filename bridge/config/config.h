@@ -129,6 +129,8 @@ struct config_http {
 
 struct config {
     char *gateway; /* this machine's name, for {gateway}; NULL unless config/file.c set it */
+    char *source;  /* the texts that it was made of, for config_parser_source(), */
+    size_t source_bytes;
     struct config_daemon daemon;
     struct config_broker broker;
     struct config_queue queue;
@@ -158,6 +160,9 @@ struct config_parser *config_parser_new(struct config_errors *errors, config_sec
 /* Takes the text of one file, which errors call `file`. It may be called for several files:
  * a later file can add keys to sections of an earlier one. */
 void config_parser_text(struct config_parser *parser, const char *file, const char *text, size_t bytes);
+/* Takes all texts of a configuration that was made of a file `first` and others: its `source`. -EBADMSG: it
+ * is damaged, or its first file has another name. */
+int config_parser_source(struct config_parser *parser, const char *first, const char *source, size_t bytes);
 /* Checks what needs the whole configuration (a route without a backend, ...) and frees the
  * parser. Returns the configuration, or NULL when there were errors. */
 struct config *config_parser_finish(struct config_parser *parser);

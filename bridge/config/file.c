@@ -17,7 +17,9 @@
 #include <unistd.h>
 
 #define CONFIG_MAX_BYTES (1024 * 1024)
+#define SOURCE_MAX_BYTES (64 * 1024 * 1024)
 #define SECRET_MAX_BYTES (16 * 1024)
+#define LOOK_ONLY        "" /* the context of a parser whose result is not used */
 
 /* What is wrong, and what to do; the caller frees it. */
 static char *reason(int error)
@@ -126,7 +128,6 @@ static int fetch_secret(void *context, const char *name, char **ret_value, char 
     size_t bytes;
     mode_t mode;
 
-    (void)context;
     if (!path)
         return -EINVAL;
     int error = read_file(path, SECRET_MAX_BYTES, &value, &bytes, &mode);
@@ -143,7 +144,7 @@ static int fetch_secret(void *context, const char *name, char **ret_value, char 
         *ret_why = xstrdup("the file contains a NUL byte; it must contain the secret and nothing else");
         return -EINVAL;
     }
-    if (mode & S_IROTH)
+    if (mode & S_IROTH && !context) /* not when the files are only looked at */
         log_warning(EVENT_SECRET_EXPOSED, "%s: every user of this machine can read it; chmod o-r %s", path,
                     path);
     *ret_value = value;
@@ -257,15 +258,20 @@ static void drop_parser(struct config_parser *parser)
     config_errors_done(&none);
 }
 
+static struct config *finish(struct config_parser *parser)
+{
+    struct config *config = config_parser_finish(parser);
+    if (config)
+        config->gateway = machine_name();
+    return config;
+}
+
 static struct config *load(struct config_parser *parser, const char *path, struct config_errors *errors)
 {
     int error = load_one(parser, path);
     if (error == 0) {
         load_neighbours(parser, path);
-        struct config *config = config_parser_finish(parser);
-        if (config)
-            config->gateway = machine_name();
-        return config;
+        return finish(parser);
     }
     /* One error is enough: of a file that was not read, everything is missing. */
     drop_parser(parser);
@@ -280,6 +286,35 @@ struct config *config_file_load(const char *path, struct config_errors *errors)
 
     parser->readable = file_readable;
     return load(parser, path, errors);
+}
+
+struct config *config_file_look(const char *path, struct config_errors *errors)
+{
+    struct config_parser *parser = config_parser_new(errors, fetch_secret, LOOK_ONLY);
+
+    parser->readable = file_readable;
+    return load(parser, path, errors);
+}
+
+struct config *config_file_load_source(const char *source_path, const char *path,
+                                       struct config_errors *errors)
+{
+    struct config_parser *parser = config_parser_new(errors, fetch_secret, NULL);
+    char *text = NULL;
+    size_t bytes;
+    mode_t mode;
+
+    parser->readable = file_readable;
+    int error = read_file(source_path, SOURCE_MAX_BYTES, &text, &bytes, &mode);
+    if (error == 0)
+        error = config_parser_source(parser, path, text, bytes);
+    free(text);
+    if (error == 0)
+        return finish(parser);
+    drop_parser(parser);
+    config_errors_add(errors, "%s: %s", source_path,
+                      error == -EBADMSG ? "it is damaged, or of another configuration" : strerror(-error));
+    return NULL;
 }
 
 /* -- without secrets -- */

@@ -15,6 +15,14 @@
  * read) is logged as a warning. */
 struct config *config_file_load(const char *path, struct config_errors *errors);
 
+/* The same, and nothing is logged: whether the next start would accept the files. */
+struct config *config_file_look(const char *path, struct config_errors *errors);
+
+/* The same for the configuration at path, but its texts come from the file source_path, which has
+ * the `source` of an earlier one. Secrets are read from their files. */
+struct config *config_file_load_source(const char *source_path, const char *path,
+                                       struct config_errors *errors);
+
 /* The same for commands that may not read secrets: it opens no files except the
  * configuration's own, and each secret and each value of a query or a header is
  * CONFIG_FILE_HIDDEN. */

@@ -9,6 +9,7 @@
 #ifndef SLUICE_CONFIG_INTERNAL_H
 #define SLUICE_CONFIG_INTERNAL_H
 
+#include "base/buf.h"
 #include "config/config.h"
 
 /* Appends an item to a list of the form {items, count}. */
@@ -122,6 +123,7 @@ struct config_parser {
     size_t file_count;
     struct config_error *found;
     size_t found_count;
+    struct buf source; /* all texts (config/source.c) */
 
     /* While a text is read: */
     struct config_where where;

@@ -305,6 +305,7 @@ struct config_parser *config_parser_new(struct config_errors *errors, config_sec
     parser->context = context;
     parser->config = xcalloc(1, sizeof(*parser->config));
     parser->current = SIZE_MAX;
+    buf_init(&parser->source, SIZE_MAX / 4);
     for (size_t i = 0; i < CONFIG_KIND_COUNT; i++)
         if (config_keys[i].naming == CONFIG_UNNAMED)
             add_section(parser, (enum config_kind)i, "");
@@ -315,6 +316,9 @@ void config_parser_text(struct config_parser *parser, const char *file, const ch
 {
     const char *end = text + bytes;
 
+    buf_printf(&parser->source, "%zu %s\n", bytes, file); /* config/source.c reads this */
+    buf_append(&parser->source, text, bytes);
+    buf_append_char(&parser->source, '\n');
     if (bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
         text += 3; /* the mark with which some editors on Windows begin a file */
     parser->where = (struct config_where){.file = config_error_file(parser, file)};

@@ -160,6 +160,8 @@ struct config *config_parser_finish(struct config_parser *parser)
     check_sections(parser);
     check_enough(parser);
     config_finish_socket(parser);
+    config->source = parser->source.data;
+    config->source_bytes = parser->source.bytes;
     if (parser->found_count > 0) {
         config_free(config);
         config = NULL;

@@ -38,7 +38,7 @@ void control_client_close(struct control_client *client)
 
 void control_client_close_if_done(struct control_client *client)
 {
-    bool waits = client->batch && batch_is_waiting(client->batch);
+    bool waits = client->waits_for_reload || (client->batch && batch_is_waiting(client->batch));
     if (client->ended && client->unread == 0 && !waits && !uv_is_active((uv_handle_t *)&client->again))
         control_client_close(client);
 }

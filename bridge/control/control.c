@@ -43,9 +43,23 @@ static void respond_status(struct control_client *client)
     respond(client, text);
 }
 
+void control_reloaded(struct control *control, const char *text)
+{
+    struct control_client *client, *next;
+    for (client = control ? LIST_FIRST(&control->clients) : NULL; client; client = next) {
+        next = LIST_NEXT(client, list);
+        if (client->waits_for_reload) {
+            client->waits_for_reload = false;
+            respond(client, text);
+        }
+    }
+}
+
 /* The first line; what follows it stays. */
 static void read_request(struct control_client *client)
 {
+    if (client->waits_for_reload)
+        return;
     struct control *control = client->control;
     const struct buf *in = &client->in;
     const char *newline = in->bytes > 0 ? memchr(in->data, '\n', in->bytes) : NULL;
@@ -66,9 +80,13 @@ static void read_request(struct control_client *client)
     } else if (strcmp(line, CONTROL_SEEN) == 0) {
         control->calls.seen(control->calls.context);
         respond(client, CONTROL_OK "\n");
+    } else if (strcmp(line, CONTROL_RELOAD) == 0) {
+        client->waits_ms = 0;
+        client->waits_for_reload = true;
+        control->calls.reload(control->calls.context);
     } else if (strcmp(line, CONTROL_SEND) != 0) {
-        respond(client, "wrong: " CONTROL_STATUS ", " CONTROL_LOOK ", " CONTROL_SEEN " and " CONTROL_SEND
-                        " are known here\n");
+        respond(client, "wrong: " CONTROL_STATUS ", " CONTROL_LOOK ", " CONTROL_SEEN ", " CONTROL_RELOAD
+                        " and " CONTROL_SEND " are known here\n");
     } else if (control->sender_count == CONTROL_SENDERS_MOST) {
         cleanup_free char *text = xasprintf("%s too many others send\n", control_result_word(CONTROL_FAILED));
         respond(client, text);

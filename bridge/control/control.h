@@ -21,12 +21,15 @@ struct control_calls {
     char *(*status)(void *context); /* JSON; control frees it */
     void (*look)(void *context);    /* another process changed the queue */
     void (*seen)(void *context);    /* a person lists the dead letters */
+    void (*reload)(void *context);  /* read the configuration again; then call control_reloaded() */
     void *context;
 };
 
 /* Keeps what it is given. Where there can be no socket, logs why, and does without. */
 struct control *control_new(uv_loop_t *loop, const char *path, struct intake *intake, struct queue *queue,
                             const struct control_calls *calls);
+/* The response to all clients that wait for a reload. Takes NULL. */
+void control_reloaded(struct control *control, const char *text);
 /* Ends all connections, and removes the socket. The memory is released when the loop has run
  * once more. Takes NULL. */
 void control_free(struct control *control);

@@ -22,6 +22,7 @@ struct control_client {
     uv_pipe_t pipe;
     uv_timer_t again;    /* there is more to store */
     struct batch *batch; /* of a client that sends; otherwise NULL */
+    bool waits_for_reload;
     int open_handles;
     void (*received)(struct control_client *client);     /* there is more in `in`, or it has ended, or
                                                       * it reads its responses again */

@@ -8,10 +8,12 @@
 #define CONTROL_STATUS "status"
 #define CONTROL_LOOK   "look"
 #define CONTROL_SEEN   "seen"
+#define CONTROL_RELOAD "reload"
 #define CONTROL_SEND   "send"
 
-/* The response to these two. */
-#define CONTROL_OK "ok"
+/* The first line of the response to these, except status and send. */
+#define CONTROL_OK      "ok"
+#define CONTROL_REFUSED "refused"
 
 enum {
     CONTROL_REQUEST_MOST = 16,          /* bytes of the first line */

@@ -1,4 +1,4 @@
-/* daemon/daemon.c - builds the parts, wires them, reloads, and stops them in order.
+/* daemon/daemon.c - builds the parts, wires them, and stops them in order.
  *
  *     start:  queue → deliver → intake → MQTT edge, HTTP edge → control socket → READY
  *     stop:   control socket → deliver (requests in flight may end) → HTTP edge, MQTT edge → queue
@@ -14,11 +14,14 @@
 #include "base/memory.h"
 #include "base/metrics.h"
 #include "control/control.h"
+#include "daemon/broker.h"
 #include "daemon/clock_watch.h"
 #include "daemon/descriptors.h"
 #include "daemon/internal.h"
+#include "daemon/kept_config.h"
 #include "daemon/notify.h"
 #include "daemon/recover.h"
+#include "daemon/reload.h"
 #include "daemon/status.h"
 #include "deliver/deliver.h"
 #include "http/edge.h"
@@ -46,36 +49,6 @@ enum {
     OPEN_TRIES = 20,
     OPEN_WAIT_MS = 100,
 };
-
-/* ---- the broker ---- */
-
-static void see_subscription(void *context, const struct subscription *subscription)
-{
-    (void)subscription;
-    *(bool *)context = true;
-}
-
-/* Routes without topics need no broker, unless sluice still has subscriptions there, which it
- * must end. */
-static bool needs_broker(const struct daemon *daemon)
-{
-    bool needed = false;
-    for (size_t i = 0; i < daemon->config->route_count; i++)
-        needed = needed || daemon->config->routes[i].topics.count > 0;
-    if (!needed && queue_subscriptions(daemon->queue, see_subscription, &needed) != 0)
-        needed = true;
-    return needed;
-}
-
-static void start_mqtt(struct daemon *daemon)
-{
-    const struct config *config = daemon->first_config;
-    if (needs_broker(daemon))
-        daemon->mqtt = mqtt_new(&daemon->loop, &config->broker, &config->queue, daemon->config->route_count,
-                                daemon->intake, daemon->queue);
-    else /* no broker will send a message again */
-        queue_confirm(daemon->queue, queue_last_id(daemon->queue));
-}
 
 /* ---- stopping ---- */
 
@@ -136,73 +109,12 @@ static void on_terminate(uv_signal_t *signal, int number)
 
 /* ---- reloading ---- */
 
-static void reload(struct daemon *daemon);
-
-static void swap_config(void *context)
-{
-    struct daemon *daemon = context;
-    uv_timer_stop(&daemon->deadline);
-    struct config *old = daemon->config;
-    daemon->config = daemon->next_config;
-    daemon->next_config = NULL;
-    log_limit(daemon->config->daemon.log_level);
-    queue_limit(daemon->queue, &daemon->config->queue);
-    intake_reconfigure(daemon->intake, daemon->config);
-    deliver_restart(daemon->deliver, daemon->config);
-    if (daemon->mqtt)
-        mqtt_resubscribe(daemon->mqtt);
-    else
-        start_mqtt(daemon);
-    http_reconfigure(daemon->http, daemon->config);
-    if (old != daemon->first_config)
-        config_free(old);
-    log_notice(EVENT_CONFIG_RELOADED, "%zu backends, %zu routes", daemon->config->backend_count,
-               daemon->config->route_count);
-    notify_ready();
-    if (daemon->reload_again) {
-        daemon->reload_again = false;
-        reload(daemon);
-    }
-}
-
-static void on_reload_deadline(uv_timer_t *timer)
-{
-    swap_config(timer->data);
-}
-
-static void reload(struct daemon *daemon)
-{
-    if (daemon->stopping)
-        return;
-    if (daemon->next_config) {
-        daemon->reload_again = true; /* the files may have changed since they were read */
-        return;
-    }
-    notify_reloading();
-    struct config_errors errors = {0};
-    daemon->next_config = descriptors_load_config(daemon->config_path, &errors);
-    if (!daemon->next_config) {
-        for (size_t i = 0; i < errors.count; i++)
-            log_error(EVENT_CONFIG_ERROR, "%s", errors.lines[i]);
-        log_error(EVENT_CONFIG_REFUSED, "%zu errors; the old configuration stays in force", errors.count);
-        config_errors_done(&errors);
-        notify_ready();
-        return;
-    }
-    config_errors_done(&errors);
-    cleanup_free char *keys = config_restart_keys(daemon->first_config, daemon->next_config);
-    if (keys)
-        log_warning(EVENT_RESTART_NEEDED, "restart sluice to apply the changes of: %s", keys);
-    uv_timer_start(&daemon->deadline, on_reload_deadline, RELOAD_MOST_MS, 0);
-    deliver_pause(daemon->deliver, false, swap_config, daemon);
-}
-
 static void on_hangup(uv_signal_t *signal, int number)
 {
     (void)number;
     struct daemon *daemon = signal->data;
     loop_time_skip_round(&daemon->loop_time);
-    reload(daemon);
+    reload_config(daemon);
 }
 
 /* ---- requests at the control socket ---- */
@@ -216,6 +128,12 @@ static void deliver_returned(void *context)
         deliver_look_again(daemon->deliver, lowest);
 }
 
+/* The response comes later (control_reloaded). */
+static void on_reload_asked(void *context)
+{
+    reload_config(context);
+}
+
 /* A dead letter that dies after this is seen again as new. */
 static void on_dead_seen(void *context)
 {
@@ -227,7 +145,8 @@ static char *on_status_asked(void *context)
 {
     struct daemon *daemon = context;
     return daemon_status_json(&(struct daemon_status){.config_path = daemon->config_path,
-                                                      .config = daemon->config,
+                                                      .first_config = daemon->first_config,
+                                                      .kept_ms = daemon->kept_ms,
                                                       .queue = daemon->queue,
                                                       .mqtt = daemon->mqtt,
                                                       .http = daemon->http,
@@ -335,7 +254,7 @@ static void on_loop_runs(uv_timer_t *timer)
     notify_ready();
 }
 
-int daemon_run(const char *config_path, struct config *config)
+int daemon_run(const char *config_path, struct config *config, int64_t kept_ms)
 {
     signal(SIGPIPE, SIG_IGN);
     descriptors_raise();
@@ -343,6 +262,7 @@ int daemon_run(const char *config_path, struct config *config)
     struct daemon daemon = {.config_path = config_path,
                             .first_config = config,
                             .config = config,
+                            .kept_ms = kept_ms,
                             .started_ms = clock_uptime_ms()};
     if (config->queue.trust_clock)
         clock_trust();
@@ -352,6 +272,7 @@ int daemon_run(const char *config_path, struct config *config)
         config_free(config);
         return 1;
     }
+    kept_config_save(config);
     uv_loop_init(&daemon.loop);
     uv_loop_configure(&daemon.loop, UV_METRICS_IDLE_TIME);
     start_handles(&daemon);
@@ -359,11 +280,11 @@ int daemon_run(const char *config_path, struct config *config)
     daemon.clock = clock_watch_new(&daemon.loop, daemon.queue);
     daemon.deliver = deliver_new(&daemon.loop, daemon.queue, config, &daemon.metrics);
     daemon.intake = intake_new(daemon.queue, config, &daemon.metrics, on_released, &daemon);
-    start_mqtt(&daemon);
+    broker_start(&daemon);
     daemon.http = http_new(&daemon.loop, config, daemon.intake, daemon.queue);
-    daemon.control =
-        control_new(&daemon.loop, config->daemon.socket, daemon.intake, daemon.queue,
-                    &(struct control_calls){on_status_asked, deliver_returned, on_dead_seen, &daemon});
+    daemon.control = control_new(
+        &daemon.loop, config->daemon.socket, daemon.intake, daemon.queue,
+        &(struct control_calls){on_status_asked, deliver_returned, on_dead_seen, on_reload_asked, &daemon});
     daemon_status_sample(&daemon.minute, &daemon.metrics);
     uv_timer_start(&daemon.deadline, on_loop_runs, 0, 0);
 

@@ -48,10 +48,9 @@ void descriptors_raise(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-struct config *descriptors_load_config(const char *path, struct config_errors *errors)
+struct config *descriptors_check(struct config *config, const char *path, struct config_errors *errors)
 {
     struct rlimit limit;
-    struct config *config = config_file_load(path, errors);
     size_t needed = config ? descriptors_needed(config) : 0;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || needed <= limit.rlim_max)
         return config;
@@ -63,4 +62,9 @@ struct config *descriptors_load_config(const char *path, struct config_errors *e
         path, needed, (unsigned long long)limit.rlim_max);
     config_free(config);
     return NULL;
+}
+
+struct config *descriptors_load_config(const char *path, struct config_errors *errors)
+{
+    return descriptors_check(config_file_load(path, errors), path, errors);
 }

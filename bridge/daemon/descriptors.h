@@ -15,6 +15,10 @@ void descriptors_raise(void);
 /* How many descriptors sluice has open with this configuration, at most. */
 size_t descriptors_needed(const struct config *config);
 
+/* Returns the configuration, unless it needs more descriptors than the hard limit: then it is freed,
+ * and NULL is returned with an error. Takes NULL. */
+struct config *descriptors_check(struct config *config, const char *path, struct config_errors *errors);
+
 /* config_file_load(), where a configuration that needs more descriptors than the hard limit
  * is an error. */
 struct config *descriptors_load_config(const char *path, struct config_errors *errors);

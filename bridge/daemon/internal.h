@@ -1,6 +1,8 @@
 /* daemon/internal.h - the daemon's own state; nobody else includes it.
  *
- *   daemon/daemon.c       builds the parts, wires them, reloads, shuts them down
+ *   daemon/daemon.c       builds the parts, wires them, shuts them down
+ *   daemon/reload.c       puts a new configuration in force
+ *   daemon/broker.c       the connection to the broker, if one is needed
  *   daemon/recover.c      salvages a damaged queue while everything else goes on
  *   daemon/status.c       the status of a running daemon
  */
@@ -45,6 +47,7 @@ struct daemon {
     struct wear wear;
     struct recovery recovery;
     int64_t started_ms; /* uptime */
+    int64_t kept_ms;    /* wall clock: it started with a configuration that was kept then; 0: it did not */
 
     uv_loop_t loop;
     uv_signal_t terminate, interrupt, hangup;

@@ -4,6 +4,8 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/file.h"
+#include "daemon/descriptors.h"
 #include "daemon/wear.h"
 #include "db/vfs.h"
 #include "mqtt/status.h"
@@ -74,7 +76,7 @@ static void add_queue(const struct daemon_status *status, cJSON *to)
     cleanup_free char *limit = full ? queue_full_text(status->queue) : NULL;
     cleanup_free char *room = queue_room_text(status->queue);
     int64_t waiting = queue_waiting(status->queue);
-    status_add_text(to, STATUS_DAEMON_QUEUE_PATH, status->config->queue.path);
+    status_add_text(to, STATUS_DAEMON_QUEUE_PATH, status->first_config->queue.path);
     if (waiting >= 0)
         status_add_number(to, STATUS_DAEMON_QUEUE_WAITING, waiting);
     status_add_text(to, STATUS_DAEMON_QUEUE_FULL, limit);
@@ -89,7 +91,23 @@ static void add_clock(const struct daemon_status *status, cJSON *to)
                                          [CLOCK_DENIED] = "cannot be asked"};
     status_add_bool(to, STATUS_CLOCK_RIGHT, queue_clock_is_right(status->queue));
     status_add_text(to, STATUS_CLOCK_KERNEL, states[clock_kernel_state()]);
-    status_add_bool(to, STATUS_CLOCK_TRUSTED, status->config->queue.trust_clock);
+    status_add_bool(to, STATUS_CLOCK_TRUSTED, status->first_config->queue.trust_clock);
+}
+
+static void add_configuration(const struct daemon_status *status, cJSON *to)
+{
+    struct config_errors errors = {0};
+    cleanup_free char *path = realpath(status->config_path, NULL);
+    struct config *next =
+        descriptors_check(config_file_look(status->config_path, &errors), status->config_path, &errors);
+    cleanup_free char *keys = next ? config_restart_keys(status->first_config, next) : NULL;
+    status_add_text(to, STATUS_CONFIGURATION, path ? path : status->config_path);
+    status_add_number(to, STATUS_CONFIGURATION_ERRORS, (int64_t)errors.count);
+    status_add_text(to, STATUS_CONFIGURATION_ERROR, errors.count > 0 ? errors.lines[0] : NULL);
+    status_add_text(to, STATUS_CONFIGURATION_RESTART, keys);
+    status_add_time(to, STATUS_CONFIGURATION_KEPT, status->kept_ms);
+    config_free(next);
+    config_errors_done(&errors);
 }
 
 char *daemon_status_json(const struct daemon_status *status)
@@ -101,7 +119,7 @@ char *daemon_status_json(const struct daemon_status *status)
     status_add_text(json, STATUS_DAEMON_STATE, status->stopping ? "stopping" : "running");
     status_add_time(json, STATUS_DAEMON_SINCE, clock_wall_ms() - up_ms);
     status_add_number(json, STATUS_DAEMON_SECONDS, up_ms / 1000);
-    status_add_text(json, STATUS_CONFIGURATION, status->config_path);
+    add_configuration(status, json);
     if (status->mqtt)
         mqtt_describe(status->mqtt, status_add_object(json, STATUS_BROKER));
     http_describe(status->http, status_add_list(json, STATUS_HTTP));

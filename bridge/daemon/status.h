@@ -11,7 +11,8 @@
 /* Where the status comes from. */
 struct daemon_status {
     const char *config_path;
-    const struct config *config;
+    const struct config *first_config; /* of the start: its queue and broker are in use */
+    int64_t kept_ms;                   /* as in daemon_run() */
     struct queue *queue;
     const struct mqtt *mqtt;
     const struct http *http;
@@ -23,7 +24,7 @@ struct daemon_status {
 };
 
 /* The object "daemon" (text/status_fields.h) as text; the caller frees it. It reads no row of
- * the database. */
+ * the database, but the files of the configuration: whether the next start would accept them. */
 char *daemon_status_json(const struct daemon_status *status);
 
 /* Logs the totals, at the end. */

@@ -25,6 +25,10 @@
     FIELD(DAEMON_SINCE, "daemon", "since", time, "", "time of the start") \
     FIELD(DAEMON_SECONDS, "daemon", "seconds", number, "s", "time since the start") \
     FIELD(CONFIGURATION, "daemon", "configuration", text, "", "path of the configuration") \
+    FIELD(CONFIGURATION_ERRORS, "daemon", "configuration_errors", number, "", "number of errors in its files now: a reload would be refused, and the next start would use the last configuration that was in force") \
+    FIELD(CONFIGURATION_ERROR, "daemon", "configuration_error", text, "", "the first of these errors, or null") \
+    FIELD(CONFIGURATION_RESTART, "daemon", "configuration_restart", text, "", "keys in the files that were changed and that only a restart puts in force, or null") \
+    FIELD(CONFIGURATION_KEPT, "daemon", "configuration_kept", time, "", "sluice started with the configuration that was in force at this time, because the files had errors; or null") \
     FIELD(BROKER, "daemon", "broker", object, "", "the MQTT broker; absent if no route has a topic") \
     FIELD(HTTP, "daemon", "http", list, "", "one object for each [http] section") \
     FIELD(BACKENDS, "daemon", "backends", list, "", "one object for each backend") \

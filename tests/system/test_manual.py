@@ -69,7 +69,7 @@ def test_the_control_protocol_is_in_the_page():
     header = (REPO / "bridge/control/protocol.h").read_text()
     words += re.findall(r'#define CONTROL_\w+ +"(\w+)"', header)
     limits = {name: eval(value) for name, value in re.findall(r"CONTROL_(\w+) = ([\d *]+),", header)}
-    assert len(words) == 12 and all(re.search(rf"Li {word}\b", page) for word in words)
+    assert len(words) == 14 and all(re.search(rf"Li {word}\b", page) for word in words)
     for name in ("CLIENTS_MOST", "SENDERS_MOST", "TOPIC_MOST", "PAYLOAD_MOST", "RESULT_MOST", "PATIENCE_S"):
         assert re.search(rf"\b{limits[name]}\b", page), name
 

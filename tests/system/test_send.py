@@ -345,7 +345,7 @@ def test_a_sluice_without_a_socket_is_reported(make_sluice, backend, tmp_path):
 def test_an_invalid_request_ends_the_connection(sluice, mosquitto, backend):
     """Whatever a client of the socket sends, sluice goes on."""
     sluice.start().wait_connected()
-    assert "status, look and send are known here" in sluice.ask("hello\n")
+    assert "status, look, seen, reload and send are known here" in sluice.ask("hello\n")
     assert sluice.ask("x" * 1000) == "" and sluice.ask("") == ""
     assert sluice.ask("look\n") == "ok\n"
     assert sluice.ask("send\n15 1\ngarden/a/sensor1") == "stored\n"

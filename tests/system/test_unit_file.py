@@ -71,6 +71,12 @@ def test_it_starts_without_a_broker(unit):
         assert key not in unit["Unit"]
 
 
+def test_a_reload_waits_for_its_outcome(path, unit):
+    """Its command fails if sluice refuses the configuration, and it uses no other configuration than the start."""
+    assert unit["Service"]["ExecReload"].split() == ["/bin/true", "reload"]
+    assert unit["Service"]["ExecStart"].split() == ["/bin/true", "run"]
+
+
 def test_it_restarts_except_after_a_wrong_command_line_or_configuration(unit):
     service = unit["Service"]
     assert (service["Type"], service["Restart"]) == ("notify", "on-failure")

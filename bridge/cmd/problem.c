@@ -1,0 +1,45 @@
+/* cmd/problem.c - see cmd/problem.h. */
+#include "cmd/problem.h"
+#include "text/units.h"
+
+#include <stdarg.h>
+
+void add_problem(struct status_facts *facts, const char *format, ...)
+{
+    if (facts->problem_count == STATUS_FACTS_PROBLEMS)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    facts->problems[facts->problem_count++] = xvasprintf(format, arguments);
+    va_end(arguments);
+}
+
+/* Which configuration is in force instead of the files. */
+static char *in_force(const struct cJSON *daemon)
+{
+    int64_t kept_ms = status_time(daemon, STATUS_CONFIGURATION_KEPT);
+    char time[UNITS_BYTES];
+    if (kept_ms == 0)
+        return xstrdup("the configuration of before stays in force");
+    return xasprintf("sluice started with the last one that was in force, of %s",
+                     units_time(kept_ms, false, time));
+}
+
+void problem_of_configuration(struct status_facts *facts)
+{
+    int64_t errors = status_number(facts->daemon, STATUS_CONFIGURATION_ERRORS, 0);
+    const char *restart = status_text(facts->daemon, STATUS_CONFIGURATION_RESTART);
+    cleanup_free char *old = in_force(facts->daemon);
+    cleanup_free char *more =
+        errors > 1 ? xasprintf(" (and %lld more: sluice check)", (long long)errors - 1) : xstrdup("");
+    if (errors > 0)
+        add_problem(facts, "configuration: %s%s; %s: correct the file, then systemctl reload sluice",
+                    status_text(facts->daemon, STATUS_CONFIGURATION_ERROR), more, old);
+    else if (status_time(facts->daemon, STATUS_CONFIGURATION_KEPT) != 0)
+        add_problem(
+            facts,
+            "configuration: %s, because the files had errors; now they have none: systemctl reload sluice",
+            old);
+    if (restart)
+        add_problem(facts, "configuration: restart sluice to apply the changes of: %s", restart);
+}

@@ -1,0 +1,108 @@
+/* daemon/reload.c - puts a new configuration in force; see daemon/reload.h. */
+#include "daemon/reload.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "control/control.h"
+#include "control/protocol.h"
+#include "daemon/broker.h"
+#include "daemon/descriptors.h"
+#include "daemon/kept_config.h"
+#include "daemon/notify.h"
+#include "deliver/deliver.h"
+#include "http/edge.h"
+#include "intake/intake.h"
+#include "mqtt/edge.h"
+#include "queue/queue.h"
+
+#define RESTART "restart sluice to apply the changes of: "
+
+static void respond_refused(struct daemon *daemon, const struct config_errors *errors)
+{
+    struct buf text cleanup_buf;
+    buf_init(&text, SIZE_MAX / 4);
+    buf_append_text(&text, CONTROL_REFUSED "\n");
+    for (size_t i = 0; i < errors->count; i++)
+        buf_printf(&text, "%s\n", errors->lines[i]);
+    control_reloaded(daemon->control, buf_text(&text));
+}
+
+static void respond_in_force(struct daemon *daemon)
+{
+    cleanup_free char *keys = config_restart_keys(daemon->first_config, daemon->config);
+    cleanup_free char *text =
+        keys ? xasprintf(CONTROL_OK "\n" RESTART "%s\n", keys) : xstrdup(CONTROL_OK "\n");
+    control_reloaded(daemon->control, text);
+}
+
+static void use_config(struct daemon *daemon)
+{
+    struct config *old = daemon->config;
+    daemon->config = daemon->next_config;
+    daemon->next_config = NULL;
+    daemon->kept_ms = 0;
+    log_limit(daemon->config->daemon.log_level);
+    queue_limit(daemon->queue, &daemon->config->queue);
+    intake_reconfigure(daemon->intake, daemon->config);
+    deliver_restart(daemon->deliver, daemon->config);
+    if (daemon->mqtt)
+        mqtt_resubscribe(daemon->mqtt);
+    else
+        broker_start(daemon);
+    http_reconfigure(daemon->http, daemon->config);
+    if (old != daemon->first_config)
+        config_free(old);
+}
+
+static void swap_config(void *context)
+{
+    struct daemon *daemon = context;
+    uv_timer_stop(&daemon->deadline);
+    use_config(daemon);
+    kept_config_save(daemon->config);
+    log_notice(EVENT_CONFIG_RELOADED, "%zu backends, %zu routes", daemon->config->backend_count,
+               daemon->config->route_count);
+    notify_ready();
+    if (daemon->reload_again) {
+        daemon->reload_again = false;
+        reload_config(daemon); /* its outcome is the response to all */
+    } else {
+        respond_in_force(daemon);
+    }
+}
+
+static void on_reload_deadline(uv_timer_t *timer)
+{
+    swap_config(timer->data);
+}
+
+static void refuse(struct daemon *daemon, const struct config_errors *errors)
+{
+    for (size_t i = 0; i < errors->count; i++)
+        log_error(EVENT_CONFIG_ERROR, "%s", errors->lines[i]);
+    log_error(EVENT_CONFIG_REFUSED, "%zu errors; the old configuration stays in force", errors->count);
+    notify_ready();
+    respond_refused(daemon, errors);
+}
+
+void reload_config(struct daemon *daemon)
+{
+    if (daemon->stopping)
+        return;
+    if (daemon->next_config) {
+        daemon->reload_again = true; /* the files may have changed since they were read */
+        return;
+    }
+    notify_reloading();
+    struct config_errors errors = {0};
+    daemon->next_config = descriptors_load_config(daemon->config_path, &errors);
+    if (!daemon->next_config)
+        refuse(daemon, &errors);
+    config_errors_done(&errors);
+    if (!daemon->next_config)
+        return;
+    cleanup_free char *keys = config_restart_keys(daemon->first_config, daemon->next_config);
+    if (keys)
+        log_warning(EVENT_RESTART_NEEDED, RESTART "%s", keys);
+    uv_timer_start(&daemon->deadline, on_reload_deadline, RELOAD_MOST_MS, 0);
+    deliver_pause(daemon->deliver, false, swap_config, daemon);
+}
