@@ -1,12 +1,19 @@
 /* cmd/locate.c - finds the queue and the socket; see cmd/locate.h. */
 #include "cmd/locate.h"
+#include "cmd/client.h"
 #include "cmd/cmd.h"
+#include "text/status.h"
 
+#include <cjson/cJSON.h>
+#include <errno.h>
 #include <grp.h>
 #include <libgen.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { SOCKET_LISTENS = 1 << 16 }; /* __SO_ACCEPTCON of the kernel, net/unix/af_unix.c */
 
 static int owner_of(const char *path, struct stat *ret)
 {
@@ -23,6 +30,63 @@ static bool become_owner(const char *path)
     return setgroups(1, &status.st_gid) == 0 && setgid(status.st_gid) == 0 && setuid(status.st_uid) == 0;
 }
 
+/* ---- a daemon that has another place than the files say ---- */
+
+static bool nobody_listens(const char *socket)
+{
+    int fd = client_connect(socket);
+    if (fd >= 0)
+        close(fd);
+    return fd == -ENOENT || fd == -ECONNREFUSED;
+}
+
+/* Whether the name is one that sluice gives to a socket, unless [daemon] socket has another. */
+static bool may_be_of_sluice(const char *socket)
+{
+    static const char usual[] = "/sluice.sock", beside[] = "-socket";
+    size_t bytes = strlen(socket);
+    if (bytes > strlen(usual) && strcmp(socket + bytes - strlen(usual), usual) == 0)
+        return true;
+    if (bytes <= strlen(beside) || strcmp(socket + bytes - strlen(beside), beside) != 0)
+        return false;
+    cleanup_free char *lock = xasprintf("%.*s-lock", (int)(bytes - strlen(beside)), socket);
+    return access(lock, F_OK) == 0;
+}
+
+/* If a daemon that listens there has this configuration, its place. */
+static bool ask_place(const char *socket, const char *config_path, struct config_place *ret)
+{
+    cJSON *status = NULL;
+    cleanup_free char *ours = realpath(config_path, NULL);
+    if (!ours || client_status(socket, &status) != 0)
+        return false;
+    const char *theirs = status_text(status, STATUS_CONFIGURATION);
+    const char *queue = status_text(status_get(status, STATUS_DAEMON_QUEUE), STATUS_DAEMON_QUEUE_PATH);
+    bool same = theirs && queue && strcmp(ours, theirs) == 0;
+    if (same) {
+        config_place_done(ret);
+        *ret = (struct config_place){.queue = xstrdup(queue), .socket = xstrdup(socket)};
+    }
+    cJSON_Delete(status);
+    return same;
+}
+
+/* After `path` or `socket` was edited, the daemon stays where it is until it is restarted. The
+ * kernel lists all sockets that somebody listens at. A line is like
+ *     ffff8880: 00000002 00000000 00010000 0001 01 4711 /run/sluice/sluice.sock */
+static void find_daemon(const char *config_path, struct config_place *ret)
+{
+    FILE *sockets = fopen("/proc/net/unix", "re");
+    char line[256], name[120];
+    unsigned flags;
+    bool found = false;
+    while (sockets && !found && fgets(line, sizeof line, sockets))
+        found = sscanf(line, "%*x: %*x %*x %x %*x %*x %*u %119[^\n]", &flags, name) == 2 &&
+                (flags & SOCKET_LISTENS) && may_be_of_sluice(name) && ask_place(name, config_path, ret);
+    if (sockets)
+        fclose(sockets);
+}
+
 int locate_queue(const char *command, const char *config_path, struct config_place *ret)
 {
     cleanup_free char *why = NULL;
@@ -30,6 +94,8 @@ int locate_queue(const char *command, const char *config_path, struct config_pla
         fprintf(stderr, "%s: %s\n", command, why);
         return CMD_EXIT_CONFIG;
     }
+    if (nobody_listens(ret->socket))
+        find_daemon(config_path, ret);
     if (become_owner(ret->queue))
         return CMD_EXIT_OK;
     fprintf(stderr, "%s: %s: cannot become its owner\n", command, ret->queue);
