@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <linux/magic.h>
 #include <stdatomic.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 static atomic_ullong steps, progress;
@@ -41,6 +44,25 @@ int disk_sync_path(const char *path)
     disk_end();
     close(fd);
     return error;
+}
+
+const char *disk_volatile(const char *path)
+{
+    struct statfs found;
+    cleanup_free char *copy = xstrdup(path);
+    if (statfs(path, &found) != 0 && statfs(dirname(copy), &found) != 0)
+        return NULL;
+    switch ((unsigned long)found.f_type) {
+    case TMPFS_MAGIC:
+    case RAMFS_MAGIC:
+        return "it is in memory (tmpfs), and a power cut or a restart loses it";
+    case OVERLAYFS_SUPER_MAGIC:
+        return "it is on an overlay: a restart loses it if the upper layer is in memory, and in a container "
+               "it "
+               "is deleted with the container";
+    default:
+        return NULL;
+    }
 }
 
 struct disk_signs disk_signs(void)

@@ -20,6 +20,10 @@ void disk_progress(void);
 /* Opens a file or a directory and syncs it (fsync(2)). Returns 0 or -errno. */
 int disk_sync_path(const char *path);
 
+/* Why a power cut loses this file, or the one that will be made there: its file system is in memory,
+ * or may be. NULL: it does not. Static text. */
+const char *disk_volatile(const char *path);
+
 /* Any thread may ask. steps: how many operations began and how many ended, together; it is odd
  * while an operation is in flight. progress: how often disk_progress() was called. */
 struct disk_signs {

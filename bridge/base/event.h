@@ -21,8 +21,10 @@
     EVENT(CONFIG_NOT_KEPT, "config-not-kept", "the configuration in force cannot be kept for a later start") \
     EVENT(RESTART_NEEDED, "restart-needed", "a key was changed that only a restart puts in force") \
     EVENT(SECRET_EXPOSED, "secret-exposed", "every user of the machine can read a secret file") \
+    EVENT(SECRET_DOUBTFUL, "secret-doubtful", "a secret has blanks at an end, or quotes around it") \
     EVENT(SOCKET_UNAVAILABLE, "socket-unavailable", "the control socket cannot be made") \
     EVENT(SOCKET_UNWATCHED, "socket-unwatched", "a connection to a backend cannot be watched") \
+    EVENT(QUEUE_VOLATILE, "queue-volatile", "the queue is on a file system that a power cut may lose") \
     EVENT(STORAGE_WRITES, "storage-writes", "the number of bytes that were written to the disk in the last hour") \
     /* the broker */ \
     EVENT(BROKER_CONNECTED, "broker-connected", "the broker accepted the connection") \

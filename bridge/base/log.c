@@ -46,7 +46,8 @@ static const char *const events[] = {
 static const bool by_person[EVENT_COUNT] = {
     [EVENT_READY] = true,          [EVENT_STOPPING] = true,       [EVENT_STOPPED] = true,
     [EVENT_CONFIG_ERROR] = true,   [EVENT_CONFIG_REFUSED] = true, [EVENT_CONFIG_RELOADED] = true,
-    [EVENT_RESTART_NEEDED] = true, [EVENT_SECRET_EXPOSED] = true, [EVENT_HTTP_LISTENING] = true,
+    [EVENT_RESTART_NEEDED] = true, [EVENT_SECRET_EXPOSED] = true, [EVENT_SECRET_DOUBTFUL] = true,
+    [EVENT_HTTP_LISTENING] = true,
 };
 
 /* One for the process, as there is one standard error. */

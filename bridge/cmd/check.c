@@ -1,11 +1,21 @@
 /* cmd/check.c - sluice check: reads the configuration as `run` does, with its secrets and
  * files, and reports every error. */
+#include "base/disk.h"
 #include "base/log.h"
 #include "cmd/args.h"
 #include "cmd/cmd.h"
+#include "cmd/inspect.h"
 #include "daemon/descriptors.h"
 
 #include <stdio.h>
+
+/* What keeps messages out, or may lose them, though the configuration itself is right. */
+static void warn(const char *path, const struct config *config)
+{
+    if (disk_volatile(config->queue.path))
+        fprintf(stderr, "%s: warning: [queue]: path = %s: %s\n", path, config->queue.path,
+                disk_volatile(config->queue.path));
+}
 
 static int check(const struct command *command, int argc, char **argv)
 {
@@ -24,11 +34,15 @@ static int check(const struct command *command, int argc, char **argv)
 
     log_init(LOG_LEVEL_INFO);
     struct config *config = descriptors_load_config(path, &errors);
+    if (config)
+        inspect_config(config, path, &errors);
     for (size_t i = 0; i < errors.count; i++)
         fprintf(stderr, "%s\n", errors.lines[i]);
     if (config)
+        warn(path, config);
+    if (errors.count == 0)
         printf("%s: ok: %zu backends, %zu routes\n", path, config->backend_count, config->route_count);
-    int status = config ? CMD_EXIT_OK : CMD_EXIT_FAILED;
+    int status = errors.count == 0 ? CMD_EXIT_OK : CMD_EXIT_FAILED;
     config_free(config);
     config_errors_done(&errors);
     return status;

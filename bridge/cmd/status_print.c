@@ -301,6 +301,8 @@ static void print_disk(const struct printing *printing)
                units_size(status_number(disk, STATUS_DATABASE_BYTES, 0), size),
                units_size(status_number(disk, STATUS_WRITE_AHEAD_LOG_BYTES, 0), wal),
                units_size(status_number(disk, STATUS_DISK_FREE_BYTES, 0), left), fsync);
+    if (status_text(disk, STATUS_DISK_VOLATILE))
+        print_line(printing, "", "warning: %s", status_text(disk, STATUS_DISK_VOLATILE));
 }
 
 static void print_clock(const struct printing *printing)

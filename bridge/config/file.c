@@ -121,6 +121,17 @@ static char *secret_path(const char *name, char **ret_why)
     return xasprintf("%s/%s", credentials, name);
 }
 
+/* What looks as if it did not belong to a secret, or NULL. It may be right, so it is a warning. */
+static const char *secret_doubt(const char *value, size_t bytes)
+{
+    char first = bytes > 0 ? value[0] : 'x', last = bytes > 0 ? value[bytes - 1] : 'x';
+    if (first == ' ' || last == ' ')
+        return "the secret begins or ends with a blank, which is sent, too";
+    if (bytes > 1 && first == last && strchr("\"'", first))
+        return "the secret is in quotes, which are sent, too";
+    return NULL;
+}
+
 static int fetch_secret(void *context, const char *name, char **ret_value, char **ret_why)
 {
     cleanup_free char *path = secret_path(name, ret_why);
@@ -147,6 +158,9 @@ static int fetch_secret(void *context, const char *name, char **ret_value, char 
     if (mode & S_IROTH && !context) /* not when the files are only looked at */
         log_warning(EVENT_SECRET_EXPOSED, "%s: every user of this machine can read it; chmod o-r %s", path,
                     path);
+    const char *doubt = secret_doubt(value, bytes);
+    if (doubt)
+        log_warning(EVENT_SECRET_DOUBTFUL, "%s: %s; unless that is right, correct the file", path, doubt);
     *ret_value = value;
     return 0;
 }

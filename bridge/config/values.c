@@ -299,6 +299,9 @@ static const char *secret_fault(const char *secret)
 {
     if (!*secret)
         return "the file is empty; write the secret into it";
+    if (strncmp(secret, "\xef\xbb\xbf", 3) == 0)
+        return "the file begins with a byte order mark, which is not part of the secret; save it as UTF-8 "
+               "without BOM";
     for (const char *at = secret; *at; at++) {
         if (*at == '\n' || *at == '\r')
             return "the file has more than one line; it must contain the secret and nothing else";

@@ -10,6 +10,7 @@
  */
 #include "daemon/daemon.h"
 #include "base/clock.h"
+#include "base/disk.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/metrics.h"
@@ -249,8 +250,12 @@ static int open_queue(struct daemon *daemon)
 static void on_loop_runs(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
-    log_notice(EVENT_READY, "queue %s, %zu backends, %zu routes", daemon->config->queue.path,
-               daemon->config->backend_count, daemon->config->route_count);
+    const char *path = daemon->config->queue.path;
+    const char *why_volatile = disk_volatile(path);
+    if (why_volatile)
+        log_warning(EVENT_QUEUE_VOLATILE, "queue %s: %s", path, why_volatile);
+    log_notice(EVENT_READY, "queue %s, %zu backends, %zu routes", path, daemon->config->backend_count,
+               daemon->config->route_count);
     notify_ready();
 }
 

@@ -181,7 +181,8 @@
     FIELD(FREE_IN_DATABASE_BYTES, "queue.disk", "free_in_database_bytes", number, "bytes", "unused in the database") \
     FIELD(WRITE_AHEAD_LOG_BYTES, "queue.disk", "write_ahead_log_bytes", number, "bytes", "size of the write-ahead log") \
     FIELD(RESERVE_BYTES, "queue.disk", "reserve_bytes", number, "bytes", "size of the reserve file") \
-    FIELD(DISK_FREE_BYTES, "queue.disk", "disk_free_bytes", number, "bytes", "free on the disk")
+    FIELD(DISK_FREE_BYTES, "queue.disk", "disk_free_bytes", number, "bytes", "free on the disk") \
+    FIELD(DISK_VOLATILE, "queue.disk", "volatile", text, "", "why a power cut may lose the queue (it is on a tmpfs or an overlay), or null")
 /* clang-format on */
 
 enum status_field {

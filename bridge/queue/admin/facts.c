@@ -1,5 +1,6 @@
 /* queue/admin/facts.c - the status of the queue from its database, whether the daemon runs or
  * not. Every row is counted, for which the daemon itself has no time. */
+#include "base/disk.h"
 #include "message/device.h"
 #include "queue/admin/internal.h"
 
@@ -116,6 +117,7 @@ static void add_disk(struct queue_admin *admin, struct cJSON *to)
     status_add_number(to, STATUS_FREE_IN_DATABASE_BYTES, page_bytes * number(admin, "PRAGMA freelist_count"));
     status_add_number(to, STATUS_WRITE_AHEAD_LOG_BYTES, file_bytes(admin->path, "-wal"));
     status_add_number(to, STATUS_RESERVE_BYTES, file_bytes(admin->path, "-reserve"));
+    status_add_text(to, STATUS_DISK_VOLATILE, disk_volatile(admin->path));
     struct statvfs disk;
     if (statvfs(dirname(path), &disk) == 0)
         status_add_number(to, STATUS_DISK_FREE_BYTES, (int64_t)disk.f_bavail * (int64_t)disk.f_frsize);

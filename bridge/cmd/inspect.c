@@ -1,0 +1,114 @@
+/* cmd/inspect.c - see cmd/inspect.h. */
+#include "cmd/inspect.h"
+#include "base/log.h"
+#include "cmd/certificates.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+struct inspection {
+    const char *file;
+    const char *section; /* "[backend garden]" */
+    struct config_errors *errors;
+};
+
+/* Takes the reason, and reports it unless it is NULL. Returns whether there was one. */
+static bool report(const struct inspection *inspection, const char *key, const char *value, char *why)
+{
+    if (!why)
+        return false;
+    config_errors_add(inspection->errors, "%s: %s: %s = %s: %s", inspection->file, inspection->section, key,
+                      value, why);
+    free(why);
+    return true;
+}
+
+/* ---- certificates and keys ---- */
+
+static void warn_exposed(const char *path)
+{
+    struct stat found;
+    if (stat(path, &found) == 0 && (found.st_mode & S_IROTH))
+        log_warning(EVENT_SECRET_EXPOSED, "%s: every user of this machine can read it; chmod o-r %s", path,
+                    path);
+}
+
+static void inspect_tls(const struct inspection *inspection, const char *ca_file, const char *cert_file,
+                        const char *key_file)
+{
+    if (ca_file)
+        report(inspection, "ca_file", ca_file, certificates_fault(ca_file));
+    if (!cert_file || !key_file)
+        return;
+    bool faulty = report(inspection, "cert_file", cert_file, certificates_fault(cert_file));
+    faulty = report(inspection, "key_file", key_file, certificates_key_fault(key_file)) || faulty;
+    if (!faulty)
+        report(inspection, "key_file", key_file, certificates_pair_fault(cert_file, key_file));
+    warn_exposed(key_file);
+}
+
+/* ---- the host of the backend ---- */
+
+/* Whether a name is reserved for examples (RFC 2606): no backend can have it. */
+static bool is_example(const char *host, size_t bytes)
+{
+    static const char *const reserved[] = {"example.org", "example.com", "example.net", "example", "invalid"};
+    for (size_t i = 0; i < ARRAY_LEN(reserved); i++) {
+        size_t tail = strlen(reserved[i]);
+        if (bytes >= tail && strncasecmp(host + bytes - tail, reserved[i], tail) == 0 &&
+            (bytes == tail || host[bytes - tail - 1] == '.'))
+            return true;
+    }
+    return false;
+}
+
+static char *host_fault(const char *url)
+{
+    const char *host = strstr(url, "://") + 3;
+    if (!is_example(host, strcspn(host, ":/")))
+        return NULL;
+    return xstrdup("this host is only an example; write the host of your backend");
+}
+
+/* ---- directories ---- */
+
+/* made_by_unit: this file's directory is made by systemd when the service starts. */
+static char *directory_fault(const char *path, const char *made_by_unit)
+{
+    struct stat found;
+    cleanup_free char *copy = xstrdup(path);
+    const char *directory = dirname(copy);
+    if (strcmp(directory, made_by_unit) == 0)
+        return NULL;
+    if (stat(directory, &found) == 0)
+        return S_ISDIR(found.st_mode) ? NULL
+                                      : xasprintf("%s is not a directory; correct the path", directory);
+    if (errno == ENOENT || errno == ENOTDIR)
+        return xasprintf(
+            "there is no directory %s; make it for the user that sluice runs as: sudo install -d "
+            "-o sluice -g sluice -m 2750 %s",
+            directory, directory);
+    return xasprintf("%s: %s", directory, strerror(errno));
+}
+
+void inspect_config(const struct config *config, const char *file, struct config_errors *errors)
+{
+    struct inspection inspection = {.file = file, .section = "[queue]", .errors = errors};
+    const char *path = config->queue.path, *socket = config->daemon.socket;
+    bool missing = report(&inspection, "path", path, directory_fault(path, "/var/lib/sluice"));
+    inspection.section = "[daemon]";
+    if (!missing) /* the socket is in the same directory, unless it is set */
+        report(&inspection, "socket", socket, directory_fault(socket, "/run/sluice"));
+    inspection.section = "[broker]";
+    inspect_tls(&inspection, config->broker.ca_file, config->broker.cert_file, config->broker.key_file);
+    for (size_t i = 0; i < config->backend_count; i++) {
+        const struct config_backend *backend = &config->backends[i];
+        cleanup_free char *section = xasprintf("[backend %s]", backend->name);
+        inspection.section = section;
+        report(&inspection, "url", backend->url, host_fault(backend->url));
+        inspect_tls(&inspection, backend->ca_file, backend->cert_file, backend->key_file);
+    }
+}

@@ -1,0 +1,15 @@
+/* cmd/inspect.h - what `sluice check` looks at beyond the configuration itself: the content of the
+ * files that it names, the directories that it needs, and what is still as in the example.
+ *
+ * The daemon does not need this to start. It reports such a fault when it meets it, as a backend
+ * or a broker that is misconfigured, and continues with the other parts. */
+#ifndef SLUICE_CMD_INSPECT_H
+#define SLUICE_CMD_INSPECT_H
+
+#include "config/config.h"
+
+/* Adds an error, "FILE: [SECTION]: KEY = VALUE: what is wrong", for each fault. A key that every
+ * user can read is logged as a warning. file: the configuration, for the errors. */
+void inspect_config(const struct config *config, const char *file, struct config_errors *errors);
+
+#endif
