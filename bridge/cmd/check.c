@@ -3,6 +3,7 @@
 #include "base/disk.h"
 #include "base/log.h"
 #include "cmd/args.h"
+#include "cmd/broker_acl.h"
 #include "cmd/cmd.h"
 #include "cmd/inspect.h"
 #include "daemon/descriptors.h"
@@ -12,9 +13,16 @@
 /* What keeps messages out, or may lose them, though the configuration itself is right. */
 static void warn(const char *path, const struct config *config)
 {
+    struct config_errors warnings = {0};
+    struct broker_acl *acl = broker_acl_read(CMD_MOSQUITTO);
+    broker_acl_judge(acl, config, &warnings);
+    for (size_t i = 0; i < warnings.count; i++)
+        fprintf(stderr, "%s: warning: %s\n", path, warnings.lines[i]);
     if (disk_volatile(config->queue.path))
         fprintf(stderr, "%s: warning: [queue]: path = %s: %s\n", path, config->queue.path,
                 disk_volatile(config->queue.path));
+    config_errors_done(&warnings);
+    broker_acl_free(acl);
 }
 
 static int check(const struct command *command, int argc, char **argv)
@@ -52,7 +60,8 @@ const struct command cmd_check = {
     .run = check,
     .options = (const struct command_option[]){{'c', NULL, true}, {0}},
     .help = "Reads a configuration with its conf.d, its secrets and the files that it names.\n"
-            "Prints each error as FILE:LINE: what is wrong, and what would be right.\n"
+            "Prints each error as FILE:LINE: what is wrong, and what would be right. A route\n"
+            "that the ACL of Mosquitto on this machine makes useless is a warning.\n"
             "\n"
             "  -c FILE  the configuration; default " CMD_DEFAULT_CONFIG "\n"
             "\n"

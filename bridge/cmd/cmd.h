@@ -11,6 +11,7 @@
 #include "cmd/command.h"
 
 #define CMD_DEFAULT_CONFIG "/etc/sluice/sluice.conf"
+#define CMD_MOSQUITTO      "/etc/mosquitto" /* the configuration of the broker on this machine */
 
 /* clang-format off */
 #define COMMANDS(COMMAND) \

@@ -1,5 +1,6 @@
 /* cmd/status.c - sluice status [--json]: the state of sluice, and what is wrong. */
 #include "cmd/args.h"
+#include "cmd/broker_acl.h"
 #include "cmd/cmd.h"
 #include "cmd/locate.h"
 #include "cmd/status_facts.h"
@@ -29,6 +30,20 @@ static void print_json(const struct status_facts *facts)
     puts(text);
 }
 
+/* The routes that the ACL of the broker makes useless; only root and Mosquitto may read it. An
+ * invalid configuration is reported elsewhere. */
+static void judge_acl(const struct broker_acl *acl, const char *config_path, struct status_facts *facts)
+{
+    struct config_errors errors = {0}, problems = {0};
+    struct config *config = acl ? config_file_load_hidden(config_path, &errors) : NULL;
+    if (config)
+        broker_acl_judge(acl, config, &problems);
+    status_facts_add(facts, &problems);
+    config_free(config);
+    config_errors_done(&errors);
+    config_errors_done(&problems);
+}
+
 static int exit_status(const struct status_facts *facts)
 {
     if (facts->no_daemon || facts->no_queue)
@@ -54,11 +69,16 @@ static int status(const struct command *command, int argc, char **argv)
         quiet = quiet || letter == 'q';
     }
     struct config_place place;
+    struct broker_acl *acl = broker_acl_read(CMD_MOSQUITTO); /* before root becomes another user */
     int exit = locate_queue("sluice status", config_path, &place);
-    if (exit != CMD_EXIT_OK)
+    if (exit != CMD_EXIT_OK) {
+        broker_acl_free(acl);
         return exit;
+    }
     struct status_facts facts;
     status_facts_find(&facts, &place);
+    judge_acl(acl, config_path, &facts);
+    broker_acl_free(acl);
     if (json)
         print_json(&facts);
     else if (!quiet)

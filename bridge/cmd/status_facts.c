@@ -341,6 +341,12 @@ void status_facts_find(struct status_facts *facts, const struct config_place *pl
     }
 }
 
+void status_facts_add(struct status_facts *facts, const struct config_errors *problems)
+{
+    for (size_t i = 0; i < problems->count; i++)
+        add_problem(facts, "%s", problems->lines[i]);
+}
+
 void status_facts_done(struct status_facts *facts)
 {
     cJSON_Delete(facts->daemon);

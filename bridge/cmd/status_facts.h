@@ -27,6 +27,8 @@ struct status_facts {
  * status_facts_done(). */
 void status_facts_find(struct status_facts *facts, const struct config_place *place);
 void status_facts_done(struct status_facts *facts);
+/* Adds problems that were found elsewhere. */
+void status_facts_add(struct status_facts *facts, const struct config_errors *problems);
 
 /* The value of STATUS_STATE. */
 const char *status_facts_state(const struct status_facts *facts);

@@ -1,0 +1,276 @@
+/* cmd/broker_acl.c - see cmd/broker_acl.h. */
+#include "cmd/broker_acl.h"
+#include "base/buf.h"
+#include "message/topic.h"
+#include "message/topic_template.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+struct rule {
+    char *user;   /* NULL: of clients without a name */
+    bool pattern; /* of everyone: %u and %c stand for the client's name and its client_id */
+    bool read, write, deny;
+    char *filter;
+};
+
+struct broker_acl {
+    char *file;
+    bool unknown; /* the rules come from elsewhere, too */
+    struct rule *rules;
+    size_t count;
+};
+
+/* ---- reading ---- */
+
+/* Calls take with the first word of each line that is no comment, and the rest of it. */
+static bool read_lines(const char *path, void (*take)(void *context, const char *word, char *rest),
+                       void *context)
+{
+    FILE *file = fopen(path, "re");
+    char *line = NULL;
+    size_t capacity = 0;
+    if (!file)
+        return false;
+    while (getline(&line, &capacity, file) > 0) {
+        line[strcspn(line, "\r\n")] = '\0';
+        for (size_t end = strlen(line); end > 0 && strchr(" \t", line[end - 1]); end--)
+            line[end - 1] = '\0';
+        char *word = line + strspn(line, " \t"), *rest = word + strcspn(word, " \t");
+        if (!*word || *word == '#')
+            continue;
+        if (*rest)
+            *rest++ = '\0';
+        take(context, word, rest + strspn(rest, " \t"));
+    }
+    free(line);
+    fclose(file);
+    return true;
+}
+
+static void read_settings(struct broker_acl *acl, const char *directory);
+
+static void take_setting(void *context, const char *word, char *rest)
+{
+    struct broker_acl *acl = context;
+    if (strcmp(word, "include_dir") == 0)
+        read_settings(acl, rest);
+    if (strcmp(word, "plugin") == 0 || strcmp(word, "auth_plugin") == 0)
+        acl->unknown = true;
+    if (strcmp(word, "acl_file") != 0)
+        return;
+    acl->unknown = acl->unknown || (acl->file && strcmp(acl->file, rest) != 0);
+    free(acl->file);
+    acl->file = xstrdup(rest);
+}
+
+static int is_conf(const struct dirent *entry)
+{
+    size_t bytes = strlen(entry->d_name);
+    return bytes > 5 && strcmp(entry->d_name + bytes - 5, ".conf") == 0;
+}
+
+static void read_settings(struct broker_acl *acl, const char *directory)
+{
+    struct dirent **entries = NULL;
+    int count = scandir(directory, &entries, is_conf, alphasort);
+    for (int i = 0; i < count; i++) {
+        cleanup_free char *path = xasprintf("%s/%s", directory, entries[i]->d_name);
+        read_lines(path, take_setting, acl);
+        free(entries[i]);
+    }
+    free(entries);
+}
+
+static void take_rule(void *context, const char *word, char *rest)
+{
+    struct broker_acl *acl = context;
+    bool pattern = strcmp(word, "pattern") == 0, user = strcmp(word, "user") == 0;
+    const char *last = acl->count > 0 ? acl->rules[acl->count - 1].user : NULL, *why;
+    struct rule rule = {.user = user ? xstrdup(rest) : last ? xstrdup(last) : NULL, .pattern = pattern};
+    size_t bytes = strcspn(rest, " \t");
+    char *filter = rest[bytes] ? rest + bytes + strspn(rest + bytes, " \t") : rest;
+    cleanup_free char *access = filter == rest ? xstrdup("readwrite") : xstrndup(rest, bytes);
+    rule.read = strcmp(access, "read") == 0 || strcmp(access, "readwrite") == 0;
+    rule.write = strcmp(access, "write") == 0 || strcmp(access, "readwrite") == 0;
+    rule.deny = strcmp(access, "deny") == 0;
+    if (!user && (pattern || strcmp(word, "topic") == 0) && topic_filter_valid(filter, &why))
+        rule.filter = xstrdup(filter);
+    acl->rules = xrealloc(acl->rules, (acl->count + 1) * sizeof *acl->rules);
+    acl->rules[acl->count++] = rule; /* without a filter: it says whose the next ones are */
+}
+
+struct broker_acl *broker_acl_read(const char *directory)
+{
+    struct broker_acl *acl = xcalloc(1, sizeof *acl);
+    cleanup_free char *settings = xasprintf("%s/mosquitto.conf", directory);
+    if (read_lines(settings, take_setting, acl) && acl->file && !acl->unknown &&
+        read_lines(acl->file, take_rule, acl))
+        return acl;
+    broker_acl_free(acl);
+    return NULL;
+}
+
+void broker_acl_free(struct broker_acl *acl)
+{
+    if (!acl)
+        return;
+    for (size_t i = 0; i < acl->count; i++) {
+        free(acl->rules[i].user);
+        free(acl->rules[i].filter);
+    }
+    free(acl->rules);
+    free(acl->file);
+    free(acl);
+}
+
+/* ---- what the rules allow ---- */
+
+enum who { SLUICE, OTHERS };
+enum access { READ, WRITE };
+
+struct judgement {
+    const struct broker_acl *acl;
+    const struct config *config;
+    struct config_errors *lines;
+    bool others;        /* there are rules for clients other than sluice */
+    const char *device; /* the only other user with a name; NULL: there are several, or none */
+};
+
+static bool same_user(const char *one, const char *other)
+{
+    return one == other || (one && other && strcmp(one, other) == 0);
+}
+
+/* The filter of a pattern, for this user, or for any; the caller frees it. */
+static char *expand(const char *pattern, enum who who, const struct config_broker *broker)
+{
+    struct buf filter cleanup_buf;
+    buf_init(&filter, SIZE_MAX / 4);
+    for (const char *level = pattern;; level++) {
+        size_t bytes = strcspn(level, "/");
+        cleanup_free char *text = xstrndup(level, bytes);
+        bool named = strstr(text, "%u") || strstr(text, "%c");
+        const char *own = strcmp(text, "%u") == 0   ? broker->username
+                          : strcmp(text, "%c") == 0 ? broker->client_id
+                                                    : NULL;
+        buf_append_text(&filter, !named ? text : who == SLUICE && own ? own : "+");
+        level += bytes;
+        if (!*level)
+            return xstrdup(buf_text(&filter));
+        buf_append_char(&filter, '/');
+    }
+}
+
+/* Whether a rule is about these clients, and about this filter: the whole of it for sluice, and a
+ * part of it for devices. */
+static bool rule_concerns(const struct judgement *judgement, const struct rule *rule, enum who who,
+                          const char *filter, bool whole)
+{
+    const struct config_broker *broker = &judgement->config->broker;
+    bool own = same_user(rule->user, broker->username);
+    if (!rule->filter || (!rule->pattern && own != (who == SLUICE)))
+        return false;
+    cleanup_free char *expanded = rule->pattern ? expand(rule->filter, who, broker) : xstrdup(rule->filter);
+    return whole ? topic_filter_covers(expanded, filter) : topic_filters_meet(expanded, filter);
+}
+
+static bool is_denied(const struct judgement *judgement, const char *user, enum who who, const char *filter)
+{
+    for (size_t i = 0; i < judgement->acl->count; i++) {
+        const struct rule *rule = &judgement->acl->rules[i];
+        if (rule->deny && (rule->pattern || same_user(rule->user, user)) &&
+            rule_concerns(judgement, rule, who, filter, who == OTHERS))
+            return true;
+    }
+    return false;
+}
+
+static bool is_allowed(const struct judgement *judgement, enum who who, enum access access,
+                       const char *filter)
+{
+    for (size_t i = 0; i < judgement->acl->count; i++) {
+        const struct rule *rule = &judgement->acl->rules[i];
+        if ((access == READ ? rule->read : rule->write) &&
+            rule_concerns(judgement, rule, who, filter, who == SLUICE) &&
+            !is_denied(judgement, rule->user, who, filter))
+            return true;
+    }
+    return false;
+}
+
+/* ---- the lines ---- */
+
+/* "below its line 'user device'"; the caller frees it. */
+static char *place_of(const char *user, bool known)
+{
+    return !known ? xstrdup("below the line 'user ...' of your devices")
+           : user ? xasprintf("below its line 'user %s'", user)
+                  : xstrdup("as its first line");
+}
+
+static void judge_filter(const struct judgement *judgement, const struct config_route *route, const char *key,
+                         const char *filter, enum access of_sluice)
+{
+    const char *file = judgement->acl->file, *own = judgement->config->broker.username;
+    static const char *const verb[] = {[READ] = "read", [WRITE] = "write"};
+    enum access of_devices = of_sluice == READ ? WRITE : READ;
+    if (!is_allowed(judgement, SLUICE, of_sluice, filter)) {
+        cleanup_free char *place = place_of(own, true);
+        config_errors_add(judgement->lines,
+                          "route %s: %s: %s does not let %s%s %s %s: add the line 'topic %s %s' %s; then "
+                          "systemctl reload mosquitto",
+                          route->name, key, file, own ? "the user " : "a client without a user name",
+                          own ? own : "", verb[of_sluice], filter, verb[of_sluice], filter, place);
+    }
+    if (judgement->others && !is_allowed(judgement, OTHERS, of_devices, filter)) {
+        cleanup_free char *place = place_of(judgement->device, judgement->device);
+        config_errors_add(judgement->lines,
+                          "route %s: %s: %s lets no device %s %s, %s: add the line 'topic %s %s' %s; then "
+                          "systemctl reload mosquitto",
+                          route->name, key, file, verb[of_devices], filter,
+                          of_sluice == READ ? "so no message arrives" : "so none gets its acknowledgements",
+                          verb[of_devices], filter, place);
+    }
+}
+
+static void find_others(struct judgement *judgement)
+{
+    const struct broker_acl *acl = judgement->acl;
+    bool several = false;
+    for (size_t i = 0; i < acl->count; i++) {
+        const char *user = acl->rules[i].user;
+        bool other = !same_user(user, judgement->config->broker.username);
+        judgement->others =
+            judgement->others || acl->rules[i].pattern || (other && (user || acl->rules[i].filter));
+        several = several || (other && user && judgement->device && !same_user(user, judgement->device));
+        if (other && user)
+            judgement->device = user;
+    }
+    if (several)
+        judgement->device = NULL;
+}
+
+static bool is_local(const char *host)
+{
+    return strcasecmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
+}
+
+void broker_acl_judge(const struct broker_acl *acl, const struct config *config, struct config_errors *ret)
+{
+    struct judgement judgement = {.acl = acl, .config = config, .lines = ret};
+    if (!acl || !is_local(config->broker.host))
+        return;
+    find_others(&judgement);
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct config_route *route = &config->routes[i];
+        for (size_t j = 0; j < route->topics.count; j++)
+            judge_filter(&judgement, route, "topic", route->topics.items[j], READ);
+        if (!route->ack_topic)
+            continue;
+        cleanup_free char *filter = topic_template_filter(route->ack_topic);
+        judge_filter(&judgement, route, "ack_topic", filter, WRITE);
+    }
+}

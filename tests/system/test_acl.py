@@ -1,0 +1,144 @@
+"""The ACL of Mosquitto and the routes belong together: check and status compare them, and print a
+remedy that works. Mosquitto reports neither a dropped PUBLISH nor a filter that may not be read."""
+import re
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from harness.mount import with_mounts
+from harness.sluice import binary
+from harness.wait import wait_until
+
+SHIPPED = Path(__file__).resolve().parents[2] / "config" / "mosquitto-sluice.acl"
+USERS = {"device": "a", "sluice": "b"}
+FOREIGN_ROUTE = {"topic": "home/+/temperature", "path": "/t", "ack_topic": "home/{2}/ack"}
+
+
+@pytest.fixture
+def acl(tmp_path):
+    """The ACL file of a broker, and /etc/mosquitto as it would be with it."""
+    directory = tmp_path / "etc"
+    (directory / "conf.d").mkdir(parents=True)
+    (directory / "mosquitto.conf").write_text("persistence true\ninclude_dir /etc/mosquitto/conf.d\n")
+    (directory / "conf.d/sluice.conf").write_text("# acl_file /none\nlistener 1883\nacl_file /etc/mosquitto/sluice.acl\n")
+    shutil.copy(SHIPPED, directory / "sluice.acl")
+    return directory / "sluice.acl"
+
+
+@pytest.fixture
+def parts(acl, tmp_path, make_mosquitto, make_sluice, backend):
+    """(mosquitto, a sluice of its user)"""
+    (tmp_path / "password").write_text("b\n")
+    (tmp_path / "password").chmod(0o600)
+
+    def make(routes):
+        mosquitto = make_mosquitto(users=USERS, extra=f"acl_file {acl}")
+        return mosquitto, make_sluice(broker_port=mosquitto.port, backends={"garden": backend}, routes=routes,
+                                      broker={"username": "sluice", "password": f"@{tmp_path}/password"})  # fmt: skip
+
+    return make
+
+
+def ask(acl, sluice, command):
+    """What a command says of the ACL: check warns, and status has problems."""
+    result = with_mounts([binary(), command, "-c", sluice.config_file], {"/etc/mosquitto": acl.parent})
+    lines = result.stderr if command == "check" else result.stdout
+    return [line for line in lines.splitlines() if "/etc/mosquitto/sluice.acl" in line]
+
+
+def repair(acl, lines, mosquitto):
+    """Does what the lines say."""
+    for line in lines:
+        rule, user = re.search(r"add the line '(topic .*)' below its line '(user .*)'; then systemctl reload", line).groups()
+        text = acl.read_text()
+        assert text.count(f"{user}\n") == 1
+        acl.write_text(text.replace(f"{user}\n", f"{user}\n{rule}\n"))
+    mosquitto.process.send_signal(signal.SIGHUP)  # as systemctl reload
+    wait_until(lambda: any("Reloading config" in line for line in mosquitto.log), what="mosquitto to reload")
+
+
+def test_the_remedy_of_a_route_that_no_device_may_write_works(acl, parts, backend, make_sluice):
+    mosquitto, sluice = parts({"temperature": FOREIGN_ROUTE, "sensor": {"topic": "garden/+/sensor"}})
+    warnings = ask(acl, sluice, "check")
+    assert len(warnings) == 3 and all("route temperature: " in line for line in warnings), warnings
+    assert "lets no device write home/+/temperature, so no message arrives" in warnings[0]
+    sluice.start().wait_connected()
+    acks = []
+    device = mosquitto.client(version=5, on_message=lambda message: acks.append(message.topic))
+    device.subscribe("home/+/ack", 1)
+    device.publish("home/a/temperature", b'{"b": 7, "s": 1, "lo": 1, "t": 20}', 1).wait_for_publish(60)
+    device.publish("garden/a/sensor", b"after it", 1)
+    backend.wait_for(1)
+    assert [request.body for request in backend.requests] == [b"after it"], "the ACL does not stop it"
+    problems = ask(acl, sluice, "status")
+    assert [re.sub("^! ", "", line) for line in problems] == [re.sub("^.*?warning: ", "", line) for line in warnings]
+
+    repair(acl, warnings, mosquitto)
+    assert ask(acl, sluice, "check") == ask(acl, sluice, "status") == []
+    device.publish("home/a/temperature", b'{"b": 7, "s": 1, "lo": 1, "t": 20}', 1).wait_for_publish(60)
+    backend.wait_for(2)
+    wait_until(lambda: "home/a/ack" in acks, what="the acknowledgement to reach the device")
+    device.disconnect()
+    device.loop_stop()
+
+
+def test_the_remedy_of_a_topic_that_sluice_may_not_read_works(acl, parts, backend):
+    acl.write_text("user sluice\ntopic read garden/+/sensor\nuser device\ntopic readwrite #\n")
+    mosquitto, sluice = parts({"all": {"topic": ["garden/#"]}})
+    warnings = ask(acl, sluice, "check")
+    assert len(warnings) == 1 and "does not let the user sluice read garden/#" in warnings[0], warnings
+    sluice.start().wait_connected()
+    mosquitto.publish("garden/a/heartbeat", b"lost")
+    mosquitto.publish("garden/a/sensor", b"after it")
+    backend.wait_for(1)
+    repair(acl, warnings, mosquitto)
+    assert ask(acl, sluice, "check") == []
+    mosquitto.publish("garden/a/heartbeat", b"now")
+    backend.wait_for(2)
+    assert [request.body for request in backend.requests] == [b"after it", b"now"]
+
+
+@pytest.mark.parametrize("rules", [
+    "user sluice\ntopic read #\n\nuser device\ntopic write garden/#\n",
+    "user sluice\ntopic read garden/+/sensor\npattern write garden/%u/#\n",
+    "pattern write garden/%c/sensor\nuser sluice\ntopic garden/#\n",
+    "topic write garden/#\n\nuser sluice\ntopic read garden/#\n",
+    "user sluice\ntopic readwrite #\n",
+    "user sluice\ntopic read #\nuser a\ntopic write x/#\nuser b\ntopic write garden/b/sensor\n",
+], ids=["shipped", "user", "client", "anonymous", "one user", "several users"])  # fmt: skip
+def test_rules_that_fit_draw_no_warning(acl, parts, rules):
+    acl.write_text(rules)
+    _, sluice = parts({"sensor": {"topic": "garden/+/sensor"}})
+    assert ask(acl, sluice, "check") == []
+
+
+@pytest.mark.parametrize("rules, words", [
+    ("user sluice\ntopic read #\nuser device\ntopic write garden/#\ntopic deny garden/+/sensor\n", "lets no device write"),
+    ("user sluice\ntopic read #\ntopic deny garden/a/sensor\nuser device\ntopic write garden/#\n", "does not let the user sluice read"),
+    ("user sluice\ntopic write garden/#\nuser device\ntopic write garden/#\n", "does not let the user sluice read"),
+    ("user other\ntopic read #\nuser device\ntopic write garden/#\n", "does not let the user sluice read"),
+    ("user sluice\ntopic read #\nuser device\ntopic read garden/#\n", "lets no device write"),
+    ("user sluice\ntopic read #\nuser a\ntopic write b\nuser b\ntopic write c\n", "'user ...' of your devices"),
+])  # fmt: skip
+def test_rules_that_do_not_fit(acl, parts, rules, words):
+    acl.write_text(rules)
+    _, sluice = parts({"sensor": {"topic": "garden/+/sensor"}})
+    lines = ask(acl, sluice, "check")
+    assert len(lines) == 1 and words in lines[0], lines
+
+
+def test_what_is_not_known_is_not_judged(acl, parts):
+    """A broker on another machine, a plug-in, or no ACL."""
+    _, sluice = parts({"temperature": FOREIGN_ROUTE})
+    assert len(ask(acl, sluice, "check")) == 3
+    text = sluice.config_file.read_text()
+    sluice.config_file.write_text(text.replace("host = 127.0.0.1", "host = broker.lan"))
+    assert ask(acl, sluice, "check") == []
+    sluice.config_file.write_text(text)
+    conf = acl.parent / "conf.d/sluice.conf"
+    conf.write_text(conf.read_text() + "plugin /x.so\n")
+    assert ask(acl, sluice, "check") == []
+    conf.write_text("allow_anonymous true\n")
+    assert ask(acl, sluice, "check") == []
