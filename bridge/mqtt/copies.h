@@ -19,11 +19,15 @@
  * own. (Left open: in that moment, a message is stored twice if its topic matches a filter that only the
  * broker knows, and that copy comes first.)
  *
+ * A message of QoS 0 may overtake others, so it is compared with the one of QoS 0 before it.
+ *
  * What was named is stored with each commit that needs it, and so is what identifies a redelivery of a
  * copy: a crash between two copies makes no second message.
  *
  * A retained message, which comes because of a new subscription, is for the routes with the filter of
- * that subscription; it is not the subject here. MQTT 3.1.1 has one copy of each message.
+ * that subscription; it is not the subject here. With MQTT 3.1.1, and where the broker has no identifiers, copies name nothing and cannot be told
+ * from equal readings. Mosquitto sends one copy then (unless allow_duplicate_messages is set); of
+ * another broker, which sends several, a message is stored once for each copy.
  */
 #ifndef SLUICE_MQTT_COPIES_H
 #define SLUICE_MQTT_COPIES_H
@@ -34,7 +38,8 @@
 void mqtt_copies_load(struct mqtt *mqtt);
 /* A CONNACK came. */
 void mqtt_copies_connected(struct mqtt *mqtt, bool session_present);
-/* Each PUBLISH that is not retained, nor of a shared subscription, in their order. Returns whether it is another copy. */
+/* A PUBLISH came that is not retained, nor of a shared subscription. Returns whether it is another
+ * copy of the message before it. */
 bool mqtt_copies_received(struct mqtt *mqtt, const struct mosquitto_message *packet,
                           const mosquitto_property *properties);
 /* Before the commit, in the open transaction. */

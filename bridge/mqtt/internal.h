@@ -97,8 +97,10 @@ struct subscriptions {
 /* The copies of the last message (mqtt/copies.h). */
 struct copies {
     struct queue_copies last;
-    bool save_due; /* it changed */
-    bool is_saved; /* the queue has one */
+    struct queue_copies last_qos0; /* it may overtake others; it never comes again */
+    bool are_complete;             /* the broker has sent all copies of the messages that came */
+    bool save_due;                 /* `last` changed */
+    bool is_saved;                 /* the queue has one */
 };
 
 /* What was agreed with the broker (mqtt/protocol.h). */
@@ -121,6 +123,8 @@ struct protocol {
     bool save_due;
     bool is_fixed;         /* 3.1.1, until the process ends */
     unsigned early_closes; /* connections closed before a CONNACK, in a row */
+    unsigned failures;     /* connections that ended before a CONNACK, for any reason, in a row */
+    unsigned malformed;    /* those that ended because of a CONNACK that is none of MQTT 5, in a row */
     char *broker;          /* host:port */
     bool is_first;         /* the next connection is the first since the start */
 };

@@ -9,6 +9,7 @@
 
 enum {
     LEVELS_MOST = 8,                       /* of a topic: there are many filters for a deeper one */
+    TOPIC_MOST = 1024,                     /* bytes: all filters are in memory together */
     FILTERS_MOST = 3 * (1 << LEVELS_MOST), /* for one topic */
 };
 
@@ -61,7 +62,7 @@ static void add(struct candidates *to, const struct slice *levels, size_t used, 
 static void find(struct candidates *to, const char *topic)
 {
     struct slice levels[LEVELS_MOST];
-    size_t count = split(topic, levels);
+    size_t count = strlen(topic) <= TOPIC_MOST ? split(topic, levels) : 0;
     for (size_t used = 0; count > 0 && used <= count; used++)
         for (unsigned plus = 0; plus < 1u << used; plus++)
             add(to, levels, used, plus, false);
@@ -78,7 +79,8 @@ static uint64_t leftover_of(const struct mqtt *mqtt, const struct mosquitto_mess
     uint32_t identifier;
     if (mosquitto_property_read_varint(properties, MQTT_PROP_SUBSCRIPTION_IDENTIFIER, &identifier, false))
         return mqtt_subscription_is_known(mqtt, identifier) ? 0 : identifier;
-    return mqtt_topic_is_known(mqtt, packet->topic) ? 0 : replay_digest(packet->topic, NULL, 0);
+    bool is_ours = !mqtt->identifiers_available && mqtt_topic_is_known(mqtt, packet->topic);
+    return packet->retain || is_ours ? 0 : replay_digest(packet->topic, NULL, 0);
 }
 
 static bool is_new(struct leftover *leftover, uint64_t what)
@@ -107,7 +109,7 @@ void mqtt_leftover_look(struct mqtt *mqtt, const struct mosquitto_message *packe
     log_notice(EVENT_SUBSCRIPTION_LEFT_OVER,
                "topic %s: the session has a subscription that this queue does not know%s", packet->topic,
                candidates.count > 0 ? "; unsubscribing from all filters that match it and are not configured"
-                                    : ", and the topic has too many levels to find it");
+                                    : ", and the topic is too long to find it");
     if (candidates.count > 0)
         mosquitto_unsubscribe_multiple(mqtt->client, &leftover->packet_id, candidates.count,
                                        candidates.filters, NULL);

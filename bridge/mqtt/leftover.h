@@ -2,9 +2,10 @@
  *
  * A session outlives the queue: if somebody deletes the database, or starts anew with another
  * configuration under the same client_id, the broker still has the filters of before. MQTT cannot
- * list them. But it sends messages for them: such a message names an unknown subscription, or its topic
- * matches no filter that we know. Then we unsubscribe from each filter that can match its topic, and
+ * list them. But it sends messages for them: such a message names an unknown subscription, or none though
+ * ours have names, or its topic matches no filter that we know. Then we unsubscribe from each filter that can match its topic, and
  * that the configuration does not have: at every level the name or `+`, or `#` from there on.
+ * (A shared subscription, $share/..., cannot be found so.)
  */
 #ifndef SLUICE_MQTT_LEFTOVER_H
 #define SLUICE_MQTT_LEFTOVER_H

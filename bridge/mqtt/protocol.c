@@ -19,10 +19,10 @@ static bool is_auto(const struct mqtt *mqtt)
 void mqtt_protocol_init(struct mqtt *mqtt)
 {
     struct protocol *protocol = &mqtt->protocol;
-    int error = queue_session(mqtt->queue, mqtt->config->client_id, &protocol->session);
+    protocol->broker = xasprintf("%s:%u", mqtt->config->host, mqtt->config->port);
+    int error = queue_session(mqtt->queue, mqtt->config->client_id, protocol->broker, &protocol->session);
     if (error != 0 && error != -ENOENT)
         log_warning(EVENT_SESSION_UNKNOWN, "what is known of the session with the broker cannot be read");
-    protocol->broker = xasprintf("%s:%u", mqtt->config->host, mqtt->config->port);
     protocol->session.broker = protocol->broker;
     protocol->is_first = true;
     queue_session_use(mqtt->queue, mqtt->config->client_id);
@@ -61,17 +61,29 @@ void mqtt_protocol_agreed(struct mqtt *mqtt, bool session_present)
     protocol->is_first = false;
     protocol->session.protocol = level;
     protocol->session.expiry_s = expiry_s;
-    protocol->early_closes = 0;
+    protocol->early_closes = protocol->failures = protocol->malformed = 0;
 }
 
-/* It answered, but not as a broker with MQTT 5 does. */
-static bool is_without_v5(const struct mqtt *mqtt)
+/* It answered, but not as a broker with MQTT 5 does. Others than brokers, too, send what is no CONNACK of
+ * MQTT 5, so a session that had MQTT 5 needs a second one. */
+static bool is_without_v5(struct mqtt *mqtt)
 {
+    struct protocol *protocol = &mqtt->protocol;
     if (mqtt->refused)
         return mqtt->refusal == MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION ||
                mqtt->refusal == CONNACK_REFUSED_PROTOCOL_VERSION;
-    return mqtt->link == LINK_HANDSHAKE &&
-           (mqtt->close_reason == MOSQ_ERR_MALFORMED_PACKET || mqtt->close_reason == MOSQ_ERR_PROTOCOL);
+    bool malformed = mqtt->link == LINK_HANDSHAKE && (mqtt->close_reason == MOSQ_ERR_MALFORMED_PACKET ||
+                                                      mqtt->close_reason == MOSQ_ERR_PROTOCOL);
+    protocol->malformed = malformed ? protocol->malformed + 1 : 0;
+    return malformed && (protocol->session.protocol != LEVEL_V5 || protocol->malformed >= 2);
+}
+
+/* It closed the connection before a CONNACK. */
+static bool is_closed_early(const struct mqtt *mqtt)
+{
+    return mqtt->link == LINK_HANDSHAKE && !mqtt->refused &&
+           (mqtt->close_reason == MOSQ_ERR_SUCCESS || mqtt->close_reason == MOSQ_ERR_CONN_LOST ||
+            mqtt->close_reason == MOSQ_ERR_ERRNO);
 }
 
 /* How many connections with MQTT 5 it may close before 3.1.1 is tried; 0: any number. */
@@ -108,13 +120,17 @@ static const char *closed_early(struct mqtt *mqtt)
     return NULL;
 }
 
-const char *mqtt_protocol_closed(struct mqtt *mqtt)
+/* The configuration asks for 3.1.1, and MQTT 5 was tried first, to get what waits in the session. */
+static void leave_v5(struct mqtt *mqtt)
+{
+    bool failed = mqtt->link == LINK_HANDSHAKE && ++mqtt->protocol.failures >= EARLY_CLOSES;
+    if (is_without_v5(mqtt) || failed)
+        mqtt->use_v311 = true;
+}
+
+static const char *choose(struct mqtt *mqtt)
 {
     struct protocol *protocol = &mqtt->protocol;
-    if (mqtt->config->protocol == CONFIG_PROTOCOL_V311 && !mqtt->use_v311 && is_without_v5(mqtt))
-        mqtt->use_v311 = true;
-    if (!is_auto(mqtt))
-        return NULL;
     if (mqtt->close_reason == MOSQ_ERR_DUPLICATE_PROPERTY)
         protocol->is_fixed = mqtt->use_v311 = true;
     if (protocol->is_fixed)
@@ -127,7 +143,16 @@ const char *mqtt_protocol_closed(struct mqtt *mqtt)
         mqtt->use_v311 = true;
         return "it does not speak MQTT 5, trying 3.1.1";
     }
-    return mqtt->link == LINK_HANDSHAKE && !mqtt->refused ? closed_early(mqtt) : NULL;
+    return is_closed_early(mqtt) ? closed_early(mqtt) : NULL;
+}
+
+const char *mqtt_protocol_closed(struct mqtt *mqtt)
+{
+    if (is_auto(mqtt))
+        return choose(mqtt);
+    if (mqtt->config->protocol == CONFIG_PROTOCOL_V311 && !mqtt->use_v311)
+        leave_v5(mqtt);
+    return NULL;
 }
 
 bool mqtt_protocol_must_change(const struct mqtt *mqtt)

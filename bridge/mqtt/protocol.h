@@ -3,15 +3,16 @@
  * With `protocol = auto` each connection is tried with MQTT 5 first. sluice takes 3.1.1 for one
  * connection, and tries 5 again after it, when the broker
  *
- *     says that it does not have MQTT 5: a CONNACK with the reason 0x84, or    | at once
- *     with the code 0x01, or any CONNACK in the form of 3.1.1                  |
- *     closes the connection before a CONNACK                                   | the second time; at the
- *                                                                              | first one if this session
- *                                                                              | was of 3.1.1 before; never
- *                                                                              | if it was of MQTT 5
+ *                                              | where the session used MQTT 5 | 3.1.1   | none yet
+ *     -----------------------------------------+-------------------------------+---------+-----------
+ *     sends a CONNACK with the reason 0x84 or  | at once                       | at once | at once
+ *     the code 0x01 (unsupported version)      |                               |         |
+ *     sends another CONNACK in the form of     | the second time               | at once | at once
+ *     3.1.1                                    |                               |         |
+ *     closes the connection before a CONNACK   | never                         | at once | the second time
  *
- * A port forwarder, too, closes connections while the broker behind it starts. So it is no reason to
- * give up MQTT 5 where that worked before; if the broker was replaced by such an old one, a person has
+ * A port forwarder, too, closes connections while the broker behind it starts. So that is no reason to
+ * give up MQTT 5 where it worked before; if the broker was replaced by such an old one, a person has
  * to set `protocol`. Where 3.1.1 is closed twice as well, 5 is tried again.
  *
  * Until the process ends, sluice takes 3.1.1 from a broker that names several subscriptions on one
@@ -24,7 +25,8 @@
  *                      that its topic matches (mqtt/copies.h).
  *     from 5 to 3.1.1  the broker may have a copy for each subscription, and without the names we could
  *                      not tell copies from equal readings. So where the configuration asks for 3.1.1,
- *                      the first connection is of MQTT 5, until the broker has no message left for us.
+ *                      the first connection uses MQTT 5, until the broker has no message left for us.
+ *                      (If two such connections fail, 3.1.1 is used at once.)
  *
  * (Left open: a message that is published at the very moment of a change, between the CONNECT and the
  * SUBSCRIBE, or between the two connections, is stored once for each filter that its topic matches.)

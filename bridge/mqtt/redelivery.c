@@ -12,7 +12,7 @@
 
 enum {
     UNACKED_MOST = 65535,    /* messages, because packet identifiers have 16 bits */
-    WRAP_LEAST = 32768,      /* how far a packet identifier falls when a broker that counts up begins anew */
+    REUSED_MOST = 1024,      /* the lowest free identifier is not higher: brokers have fewer in flight */
     DRAINED_MOST_MS = 30000, /* how old the lower bound for late messages may grow */
 };
 
@@ -107,7 +107,8 @@ void mqtt_redelivery_connected(struct mqtt *mqtt, bool session_present)
     mosquitto_log_callback_set(mqtt->client, session_present ? on_log : NULL);
 }
 
-/* Of a broker that counts packet identifiers up, a lower one comes only after the highest one. */
+/* A broker that counts packet identifiers up gives a lower one only after it has used all, or dropped so many
+ * messages. */
 static void watch_packet_ids(struct mqtt *mqtt, const struct mosquitto_message *packet)
 {
     struct redelivery *redelivery = &mqtt->redelivery;
@@ -115,13 +116,12 @@ static void watch_packet_ids(struct mqtt *mqtt, const struct mosquitto_message *
     if (packet->qos == 0 || redelivery->dup)
         return;
     redelivery->last_packet_id = packet->mid;
-    if (packet->mid > last || last - packet->mid >= WRAP_LEAST || mqtt->protocol.session.reuses_ids)
+    if (packet->mid > last || last > REUSED_MOST || mqtt->protocol.session.reuses_ids)
         return;
     mqtt->protocol.session.reuses_ids = redelivery->reuse_save_due = true;
-    log_notice(
-        EVENT_BROKER_REUSES_IDS,
-        "the broker gives packet identifiers anew at once, so a redelivery cannot be told from an equal "
-        "reading: a message may be stored twice after a connection breaks");
+    log_notice(EVENT_BROKER_REUSES_IDS, "the broker uses a packet identifier again as soon as it is free, so "
+                                        "a redelivery cannot be told from an equal "
+                                        "reading: a message may be stored twice after a connection breaks");
 }
 
 static bool is_redelivery(struct mqtt *mqtt, const struct mosquitto_message *packet, uint64_t digest)
@@ -212,6 +212,8 @@ bool mqtt_round_trip_end(struct mqtt *mqtt, int packet_id)
     if (redelivery->trip_confirms)
         confirm(mqtt, redelivery->trip_id);
     redelivery->trip_confirms = true;
+    if (redelivery->trip_messages == 0)
+        mqtt->copies.are_complete = true;
     if (redelivery->trip_messages == 0 || redelivery->trip_messages < redelivery->most_unacked) {
         redelivery->late = false;
         redelivery->is_settled = redelivery->is_settled || redelivery->trip_settles;

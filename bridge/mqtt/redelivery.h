@@ -5,12 +5,11 @@
  * 5.0, section 4.4). What we had stored of them must not be stored again. And nothing else
  * may be taken for a redelivery: two equal readings are two readings.
  *
- * That works with a broker that counts packet identifiers up, and gives none anew before the
- * highest one, as Mosquitto does. A broker that gives the lowest free identifier may send us an equal
+ * That works with a broker that counts packet identifiers up to 65535 before it uses one again, as
+ * Mosquitto does. A broker that gives the lowest free identifier may send us an equal
  * reading under the identifier of the one before; if the connection breaks meanwhile, both that
  * reading and a redelivery of the one before come with DUP=1. So sluice watches the identifiers.
- * As soon as one is not higher than that of the new message before it (and the broker did not just
- * begin anew), nothing is a redelivery: messages may be stored twice then, and none is lost. This is
+ * As soon as a low one is not higher than that of the new message before it, nothing is a redelivery: messages may be stored twice then, and none is lost. This is
  * stored with the same commit. (Left open: of such a broker, the second message of a session's
  * life, when it is equal to the first one, and the connection breaks while it is on its way.)
  *

@@ -6,8 +6,8 @@
  * only for a new subscription. After that we unsubscribe from the filters that the
  * configuration no longer has. In this order, no message is missed between the two.
  *
- * We subscribe again although the session is present: the broker may have been killed before it saved
- * the last subscription, and some brokers always say that it is present. MQTT 3.1.1 has no retain
+ * We subscribe and unsubscribe again although the session is present: the broker may have been killed before
+ * it saved the last change, and some brokers always say that it is present. MQTT 3.1.1 has no retain
  * handling: there, the broker sends the retained messages again, and we drop those that match
  * known filters only.
  *
@@ -199,13 +199,14 @@ static void subscribe(struct mqtt *mqtt)
         send_subscribe(mqtt, i);
     }
     subscriptions->session_is_new = false;
+    if (subscriptions->leftover.packet_id != 0)
+        subscriptions->leftover.tried_count--; /* the connection broke before the UNSUBACK */
     subscriptions->leftover.packet_id = 0;
     for (size_t i = 0; i < subscriptions->vanished_count; i++) {
         struct vanished *vanished = &subscriptions->vanished[i];
-        if (vanished->unsubscribed)
-            continue;
         mosquitto_unsubscribe(mqtt->client, &vanished->packet_id, vanished->filter);
-        log_info(EVENT_UNSUBSCRIBED, "%s: no route has this filter any more", vanished->filter);
+        if (!vanished->unsubscribed)
+            log_info(EVENT_UNSUBSCRIBED, "%s: no route has this filter any more", vanished->filter);
     }
     subscriptions->subscribe_due = false;
 }
@@ -342,10 +343,11 @@ void mqtt_read_copy(const struct mqtt *mqtt, const mosquitto_property *propertie
         mosquitto_property_read_varint(properties, MQTT_PROP_SUBSCRIPTION_IDENTIFIER, &identifier, false);
     if (at)
         copy->ranks = mqtt->subscriptions.ranks; /* otherwise it stands for all filters */
+    bool is_nameless = !at && mqtt->identifiers_available && mqtt->redelivery.is_settled;
     while (at && copy->filter_count < MOST_IDENTIFIERS) {
         add_filter(&mqtt->subscriptions, identifier, copy, filters);
         at = mosquitto_property_read_varint(at, MQTT_PROP_SUBSCRIPTION_IDENTIFIER, &identifier, true);
     }
-    if (!retained && copy->ranks && !is_shared(mqtt, copy))
+    if (!retained && (is_nameless || (copy->ranks && !is_shared(mqtt, copy))))
         *copy = (struct route_copy){.but_shared = true}; /* the name says nothing: mqtt/copies.h */
 }

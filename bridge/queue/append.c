@@ -107,10 +107,15 @@ void queue_last_copies(struct queue *queue, struct queue_copies *ret)
 
 /* ---- commit ---- */
 
+bool queue_stores(const struct queue *queue)
+{
+    return queue->tx.is_worth_a_sync || queue->tx.error != 0;
+}
+
 int queue_commit(struct queue *queue)
 {
     int error = queue->tx.error;
-    if (!queue->tx.is_worth_a_sync && error == 0) {
+    if (!queue_stores(queue)) {
         queue_tx_rollback(queue, 0);
         return 0;
     }

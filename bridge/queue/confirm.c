@@ -127,7 +127,7 @@ bool queue_was_salvaged(const struct queue *queue)
 int queue_unconfirmed_each(struct queue *queue, unsigned limit, queue_packet_fn *visit, void *context)
 {
     sqlite3_stmt *statement = queue->statements[Q_UNCONFIRMED];
-    int64_t newest = queue->next_id - 1 - limit;
+    int64_t newest = queue->last_id - limit; /* not next_id: ids may have been left out */
     sqlite3_bind_int64(statement, 1, queue->confirm.id > newest ? queue->confirm.id : newest);
     int code;
     while ((code = db_step(statement, "iii")) == SQLITE_ROW)

@@ -45,6 +45,8 @@ void queue_close(struct queue *queue);
 int queue_begin(struct queue *queue);
 int queue_append(struct queue *queue, const struct message *message, int64_t *ret_id);
 int queue_commit(struct queue *queue);
+/* Whether the open transaction stores anything; otherwise queue_commit discards it. */
+bool queue_stores(const struct queue *queue);
 void queue_rollback(struct queue *queue);
 /* Finds out whether a commit would work now: writes to the disk, and changes nothing. */
 int queue_trial_commit(struct queue *queue);
@@ -260,9 +262,9 @@ struct queue_session {
     const char *broker; /* host:port of its last connection; it is only stored */
     int64_t expiry_s;   /* how long the broker keeps it; 0: for ever, or as the broker likes */
 };
-/* Reads it; -ENOENT: this client_id was never connected. Stores it, in a commit that syncs. Stores it
- * in the open transaction. */
-int queue_session(struct queue *queue, const char *client_id, struct queue_session *ret);
+/* Reads it; -ENOENT: with this client_id, sluice was never connected to this broker, or to another one
+ * since. Stores it, in a commit that syncs. Stores it in the open transaction. */
+int queue_session(struct queue *queue, const char *client_id, const char *broker, struct queue_session *ret);
 int queue_session_save(struct queue *queue, const char *client_id, const struct queue_session *session);
 void queue_session_put(struct queue *queue, const char *client_id, const struct queue_session *session);
 /* At the start: this client_id is in use, and the sessions of others are left behind. */

@@ -4,10 +4,11 @@
 
 #include <errno.h>
 
-int queue_session(struct queue *queue, const char *client_id, struct queue_session *ret)
+int queue_session(struct queue *queue, const char *client_id, const char *broker, struct queue_session *ret)
 {
     sqlite3_stmt *row = queue->statements[Q_SESSION];
     queue_bind_text(row, 1, client_id);
+    queue_bind_text(row, 2, broker);
     int code = db_step(row, "iiIII");
     if (code == SQLITE_ROW)
         *ret = (struct queue_session){.protocol = sqlite3_column_int(row, 0),

@@ -168,7 +168,7 @@ STATEMENT(Q_SUBSCRIPTION_VANISH,
 STATEMENT(Q_SUBSCRIPTION_UNSUBSCRIBED,
     "UPDATE subscription SET unsubscribed = 1 WHERE filter = ?1 AND covered_to IS NOT NULL")
 STATEMENT(Q_SESSION,
-    "SELECT protocol, reuses_ids, lost_since_ms, lost_until_ms, expiry_s FROM session WHERE client_id = ?1")
+    "SELECT protocol, reuses_ids, lost_since_ms, lost_until_ms, expiry_s FROM session WHERE client_id = ?1 AND broker = ?2")
 STATEMENT(Q_SESSION_SAVE,
     "INSERT OR REPLACE INTO session (client_id, protocol, reuses_ids, lost_since_ms, lost_until_ms, expiry_s, broker)"
     " VALUES (?1, ?2, ?3, nullif(?4, 0), nullif(?5, 0), nullif(?6, 0), ?7)")

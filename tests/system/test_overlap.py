@@ -168,3 +168,22 @@ def test_retained_messages_come_once_with_mqtt_311(make_sluice, mosquitto, backe
     mosquitto.publish("garden/b", b"live")
     backend.wait_for(2)
     assert sorted(backend.bodies()) == [b"kept", b"live"]
+
+
+def test_messages_of_qos_0_between_the_copies_of_another_one_change_nothing(make_sluice, make_mosquitto, backend):
+    """While the window is full, Mosquitto queues QoS 1 and sends QoS 0 at once, so that the copies of a
+    message do not come one after the other."""
+    mosquitto = make_mosquitto(config="")
+    sluice = make_sluice(broker_port=mosquitto.port, backends={"garden": backend}, routes=ROUTES["two-routes"])
+    sluice.start().wait_connected()
+    mosquitto.publish("garden/odd", b"odd")  # the window has an even number of messages
+    sluice.signal(signal.SIGSTOP)
+    mosquitto.publish_many([message for n in range(300) for message in (("garden/one/sensor", b"q1-%d" % n, 1),
+                                                                        ("garden/zero/sensor", b"q0-%d" % n, 0))])  # fmt: skip
+    sluice.signal(signal.SIGCONT)
+    mosquitto.publish("garden/one/sensor", b"end")
+    wait_until(lambda: b"end" in backend.bodies("/api/sensor") and b"end" in backend.bodies("/api/archive"), what="all")
+    sluice.wait_empty()
+    for path in ("/api/sensor", "/api/archive"):
+        counts = Counter(body for body in backend.bodies(path) if body.startswith(b"q1"))
+        assert counts == Counter(b"q1-%d" % n for n in range(300))

@@ -107,6 +107,51 @@ def test_a_broker_that_closes_gets_mqtt_3_1_1_after_each_of_its_restarts(make_sl
     wait_until(lambda: scripted.packets("SUBSCRIBE"), what="a subscription")
 
 
+def test_one_answer_that_is_no_connack_does_not_end_mqtt_5(make_sluice, mosquitto, backend, forwarder):
+    """The port was of another program for a moment. The session spoke MQTT 5 before."""
+    sluice = make_sluice(broker_port=forwarder.port, backends={"garden": backend}, routes=OVERLAPPING)
+    sluice.start().wait_connected(broker=mosquitto)
+    exchange(sluice, mosquitto, backend, b"before")
+    sluice.stop()
+    publish(mosquitto)
+    forwarder.closing, forwarder.farewell = 1, b"\x15\x03\x01\x00\x02\x02\x46"  # a TLS alert
+    sluice.start().wait_connected(broker=mosquitto)
+    backend.wait_for(2 * (1 + len(READINGS)))
+    exchange(sluice, mosquitto, backend, b"after")
+    assert not sluice.find_events("broker-connected", "MQTT 3.1.1")
+    expect_once(backend, Counter([b"before", *READINGS, b"after"]))
+
+
+def test_protocol_3_1_1_is_obeyed_by_a_session_of_mqtt_5(make_sluice, scripted, backend):
+    """The broker was replaced by one that closes connections of MQTT 5."""
+    sluice = make_sluice(broker_port=scripted.port, backends={"garden": backend})
+    sluice.start()
+    scripted.wait_packets("SUBSCRIBE")
+    sluice.stop()
+    scripted.refuse_v5 = "close"
+    sluice.write_config(sluice.config_text(broker={**sluice.parts["broker"], "protocol": "3.1.1"}))
+    sluice.start()
+    sluice.wait_event("broker-connected", "MQTT 3.1.1")
+
+
+def test_a_broker_that_closes_is_told_from_one_that_does_not_answer(make_sluice, scripted, backend):
+    """Only the first may be one that needs protocol = 3.1.1."""
+    sluice = make_sluice(broker_port=scripted.port, backends={"garden": backend})
+    sluice.start()
+    scripted.wait_packets("SUBSCRIBE")
+    scripted.refuse_v5 = "close"
+    scripted.drop()
+    sluice.wait_event("broker-away", "set protocol = 3.1.1")
+    sluice.stop()
+    scripted.silent = True
+    before = len(sluice.log)
+    sluice.start(args=["-v"])
+    for _ in range(2):
+        sluice.wait_event("broker-away", "it does not respond", after=before)
+        before = len(sluice.log)
+    assert not sluice.find_events("broker-away", "set protocol", after=before)
+
+
 def test_a_connack_in_the_form_of_3_1_1_is_an_answer(make_sluice, scripted, backend):
     """An old broker that does not look at the protocol level accepts, in its own form."""
     scripted.refuse_v5 = "old-connack"
@@ -173,18 +218,23 @@ def exchange_one(sluice, mosquitto, backend):
     sluice.wait_empty()
 
 
-@pytest.mark.parametrize("version", ["5", "3.1.1"])
+@pytest.mark.parametrize("versions", [("5", "5"), ("3.1.1", "3.1.1"), ("3.1.1", "5")], ids="-".join)
 @pytest.mark.parametrize("old, new", [("garden/#", "garden/+/sensor"), ("garden/+/sensor", "garden/#"),
                                       ("+/a/#", "garden/+/sensor"), ("garden/a/sensor", "garden/a/+")])  # fmt: skip
-def test_a_new_queue_with_an_old_session_gets_each_message_once(make_sluice, mosquitto, backend, version, old, new):
+def test_a_new_queue_with_an_old_session_gets_each_message_once(make_sluice, mosquitto, backend, versions, old, new):
     """The session still has a filter that the new configuration does not have. sluice finds it."""
-    sluice = make_sluice(backends={"garden": backend}, broker={"protocol": version})
-    sluice.write_config(sluice.config_text(routes={"all": {"topic": old, "path": "/all"}}))
+    sluice = make_sluice(backends={"garden": backend})
+
+    def configure(version, topic):
+        sluice.write_config(sluice.config_text(routes={"all": {"topic": topic, "path": "/all"}},
+                                               broker={**sluice.parts["broker"], "protocol": version}))  # fmt: skip
+
+    configure(versions[0], old)
     sluice.start().wait_connected()
     sluice.stop()
     forget(sluice)
     publish(mosquitto)
-    sluice.write_config(sluice.config_text(routes={"all": {"topic": new, "path": "/all"}}))
+    configure(versions[1], new)
     sluice.start().wait_connected()
     backend.wait_for(len(READINGS))
     sluice.wait_empty()
@@ -226,6 +276,74 @@ def test_a_filter_that_only_an_old_session_has_is_removed(make_sluice, mosquitto
     assert sluice.find_events("subscription-left-over", "shed/a/b")
 
 
+# -- changes of the filters
+
+WIDE = {"a": {"topic": "garden/#", "path": "/a"}}
+NARROW = {"a": {"topic": "garden/+/sensor", "path": "/a"}}
+OTHER = {"b": {"topic": "heart/#", "path": "/b"}}
+
+
+def unsubacks(mosquitto):
+    return sum("Sending UNSUBACK to sluice" in line for line in mosquitto.log)
+
+
+@pytest.mark.parametrize("pause", [False, True])
+@pytest.mark.parametrize("changes", [[WIDE], [OTHER, {**NARROW, **OTHER}]], ids=["wider", "returns"])
+def test_a_reading_that_repeats_after_a_reload_is_not_lost(make_sluice, mosquitto, backend, changes, pause):
+    """It comes for another subscription than the equal one before, but it is no copy of that."""
+    sluice = make_sluice(backends={"garden": backend}, routes={**NARROW, **OTHER})
+    sluice.start().wait_connected()
+    publish(mosquitto, [b"21.5"])
+    backend.wait_for(1)
+    sluice.wait_empty()
+    for routes in changes:
+        before = unsubacks(mosquitto)
+        sluice.reload(routes=routes)
+        sluice.wait_connected()
+        if pause:  # until a round trip after the change
+            wait_until(lambda: unsubacks(mosquitto) > before, what="a round trip")  # noqa: B023
+    publish(mosquitto, [b"21.5", b"end"])
+    wait_until(lambda: b"end" in backend.bodies(), what="the last message")
+    assert backend.bodies() == [b"21.5", b"21.5", b"end"]
+
+
+def test_a_reading_that_repeats_after_a_restart_is_not_lost(make_sluice, mosquitto, backend):
+    sluice = make_sluice(backends={"garden": backend}, routes={"a": {"topic": ["garden/#", "garden/x/+"], "path": "/a"}})
+    sluice.start().wait_connected()
+    publish(mosquitto, [b"21.5"])
+    backend.wait_for(1)
+    sluice.wait_empty()
+    sluice.stop()
+    sluice.write_config(sluice.config_text(routes=NARROW))
+    before = len(sluice.log)
+    sluice.start().wait_connected(after=before)
+    publish(mosquitto, [b"21.5", b"end"])
+    wait_until(lambda: b"end" in backend.bodies(), what="the last message")
+    assert backend.bodies() == [b"21.5", b"21.5", b"end"]
+
+
+def test_a_filter_whose_removal_the_broker_forgot_is_removed_again(make_sluice, mosquitto, backend):
+    """The broker is killed before it saved the UNSUBSCRIBE."""
+    sluice = make_sluice(backends={"garden": backend}, routes={**NARROW, **OTHER})
+    sluice.start().wait_connected()
+    mosquitto.save()
+    sluice.reload(routes=NARROW)
+    wait_until(lambda: "heart/#" in str(sluice.sql("select filter from subscription where unsubscribed = 1")),
+               what="the broker to remove heart/#")  # fmt: skip
+    mosquitto.kill()
+    before = len(sluice.log)
+    mosquitto.start()
+    sluice.wait_event("broker-connected", "session resumed", after=before)
+
+    def is_removed():
+        sent = copies_sent(mosquitto)
+        mosquitto.publish("heart/a", b"1")
+        exchange_one(sluice, mosquitto, backend)
+        return copies_sent(mosquitto) == sent + 1
+
+    wait_until(is_removed, what="the broker to remove heart/# again")
+
+
 # -- brokers that give a packet identifier anew at once
 
 
@@ -251,3 +369,15 @@ def test_an_equal_reading_under_the_identifier_of_the_one_before_is_not_lost(mak
     scripted.wait_acked(3)
     backend.wait_for(3)
     assert len({r.key for r in backend.delivered()}) == 3
+
+
+def test_a_broker_that_counts_up_is_known_though_it_dropped_many(make_sluice, scripted, backend):
+    """What it drops takes identifiers, too. They begin anew after the highest one."""
+    sluice = make_sluice(broker_port=scripted.port, backends={"garden": backend})
+    sluice.start()
+    scripted.wait_packets("SUBSCRIBE")
+    for n, packet_id in enumerate([1, 2, 31000, 5466, 65535, 1]):
+        scripted.publish("garden/a/sensor", b"%d" % n, packet_id=packet_id)
+        scripted.wait_acked(n + 1)
+    backend.wait_for(6)
+    assert not sluice.find_events("broker-reuses-ids")

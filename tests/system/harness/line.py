@@ -14,12 +14,14 @@ class Line:
     the next connection after so many bytes, on a line that is slow as well; the server
     is heard all the same. While .deaf, what the server says is kept back, on every
     connection. cut() ends all connections, and what was kept back is lost. It accepts and closes
-    the next .closing connections, as a port forwarder does whose server is not up yet."""
+    the next .closing connections, as a port forwarder does whose server is not up yet; before it
+    closes them, it reads, and sends .farewell."""
 
     def __init__(self, port):
         self.port = free_port()
         self.deaf = False
         self.closing = 0
+        self.farewell = b""
         self._server_port = port
         self._pairs = {}  # socket -> the other end
         self._mute = set()  # clients' sockets
@@ -73,6 +75,9 @@ class Line:
         client = self._listener.accept()[0]
         if self.closing > 0:
             self.closing -= 1
+            if self.farewell:
+                client.recv(4096)
+                client.sendall(self.farewell)
             client.close()
             return
         try:
