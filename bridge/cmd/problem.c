@@ -2,7 +2,9 @@
 #include "cmd/problem.h"
 #include "text/units.h"
 
+#include <cjson/cJSON.h>
 #include <stdarg.h>
+#include <string.h>
 
 void add_problem(struct status_facts *facts, const char *format, ...)
 {
@@ -12,6 +14,31 @@ void add_problem(struct status_facts *facts, const char *format, ...)
     va_start(arguments, format);
     facts->problems[facts->problem_count++] = xvasprintf(format, arguments);
     va_end(arguments);
+}
+
+const struct cJSON *problem_first(const struct status_facts *facts)
+{
+    return facts->daemon
+               ? status_first(status_get(facts->daemon, STATUS_DAEMON_QUEUE), STATUS_DAEMON_PROBLEMS)
+               : status_first(facts->queue, STATUS_QUEUE_PROBLEMS);
+}
+
+const struct cJSON *problem_find(const struct status_facts *facts, const char *name)
+{
+    const struct cJSON *problem = problem_first(facts);
+    while (problem && strcmp(status_text(problem, STATUS_PROBLEM_NAME), name) != 0)
+        problem = problem->next;
+    return problem;
+}
+
+void problem_of_storage(struct status_facts *facts)
+{
+    const struct cJSON *problem = problem_find(facts, "storage");
+    char time[UNITS_BYTES];
+    if (problem)
+        add_problem(facts, "queue: cannot be written since %s (%s)",
+                    units_time(status_time(problem, STATUS_PROBLEM_SINCE), true, time),
+                    status_text(problem, STATUS_PROBLEM_DESCRIPTION));
 }
 
 /* Which configuration is in force instead of the files. */

@@ -146,7 +146,9 @@ static void judge_broker(struct status_facts *facts, const cJSON *broker)
 {
     const char *host = status_text(broker, STATUS_BROKER_HOST);
     long long port = status_number(broker, STATUS_BROKER_PORT, 0);
-    if (!status_part_works(broker)) {
+    bool is_held_by_storage =
+        strcmp(status_text(broker, STATUS_BROKER_STATE), "holding") == 0 && problem_find(facts, "storage");
+    if (!status_part_works(broker) && !is_held_by_storage) {
         cleanup_free char *outage = status_part_outage(broker, false, -1, false);
         add_problem(facts, "broker %s:%lld: %s", host, port, outage);
     }
@@ -234,12 +236,13 @@ static char *filling_of(const struct status_facts *facts)
 
 static void judge_problems(struct status_facts *facts)
 {
-    const cJSON *problem = status_first(facts->queue, STATUS_QUEUE_PROBLEMS);
+    const cJSON *problem = problem_first(facts);
     for (; problem; problem = problem->next) {
         const char *name = status_text(problem, STATUS_PROBLEM_NAME);
         cleanup_free char *filling = strcmp(name, "full") == 0 ? filling_of(facts) : NULL;
-        add_problem(facts, "%s: %s%s%s", name, status_text(problem, STATUS_PROBLEM_DESCRIPTION),
-                    filling ? "; " : "", filling ? filling : "");
+        if (strcmp(name, "storage") != 0)
+            add_problem(facts, "%s: %s%s%s", name, status_text(problem, STATUS_PROBLEM_DESCRIPTION),
+                        filling ? "; " : "", filling ? filling : "");
     }
 }
 
@@ -281,7 +284,6 @@ static void judge_queue(struct status_facts *facts)
     for (; session; session = session->next)
         judge_session_left(facts, session);
     judge_unseen(facts);
-    judge_problems(facts);
     const cJSON *route = status_first(facts->queue, STATUS_QUEUE_ROUTES);
     for (; facts->daemon && route; route = route->next) {
         const char *name = status_text(route, STATUS_QUEUE_ROUTE_NAME);
@@ -333,12 +335,14 @@ void status_facts_find(struct status_facts *facts, const struct config_place *pl
     *facts = (struct status_facts){.pid = 0};
     ask_daemon(facts, place);
     read_queue(facts, place);
+    problem_of_storage(facts);
     if (facts->daemon)
         judge_daemon(facts);
     if (facts->queue) {
         judge_deferred(facts);
         judge_queue(facts);
     }
+    judge_problems(facts);
 }
 
 void status_facts_add(struct status_facts *facts, const struct config_errors *problems)

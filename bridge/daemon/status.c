@@ -70,6 +70,14 @@ static void add_totals(const struct daemon_status *status, cJSON *to)
     status_add_number(to, STATUS_LONGEST_LOCK_MS, metrics->longest_lock_ms);
 }
 
+static void add_problem(void *context, const char *name, int64_t since_ms, const char *description)
+{
+    cJSON *problem = status_append(context);
+    status_add_text(problem, STATUS_PROBLEM_NAME, name);
+    status_add_time(problem, STATUS_PROBLEM_SINCE, since_ms);
+    status_add_text(problem, STATUS_PROBLEM_DESCRIPTION, description);
+}
+
 static void add_queue(const struct daemon_status *status, cJSON *to)
 {
     const char *full = queue_full(status->queue);
@@ -81,6 +89,7 @@ static void add_queue(const struct daemon_status *status, cJSON *to)
         status_add_number(to, STATUS_DAEMON_QUEUE_WAITING, waiting);
     status_add_text(to, STATUS_DAEMON_QUEUE_FULL, limit);
     status_add_text(to, STATUS_DAEMON_QUEUE_ROOM, room);
+    queue_problems_each(status->queue, add_problem, status_add_list(to, STATUS_DAEMON_PROBLEMS));
 }
 
 static void add_clock(const struct daemon_status *status, cJSON *to)

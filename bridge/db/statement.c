@@ -2,11 +2,18 @@
 #include "db/statement.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "db/vfs.h"
 
 #include <assert.h>
 #include <errno.h>
 
 enum { REPORT_EVERY_MS = 60 * 1000 };
+
+static bool is_of_writing(int extended)
+{
+    return extended == SQLITE_IOERR_WRITE || extended == SQLITE_IOERR_FSYNC ||
+           extended == SQLITE_IOERR_TRUNCATE;
+}
 
 int db_errno(sqlite3 *handle, int code)
 {
@@ -31,9 +38,10 @@ int db_errno(sqlite3 *handle, int code)
         return -EMSGSIZE;
     case SQLITE_CANTOPEN:
     case SQLITE_IOERR: {
-        if (handle && sqlite3_extended_errcode(handle) == SQLITE_IOERR_SHORT_READ)
+        int extended = handle ? sqlite3_extended_errcode(handle) : code;
+        if (extended == SQLITE_IOERR_SHORT_READ)
             return -EBADMSG; /* a file is shorter than it must be */
-        int os = handle ? sqlite3_system_errno(handle) : 0;
+        int os = is_of_writing(extended) ? db_vfs_errno() : handle ? sqlite3_system_errno(handle) : 0;
         return os > 0 ? -os : -EIO;
     }
     default:

@@ -10,6 +10,7 @@
 #include "base/fault.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <sqlite3.h>
 #include <stddef.h>
 #include <string.h>
@@ -20,6 +21,13 @@ static struct db_wear wear;
 struct db_wear db_wear(void)
 {
     return wear;
+}
+
+static int failed_errno;
+
+int db_vfs_errno(void)
+{
+    return failed_errno;
 }
 
 /* ---- files ---- */
@@ -39,6 +47,16 @@ static const sqlite3_io_methods *below(const sqlite3_file *file)
     return ((const struct methods *)table)->below;
 }
 
+/* A sync that fails for lack of space leaves the file as unsure as any other (db/transaction.c), so it
+ * is not taken for a write that found no space. */
+static int note_failure(int code, bool is_sync)
+{
+    bool is_space = errno == ENOSPC || errno == EDQUOT;
+    if (code != SQLITE_OK)
+        failed_errno = errno == 0 || (is_sync && is_space) ? EIO : errno;
+    return code;
+}
+
 static int mark_read(sqlite3_file *file, void *data, int bytes, sqlite3_int64 at)
 {
     disk_begin();
@@ -51,7 +69,8 @@ static int count_write(sqlite3_file *file, const void *data, int bytes, sqlite3_
 {
     wear.bytes_written += (uint64_t)bytes;
     disk_begin();
-    int code = below(file)->xWrite(file, data, bytes, at);
+    errno = 0;
+    int code = note_failure(below(file)->xWrite(file, data, bytes, at), false);
     disk_end();
     return code;
 }
@@ -60,7 +79,8 @@ static int count_truncate(sqlite3_file *file, sqlite3_int64 size)
 {
     wear.truncates++;
     disk_begin();
-    int code = below(file)->xTruncate(file, size);
+    errno = 0;
+    int code = note_failure(below(file)->xTruncate(file, size), false);
     disk_end();
     return code;
 }
@@ -69,7 +89,9 @@ static int count_sync(sqlite3_file *file, int flags)
 {
     int64_t start_us = clock_steady_us();
     disk_begin();
-    int code = fault_fails("disk.sync") ? SQLITE_IOERR_FSYNC : below(file)->xSync(file, flags);
+    errno = 0;
+    int code =
+        note_failure(fault_fails("disk.sync") ? SQLITE_IOERR_FSYNC : below(file)->xSync(file, flags), true);
     disk_end();
     uint64_t took_us = (uint64_t)(clock_steady_us() - start_us);
     wear.syncs++;

@@ -22,6 +22,10 @@ struct db_wear {
 
 struct db_wear db_wear(void);
 
+/* errno of the last write, truncation or sync that failed; 0: none did. SQLite does not keep it when a
+ * COMMIT fails. */
+int db_vfs_errno(void);
+
 /* The name to open a database by (sqlite3_open_v2()); NULL, which is the default,
  * when there is no memory for it. */
 const char *db_vfs_name(void);

@@ -222,6 +222,8 @@ struct mqtt {
     bool is_routine; /* the connection ended because the queue was full, which was not logged */
     struct throttle full_reports;
     bool failure_logged; /* a commit failed */
+    int64_t held_ms;     /* uptime since when commits fail, so that we do not connect; 0: they do not */
+    int storage_error;   /* why */
     struct throttle failure_reports;
 
     struct protocol protocol;

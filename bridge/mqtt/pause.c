@@ -88,8 +88,18 @@ static void end_without_broker(struct mqtt *mqtt)
 
 /* ---- the storage fails ---- */
 
+static void note_storage(struct mqtt *mqtt, int error)
+{
+    if (error == 0)
+        mqtt->held_ms = 0;
+    else if (mqtt->held_ms == 0)
+        mqtt->held_ms = clock_uptime_ms();
+    mqtt->storage_error = error;
+}
+
 void mqtt_storage_failed(struct mqtt *mqtt, int error)
 {
+    note_storage(mqtt, error);
     /* Not mosquitto_disconnect: its packet would be written after the acknowledgements. */
     int socket = mosquitto_socket(mqtt->client);
     if (socket >= 0)
@@ -109,6 +119,7 @@ void mqtt_storage_failed(struct mqtt *mqtt, int error)
 static int try_storage(struct mqtt *mqtt)
 {
     int error = batch_try_storage(mqtt->batch);
+    note_storage(mqtt, error);
     if (error == 0 && mqtt->failure_logged) {
         log_notice(EVENT_QUEUE_WRITABLE, "a commit succeeded");
         mqtt->failure_logged = false;

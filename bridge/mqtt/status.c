@@ -63,6 +63,12 @@ void mqtt_report_clash(struct mqtt *mqtt)
     mqtt->clash_logged = mqtt->brief >= CLASH_AFTER;
 }
 
+/* Since when (uptime) we do not connect, because the queue takes nothing; 0: it does. */
+static int64_t holding_ms(const struct mqtt *mqtt)
+{
+    return mqtt->link != LINK_DOWN ? 0 : mqtt->full_ms != 0 ? mqtt->full_ms : mqtt->held_ms;
+}
+
 static const char *state_of(const struct mqtt *mqtt)
 {
     switch (mqtt->link) {
@@ -72,7 +78,7 @@ static const char *state_of(const struct mqtt *mqtt)
     case LINK_HANDSHAKE:
         return mqtt->why ? "away" : "connecting";
     default:
-        return mqtt->full_ms != 0 ? "holding" : "away";
+        return holding_ms(mqtt) != 0 ? "holding" : "away";
     }
 }
 
@@ -118,12 +124,12 @@ void mqtt_describe(const struct mqtt *mqtt, struct cJSON *to)
     struct cJSON *acks = status_add_list(to, STATUS_UNDELIVERED);
     for (size_t i = 0; i < mqtt->acks.count; i++)
         add_undelivered(&mqtt->acks.topics[i], acks);
-    bool holding = mqtt->link == LINK_DOWN && mqtt->full_ms != 0;
+    bool holding = holding_ms(mqtt) != 0;
     status_add_text(to, STATUS_BROKER_HOST, mqtt->config->host);
     status_add_number(to, STATUS_BROKER_PORT, mqtt->config->port);
     status_add_text(to, STATUS_BROKER_STATE, state_of(mqtt));
     status_add_time(to, STATUS_BROKER_SINCE,
-                    wall_ms(holding              ? mqtt->full_ms
+                    wall_ms(holding              ? holding_ms(mqtt)
                             : mqtt->away_ms != 0 ? mqtt->away_ms
                                                  : mqtt->since_ms));
     const struct queue_session *session = &mqtt->protocol.session;
@@ -135,7 +141,10 @@ void mqtt_describe(const struct mqtt *mqtt, struct cJSON *to)
         status_add_text(to, STATUS_BROKER_PROTOCOL, mqtt->use_v311 ? "3.1.1" : "5");
         return;
     }
-    cleanup_free char *full = holding ? queue_full_text(mqtt->queue) : NULL;
-    status_add_text(to, STATUS_BROKER_WHY, full ? full : mqtt->why);
+    cleanup_free char *full = mqtt->full_ms != 0 ? queue_full_text(mqtt->queue) : NULL;
+    status_add_text(to, STATUS_BROKER_WHY,
+                    !holding ? mqtt->why
+                    : full   ? full
+                             : batch_error_text(mqtt->storage_error));
     status_add_time(to, STATUS_BROKER_NEXT_TRY, holding ? 0 : wall_ms(mqtt->retry_at_ms));
 }

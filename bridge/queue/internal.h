@@ -133,6 +133,7 @@ struct drops {
 struct storage {
     bool failing; /* a commit failed, and no DB_SYNC commit succeeded since */
     int error;
+    int64_t locked_ms;    /* uptime since when another process has had the database locked; 0: it has not */
     bool out_of_space;    /* the disk was full, and the reserve is not made again yet */
     int64_t try_again_ms; /* uptime: upkeep writes nothing before this */
     bool giving_back;     /* free pages */

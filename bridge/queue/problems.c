@@ -74,6 +74,15 @@ int queue_problems_write(struct queue *queue)
     return 0;
 }
 
+void queue_problems_each(const struct queue *queue, queue_visit_problem_fn *visit, void *context)
+{
+    for (size_t i = 0; i < QUEUE_PROBLEMS; i++) {
+        const struct problem *problem = &queue->problems[i];
+        if (problem->description)
+            visit(context, problem->name, problem->since_ms, problem->description);
+    }
+}
+
 void queue_problems_forget(struct queue *queue)
 {
     for (size_t i = 0; i < QUEUE_PROBLEMS; i++) {

@@ -209,6 +209,11 @@ void queue_trim(struct queue *queue);
  * description is what is wrong and what to do; NULL: it is over. It is written as soon as
  * that is possible; the same description again writes nothing. */
 void queue_problem_set(struct queue *queue, const char *name, const char *description);
+/* Calls visit for each problem of now, also for those that cannot be written. It must not use the
+ * queue. */
+typedef void queue_visit_problem_fn(void *context, const char *name, int64_t since_ms,
+                                    const char *description);
+void queue_problems_each(const struct queue *queue, queue_visit_problem_fn *visit, void *context);
 /* SQLite found damage: call queue_reopen. */
 bool queue_is_damaged(const struct queue *queue);
 /* Salvages the database into a new one, and starts a new run. Settled and confirmed messages are

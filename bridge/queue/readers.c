@@ -27,7 +27,8 @@ enum {
     LOG_MOST_BYTES = 8 * 1024 * 1024, /* twice what the log is cut to when it starts again */
     REPORT_EVERY_MS = 60 * 60 * 1000,
     UNSEEN_MS = 10 * 1000, /* a holder that is not found may be the checkpoint of another process */
-    READ_LOCK_FIRST = 123, /* bytes of the -shm file: one of these is locked by each reader */
+    WRITE_LOCK = 120,      /* bytes of the -shm file: locked by the writer; */
+    READ_LOCK_FIRST = 123, /* one of these is locked by each reader */
     READ_LOCK_LAST = 127,
     MOST_NAMED = 4,
     NAME_BYTES = 16, /* TASK_COMM_LEN */
@@ -35,11 +36,11 @@ enum {
 
 /* ---- the kernel's list of locks ---- */
 
-/* The process that a line of /proc/locks shows as a reader, or 0. A line is like
+/* The process that has, by a line of /proc/locks, locked one of these bytes, or 0. A line is like
  *     5: POSIX  ADVISORY  READ  4711 08:02:131075 124 124
  * Devices are not compared: the kernel does not always print the number that stat(2)
  * returns (btrfs, overlayfs). */
-static pid_t reader_in(const char *line, ino_t inode)
+static pid_t holder_in(const char *line, ino_t inode, int64_t from, int64_t to)
 {
     char kind[16], last_text[24];
     int pid;
@@ -49,13 +50,12 @@ static pid_t reader_in(const char *line, ino_t inode)
                last_text) != 5)
         return 0; /* a process that waits for a lock has another line, and holds nothing */
     int64_t last = strcmp(last_text, "EOF") == 0 ? INT64_MAX : strtoll(last_text, NULL, 10);
-    bool is_reader =
-        strcmp(kind, "POSIX") == 0 && of_inode == inode && first <= READ_LOCK_LAST && last >= READ_LOCK_FIRST;
-    return is_reader && pid > 0 && pid != getpid() ? pid : 0;
+    bool is_holder = strcmp(kind, "POSIX") == 0 && of_inode == inode && first <= to && last >= from;
+    return is_holder && pid > 0 && pid != getpid() ? pid : 0;
 }
 
-/* Up to MOST_NAMED readers other than ourselves; returns how many. */
-static unsigned find_readers(const char *shm_path, pid_t pids[static MOST_NAMED])
+/* Up to MOST_NAMED of them, other than ourselves; returns how many. */
+static unsigned find_holders(const char *shm_path, int64_t from, int64_t to, pid_t pids[static MOST_NAMED])
 {
     struct stat status;
     if (stat(shm_path, &status) != 0)
@@ -66,7 +66,7 @@ static unsigned find_readers(const char *shm_path, pid_t pids[static MOST_NAMED]
     unsigned count = 0;
     char line[256];
     while (count < MOST_NAMED && fgets(line, sizeof line, locks)) {
-        pid_t pid = reader_in(line, status.st_ino);
+        pid_t pid = holder_in(line, status.st_ino, from, to);
         bool known = pid == 0;
         for (unsigned i = 0; i < count; i++)
             known = known || pids[i] == pid;
@@ -97,7 +97,7 @@ static void name_process(pid_t pid, char ret[static NAME_BYTES + 4])
     fclose(file);
 }
 
-static char *name_readers(const pid_t *pids, unsigned count)
+static char *name_holders(const pid_t *pids, unsigned count)
 {
     char *text = NULL;
     for (unsigned i = 0; i < count; i++) {
@@ -108,6 +108,13 @@ static char *name_readers(const pid_t *pids, unsigned count)
         text = longer;
     }
     return text ? text : xstrdup("a process that cannot be seen from here (in a container?)");
+}
+
+char *queue_writers_text(const struct queue *queue)
+{
+    cleanup_free char *shm_path = xasprintf("%s-shm", sqlite3_db_filename(queue->db.handle, NULL));
+    pid_t pids[MOST_NAMED];
+    return name_holders(pids, find_holders(shm_path, WRITE_LOCK, WRITE_LOCK, pids));
 }
 
 /* ---- reports ---- */
@@ -157,9 +164,9 @@ void queue_readers_step(struct queue *queue)
     if (readers->since_ms == 0)
         readers->since_ms = now_ms;
     pid_t pids[MOST_NAMED];
-    unsigned count = find_readers(shm_path, pids);
+    unsigned count = find_holders(shm_path, READ_LOCK_FIRST, READ_LOCK_LAST, pids);
     if (count == 0 && now_ms - readers->since_ms < UNSEEN_MS)
         return;
-    cleanup_free char *who = name_readers(pids, count);
+    cleanup_free char *who = name_holders(pids, count);
     report_held(queue, who, status.st_size, now_ms);
 }

@@ -13,8 +13,10 @@
  * a sync of their own.
  */
 #include "queue/storage.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "queue/limits.h"
+#include "queue/readers.h"
 
 #include <errno.h>
 #include <string.h>
@@ -23,6 +25,7 @@ enum {
     SLACK_BYTES = 4 * 1024 * 1024, /* free pages that are kept */
     QUIET_PAGES = 256,             /* given back in a step when nothing else is going on */
     BUSY_PAGES = 64,               /* and otherwise */
+    LOCKED_MS = 3000,              /* sluice queue holds the lock for less */
 };
 
 /* ---- storage that fails ---- */
@@ -41,6 +44,10 @@ static void run_out_of_space(struct queue *queue)
 void queue_storage_ended(struct queue *queue, const struct queue_end *end)
 {
     struct storage *storage = &queue->storage;
+    if (end->error != -EBUSY)
+        storage->locked_ms = 0;
+    else if (storage->locked_ms == 0)
+        storage->locked_ms = clock_uptime_ms();
     switch (end->error) {
     case 0:
         if (end->committed && end->sync == DB_SYNC)
@@ -65,24 +72,44 @@ bool queue_fails(const struct queue *queue)
     return queue->storage.failing;
 }
 
+/* What an error means, and what to do; the caller frees it. */
+static char *storage_error_text(int error)
+{
+    switch (-error) {
+    case EROFS:
+        return xasprintf("%s: the kernel does that after errors of the SD card or disk, see dmesg; check and "
+                         "replace it",
+                         strerror(-error));
+    case EIO:
+        return xasprintf("%s: the SD card or disk fails, see dmesg; replace it", strerror(-error));
+    default:
+        return xstrdup(strerror(-error));
+    }
+}
+
+/* Why nothing can be stored; NULL: it can. The caller frees it. */
+static char *storage_reason(const struct queue *queue)
+{
+    const struct storage *storage = &queue->storage;
+    if (storage->out_of_space)
+        return xasprintf("the disk is full; make room beside %s", queue->path);
+    if (storage->failing)
+        return storage_error_text(storage->error);
+    if (storage->locked_ms == 0 || clock_uptime_ms() - storage->locked_ms < LOCKED_MS)
+        return NULL;
+    cleanup_free char *who = queue_writers_text(queue);
+    return xasprintf("another process has locked the database: %s; end its transaction", who);
+}
+
 void queue_storage_problem_set(struct queue *queue)
 {
-    struct storage *storage = &queue->storage;
-    cleanup_free char *description = NULL;
-    if (storage->out_of_space)
-        description = xasprintf(
-            "the disk is full: messages wait at the broker, stored messages are delivered; make room "
-            "beside %s",
-            queue->path);
-    else if (storage->failing)
-        description =
-            xasprintf("%s cannot be written (%s): messages wait at the broker, stored messages are delivered",
-                      queue->path, strerror(-storage->error));
-    else if (queue->db.checkpoint_error != 0)
-        description =
-            xasprintf("%s cannot be written (%s): stored messages are safe in the write-ahead log, which "
-                      "grows; check the disk",
-                      queue->path, strerror(-queue->db.checkpoint_error));
+    cleanup_free char *reason = storage_reason(queue), *description = NULL;
+    if (reason) {
+        description = xasprintf("%s; messages wait at the broker, stored messages are delivered", reason);
+    } else if (queue->db.checkpoint_error != 0) {
+        cleanup_free char *error = storage_error_text(queue->db.checkpoint_error);
+        description = xasprintf("%s; stored messages are safe in the write-ahead log, which grows", error);
+    }
     queue_problem_set(queue, "storage", description);
 }
 

@@ -101,6 +101,7 @@
     FIELD(DAEMON_QUEUE_WAITING, "daemon.queue", "waiting", number, "messages", "pending; absent until they are counted") \
     FIELD(DAEMON_QUEUE_FULL, "daemon.queue", "full", text, "", "the limit that is reached, or null") \
     FIELD(DAEMON_QUEUE_ROOM, "daemon.queue", "room", text, "", "how full the queue is, by each limit") \
+    FIELD(DAEMON_PROBLEMS, "daemon.queue", "problems", list, "", "problems of now, also those that cannot be written to the database") \
     FIELD(MINUTE_SECONDS, "daemon.last_minute", "seconds", number, "s", "time that the next four cover") \
     FIELD(MINUTE_STORED, "daemon.last_minute", "stored", number, "messages", "stored, once for each route") \
     FIELD(MINUTE_DELIVERED, "daemon.last_minute", "delivered", number, "messages", "delivered") \
@@ -173,9 +174,9 @@
     FIELD(SESSION_LEFT, "queue.sessions[]", "left", time, "", "since when the configuration has another client_id") \
     FIELD(SESSION_EXPIRES, "queue.sessions[]", "expires", time, "", "when the broker removes it (session_expiry), or null") \
     FIELD(QUEUE_PROBLEMS, "queue", "problems", list, "", "problems that the database keeps") \
-    FIELD(PROBLEM_NAME, "queue.problems[]", "name", text, "", "what has the problem") \
-    FIELD(PROBLEM_SINCE, "queue.problems[]", "since", time, "", "start of the problem") \
-    FIELD(PROBLEM_DESCRIPTION, "queue.problems[]", "description", text, "", "what is wrong") \
+    FIELD(PROBLEM_NAME, "{daemon.queue,queue}.problems[]", "name", text, "", "what has the problem") \
+    FIELD(PROBLEM_SINCE, "{daemon.queue,queue}.problems[]", "since", time, "", "start of the problem") \
+    FIELD(PROBLEM_DESCRIPTION, "{daemon.queue,queue}.problems[]", "description", text, "", "what is wrong") \
     FIELD(DISK, "queue", "disk", object, "", "sizes") \
     FIELD(DATABASE_BYTES, "queue.disk", "database_bytes", number, "bytes", "size of the database") \
     FIELD(FREE_IN_DATABASE_BYTES, "queue.disk", "free_in_database_bytes", number, "bytes", "unused in the database") \

@@ -221,6 +221,8 @@ def test_the_manual_has_every_field_with_its_type(make_sluice, make_mosquitto, m
     seen |= set(fields_of(sluice.status(expect=4)))
     mosquitto.stop()
     sluice.wait_event("broker-away")
+    sluice.reload(queue={**sluice.parts["queue"], "max_messages": 1})
+    wait_until(lambda: sluice.status()["daemon"]["queue"]["problems"], what="the problem of a full queue")
     seen |= set(fields_of(sluice.status(expect=4)))
     assert {place for place, _ in seen} - set(documented) == set()
     assert all(documented[place] in TYPES[kind] for place, kind in seen)

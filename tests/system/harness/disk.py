@@ -35,6 +35,7 @@ class Disk:
         self.size = size
         self.env = {}
         self._ballast = self.dir / "ballast"
+        self._error = self.dir.with_name(self.dir.name + "-error")
         options = f"size={size},mode=700"
         mounted = kind != "quota" and run_quietly(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self.dir)])
         assert mounted or kind != "tmpfs", f"no tmpfs can be mounted at {self.dir}"
@@ -44,6 +45,7 @@ class Disk:
                 "LD_PRELOAD": str(self._build_library()),
                 "DISK_QUOTA_DIR": str(self.dir),
                 "DISK_QUOTA_BYTES": str(size),
+                "DISK_ERROR_FILE": str(self._error),
             }
 
     def _build_library(self):
@@ -52,6 +54,16 @@ class Disk:
         subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-D_GNU_SOURCE", "-o", library, QUOTA_SOURCE, "-ldl"],
                        check=True)  # fmt: skip
         return library
+
+    def fail(self, number):
+        """Each write and sync fails with this errno, until work() is called."""
+        assert self.kind == "quota"
+        temporary = self._error.with_suffix(".new")
+        temporary.write_text(str(number))
+        temporary.rename(self._error)
+
+    def work(self):
+        self._error.unlink()
 
     @property
     def is_full(self):

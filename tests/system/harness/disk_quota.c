@@ -6,6 +6,9 @@
  * full disk; what lies within a file's present size may be written. Without
  * either variable nothing is changed.
  *
+ * DISK_ERROR_FILE names a file: while it is there, all writes and syncs in the directory fail with
+ * the error number in it.
+ *
  * Only the system calls' wrappers that SQLite uses. What is in the directory is
  * looked up at each call: another process may put a ballast beside the queue.
  */
@@ -46,6 +49,19 @@ static int is_below(int fd, const char *directory)
     return strncmp(path, directory, most) == 0 && path[most] == '/';
 }
 
+/* The error with which the disk fails now; 0: it works. */
+static int disk_error(int fd)
+{
+    const char *directory = getenv("DISK_QUOTA_DIR"), *name = getenv("DISK_ERROR_FILE");
+    FILE *file = directory && name ? fopen(name, "re") : NULL;
+    int number = 0;
+    if (file && fscanf(file, "%d", &number) == 1 && !is_below(fd, directory))
+        number = 0;
+    if (file)
+        fclose(file);
+    return number;
+}
+
 /* How far the file may reach: end, or less when the disk is full. errno is as it was. */
 static off_t allowed_end(int fd, off_t end)
 {
@@ -69,6 +85,12 @@ static off_t allowed_end(int fd, off_t end)
 static ssize_t allowed_bytes(int fd, size_t bytes, off_t offset)
 {
     off_t end = allowed_end(fd, offset + (off_t)bytes);
+    int before = errno, error = disk_error(fd);
+    if (error != 0) {
+        errno = error;
+        return -1;
+    }
+    errno = before;
     if (end <= offset && bytes > 0) {
         errno = ENOSPC;
         return -1;
@@ -128,6 +150,26 @@ int fallocate(int fd, int mode, off_t offset, off_t bytes)
         return -1;
     }
     return real(fd, mode, offset, bytes);
+}
+
+static int sync_unless_failing(int fd, const char *name)
+{
+    int error = disk_error(fd);
+    if (error != 0) {
+        errno = error;
+        return -1;
+    }
+    return ((int (*)(int))next(name))(fd);
+}
+
+int fsync(int fd)
+{
+    return sync_unless_failing(fd, "fsync");
+}
+
+int fdatasync(int fd)
+{
+    return sync_unless_failing(fd, "fdatasync");
 }
 
 /* The names for programs that are built with 64-bit file offsets. */
