@@ -41,8 +41,15 @@ static int configure(sqlite3 *handle)
                         NULL, NULL, NULL);
 }
 
-static char *explain(const char *path, int error)
+/* A reader without write permission cannot make the -wal and -shm files, which another program
+ * deletes when it closes the database of a stopped sluice. */
+static char *explain(const char *path, bool write, int error)
 {
+    if (!write && error == -EROFS)
+        return xasprintf(
+            "%s: another program, such as sqlite3 without -readonly, has deleted its write-ahead "
+            "log; \"sudo sluice status\" or a start of sluice makes it again",
+            path);
     switch (error) {
     case -ENOENT:
         return xasprintf("%s: there is no queue here: sluice has not run yet with this configuration", path);
@@ -85,7 +92,7 @@ int db_external_open(const char *path, bool write, struct db *ret, char **ret_wh
     if (error == 0)
         error = schema_check(path, version, schema_migration_count, &why);
     if (error != 0) {
-        *ret_why = why ? why : explain(path, error);
+        *ret_why = why ? why : explain(path, write, error);
         sqlite3_close(db.handle);
         return error;
     }

@@ -3,10 +3,12 @@ they like.
 
 A reader is another process, and another user, as it is on a Pi.
 """
+import contextlib
 import json
 import os
 import re
 import shutil
+import sqlite3
 import stat
 import subprocess
 import tempfile
@@ -15,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from harness.process import end
+from harness.sluice import binary
 from harness.wait import wait_until
 
 SLUICE_USER, SLUICE_GROUP, PERSON, STRANGER = 64111, 64112, 64113, 64114
@@ -151,6 +154,35 @@ def test_the_group_can_read_the_queue_in_each_state(house, mosquitto):
     assert_all_can_look(house, 4)
     house.start()  # nobody who looked is in the way
     assert_all_can_look(house, 4)
+
+
+def ask(sluice, *words, user=PERSON):
+    """What a command prints for a member of the group, or for root."""
+    as_user = {"user": user, "group": user, "extra_groups": (SLUICE_GROUP,)} if user else {}
+    ended = subprocess.run([binary(), *words, "-c", sluice.config_file], stdin=subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/", **as_user)  # fmt: skip
+    return ended.stdout
+
+
+@pytest.mark.parametrize("repair", ["status", "queue", "start"])
+def test_a_log_that_another_program_deleted(house, mosquitto, repair):
+    """root opens the queue of a stopped sluice with plain sqlite3, which deletes the log when it ends.
+    A reader gets to know that, and root's next command or the next start makes the log again."""
+    house.start().wait_connected()
+    mosquitto.publish("garden/a/sensor", b"0")
+    house.wait_pending(1)
+    house.stop()
+    with contextlib.closing(sqlite3.connect(house.db)) as plain:
+        plain.execute("select count(*) from message").fetchone()
+    assert not os.path.exists(house.db + "-wal")
+    for words in (["status"], ["queue", "ls"]):
+        assert "has deleted its write-ahead log; \"sudo sluice status\"" in ask(house, *words)
+    if repair == "start":
+        house.start()
+    else:
+        ask(house, *{"status": ["status"], "queue": ["queue", "ls"]}[repair], user=None)
+    assert_all_can_look(house, 1)
+    assert "garden/a/sensor" in ask(house, "queue", "ls")
 
 
 def test_a_reader_of_the_group_sees_one_state(house, mosquitto):
