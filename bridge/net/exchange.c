@@ -9,6 +9,7 @@
 
 enum {
     KEEP_BODY_BYTES = 4096,
+    SYSTEM_CA_CACHE_S = 60,
     CONNECT_PARTS = 4, /* of connect_timeout, to look up the name as well */
 };
 
@@ -231,6 +232,9 @@ static void set_options(struct exchange *exchange)
     SET(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     SET(easy, CURLOPT_SSL_VERIFYHOST, 2L);
     SET(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    /* libcurl keeps the authorities for a day, and a person may correct the file meanwhile. To read
+     * the many of the system takes longer. */
+    SET(easy, CURLOPT_CA_CACHE_TIMEOUT, backend->ca_file ? 0L : (long)SYSTEM_CA_CACHE_S);
     if (backend->ca_file) {
         SET(easy, CURLOPT_CAINFO, backend->ca_file);
         SET(easy, CURLOPT_CAPATH, NULL); /* this authority and no other */

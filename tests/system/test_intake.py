@@ -1,6 +1,7 @@
 """From the broker to the queue: how sluice connects, subscribes, and takes in."""
 import os
 import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -9,6 +10,7 @@ import time
 
 import pytest
 
+from harness.certs import CA
 from harness.ports import free_port
 from harness.wait import wait_until
 from scripted_broker import RECEIVE_MAXIMUM, SESSION_EXPIRY, ScriptedBroker
@@ -554,6 +556,17 @@ def tls_mosquitto(ca, make_mosquitto):
     cert_file, key_file = ca.issue("localhost")
     os.chmod(key_file, 0o644)
     return make_mosquitto(tls={"ca_file": ca.ca_file, "cert_file": cert_file, "key_file": key_file})
+
+
+def test_a_ca_file_of_the_broker_that_is_corrected_in_place_is_taken_up(make_sluice, tls_mosquitto, backend, ca, tmp_path):
+    given = tmp_path / "ca.pem"
+    shutil.copy(CA(tmp_path / "other").ca_file, given)
+    sluice = make_sluice(broker_port=tls_mosquitto.port, backends={"garden": backend},
+                         broker={"host": "localhost", "ca_file": given})  # fmt: skip
+    sluice.start()
+    sluice.wait_event("broker-away")
+    shutil.copy(ca.ca_file, given)
+    sluice.wait_connected()
 
 
 def test_messages_come_over_tls_to_the_broker(make_sluice, tls_mosquitto, backend, ca):

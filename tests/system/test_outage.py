@@ -2,6 +2,7 @@
 in order per topic, and meanwhile sluice never stalls."""
 import email.utils
 import random
+import shutil
 import sqlite3
 import time
 
@@ -99,6 +100,15 @@ def test_a_wrong_ca_is_a_misconfiguration(make_sluice, mosquitto, server, tmp_pa
         sluice.reload(backends={"garden": server})
 
     outlast(sluice, mosquitto, server, repair, event=MISCONFIGURED)
+
+
+def test_a_ca_file_that_is_corrected_in_place_is_taken_up(make_sluice, mosquitto, server, ca, tmp_path):
+    """Without a reload: the next probe reads the file again."""
+    server.start()
+    given = tmp_path / "ca.pem"
+    shutil.copy(CA(tmp_path / "other").ca_file, given)
+    sluice = make_sluice(backends={"garden": backend_section(server, ca_file=given)})
+    outlast(sluice, mosquitto, server, lambda: shutil.copy(ca.ca_file, given), event=MISCONFIGURED)
 
 
 def test_a_wrong_host_name_is_a_misconfiguration(make_sluice, mosquitto, server, ca):
