@@ -14,7 +14,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 {
     packages_build=(gcc libc6-dev cmake ninja-build pkg-config libmosquitto-dev libcurl4-openssl-dev
         libssl-dev zlib1g-dev libsqlite3-dev libcjson-dev libuv1-dev libmicrohttpd-dev libsystemd-dev)
-    packages_pi=(ca-certificates mosquitto sqlite3 systemd)
+    packages_pi=(ca-certificates mosquitto mosquitto-clients sqlite3 systemd)
     packages_demo=(g++ mosquitto mosquitto-clients python3 openssl sqlite3)
     packages_test=(clang libclang-rt-dev clang-format shellcheck libcmocka-dev nginx debootstrap systemd procps
         util-linux mandoc curl python3-pytest python3-pytest-xdist python3-paho-mqtt python3-h2 python3-cryptography
@@ -117,6 +117,9 @@ need_packages() {
     quietly "installing ${missing[*]}" "$install" "${missing[@]}"
 }
 
+# Remembers that we disabled a service, for scripts/install.
+service_mark=/etc/sluice-demo-disabled
+
 # For the demo and the tests. If this installs a broker or a web server, the service starts
 # neither now nor at the next boot. A service that was installed before is not changed.
 need_packages_without_services() {
@@ -127,19 +130,26 @@ need_packages_without_services() {
     need_packages apt_install_without_services "$@"
     for service in "${new[@]}"; do
         if is_installed "$service" && command -v systemctl >/dev/null; then
-            systemctl --quiet disable "$service" >/dev/null 2>&1 || true
+            if systemctl --quiet disable "$service" >/dev/null 2>&1; then
+                : >"$service_mark.$service"
+            fi
         fi
     done
 }
 
-# Builds build/release/sluice. The lock is needed because two ninjas in one directory
-# disturb each other.
+# Builds build/release/sluice, always as the owner of the source tree: then `sudo scripts/install`
+# and scripts/run of a user share one build.
 build_release() {
-    mkdir -p build
-    quietly "building sluice (a few minutes on the oldest Pi)" run_release_build
+    local owner as=()
+    owner=$(stat -c %U .)
+    if is_root && [ "$owner" != root ] && [ "$owner" != UNKNOWN ]; then
+        as=(runuser -u "$owner" --)
+        mkdir -p build
+        chown -R "$owner:" build # root may have built here
+    elif ! mkdir -p build 2>/dev/null || [ -n "$(find build -maxdepth 2 ! -writable -print -quit)" ]; then
+        die "$top/build cannot be written: build as $owner, or in a copy of the source of your own"
+    fi
+    # The lock is needed because two ninjas in one directory disturb each other.
+    quietly "building sluice (a few minutes on the oldest Pi)" "${as[@]}" \
+        flock build/.lock sh -c 'cmake --preset release && cmake --build --preset release'
 }
-
-run_release_build() (
-    flock 9
-    cmake --preset release && cmake --build --preset release
-) 9>build/.lock

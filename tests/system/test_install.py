@@ -129,7 +129,8 @@ def test_files_modes_and_user(installed):
     assert installed.facts("/etc/sluice/broker_password") == "640 root:sluice"
     assert installed.facts("/etc/sluice/device_password") == "600 root:root"
     assert installed.facts("/var/lib/sluice") == "2750 sluice:sluice"
-    assert installed.facts("/etc/mosquitto/sluice.passwd") == "640 root:mosquitto"
+    assert installed.facts("/etc/mosquitto/sluice.passwd") == "600 mosquitto:mosquitto"
+    assert installed.facts("/etc/mosquitto/sluice.acl") == "640 mosquitto:mosquitto"
     assert "/var/lib/sluice:/usr/sbin/nologin" in installed.run("getent passwd sluice")
     for service in ("sluice", "mosquitto"):
         assert installed.run(f"systemctl is-enabled {service}") == "enabled\n"
@@ -231,8 +232,90 @@ def test_settings_of_a_broker_in_use_are_left_alone(installed):
     own.write_text("listener 1883\npassword_file /etc/mosquitto/home.passwd\n")
     output = installed.install()
     assert "/etc/mosquitto/conf.d/home.conf:1:listener 1883" in output
+    assert "queue_qos0_messages false: messages of QoS 0 are lost" in output
+    assert "max_queued_messages 1000: Mosquitto drops" in output
+    assert "persistence" not in output and "Devices connect" not in output
     assert not (installed / "etc/mosquitto/conf.d/sluice.conf").exists()
     assert "\nusername" not in (installed / "etc/sluice/sluice.conf").read_text()
+
+
+# -- what the script says of the broker is so
+
+
+@pytest.fixture
+def install_again(installed):
+    """install_again(before): a first installation into the tree, after these commands, without network;
+    returns what it says."""
+
+    def install(before=""):
+        return installed.run(
+            f"""
+            cd /{SOURCE}
+            rm -f /etc/mosquitto/conf.d/home.conf
+            ./scripts/install --uninstall --purge >/dev/null
+            {before}
+            ./scripts/install
+            """,
+            network=False,
+        )  # fmt: skip
+
+    return install
+
+
+def test_a_broker_that_was_disabled_on_purpose_stays_so(installed, install_again):
+    output = install_again("systemctl --quiet disable mosquitto")
+    assert installed.run("systemctl is-enabled mosquitto || true") == "disabled\n"
+    assert "No broker answers at port 1883 now" in output and "systemctl enable --now mosquitto" in output
+    assert "Devices connect" not in output
+
+
+def test_a_broker_that_the_demo_disabled_is_enabled(installed, install_again):
+    install_again("systemctl --quiet disable mosquitto; touch /etc/sluice-demo-disabled.mosquitto")
+    assert installed.run("systemctl is-enabled mosquitto") == "enabled\n"
+    assert not (installed / "etc/sluice-demo-disabled.mosquitto").exists()
+
+
+def test_a_missing_include_dir_is_reported(install_again):
+    output = install_again("sed -i.bak /^include_dir/d /etc/mosquitto/mosquitto.conf")
+    assert "Mosquitto does not read /etc/mosquitto/conf.d/sluice.conf: add this line" in output
+    assert "Devices connect" not in output
+    output = install_again("mv /etc/mosquitto/mosquitto.conf.bak /etc/mosquitto/mosquitto.conf")
+    assert "does not read" not in output
+
+
+LISTEN = "for i in $(seq 600); do ! (: <>/dev/tcp/127.0.0.1/1883) 2>/dev/null || break; sleep 0.1; done"
+
+
+@pytest.mark.parametrize("users, words", [
+    ("allow_anonymous false\\npassword_file /tmp/other.passwd", "A broker answers at port 1883 that is not this Mosquitto"),
+    ("allow_anonymous true", "Devices connect to port 1883 as the user 'device'"),
+])  # fmt: skip
+def test_the_port_is_tried(install_again, users, words):
+    """A broker with other users, as a container would be; and one that takes our user. (Without
+    systemd, the script cannot see whose it is.)"""
+    output = install_again(
+        f"""printf 'a:b\\n' >/tmp/other.passwd; mosquitto_passwd -U /tmp/other.passwd; chmod 644 /tmp/other.passwd
+        printf 'listener 1883\\n{users}\\n' >/tmp/other.conf
+        mosquitto -c /tmp/other.conf >/dev/null 2>&1 &
+        {LISTEN}"""
+    )
+    assert words in output
+
+
+# -- whose build it is
+
+
+def test_a_user_builds_after_root_has_installed(installed):
+    """Both use one build, which belongs to the owner of the source."""
+    installed.run(f"""useradd --create-home pi; useradd other; chmod 755 /home/pi
+                  cp -a /{SOURCE} /home/pi/sluice; rm -rf /home/pi/sluice/build; chown -R pi: /home/pi/sluice
+                  mkdir /home/pi/sluice/build; touch /home/pi/sluice/build/.lock""")  # fmt: skip
+    installed.run("cd /home/pi/sluice && ./scripts/install")
+    assert installed.run("find /home/pi/sluice/build -user root ! -name install_manifest.txt") == ""
+    output = installed.run("runuser -u pi -- sh -c 'cd /home/pi/sluice && HOME=/home/pi ./scripts/run --seconds 1'")
+    assert re.search(r"(\d+) readings published, \1 arrived, 0 missing", output)
+    output = installed.run("runuser -u other -- sh -c 'cd /home/pi/sluice && ./scripts/run --seconds 1'", status=1)
+    assert "/home/pi/sluice/build cannot be written: build as pi, or in a copy" in output
 
 
 def test_root_option_installs_into_an_image(tmp_path):
