@@ -113,8 +113,7 @@ static void report_wrong(struct clock_watch *watch, enum stage stage, enum clock
 {
     if (stage == WAITING) {
         log_notice(EVENT_CLOCK_UNSYNCHRONISED, "not synchronised yet; deliveries are marked until then");
-        queue_problem_set(watch->queue, "clock",
-                          "not synchronised yet: the times of messages received since boot are not certain");
+        queue_problem_set(watch->queue, "clock", NULL); /* nobody has to do anything yet */
         return;
     }
     cleanup_free char *reason = xasprintf("not synchronised: %s", advice(state));

@@ -434,3 +434,12 @@ def test_http_clients_get_the_key_also_after_a_step(make_sluice, make_backend, c
     away.wait_for(3)
     assert {n: request.key for n, request in by_body(away).items()} == told
     assert len({key.split("-")[0] for key in told.values()}) == 2
+
+
+def test_a_clock_that_is_not_right_yet_is_no_alarm(garden, mosquitto, clock):
+    """After a boot, NTP needs a while: nobody has to do anything."""
+    garden.start(env=clock.env).wait_connected()
+    garden.wait_event("clock-unsynchronised", "not synchronised yet")
+    garden.command("status", "-q", expect=0)
+    text = garden.command("status", expect=0)
+    assert "clock         not right (unsynchronised): deliveries are marked\n" in text and "!" not in text

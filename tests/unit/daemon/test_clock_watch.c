@@ -100,7 +100,6 @@ static void a_step_repairs_at_once(void **state)
     queue_fetch_done(queue);
     assert_false(message.clock_synchronised);
     assert_true(message.received_ms < clock_wall_ms() + 1000);
-    assert_non_null(problem());
     set_clock("0 synchronised");
     uv_run(&loop, UV_RUN_ONCE);
     assert_true(queue_clock_is_right(queue));
@@ -117,7 +116,7 @@ static void patience_ends_with_advice(void **state)
     start();
     int64_t now_ms = clock_uptime_ms();
     clock_watch_look(watch, now_ms + 9 * 60 * 1000);
-    assert_null(strstr(problem(), "clock = trust"));
+    assert_null(problem()); /* NTP needs a while after a boot */
     clock_watch_look(watch, now_ms + 11 * 60 * 1000);
     assert_non_null(strstr(problem(), "clock = trust"));
     stop();
