@@ -146,7 +146,9 @@ build_release() {
         as=(runuser -u "$owner" --)
         mkdir -p build
         chown -R "$owner:" build # root may have built here
-    elif ! mkdir -p build 2>/dev/null || [ -n "$(find build -maxdepth 2 ! -writable -print -quit)" ]; then
+    fi
+    mkdir -p build 2>/dev/null || true
+    if [ ! -w build ] || [ -e build/.lock ] && [ ! -w build/.lock ] || [ -e build/release ] && [ ! -w build/release ]; then
         die "$top/build cannot be written: build as $owner, or in a copy of the source of your own"
     fi
     # The lock is needed because two ninjas in one directory disturb each other.
