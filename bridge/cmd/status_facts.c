@@ -127,8 +127,7 @@ static void judge_subscription(struct status_facts *facts, const cJSON *subscrip
             "retained = yes, or retained = no if this is right",
             route, units_count(retained, number), retained == 1 ? "" : "s", filter);
     if (why)
-        add_problem(facts, "route %s: the broker refuses the topic %s (%s): allow it in the broker's ACL",
-                    route, filter, why);
+        add_problem(facts, "route %s: the broker refuses the topic %s: %s", route, filter, why);
     else if (status_number(subscription, STATUS_SUBSCRIPTION_QOS, 1) < 1)
         add_problem(facts,
                     "route %s: the broker grants the topic %s QoS 0 only: messages can be lost between the "

@@ -105,6 +105,9 @@ static char *lost_text(const struct mqtt *mqtt)
         mqtt->config->port);
 }
 
+static const char no_wildcards[] =
+    "it does not support wildcards: name each topic in a line of its own, without + and #";
+
 /* A DISCONNECT of the broker, MQTT 5.0 section 3.14.2.1. */
 static const char *disconnect_text(int reason)
 {
@@ -112,9 +115,27 @@ static const char *disconnect_text(int reason)
     case MQTT_RC_SESSION_TAKEN_OVER:
         return "another client took over the session: each sluice needs a client_id of its own";
     case MQTT_RC_WILDCARD_SUBS_NOT_SUPPORTED:
-        return "it does not support wildcards: name each topic in a line of its own, without + and #";
+        return no_wildcards;
     default:
         return mosquitto_reason_string(reason);
+    }
+}
+
+const char *reason_of_suback(int code)
+{
+    switch (code) {
+    case MQTT_RC_WILDCARD_SUBS_NOT_SUPPORTED:
+        return no_wildcards;
+    case MQTT_RC_SHARED_SUBS_NOT_SUPPORTED:
+        return "it does not support shared subscriptions: name the topic without $share/";
+    case MQTT_RC_SUBSCRIPTION_IDS_NOT_SUPPORTED:
+        return "it does not support subscription identifiers: set protocol = 3.1.1 in [broker]";
+    case MQTT_RC_TOPIC_FILTER_INVALID:
+        return "it takes no such topic filter: see its settings";
+    case MQTT_RC_QUOTA_EXCEEDED:
+        return "it allows no more subscriptions: see its settings";
+    default:
+        return "allow it in the broker's ACL";
     }
 }
 

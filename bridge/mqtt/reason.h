@@ -10,5 +10,7 @@ void reason_listen(struct mqtt *mqtt);
 /* Why the attempt failed; why the connection was closed or refused. Freed by the caller. */
 char *reason_of_connect(const struct mqtt *mqtt);
 char *reason_of_close(const struct mqtt *mqtt);
+/* The broker refused a subscription with this code (MQTT 5.0 and 3.1.1, section 3.9.3). */
+const char *reason_of_suback(int code);
 
 #endif

@@ -17,6 +17,7 @@
 #include "mqtt/subscriptions.h"
 #include "base/log.h"
 #include "message/topic.h"
+#include "mqtt/reason.h"
 #include "mqtt/redelivery.h"
 #include "mqtt/unreadable.h"
 
@@ -231,9 +232,9 @@ static void granted_qos(struct mqtt *mqtt, size_t filter, int qos)
     bool granted = qos < FIRST_REFUSAL;
     f->is_answered = true;
     f->qos = qos;
-    f->why = granted ? NULL : mosquitto_reason_string(qos);
+    f->why = granted ? NULL : reason_of_suback(qos);
     if (!granted)
-        log_error(EVENT_SUBSCRIPTION_REFUSED, "%s: %s; allow it in the broker's ACL", text, f->why);
+        log_error(EVENT_SUBSCRIPTION_REFUSED, "%s: the broker refuses it: %s", text, f->why);
     else if (qos < QOS)
         log_error(EVENT_SUBSCRIPTION_DOWNGRADED,
                   "%s: QoS %d only: messages can be lost between the broker and sluice", text, qos);

@@ -184,8 +184,8 @@ static enum unreadable_next go_on(struct mqtt *mqtt)
     if (unreadable->ack_due)
         log_warning(
             EVENT_MESSAGE_UNREADABLE,
-            "topic %s: MQTT forbids this message of %d bytes, which closed the connection twice; it is a "
-            "dead letter now. Find its publisher",
+            "topic %s: MQTT forbids this message of %d bytes, which closed the connection twice; it is "
+            "made a dead letter, if a route takes its topic. Find its publisher",
             unreadable->message.topic, unreadable->message.payloadlen);
     else
         log_error(EVENT_MESSAGE_UNREADABLE,

@@ -40,6 +40,18 @@ def test_a_broker_without_wildcards(make_sluice, backend):
         sluice.wait_event("broker-away", "does not support wildcards: name each topic")
 
 
+@pytest.mark.parametrize("code, advice", [(0xA2, "does not support wildcards: name each topic"), (0x87, "broker's ACL"),
+                                          (0x97, "allows no more subscriptions")])  # fmt: skip
+def test_a_subscription_that_is_refused(make_sluice, backend, code, advice):
+    with ScriptedBroker().start() as broker:
+        broker.suback = lambda name, qos: code
+        sluice = make_sluice(backends={"garden": backend}, broker_port=broker.port, broker={"protocol": "5"})
+        sluice.start()
+        sluice.wait_event("subscription-refused", advice)
+        [line] = [line for line in sluice.status(expect=4)["problems"] if "refuses the topic" in line]
+        assert advice in line
+
+
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 def test_a_client_id_that_is_not_allowed(why, make_mosquitto, protocol):
     broker = make_mosquitto(extra="clientid_prefixes garden-")
