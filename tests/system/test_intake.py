@@ -448,9 +448,14 @@ def test_vanished_filters_are_unsubscribed(make_sluice, scripted, backend, how, 
     scripted.wait(lambda: any(name == "comes/#" for p in scripted.packets("SUBSCRIBE") for name, *_ in p.filters),
                   what="the new subscription")  # fmt: skip
     assert unsubscribed(scripted) == ["goes/#"]
-    scripted.publish("comes/x", b"1")  # it read the UNSUBACK before this
+
+    def publish(payload):
+        names = [scripted.identifier("comes/#")] if version == "5" else []
+        scripted.publish("comes/x", payload, identifiers=names)
+
+    publish(b"1")  # it read the UNSUBACK before this
     backend.wait_for(1)
-    # Once more, and there is nothing left to do.
+    # Once more: the broker may have forgotten that.
     sluice.stop()
     sluice.start()
     scripted.wait_packets("CONNECT", 2)
@@ -458,9 +463,9 @@ def test_vanished_filters_are_unsubscribed(make_sluice, scripted, backend, how, 
         scripted.wait_subscribed(["stays/#", "comes/#", "shared/#"])
     else:  # the session has them; subscribing again would bring retained messages again
         sluice.wait_connected()
-    scripted.publish("comes/x", b"2")
+    publish(b"2")
     backend.wait_for(2)
-    assert unsubscribed(scripted) == ["goes/#"]
+    assert unsubscribed(scripted)[-1] == "goes/#" and set(unsubscribed(scripted)) == {"goes/#"}
 
 
 @pytest.mark.parametrize("version", VERSIONS)

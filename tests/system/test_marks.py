@@ -95,7 +95,7 @@ def test_what_drop_oldest_dropped_does_not_come_back(start_muted, mosquitto, awa
     wait_until(lambda: dropped(sluice) == {"max_messages": 3}, what="three to be dropped")
     kept = [int(row["payload"]) for row in sluice.sql("select payload from message order by id")]
     assert kept[1:] == [4, 5, 6, 7]
-    assert kept[0] in (0, 3)  # the first one stays while it is in flight: sluice may have tried it just now
+    assert kept[0] in range(4)  # one stays while it is in flight: sluice may have tried it just now
     kill(sluice, line, kills)
     arrived(sluice, mosquitto, away, kept)
     assert dropped(sluice) == {"max_messages": 3}

@@ -206,6 +206,8 @@ def test_the_manual_has_every_field_with_its_type(make_sluice, make_mosquitto, m
         backends={"away": {"url": away.url, "ca_file": away.ca_file, "retry_min": "30s", "retry_max": "60s"}},
         routes={"one": {"topic": "garden/+/sensor", "body": "json", "batch": 5, "ack_topic": "garden/{2}/ack"}},
         queue={"clock": "trust"}, http={"listen": f"127.0.0.1:{free_port()}"})  # fmt: skip
+    sluice.start().wait_connected()  # so that there is a session
+    sluice.stop()
     stock(sluice, [{"route": "gone"}], [{}])
     with sqlite3.connect(sluice.db) as database:
         database.execute("insert into dropped values ('max_size', 'one', 12, 100, 1, 2)")
