@@ -276,8 +276,8 @@ static int show(struct queue_command *queue)
     int status = queue_command_close(queue, error);
     if (status != CMD_EXIT_OK || showing.shown == queue->filter.id_count)
         return status;
-    fprintf(stderr, "%s: %zu of %zu messages are not in the queue: delivered, or dropped\n", queue->command,
-            queue->filter.id_count - showing.shown, queue->filter.id_count);
+    fprintf(stderr, "%s: %zu of %zu messages are not in the queue: delivered, dropped, or never there\n",
+            queue->command, queue->filter.id_count - showing.shown, queue->filter.id_count);
     return CMD_EXIT_NONE;
 }
 

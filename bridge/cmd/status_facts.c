@@ -123,8 +123,10 @@ static void judge_subscription(struct status_facts *facts, const cJSON *subscrip
     if (retained > 0)
         add_problem(
             facts,
-            "route %s: %s retained message%s with the topic %s since the start, and none is forwarded: say "
-            "retained = yes, or retained = no if this is right",
+            "route %s: %s retained message%s with the topic %s since the start, and none is forwarded. "
+            "Say retained = no if this is right; with retained = yes, those that the broker sends from then "
+            "on "
+            "are forwarded (it sends these again only to a new filter, or when they are published again)",
             route, units_count(retained, number), retained == 1 ? "" : "s", filter);
     if (why)
         add_problem(facts, "route %s: the broker refuses the topic %s: %s", route, filter, why);

@@ -32,7 +32,7 @@ static void take(struct mqtt *mqtt, const struct mosquitto_message *packet,
     if (packet->qos > 0 && (is_left || fate == INTAKE_STORED))
         mqtt_redelivery_stored(mqtt);
     if (fate == INTAKE_UNROUTED && message->retained)
-        mqtt_silence_retained(mqtt, message->topic);
+        mqtt_silence_retained(mqtt, message->topic, message->copy);
 }
 
 void mqtt_receive(struct mqtt *mqtt, const struct mosquitto_message *packet,

@@ -21,9 +21,13 @@ void mqtt_silence_received(struct mqtt *mqtt, const char *topic)
     }
 }
 
-void mqtt_silence_retained(struct mqtt *mqtt, const char *topic)
+void mqtt_silence_retained(struct mqtt *mqtt, const char *topic, const struct route_copy *copy)
 {
     struct subscriptions *subscriptions = &mqtt->subscriptions;
+    for (size_t i = 0; copy->ranks && i < copy->filter_count; i++)
+        subscriptions->filters[copy->filters[i]].retained++;
+    if (copy->ranks)
+        return;
     for (size_t i = 0; i < subscriptions->filter_count; i++)
         if (topic_matches(route_table_filter(intake_routes(mqtt->intake), i), topic))
             subscriptions->filters[i].retained++;

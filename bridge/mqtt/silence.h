@@ -15,7 +15,7 @@
 /* A PUBLISH came. */
 void mqtt_silence_received(struct mqtt *mqtt, const char *topic);
 /* A retained message came, and no route took it. */
-void mqtt_silence_retained(struct mqtt *mqtt, const char *topic);
+void mqtt_silence_retained(struct mqtt *mqtt, const char *topic, const struct route_copy *copy);
 /* Whether the filter should have matched a message by now. */
 bool mqtt_is_silent(const struct mqtt *mqtt, size_t filter, int64_t now_ms);
 

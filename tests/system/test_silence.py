@@ -258,6 +258,18 @@ def test_retained_messages_that_no_route_forwards_are_a_problem(make_sluice, mos
     is_sound(sluice)
 
 
+def test_retained_messages_are_counted_once_for_each_filter(make_sluice, mosquitto, backend):
+    """With MQTT 5 the broker sends a copy for each filter."""
+    for n in range(3):
+        mosquitto.publish(f"state/{n}", b"on", retain=True)
+    routes = {"all": {"topic": "state/#", "path": "/a"}, "one": {"topic": "state/+", "path": "/b"}}
+    sluice = make_sluice(backends={"garden": backend}, routes=routes, queue=TRUST)
+    sluice.start().wait_connected()
+    mosquitto.publish("state/live", b"off")
+    backend.wait_for(2)
+    assert [s["retained"] for s in sluice.status()["daemon"]["broker"]["subscriptions"]] == [3, 3]
+
+
 DEVICE = {"topic": TOPIC, "path": "/sensor", "ack_topic": "garden/{2}/ack"}
 
 
