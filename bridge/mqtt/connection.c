@@ -206,6 +206,7 @@ void mqtt_connect(struct mqtt *mqtt)
         return;
     }
     mqtt->closed = mqtt->refused = false;
+    mqtt_unreadable_connected(mqtt); /* an acknowledgement whose commit failed must not leave */
     reason_listen(mqtt);
     mqtt->close_reason = MOSQ_ERR_CONN_LOST;
     make_properties(mqtt);

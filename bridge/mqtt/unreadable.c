@@ -14,7 +14,7 @@
 
 enum {
     LOOK_BYTES = 16 * 1024, /* a TLS record has no more */
-    DIGEST_BYTES = 2048,
+    DIGEST_BYTES = 1024,
     PUBLISH = 0x30,
     PUBACK = 0x40,
     TYPE = 0xf0,
@@ -206,13 +206,19 @@ enum unreadable_next mqtt_unreadable_look(struct mqtt *mqtt)
     const uint8_t *after = there > 1 ? read_length(head + 1, head + there, &bytes) : NULL;
     if (there == 0)
         return NEXT_IS_READABLE;
-    size_t total = after ? (size_t)(after - head) + bytes : SIZE_MAX;
+    if (!after) { /* its length is not here, or is none */
+        unreadable->is_blind = true;
+        unreadable->handed = 0;
+        return NEXT_IS_READABLE;
+    }
+    size_t total = (size_t)(after - head) + bytes;
     size_t known = total < DIGEST_BYTES ? total : DIGEST_BYTES;
-    bool is_publish = (head[0] & TYPE) == PUBLISH && head[0] & QOS_1;
+    bool is_publish = (head[0] & TYPE) == PUBLISH;
     unreadable->inside = is_publish && there < total;
-    unreadable->is_blind = there < known || (!is_publish && there < total); /* its end cannot be told */
+    unreadable->is_blind = !is_publish && there < total; /* its end cannot be told */
     head[0] &= (uint8_t)~DUP;
-    uint64_t digest = is_publish && !unreadable->is_blind ? replay_digest("", head, known) : 0;
+    bool is_suspicious = is_publish && head[0] & QOS_1 && there >= known;
+    uint64_t digest = is_suspicious ? replay_digest("", head, known) : 0;
     unreadable->handed = digest;
     if (digest == 0 || digest != unreadable->suspect)
         return NEXT_IS_READABLE;
@@ -234,7 +240,7 @@ const struct mosquitto_message *mqtt_unreadable_message(const struct mqtt *mqtt)
 void mqtt_unreadable_acknowledge(struct mqtt *mqtt)
 {
     struct unreadable *unreadable = &mqtt->unreadable;
-    if (!unreadable->ack_due)
+    if (!unreadable->ack_due || mqtt->link != LINK_UP)
         return;
     unreadable->ack_due = false;
     int packet_id = unreadable->message.mid;

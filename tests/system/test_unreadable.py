@@ -126,3 +126,14 @@ def test_a_person_can_deliver_it_under_the_escaped_topic(start, scripted, backen
     [request] = backend.wait_for(1)
     assert request.body == b"bad" and request.topic == "t/a\\x07"
     wait_until(lambda: not sluice.dead(), what="no dead letter")
+
+
+def test_a_length_that_is_none_ends_connections_and_not_sluice(start, scripted, backend):
+    """Five bytes of length: MQTT has four at most (MQTT 5.0, section 1.5.5). No packet can be read then."""
+    sluice = start()
+    for connections in range(2, 5):
+        scripted.send(b"\x32\xff\xff\xff\xff\x7f" + b"x" * 4096)
+        scripted.wait_packets("SUBSCRIBE", connections)
+    scripted.publish("t/after", b"after")
+    backend.wait_for(1)
+    assert sluice.running() and backend.bodies() == [b"after"]
