@@ -2,17 +2,19 @@
  *
  *   mqtt/edge.c           reads, commits, and only then writes
  *   mqtt/receive.c        what becomes of a PUBLISH
- *   mqtt/subscriptions.c  the topic filters that the broker has for us
- *   mqtt/leftover.c       topic filters that the broker has for us, and the queue does not know
  *   mqtt/pause.c          no connection while the queue takes nothing
  *   mqtt/connection.c     connects, and connects again
+ *   mqtt/copies.c         several copies of one message
+ *   mqtt/leftover.c       topic filters that the broker has for us, and the queue does not know
+ *   mqtt/subscriptions.c  the topic filters that the broker has for us
  *   mqtt/protocol.c       MQTT 5 or 3.1.1, and what is remembered of the session
+ *   mqtt/status.c         the state, for the log and for people
  *   mqtt/silence.c        filters that no message matches
  *   mqtt/acks.c           acknowledgements to devices
  *   mqtt/redelivery.c     what the broker sends again, and until when
  *   mqtt/unreadable.c     packets that libmosquitto cannot take
  *   mqtt/properties.c     expiry, content type and user properties of a message
- *   mqtt/status.c         the state, for the log and for people
+ *   mqtt/reason.c         why there is no connection, for people
  *   mqtt/socket.c         the socket on the loop, and the only place that writes
  *
  * A file calls only those below it. The two calls upwards are function pointers.

@@ -64,18 +64,22 @@ void mqtt_protocol_agreed(struct mqtt *mqtt, bool session_present)
     protocol->early_closes = protocol->failures = protocol->malformed = 0;
 }
 
+static void count_malformed(struct mqtt *mqtt)
+{
+    bool malformed =
+        mqtt->link == LINK_HANDSHAKE && !mqtt->refused &&
+        (mqtt->close_reason == MOSQ_ERR_MALFORMED_PACKET || mqtt->close_reason == MOSQ_ERR_PROTOCOL);
+    mqtt->protocol.malformed = malformed ? mqtt->protocol.malformed + 1 : 0;
+}
+
 /* It answered, but not as a broker with MQTT 5 does. Others than brokers, too, send what is no CONNACK of
  * MQTT 5, so a session that had MQTT 5 needs a second one. */
-static bool is_without_v5(struct mqtt *mqtt)
+static bool is_without_v5(const struct mqtt *mqtt)
 {
-    struct protocol *protocol = &mqtt->protocol;
     if (mqtt->refused)
         return mqtt->refusal == MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION ||
                mqtt->refusal == CONNACK_REFUSED_PROTOCOL_VERSION;
-    bool malformed = mqtt->link == LINK_HANDSHAKE && (mqtt->close_reason == MOSQ_ERR_MALFORMED_PACKET ||
-                                                      mqtt->close_reason == MOSQ_ERR_PROTOCOL);
-    protocol->malformed = malformed ? protocol->malformed + 1 : 0;
-    return malformed && (protocol->session.protocol != LEVEL_V5 || protocol->malformed >= 2);
+    return mqtt->protocol.malformed >= (mqtt->protocol.session.protocol == LEVEL_V5 ? 2 : 1);
 }
 
 /* It closed the connection before a CONNACK. */
@@ -148,6 +152,7 @@ static const char *choose(struct mqtt *mqtt)
 
 const char *mqtt_protocol_closed(struct mqtt *mqtt)
 {
+    count_malformed(mqtt);
     if (is_auto(mqtt))
         return choose(mqtt);
     if (mqtt->config->protocol == CONFIG_PROTOCOL_V311 && !mqtt->use_v311)

@@ -41,14 +41,19 @@ def exchange(sluice, mosquitto, backend, payload, routes=OVERLAPPING):
     sluice.wait_empty()
 
 
-def test_a_forwarder_that_closes_does_not_end_mqtt_5(make_sluice, mosquitto, backend, forwarder):
-    """A port forwarder closes connections while the broker boots. The session spoke MQTT 5 before."""
+TLS_ALERT = b"\x15\x03\x01\x00\x02\x02\x46"
+
+
+@pytest.mark.parametrize("closing, farewell", [(2, b""), (1, TLS_ALERT)], ids=["closes", "answers"])
+def test_what_is_no_broker_does_not_end_mqtt_5(make_sluice, mosquitto, backend, forwarder, closing, farewell):
+    """A port forwarder closes connections while the broker boots, or the port was of another program for a
+    moment. The session spoke MQTT 5 before."""
     sluice = make_sluice(broker_port=forwarder.port, backends={"garden": backend}, routes=OVERLAPPING)
     sluice.start().wait_connected(broker=mosquitto)
     exchange(sluice, mosquitto, backend, b"before")
     sluice.stop()
     publish(mosquitto)
-    forwarder.closing = 2
+    forwarder.closing, forwarder.farewell = closing, farewell
     sluice.start().wait_connected(broker=mosquitto)
     backend.wait_for(2 * (1 + len(READINGS)))
     exchange(sluice, mosquitto, backend, b"after")
@@ -105,21 +110,6 @@ def test_a_broker_that_closes_gets_mqtt_3_1_1_after_each_of_its_restarts(make_sl
     sluice.wait_connected(after=before)
     assert len(scripted.attempts) == attempts + 2
     wait_until(lambda: scripted.packets("SUBSCRIBE"), what="a subscription")
-
-
-def test_one_answer_that_is_no_connack_does_not_end_mqtt_5(make_sluice, mosquitto, backend, forwarder):
-    """The port was of another program for a moment. The session spoke MQTT 5 before."""
-    sluice = make_sluice(broker_port=forwarder.port, backends={"garden": backend}, routes=OVERLAPPING)
-    sluice.start().wait_connected(broker=mosquitto)
-    exchange(sluice, mosquitto, backend, b"before")
-    sluice.stop()
-    publish(mosquitto)
-    forwarder.closing, forwarder.farewell = 1, b"\x15\x03\x01\x00\x02\x02\x46"  # a TLS alert
-    sluice.start().wait_connected(broker=mosquitto)
-    backend.wait_for(2 * (1 + len(READINGS)))
-    exchange(sluice, mosquitto, backend, b"after")
-    assert not sluice.find_events("broker-connected", "MQTT 3.1.1")
-    expect_once(backend, Counter([b"before", *READINGS, b"after"]))
 
 
 def test_protocol_3_1_1_is_obeyed_by_a_session_of_mqtt_5(make_sluice, scripted, backend):
