@@ -81,6 +81,8 @@
     EVENT(QUEUE_WRITE_FAILED, "queue-write-failed", "a commit failed, and nothing is acknowledged") \
     EVENT(QUEUE_WRITABLE, "queue-writable", "commits succeed again") \
     EVENT(QUEUE_UNUSABLE, "queue-unusable", "the queue cannot be opened") \
+    EVENT(QUEUE_FILES_LOST, "queue-files-lost", "the files of the queue were deleted or replaced while they were in use") \
+    EVENT(QUEUE_RESCUED, "queue-rescued", "what such files had is in a new queue") \
     EVENT(QUEUE_OUTDATED, "queue-outdated", "the database is older than when sluice last used it") \
     EVENT(RESERVE_USED, "reserve-used", "the disk is full, and the reserve file was removed") \
     EVENT(RESERVE_FAILED, "reserve-failed", "the reserve file cannot be written") \

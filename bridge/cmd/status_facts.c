@@ -337,6 +337,10 @@ void status_facts_find(struct status_facts *facts, const struct config_place *pl
     ask_daemon(facts, place);
     read_queue(facts, place);
     problem_of_storage(facts);
+    if (facts->no_queue && facts->problem_count > 0) { /* that is why */
+        free(facts->no_queue);
+        facts->no_queue = NULL;
+    }
     if (facts->daemon)
         judge_daemon(facts);
     if (facts->queue) {

@@ -7,6 +7,7 @@
 #include "control/send.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -107,19 +108,6 @@ static void on_connection(uv_stream_t *listener, int status)
         control_client_close(client);
 }
 
-/* Closes clients that do not read, or that stopped in the middle of a line or a message. */
-static void on_sweep(uv_timer_t *timer)
-{
-    struct control *control = timer->data;
-    int64_t now_ms = clock_uptime_ms();
-    struct control_client *client, *next;
-    for (client = LIST_FIRST(&control->clients); client; client = next) {
-        next = LIST_NEXT(client, list);
-        if (client->waits_ms != 0 && now_ms - client->waits_ms > CONTROL_PATIENCE_S * 1000)
-            control_client_close(client);
-    }
-}
-
 /* ---- the socket ---- */
 
 /* Whether it is not left over from a process that was killed. */
@@ -156,6 +144,49 @@ static int listen_at(struct control *control)
     return error;
 }
 
+static void on_closed(uv_handle_t *handle)
+{
+    struct control *control = handle->data;
+    control->open_handles--;
+    free_when_done(control);
+}
+
+static void listen_again(uv_handle_t *handle)
+{
+    struct control *control = handle->data;
+    if (control->closing) {
+        on_closed(handle);
+        return;
+    }
+    uv_pipe_init(control->loop, &control->listener, 0);
+    control->listener.data = control;
+    control->listens = listen_at(control) == 0;
+}
+
+/* A person who deletes the queue deletes the socket beside it, too. */
+static void look_for_socket(struct control *control)
+{
+    struct stat status;
+    cleanup_free char *copy = xstrdup(control->path);
+    if (control->listens && lstat(control->path, &status) != 0 && errno == ENOENT &&
+        access(dirname(copy), W_OK) == 0 && !uv_is_closing((uv_handle_t *)&control->listener))
+        uv_close((uv_handle_t *)&control->listener, listen_again);
+}
+
+/* Closes clients that do not read, or that stopped in the middle of a line or a message. */
+static void on_sweep(uv_timer_t *timer)
+{
+    struct control *control = timer->data;
+    int64_t now_ms = clock_uptime_ms();
+    struct control_client *client, *next;
+    for (client = LIST_FIRST(&control->clients); client; client = next) {
+        next = LIST_NEXT(client, list);
+        if (client->waits_ms != 0 && now_ms - client->waits_ms > CONTROL_PATIENCE_S * 1000)
+            control_client_close(client);
+    }
+    look_for_socket(control);
+}
+
 struct control *control_new(uv_loop_t *loop, const char *path, struct intake *intake, struct queue *queue,
                             const struct control_calls *calls)
 {
@@ -168,6 +199,7 @@ struct control *control_new(uv_loop_t *loop, const char *path, struct intake *in
     control->listener.data = control->sweep.data = control;
     uv_timer_start(&control->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
     int error = listen_at(control);
+    control->listens = error == 0;
     if (error == -ENOENT || error == -EACCES)
         log_notice(
             EVENT_SOCKET_UNAVAILABLE,
@@ -180,13 +212,6 @@ struct control *control_new(uv_loop_t *loop, const char *path, struct intake *in
     return control;
 }
 
-static void on_closed(uv_handle_t *handle)
-{
-    struct control *control = handle->data;
-    control->open_handles--;
-    free_when_done(control);
-}
-
 void control_free(struct control *control)
 {
     if (!control)
@@ -194,6 +219,7 @@ void control_free(struct control *control)
     control->closing = true;
     while (!LIST_EMPTY(&control->clients))
         control_client_close(LIST_FIRST(&control->clients));
-    uv_close((uv_handle_t *)&control->listener, on_closed);
+    if (!uv_is_closing((uv_handle_t *)&control->listener))
+        uv_close((uv_handle_t *)&control->listener, on_closed);
     uv_close((uv_handle_t *)&control->sweep, on_closed);
 }

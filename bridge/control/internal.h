@@ -45,6 +45,7 @@ struct control {
     uv_timer_t sweep;
     int open_handles;
     bool closing;
+    bool listens;
     LIST_HEAD(, control_client) clients;
     unsigned client_count, sender_count;
     uint64_t round_ms; /* the loop's time; while it is the same, all clients together */

@@ -1,4 +1,5 @@
-/* daemon/recover.c - salvages a damaged queue; see daemon/recover.h.
+/* daemon/recover.c - salvages a damaged queue, and saves one whose files were deleted or replaced; see
+ * daemon/recover.h.
  *
  * A damaged queue stores nothing more. Requests in flight may end; then the queue is closed,
  * salvaged and opened again, in one step, because nothing else could be done meanwhile. If it
@@ -8,6 +9,7 @@
 #include "daemon/recover.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/kept_config.h"
 
 enum {
     SOUND_MS = 60000, /* without damage for this long, the next salvage is the first of a row */
@@ -44,6 +46,7 @@ static void salvage(void *context)
         uv_timer_start(&recovery->timer, on_due, wait_ms, 0);
     } else {
         log_notice(EVENT_QUEUE_RECOVERED, "%s is in use again", daemon->first_config->queue.path);
+        kept_config_save(daemon->config); /* it may have been deleted with the queue */
     }
     deliver_restart(daemon->deliver, daemon->config);
 }
@@ -68,15 +71,22 @@ static void on_round(uv_prepare_t *prepare)
 {
     struct daemon *daemon = prepare->data;
     struct recovery *recovery = &daemon->recovery;
-    if (recovery->active || daemon->stopping || !queue_is_damaged(daemon->queue))
+    bool lost = queue_is_lost(daemon->queue);
+    if (recovery->active || daemon->stopping || !(lost || queue_is_damaged(daemon->queue)))
         return;
     recovery->active = true;
     if (clock_uptime_ms() - recovery->ended_ms > SOUND_MS)
         recovery->tries = 0;
     uint64_t wait_ms = pause_ms(recovery);
-    log_error(EVENT_QUEUE_DAMAGED, "%s: nothing is stored or acknowledged until it is salvaged%s",
-              daemon->first_config->queue.path,
-              wait_ms > 0 ? ", which waits because the last salvage was a moment ago" : "");
+    if (lost)
+        log_error(EVENT_QUEUE_FILES_LOST,
+                  "%s: its files were deleted or replaced while sluice uses them: nothing is stored or "
+                  "acknowledged until what they have is saved into a new queue",
+                  daemon->first_config->queue.path);
+    else
+        log_error(EVENT_QUEUE_DAMAGED, "%s: nothing is stored or acknowledged until it is salvaged%s",
+                  daemon->first_config->queue.path,
+                  wait_ms > 0 ? ", which waits because the last salvage was a moment ago" : "");
     uv_timer_start(&recovery->timer, on_due, wait_ms, 0);
 }
 

@@ -1,4 +1,4 @@
-/* daemon/recover.h - recovers from a damaged queue. */
+/* daemon/recover.h - recovers from a damaged queue, and from files that were deleted or replaced. */
 #ifndef SLUICE_DAEMON_RECOVER_H
 #define SLUICE_DAEMON_RECOVER_H
 

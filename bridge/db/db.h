@@ -27,4 +27,8 @@ void db_close(struct db *db);
 int db_create(const char *path, struct db *ret);
 int db_create_done(struct db *db, bool keep);
 
+/* Makes a file at path with all that the open database has, also of its write-ahead log. The file must
+ * not exist. The caller syncs it; after a failure, the caller removes it. 0 or -Exxx. */
+int db_copy(struct db *from, const char *path);
+
 #endif

@@ -289,6 +289,8 @@ const char *batch_error_text(int error)
         return "another process has locked the database";
     case -EBADMSG:
         return "the database is damaged";
+    case -ESTALE:
+        return "the files of the queue were deleted or replaced";
     default:
         return strerror(-error);
     }

@@ -6,6 +6,7 @@
 #include "base/throttle.h"
 #include "db/columns.h"
 #include "db/db.h"
+#include "db/files.h"
 #include "queue/queue.h"
 #include "queue/reserve.h"
 #include "queue/sql.h"
@@ -189,6 +190,8 @@ struct queue {
     struct drops drops;
     LIST_HEAD(, queue_claim) claims;
     struct storage storage;
+    struct db_files files; /* that are open */
+    bool lost;             /* one of them is not in its place */
     struct problem problems[QUEUE_PROBLEMS];
     struct queue_readers readers;
     struct external external;

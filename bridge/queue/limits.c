@@ -21,6 +21,7 @@
 #include "text/units.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
@@ -269,7 +270,8 @@ char *queue_full_text(struct queue *queue)
     if (queue->storage.out_of_space)
         return xstrdup("the disk is full");
     if (queue->storage.failing)
-        return xasprintf("storage: %s", strerror(-queue->storage.error));
+        return xasprintf("storage: %s", queue->storage.error == -ESTALE ? "its files were deleted or replaced"
+                                                                        : strerror(-queue->storage.error));
     enum queue_reason reason = look(queue);
     return xstrdup(reason == REASONS ? "" : queue_limit_text(queue, reason));
 }

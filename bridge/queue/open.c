@@ -5,6 +5,7 @@
 #include "queue/count.h"
 #include "queue/dropped.h"
 #include "queue/external_changes.h"
+#include "queue/files.h"
 #include "queue/ids.h"
 #include "queue/lock.h"
 #include "queue/problems.h"
@@ -124,6 +125,7 @@ static int open_database(struct queue *queue, enum db_trust trust, const char *t
         error = queue_transaction(queue, DB_SYNC, start_run, &start);
     if (error == 0) {
         queue->clock = start.run;
+        queue_files_note(queue);
         queue_external_changes_begin(queue);
     }
     return queue->db.damaged ? -EBADMSG : error;
@@ -193,6 +195,7 @@ int queue_open(const char *path, struct queue **ret, char **ret_why)
 /* The rows of the damaged database are not those of the new one. */
 static void forget_rows(struct queue *queue)
 {
+    queue->files = (struct db_files){0};
     queue->known_run.id = 0;
     queue->data_version = 0;
     queue->edition++;
@@ -203,19 +206,53 @@ static void forget_rows(struct queue *queue)
     queue_problems_forget(queue);
 }
 
+/* In memory, for a database that cannot be opened. */
+static void stand_in(struct queue *queue)
+{
+    close_database(queue);
+    if (db_open_stand_in(&queue->db) != 0 || prepare_all(queue) != 0)
+        abort(); /* out of memory */
+}
+
+/* Closes the database, after what lost files have was saved. Errors with *ret_why: while queue->lost,
+ * they are open as before. */
+static int close_to_reopen(struct queue *queue, char **ret_why)
+{
+    struct queue_saved saved;
+    if (!queue->lost) {
+        queue_lock_write(queue->lock_fd, LOCK_DAMAGED, queue->clock.token);
+        close_database(queue);
+        return 0;
+    }
+    int error = queue_files_save(queue, &saved, ret_why);
+    if (error != 0)
+        return error;
+    close_database(queue);
+    error = queue_files_put_back(queue, &saved, ret_why);
+    queue->lost = false;
+    queue_reserve_free(queue->storage.reserve);
+    queue->storage.reserve = queue_reserve_new(queue->path);
+    return error;
+}
+
 int queue_reopen(struct queue *queue, char **ret_why)
 {
     char *why = NULL;
+    bool damaged = queue->db.damaged;
     int64_t confirmed_id = queue_confirmed_id(queue), last_id = queue->last_id;
-    queue_lock_write(queue->lock_fd, LOCK_DAMAGED, queue->clock.token);
-    close_database(queue);
+    if (queue_files_look(queue) == 0 && !damaged)
+        return 0; /* they are in their places again */
+    int error = close_to_reopen(queue, &why);
+    if (error != 0 && queue->lost) {
+        *ret_why = why;
+        return error;
+    }
     forget_rows(queue);
-    int error = open_or_salvage(queue, true, &why);
+    if (error == 0)
+        error = open_or_salvage(queue, damaged, &why);
     if (error != 0) {
         *ret_why = why ? why : xasprintf("%s: %s", queue->path, strerror(-error));
-        close_database(queue);
-        if (db_open_stand_in(&queue->db) != 0 || prepare_all(queue) != 0)
-            abort(); /* out of memory */
+        stand_in(queue);
     } else {
         queue_lock_write(queue->lock_fd, LOCK_RUNNING, queue->clock.token);
     }
@@ -241,6 +278,10 @@ void queue_close(struct queue *queue)
 {
     if (!queue)
         return;
+    char *why = NULL;
+    if (queue_files_look(queue) != 0 && queue_reopen(queue, &why) != 0)
+        log_error(EVENT_QUEUE_UNUSABLE, "%s", why);
+    free(why);
     if (queue_transaction(queue, DB_LAZY, end_run, NULL) != 0)
         log_info(EVENT_DELETES_LOST,
                  "the last deletes are lost; these messages are sent again with the same keys");
@@ -256,6 +297,11 @@ int64_t queue_last_id(const struct queue *queue)
 void queue_trim(struct queue *queue)
 {
     sqlite3_db_release_memory(queue->db.handle);
+}
+
+bool queue_is_lost(const struct queue *queue)
+{
+    return queue->lost;
 }
 
 bool queue_is_damaged(const struct queue *queue)

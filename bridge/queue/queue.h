@@ -214,11 +214,13 @@ void queue_problem_set(struct queue *queue, const char *name, const char *descri
 typedef void queue_visit_problem_fn(void *context, const char *name, int64_t since_ms,
                                     const char *description);
 void queue_problems_each(const struct queue *queue, queue_visit_problem_fn *visit, void *context);
-/* SQLite found damage: call queue_reopen. */
+/* SQLite found damage, or the files were deleted or replaced while they are open: call queue_reopen. */
 bool queue_is_damaged(const struct queue *queue);
-/* Salvages the database into a new one, and starts a new run. Settled and confirmed messages are
- * still known. Takes longer the larger the database is. After a failure, an empty database
- * that stores nothing stands in until the next call. */
+bool queue_is_lost(const struct queue *queue);
+/* Salvages the database into a new one, or saves what the lost files have into a new one, and starts a new
+ * run. Settled and confirmed messages are
+ * still known. Takes longer the larger the database is. After a failure of a
+ * salvage, an empty database that stores nothing stands in until the next call; lost files stay open. */
 int queue_reopen(struct queue *queue, char **ret_why);
 
 /* ---- clock (queue/clock.c) ---- */

@@ -41,6 +41,58 @@ static void run_out_of_space(struct queue *queue)
     queue->storage.try_again_ms = 0;
 }
 
+bool queue_fails(const struct queue *queue)
+{
+    return queue->storage.failing;
+}
+
+/* What an error means, and what to do; the caller frees it. */
+static char *storage_error_text(int error)
+{
+    switch (-error) {
+    case EROFS:
+        return xasprintf("%s: the kernel does that after errors of the SD card or disk, see dmesg; check and "
+                         "replace it",
+                         strerror(-error));
+    case ESTALE:
+        return xstrdup(
+            "its files were deleted or replaced while sluice used them; what they had is saved into a "
+            "new queue as soon as that is possible");
+    case EIO:
+        return xasprintf("%s: the SD card or disk fails, see dmesg; replace it", strerror(-error));
+    default:
+        return xstrdup(strerror(-error));
+    }
+}
+
+/* Why nothing can be stored; NULL: it can. The caller frees it. */
+static char *storage_reason(const struct queue *queue)
+{
+    const struct storage *storage = &queue->storage;
+    if (queue->lost)
+        return storage_error_text(-ESTALE);
+    if (storage->out_of_space)
+        return xasprintf("the disk is full; make room beside %s", queue->path);
+    if (storage->failing)
+        return storage_error_text(storage->error);
+    if (storage->locked_ms == 0 || clock_uptime_ms() - storage->locked_ms < LOCKED_MS)
+        return NULL;
+    cleanup_free char *who = queue_writers_text(queue);
+    return xasprintf("another process has locked the database: %s; end its transaction", who);
+}
+
+void queue_storage_problem_set(struct queue *queue)
+{
+    cleanup_free char *reason = storage_reason(queue), *description = NULL;
+    if (reason) {
+        description = xasprintf("%s; messages wait at the broker, stored messages are delivered", reason);
+    } else if (queue->db.checkpoint_error != 0) {
+        cleanup_free char *error = storage_error_text(queue->db.checkpoint_error);
+        description = xasprintf("%s; stored messages are safe in the write-ahead log, which grows", error);
+    }
+    queue_problem_set(queue, "storage", description);
+}
+
 void queue_storage_ended(struct queue *queue, const struct queue_end *end)
 {
     struct storage *storage = &queue->storage;
@@ -65,52 +117,7 @@ void queue_storage_ended(struct queue *queue, const struct queue_end *end)
     }
     storage->failing = true;
     storage->error = end->error;
-}
-
-bool queue_fails(const struct queue *queue)
-{
-    return queue->storage.failing;
-}
-
-/* What an error means, and what to do; the caller frees it. */
-static char *storage_error_text(int error)
-{
-    switch (-error) {
-    case EROFS:
-        return xasprintf("%s: the kernel does that after errors of the SD card or disk, see dmesg; check and "
-                         "replace it",
-                         strerror(-error));
-    case EIO:
-        return xasprintf("%s: the SD card or disk fails, see dmesg; replace it", strerror(-error));
-    default:
-        return xstrdup(strerror(-error));
-    }
-}
-
-/* Why nothing can be stored; NULL: it can. The caller frees it. */
-static char *storage_reason(const struct queue *queue)
-{
-    const struct storage *storage = &queue->storage;
-    if (storage->out_of_space)
-        return xasprintf("the disk is full; make room beside %s", queue->path);
-    if (storage->failing)
-        return storage_error_text(storage->error);
-    if (storage->locked_ms == 0 || clock_uptime_ms() - storage->locked_ms < LOCKED_MS)
-        return NULL;
-    cleanup_free char *who = queue_writers_text(queue);
-    return xasprintf("another process has locked the database: %s; end its transaction", who);
-}
-
-void queue_storage_problem_set(struct queue *queue)
-{
-    cleanup_free char *reason = storage_reason(queue), *description = NULL;
-    if (reason) {
-        description = xasprintf("%s; messages wait at the broker, stored messages are delivered", reason);
-    } else if (queue->db.checkpoint_error != 0) {
-        cleanup_free char *error = storage_error_text(queue->db.checkpoint_error);
-        description = xasprintf("%s; stored messages are safe in the write-ahead log, which grows", error);
-    }
-    queue_problem_set(queue, "storage", description);
+    queue_storage_problem_set(queue);
 }
 
 /* ---- the reserve ---- */

@@ -1,5 +1,8 @@
 /* queue/tx.c - see queue/tx.h. */
 #include "queue/tx.h"
+#include "queue/files.h"
+
+#include <errno.h>
 
 static void end(struct queue *queue, bool committed, int error)
 {
@@ -13,14 +16,21 @@ static void end(struct queue *queue, bool committed, int error)
 int queue_tx_begin(struct queue *queue, enum db_sync sync)
 {
     queue->tx.sync = sync;
-    int error = db_begin(&queue->db, sync);
+    int error = sync == DB_SYNC ? queue_files_look(queue) : 0;
+    if (error == 0)
+        error = db_begin(&queue->db, sync);
     if (error != 0)
         end(queue, false, error);
     return error;
 }
 
+/* Nothing is acknowledged that is in a file without a name. */
 int queue_tx_commit(struct queue *queue)
 {
+    if (queue->tx.sync == DB_SYNC && queue_files_look(queue) != 0) {
+        queue_tx_rollback(queue, -ESTALE);
+        return -ESTALE;
+    }
     int error = db_commit(&queue->db);
     end(queue, error == 0, error);
     return error;

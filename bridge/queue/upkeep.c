@@ -5,6 +5,7 @@
 #include "queue/drop.h"
 #include "queue/dropped.h"
 #include "queue/expiry.h"
+#include "queue/files.h"
 #include "queue/limits.h"
 #include "queue/problems.h"
 #include "queue/readers.h"
@@ -17,6 +18,7 @@ enum { RETRY_MS = 5000 };
 
 void queue_upkeep(struct queue *queue, bool quiet)
 {
+    queue_files_look(queue);
     queue_readers_step(queue);
     queue_count_step(queue);
     queue_drop_report(queue);

@@ -1,6 +1,8 @@
 /* queue/salvage/internal.h - the parts of SQLite's file format that the salvage knows.
  *
  *   salvage.c    order of the steps: which file is renamed or removed when
+ *   rescue.c     the same for files that were deleted or replaced while they were open
+ *   place.c      the names of these files
  *   wal_check.c  finds damage in the write-ahead log that SQLite would ignore
  *   copy.c       chooses the pages and copies their rows
  *   target.c     the new database

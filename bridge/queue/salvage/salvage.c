@@ -13,6 +13,8 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "queue/salvage/copy.h"
+#include "queue/salvage/place.h"
+#include "queue/salvage/rescue.h"
 #include "queue/salvage/wal_check.h"
 
 #include <dirent.h>
@@ -25,84 +27,11 @@
 
 enum { KEPT_MANY = 3 };
 
-struct place {
-    char *path; /* of the database, links followed */
-    char *directory;
-    const char *name; /* in path */
-    char *wal, *shm, *tmp, *salvaged;
-};
-
-static void place_init(struct place *place, const char *path)
-{
-    char *real = realpath(path, NULL); /* the database may be a link; SQLite follows it too */
-    place->path = real ? real : xstrdup(path);
-    const char *slash = strrchr(place->path, '/');
-    place->name = slash ? slash + 1 : place->path;
-    place->directory = slash ? xstrndup(place->path, (size_t)(slash + 1 - place->path)) : xstrdup(".");
-    place->wal = xasprintf("%s-wal", place->path);
-    place->shm = xasprintf("%s-shm", place->path);
-    place->tmp = xasprintf("%s.salvage-tmp", place->path);
-    place->salvaged = xasprintf("%s.salvaged", place->path);
-}
-
-static void place_done(struct place *place)
-{
-    free(place->path);
-    free(place->directory);
-    free(place->wal);
-    free(place->shm);
-    free(place->tmp);
-    free(place->salvaged);
-}
-
 /* -1: there is no such file. */
 static int64_t size_of(const char *path)
 {
     struct stat status;
     return stat(path, &status) == 0 ? (int64_t)status.st_size : -1;
-}
-
-/* ---- steps ---- */
-
-static int rename_file(const char *from, const char *to)
-{
-    fault_fails("salvage.step");
-    return rename(from, to) == 0 ? 0 : -errno;
-}
-
-static int rename_if_exists(const char *from, const char *to)
-{
-    int error = rename_file(from, to);
-    return error == -ENOENT ? 0 : error;
-}
-
-static int remove_file(const char *path)
-{
-    fault_fails("salvage.step");
-    return unlink(path) == 0 || errno == ENOENT ? 0 : -errno;
-}
-
-static bool exists(const char *path)
-{
-    return access(path, F_OK) == 0;
-}
-
-/* An unused name with a date, under which the damaged database is kept. */
-static char *unused_name(const struct place *place)
-{
-    char date[32];
-    time_t now = (time_t)(clock_wall_ms() / 1000);
-    struct tm utc;
-    gmtime_r(&now, &utc);
-    strftime(date, sizeof date, "%Y%m%dT%H%M%SZ", &utc);
-    char *name = xasprintf("%s.damaged-%s", place->path, date);
-    for (unsigned n = 1;; n++) {
-        cleanup_free char *wal = xasprintf("%s-wal", name);
-        if (!exists(name) && !exists(wal))
-            return name;
-        free(name);
-        name = xasprintf("%s.damaged-%s-%u", place->path, date, n);
-    }
 }
 
 /* How many damaged databases are kept, and the name of the last one (or NULL). */
@@ -133,24 +62,24 @@ static unsigned count_kept(const struct place *place, char **ret_last)
 static int finish_swap(const struct place *place, const char *kept)
 {
     cleanup_free char *kept_wal = xasprintf("%s-wal", kept);
-    int error = rename_if_exists(place->wal, kept_wal);
+    int error = place_rename_if_exists(place->wal, kept_wal);
     /* A process that reads the damaged database may keep it open. */
     if (error == 0)
-        error = remove_file(place->shm);
+        error = place_remove(place->shm);
     if (error == 0)
         error = disk_sync_path(place->directory);
     if (error == 0)
-        error = rename_file(place->salvaged, place->path);
+        error = place_rename(place->salvaged, place->path);
     return error == 0 ? disk_sync_path(place->directory) : error;
 }
 
 static int swap(const struct place *place, const char *kept)
 {
-    int error = rename_file(place->tmp, place->salvaged);
+    int error = place_rename(place->tmp, place->salvaged);
     if (error == 0)
         error = disk_sync_path(place->directory);
     if (error == 0)
-        error = rename_if_exists(place->path, kept);
+        error = place_rename_if_exists(place->path, kept);
     return error == 0 ? finish_swap(place, kept) : error;
 }
 
@@ -158,11 +87,11 @@ static int swap(const struct place *place, const char *kept)
 
 static int resume(const struct place *place)
 {
-    int error = remove_file(place->tmp);
-    if (error != 0 || !exists(place->salvaged))
+    int error = place_remove(place->tmp);
+    if (error != 0 || !place_exists(place->salvaged))
         return error;
     if (size_of(place->path) > 0) /* it was not renamed yet: the salvage starts again */
-        return remove_file(place->salvaged);
+        return place_remove(place->salvaged);
     char *last;
     count_kept(place, &last);
     if (last) {
@@ -177,10 +106,12 @@ int queue_salvage_resume(const char *path, char **ret_why)
 {
     struct place place;
     place_init(&place, path);
-    int error = resume(&place);
+    int error = queue_rescue_resume(&place);
+    if (error == 0)
+        error = resume(&place);
     if (error != 0)
-        *ret_why =
-            xasprintf("%s: a salvage that was interrupted cannot be finished: %s", path, strerror(-error));
+        *ret_why = xasprintf("%s: a salvage or a rescue that was interrupted cannot be finished: %s", path,
+                             strerror(-error));
     place_done(&place);
     return error;
 }
@@ -281,11 +212,11 @@ int queue_salvage(const char *path, char **ret_why)
     struct salvage_result result;
     enum wal_state wal;
     place_init(&place, path);
-    int error = remove_file(place.tmp);
+    int error = place_remove(place.tmp);
     if (error == 0)
         error = copy_database(&place, &result, &wal);
     if (error == 0) {
-        cleanup_free char *kept = unused_name(&place);
+        cleanup_free char *kept = place_unused_name(&place, "damaged");
         error = swap(&place, kept);
         if (error == 0)
             log_result(place.path, &result, wal, kept);

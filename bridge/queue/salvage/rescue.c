@@ -1,0 +1,88 @@
+/* queue/salvage/rescue.c - see queue/salvage/rescue.h. */
+#include "queue/salvage/rescue.h"
+#include "base/disk.h"
+#include "base/log.h"
+#include "db/db.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static int copy(struct db *from, const struct place *place)
+{
+    int error = place_remove(place->tmp);
+    if (error == 0)
+        error = db_copy(from, place->tmp);
+    if (error == 0)
+        error = disk_sync_path(place->tmp);
+    if (error == 0)
+        error = place_rename(place->tmp, place->rescued);
+    if (error == 0)
+        error = disk_sync_path(place->directory);
+    if (error != 0) { /* the next start must not take an old copy */
+        unlink(place->tmp);
+        unlink(place->rescued);
+    }
+    return error;
+}
+
+int queue_rescue_copy(struct db *from, const char *path, char **ret_why)
+{
+    struct place place;
+    place_init(&place, path);
+    int error = copy(from, &place);
+    if (error != 0)
+        *ret_why =
+            xasprintf("%s: its files were deleted or replaced, and what they had cannot be saved: %s%s", path,
+                      strerror(-error), error == -ENOENT ? ": the directory is not there" : "");
+    place_done(&place);
+    return error;
+}
+
+static int clear(const char *path, bool ours, const char *kept)
+{
+    return ours ? place_remove(path) : place_rename_if_exists(path, kept);
+}
+
+/* The database goes before its log: SQLite would apply a log to any database beside it. */
+static int finish(const struct place *place, bool our_main, bool our_wal, const char *kept)
+{
+    cleanup_free char *kept_wal = xasprintf("%s-wal", kept);
+    int error = clear(place->path, our_main, kept);
+    if (error == 0)
+        error = clear(place->wal, our_wal, kept_wal);
+    if (error == 0)
+        error = place_remove(place->shm);
+    if (error == 0)
+        error = disk_sync_path(place->directory);
+    if (error == 0)
+        error = place_rename(place->rescued, place->path);
+    return error == 0 ? disk_sync_path(place->directory) : error;
+}
+
+int queue_rescue_finish(const char *path, const bool ours[static DB_FILES], char **ret_kept, char **ret_why)
+{
+    struct place place;
+    place_init(&place, path);
+    char *kept = place_unused_name(&place, "replaced");
+    int error = finish(&place, ours[DB_FILE_MAIN], ours[DB_FILE_WAL], kept);
+    if (error != 0)
+        *ret_why =
+            xasprintf("%s: what its deleted files had is saved as %s, which cannot be put in its place: %s",
+                      path, place.rescued, strerror(-error));
+    if (error == 0 && place_exists(kept))
+        *ret_kept = kept;
+    else
+        free(kept);
+    place_done(&place);
+    return error;
+}
+
+int queue_rescue_resume(const struct place *place)
+{
+    if (!place_exists(place->rescued))
+        return 0;
+    cleanup_free char *kept = place_unused_name(place, "replaced");
+    log_notice(EVENT_SALVAGE_RESUMED, "%s: %s is put in its place", place->path, place->rescued);
+    return finish(place, false, false, kept);
+}

@@ -1,0 +1,202 @@
+"""Somebody deletes or replaces the files of the queue while sluice has them open: nothing that was
+acknowledged is lost, also when it is killed afterwards."""
+import os
+import re
+import shutil
+import signal
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from harness.check import stops_empty
+from harness.wait import wait_until
+
+pytestmark = pytest.mark.build("dev")
+
+TOPIC = "garden/a/sensor"
+
+
+@pytest.fixture
+def away(make_backend):
+    """A backend that is not there yet."""
+    return make_backend(start=False)
+
+
+@pytest.fixture
+def sluice(make_sluice, away):
+    return make_sluice(backends={"garden": away}, queue={"clock": "trust"})
+
+
+def publish(mosquitto, first, count):
+    mosquitto.publish_many([(TOPIC, b"%d" % n, 1) for n in range(first, first + count)])
+
+
+def all_arrived(backend, count):
+    """Each exactly once, in order."""
+    backend.start()
+    backend.wait_for(count)
+    assert [int(body) for body in backend.bodies()] == list(range(count))
+    assert len({request.key for request in backend.delivered()}) == count
+
+
+def delete_files(sluice):
+    for path in Path(sluice.db).parent.glob("queue.db*"):
+        path.unlink()
+
+
+def backup(sluice):
+    """A copy of the database that is complete."""
+    copy = sluice.dir / "backup"
+    source = sqlite3.connect(f"file:{sluice.db}?mode=ro", uri=True)
+    target = sqlite3.connect(copy)
+    source.backup(target)
+    target.close()
+    source.close()
+    return copy
+
+
+def kept(sluice):
+    return [str(path) for path in Path(sluice.db).parent.glob("queue.db.replaced-*") if path.name[-4:] not in ("-wal", "-shm")]
+
+
+def rows_of(path):
+    database = sqlite3.connect(path)
+    try:
+        return database.execute("select count(*) from message").fetchone()[0]
+    finally:
+        database.close()
+
+
+def test_deleted_files_are_saved(sluice, mosquitto, away):
+    sluice.start().wait_connected()
+    publish(mosquitto, 0, 40)
+    sluice.wait_pending(40)
+    delete_files(sluice)
+    sluice.wait_event("queue-files-lost", level="error")
+    sluice.wait_event("queue-rescued", level="error")
+    assert sluice.pending() == 40
+    wait_until(lambda: os.path.exists(sluice.db + "-socket"), what="the socket, which was deleted, too")
+    assert sluice.status()["queue"]["routes"][0]["waiting"] == 40
+    publish(mosquitto, 40, 2)
+    sluice.wait_pending(42)
+    sluice.kill()
+    sluice.start()
+    all_arrived(away, 42)
+    stops_empty(sluice)
+
+
+def test_a_backup_that_was_moved_over_the_queue_is_kept_beside_it(sluice, mosquitto, away):
+    sluice.start().wait_connected()
+    publish(mosquitto, 0, 3)
+    sluice.wait_pending(3)
+    old = backup(sluice)
+    delete_files(sluice)
+    sluice.wait_event("queue-rescued")
+    publish(mosquitto, 3, 20)
+    sluice.wait_pending(23)
+    before = len(sluice.log)
+    os.rename(old, sluice.db)
+    line = sluice.wait_event("queue-rescued", after=before)
+    [name] = kept(sluice)
+    assert name in line and "23 messages" in line
+    assert rows_of(name) == 3 and sluice.pending() == 23
+    sluice.kill()
+    sluice.start()
+    all_arrived(away, 23)
+    stops_empty(sluice)
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-lock"])
+def test_each_single_file_may_go(sluice, mosquitto, away, suffix):
+    sluice.start().wait_connected()
+    publish(mosquitto, 0, 10)
+    sluice.wait_pending(10)
+    os.unlink(sluice.db + suffix)
+    sluice.wait_event("queue-rescued")
+    assert kept(sluice) == []  # what was left was ours
+    publish(mosquitto, 10, 10)
+    sluice.wait_pending(20)
+    sluice.kill()
+    sluice.start()
+    all_arrived(away, 20)
+    stops_empty(sluice)
+
+
+def test_nothing_is_acknowledged_into_deleted_files(make_sluice, mosquitto, away, tmp_path):
+    """As long as it cannot be saved: here the whole directory is away. When it is back, sluice goes on."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    sluice = make_sluice(backends={"garden": away}, queue={"clock": "trust", "path": place / "queue.db"})
+    sluice.write_config(f"[daemon]\nsocket = {sluice.dir}/socket\n" + sluice.config_text())
+    sluice.start().wait_connected()
+    publish(mosquitto, 0, 5)
+    mosquitto.wait_received("PUBACK", 5)
+    place.rename(tmp_path / "elsewhere")
+    sluice.wait_event("queue-files-lost")
+    publish(mosquitto, 5, 5)
+    sluice.wait_event("queue-unusable", "directory")
+    # Either way: no commit is tried, or it fails.
+    text = sluice.command("status", expect=4)
+    assert re.search(r"\n! queue: cannot be written since \S+ \S+ \(its files were deleted or replaced", text), text
+    assert "there is no queue here" not in text and "! broker" not in text
+    assert rows_of(tmp_path / "elsewhere" / "queue.db") == 5
+    (tmp_path / "elsewhere").rename(place)
+    sluice.wait_pending(10)
+    assert not sluice.find_events("queue-rescued")
+    sluice.kill()
+    sluice.start()
+    all_arrived(away, 10)
+    stops_empty(sluice)
+
+
+def test_a_stop_saves_what_is_in_deleted_files(sluice, mosquitto, away):
+    """sluice has no time to notice it before."""
+    sluice.start().wait_connected()
+    publish(mosquitto, 0, 10)
+    sluice.wait_pending(10)
+    sluice.signal(signal.SIGSTOP)
+    delete_files(sluice)
+    sluice.signal(signal.SIGTERM)
+    sluice.signal(signal.SIGCONT)
+    assert sluice.wait_exit() == 0
+    assert sluice.find_events("queue-rescued")
+    sluice.start()
+    all_arrived(away, 10)
+    stops_empty(sluice)
+
+
+def test_a_kill_at_each_step_of_the_rescue_loses_nothing(make_sluice, mosquitto, make_backend):
+    """Until the copy is complete, it can only be lost together with the process. Afterwards it is used,
+    whatever is in its place."""
+    steps, seen = 0, set()
+    while True:
+        steps += 1
+        away = make_backend(start=False)
+        client_id = f"s{steps}"
+        sluice = make_sluice(backends={"garden": away}, broker={"client_id": client_id})
+        sluice.start().wait_connected()
+        publish(mosquitto, 0, 3)
+        sluice.wait_pending(3)
+        old = backup(sluice)
+        publish(mosquitto, 3, 7)
+        sluice.wait_pending(10)
+        sluice.stop()
+        sluice.start(env={"SLUICE_FAULT": f"salvage.step:{steps + 1}:kill"}).wait_connected()
+        before = len(sluice.log)
+        os.rename(old, sluice.db)
+        wait_until(lambda: not sluice.running() or sluice.find_events("queue-rescued", after=before), what="the rescue")
+        died = not sluice.running()
+        if died:
+            assert sluice.wait_exit() == -signal.SIGKILL
+        complete = os.path.exists(sluice.db + ".rescued") or sluice.find_events("queue-rescued", after=before)
+        if died:
+            seen.add(bool(complete))
+        else:
+            sluice.kill()
+        sluice.start()
+        all_arrived(away, 10 if complete else 3)
+        sluice.stop()
+        if not died:
+            break
+    assert steps > 5 and seen == {False, True}
