@@ -1,16 +1,12 @@
-/* config/file.c - files and secrets for the parser.
- *
- * Every file is read whole, up to a limit, and closed again. It must be a regular file:
- * a pipe or a device could block the daemon when it reloads.
- */
+/* config/file.c - files and secrets for the parser. */
 #include "config/file.h"
 #include "base/log.h"
 #include "base/utf8.h"
 #include "config/errors.h"
 #include "config/validate.h"
+#include "config/whole_file.h"
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,81 +16,6 @@
 #define SOURCE_MAX_BYTES (64 * 1024 * 1024)
 #define SECRET_MAX_BYTES (16 * 1024)
 #define LOOK_ONLY        "" /* the context of a parser whose result is not used */
-
-/* What is wrong, and what to do; the caller frees it. */
-static char *reason(int error)
-{
-    switch (-error) {
-    case ENOENT:
-    case ENOTDIR:
-        return xstrdup("there is no such file; create it, or correct the path");
-    case EACCES:
-    case EPERM:
-        return xasprintf("it cannot be read: %s; give the user that sluice runs as the permission",
-                         strerror(-error));
-    case EISDIR:
-        return xstrdup("this is not a regular file; give the path of a file");
-    case EFBIG:
-        return xstrdup("the file is too large; check the path");
-    default:
-        return xasprintf("it cannot be read: %s", strerror(-error));
-    }
-}
-
-/* Opens a regular file for reading. Returns the descriptor or -Exxx. */
-static int open_file(const char *path, struct stat *ret_stat)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
-    if (fd < 0)
-        return -errno;
-    struct stat found;
-    int error = 0;
-    if (fstat(fd, &found) < 0)
-        error = -errno;
-    else if (!S_ISREG(found.st_mode))
-        error = -EISDIR;
-    if (error < 0) {
-        close(fd);
-        return error;
-    }
-    *ret_stat = found;
-    return fd;
-}
-
-static int read_file(const char *path, size_t most_bytes, char **ret_text, size_t *ret_bytes,
-                     mode_t *ret_mode)
-{
-    struct stat found = {0};
-    int fd = open_file(path, &found);
-
-    if (fd < 0)
-        return fd;
-    char *text = xcalloc(most_bytes + 2, 1); /* one byte to notice a larger file, one for the NUL */
-    size_t bytes = 0;
-    int error = 0;
-    while (bytes <= most_bytes) {
-        ssize_t got = read(fd, text + bytes, most_bytes + 1 - bytes);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            error = -errno;
-        if (got <= 0)
-            break;
-        bytes += (size_t)got;
-    }
-    close(fd);
-    if (error == 0 && bytes > most_bytes)
-        error = -EFBIG;
-    if (error < 0) {
-        free(text);
-        return error;
-    }
-    *ret_text = text;
-    *ret_bytes = bytes;
-    *ret_mode = found.st_mode;
-    return 0;
-}
 
 /* -- secrets and other files that keys name -- */
 
@@ -141,9 +62,9 @@ static int fetch_secret(void *context, const char *name, char **ret_value, char 
 
     if (!path)
         return -EINVAL;
-    int error = read_file(path, SECRET_MAX_BYTES, &value, &bytes, &mode);
+    int error = whole_file_read(path, SECRET_MAX_BYTES, &value, &bytes, &mode);
     if (error < 0) {
-        *ret_why = reason(error);
+        *ret_why = whole_file_reason(error);
         return error;
     }
     if (bytes > 0 && value[bytes - 1] == '\n')
@@ -168,11 +89,11 @@ static int fetch_secret(void *context, const char *name, char **ret_value, char 
 static int file_readable(void *context, const char *path, char **ret_why)
 {
     struct stat found = {0};
-    int fd = open_file(path, &found);
+    int fd = whole_file_open(path, &found);
 
     (void)context;
     if (fd < 0) {
-        *ret_why = reason(fd);
+        *ret_why = whole_file_reason(fd);
         return fd;
     }
     close(fd);
@@ -187,7 +108,7 @@ static int load_one(struct config_parser *parser, const char *path)
     size_t bytes;
     mode_t mode;
 
-    int error = read_file(path, CONFIG_MAX_BYTES, &text, &bytes, &mode);
+    int error = whole_file_read(path, CONFIG_MAX_BYTES, &text, &bytes, &mode);
     if (error < 0)
         return error;
     config_parser_text(parser, path, text, bytes);
@@ -197,7 +118,7 @@ static int load_one(struct config_parser *parser, const char *path)
 
 static void report_file(struct config_parser *parser, const char *path, int error)
 {
-    cleanup_free char *why = reason(error);
+    cleanup_free char *why = whole_file_reason(error);
     struct config_where whole = {.file = config_error_file(parser, path), .line = CONFIG_WHOLE_FILE};
 
     config_error(parser, whole, "%s", why);
@@ -258,7 +179,7 @@ static char *main_file_reason(const char *path, int error)
             "%s: it cannot be read: %s; the user that sluice runs as must be able to, and members "
             "of the group sluice can",
             path, strerror(-error));
-    cleanup_free char *why = reason(error);
+    cleanup_free char *why = whole_file_reason(error);
     return xasprintf("%s: %s", path, why);
 }
 
@@ -319,7 +240,7 @@ struct config *config_file_load_source(const char *source_path, const char *path
     mode_t mode;
 
     parser->readable = file_readable;
-    int error = read_file(source_path, SOURCE_MAX_BYTES, &text, &bytes, &mode);
+    int error = whole_file_read(source_path, SOURCE_MAX_BYTES, &text, &bytes, &mode);
     if (error == 0)
         error = config_parser_source(parser, path, text, bytes);
     free(text);

@@ -1,7 +1,7 @@
 /* config/internal.h - what the files of this room share while a configuration is read. A
  * file calls only files to its right:
  *
- *     file   validate   lines   config   keys   values, urls, delivery, listen   section   errors
+ *     file   whole_file   validate   lines   config   keys   values, urls, delivery, listen   section   errors
  *
  * Errors are collected with their places, and sorted by file and line at the end: some are
  * found late (a missing key) and belong to an early line.
