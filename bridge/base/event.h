@@ -16,8 +16,9 @@
     EVENT(STOPPED, "stopped", "sluice has stopped; the line has the totals") \
     EVENT(CONFIG_ERROR, "config-error", "the configuration has an error") \
     EVENT(CONFIG_RELOADED, "config-reloaded", "a new configuration is in force") \
-    EVENT(CONFIG_REFUSED, "config-refused", "a new configuration has errors, and the old one stays in force") \
+    EVENT(CONFIG_REFUSED, "config-refused", "a new configuration has errors, and the earlier one stays in force") \
     EVENT(CONFIG_FALLBACK, "config-fallback", "the configuration has errors, so sluice started with the last one that was in force") \
+    EVENT(SECRETS_RELOADED, "secrets-reloaded", "a file with a secret has changed, and the new secret is in force") \
     EVENT(CONFIG_NOT_KEPT, "config-not-kept", "the configuration in force cannot be kept for a later start") \
     EVENT(RESTART_NEEDED, "restart-needed", "a key was changed that only a restart puts in force") \
     EVENT(SECRET_EXPOSED, "secret-exposed", "every user of the machine can read a secret file") \

@@ -21,15 +21,19 @@ void config_free(struct config *config)
         return;
     free(config->gateway);
     free(config->source);
+    free(config->secrets);
+    free(config->broker.fault);
     fields_done(CONFIG_DAEMON, &config->daemon);
     fields_done(CONFIG_BROKER, &config->broker);
     fields_done(CONFIG_QUEUE, &config->queue);
     for (size_t i = 0; i < config->backend_count; i++) {
         free(config->backends[i].name);
+        free(config->backends[i].fault);
         fields_done(CONFIG_BACKEND, &config->backends[i]);
     }
     for (size_t i = 0; i < config->route_count; i++) {
         free(config->routes[i].name);
+        free(config->routes[i].fault);
         config_type_query.done(&config->routes[i].query);
         fields_done(CONFIG_ROUTE, &config->routes[i]);
     }
@@ -64,11 +68,18 @@ char *config_restart_keys(const struct config *running, const struct config *nex
         const struct config_keys *table = &config_keys[kinds[i]];
         for (size_t k = 0; k < table->count; k++) {
             const struct config_key *key = &table->keys[k];
-            if ((key->restart || table->restart) && !is_equal(key, old[i], new[i]))
+            if ((key->restart || (table->restart && !key->live)) && !is_equal(key, old[i], new[i]))
                 buf_printf(&changed, "%s[%s] %s", changed.bytes > 0 ? ", " : "", table->word, key->name);
         }
     }
     return changed.bytes > 0 ? xstrdup(buf_text(&changed)) : NULL;
+}
+
+char *config_counts(const struct config *config)
+{
+    return xasprintf("%zu backend%s, %zu route%s", config->backend_count,
+                     config->backend_count == 1 ? "" : "s", config->route_count,
+                     config->route_count == 1 ? "" : "s");
 }
 
 size_t config_find_route(const struct config *config, const char *name)

@@ -96,6 +96,7 @@ struct config_daemon {
 };
 
 struct config_broker {
+    char *fault; /* why it must not be used: a secret cannot be read (config/file.h); usually NULL */
 #include "config/keys_broker.h"
 };
 
@@ -105,11 +106,13 @@ struct config_queue {
 
 struct config_backend {
     char *name;
+    char *fault; /* likewise */
 #include "config/keys_backend.h"
 };
 
 struct config_route {
     char *name;
+    char *fault;               /* likewise */
     bool http;                 /* it belongs to an [http]: it has no topics and no path */
     struct config_pairs query; /* of an [http]: parameters that precede the backend's */
 #include "config/keys_route.h"
@@ -131,6 +134,7 @@ struct config {
     char *gateway; /* this machine's name, for {gateway}; NULL unless config/file.c set it */
     char *source;  /* the texts that it was made of, for config_parser_source(), */
     size_t source_bytes;
+    char *secrets; /* what config/secret.c read for it, as one text, or NULL */
     struct config_daemon daemon;
     struct config_broker broker;
     struct config_queue queue;
@@ -172,6 +176,9 @@ void config_free(struct config *config); /* takes NULL */
 /* The changed keys that only a restart puts in force, such as "[broker] host, [queue] path",
  * or NULL when there are none; the caller frees it. */
 char *config_restart_keys(const struct config *running, const struct config *next);
+
+/* "1 backend, 2 routes"; the caller frees it. */
+char *config_counts(const struct config *config);
 
 /* The index of the route with this name, or with this former name, or SIZE_MAX. */
 size_t config_find_route(const struct config *config, const char *name);

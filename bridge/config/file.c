@@ -1,104 +1,18 @@
 /* config/file.c - files and secrets for the parser. */
 #include "config/file.h"
-#include "base/log.h"
 #include "base/utf8.h"
 #include "config/errors.h"
+#include "config/secret.h"
 #include "config/validate.h"
 #include "config/whole_file.h"
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define CONFIG_MAX_BYTES (1024 * 1024)
 #define SOURCE_MAX_BYTES (64 * 1024 * 1024)
-#define SECRET_MAX_BYTES (16 * 1024)
-#define LOOK_ONLY        "" /* the context of a parser whose result is not used */
-
-/* -- secrets and other files that keys name -- */
-
-/* The file that "@name" names, or NULL and the reason. */
-static char *secret_path(const char *name, char **ret_why)
-{
-    const char *credentials = getenv("CREDENTIALS_DIRECTORY");
-
-    if (*name == '/')
-        return xstrdup(name);
-    if (strchr(name, '/')) {
-        *ret_why = xstrdup(
-            "give the whole path, starting with '/', or the name of a systemd credential, without '/'");
-        return NULL;
-    }
-    if (!credentials || !*credentials) {
-        *ret_why =
-            xasprintf("a name without '/' is a systemd credential, and there are none "
-                      "($CREDENTIALS_DIRECTORY is not set); give a whole path, such as @/etc/sluice/%s, or "
-                      "add LoadCredential=%s to the unit",
-                      name, name);
-        return NULL;
-    }
-    return xasprintf("%s/%s", credentials, name);
-}
-
-/* What looks as if it did not belong to a secret, or NULL. It may be right, so it is a warning. */
-static const char *secret_doubt(const char *value, size_t bytes)
-{
-    char first = bytes > 0 ? value[0] : 'x', last = bytes > 0 ? value[bytes - 1] : 'x';
-    if (first == ' ' || last == ' ')
-        return "the secret begins or ends with a blank, which is sent, too";
-    if (bytes > 1 && first == last && strchr("\"'", first))
-        return "the secret is in quotes, which are sent, too";
-    return NULL;
-}
-
-static int fetch_secret(void *context, const char *name, char **ret_value, char **ret_why)
-{
-    cleanup_free char *path = secret_path(name, ret_why);
-    char *value;
-    size_t bytes;
-    mode_t mode;
-
-    if (!path)
-        return -EINVAL;
-    int error = whole_file_read(path, SECRET_MAX_BYTES, &value, &bytes, &mode);
-    if (error < 0) {
-        *ret_why = whole_file_reason(error);
-        return error;
-    }
-    if (bytes > 0 && value[bytes - 1] == '\n')
-        value[--bytes] = '\0';
-    if (bytes > 0 && value[bytes - 1] == '\r')
-        value[--bytes] = '\0';
-    if (memchr(value, '\0', bytes)) {
-        free(value);
-        *ret_why = xstrdup("the file contains a NUL byte; it must contain the secret and nothing else");
-        return -EINVAL;
-    }
-    if (mode & S_IROTH && !context) /* not when the files are only looked at */
-        log_warning(EVENT_SECRET_EXPOSED, "%s: every user of this machine can read it; chmod o-r %s", path,
-                    path);
-    const char *doubt = secret_doubt(value, bytes);
-    if (doubt)
-        log_warning(EVENT_SECRET_DOUBTFUL, "%s: %s; unless that is right, correct the file", path, doubt);
-    *ret_value = value;
-    return 0;
-}
-
-static int file_readable(void *context, const char *path, char **ret_why)
-{
-    struct stat found = {0};
-    int fd = whole_file_open(path, &found);
-
-    (void)context;
-    if (fd < 0) {
-        *ret_why = whole_file_reason(fd);
-        return fd;
-    }
-    close(fd);
-    return 0;
-}
 
 /* -- the configuration's own files -- */
 
@@ -193,12 +107,19 @@ static void drop_parser(struct config_parser *parser)
     config_errors_done(&none);
 }
 
-static struct config *finish(struct config_parser *parser)
+/* Files that keys name, such as ca_file. */
+static int file_readable(void *context, const char *path, char **ret_why)
 {
-    struct config *config = config_parser_finish(parser);
-    if (config)
-        config->gateway = machine_name();
-    return config;
+    struct stat found = {0};
+    int fd = whole_file_open(path, &found);
+
+    (void)context;
+    if (fd < 0) {
+        *ret_why = whole_file_reason(fd);
+        return fd;
+    }
+    close(fd);
+    return 0;
 }
 
 static struct config *load(struct config_parser *parser, const char *path, struct config_errors *errors)
@@ -206,7 +127,7 @@ static struct config *load(struct config_parser *parser, const char *path, struc
     int error = load_one(parser, path);
     if (error == 0) {
         load_neighbours(parser, path);
-        return finish(parser);
+        return config_parser_finish(parser);
     }
     /* One error is enough: of a file that was not read, everything is missing. */
     drop_parser(parser);
@@ -215,40 +136,77 @@ static struct config *load(struct config_parser *parser, const char *path, struc
     return NULL;
 }
 
-struct config *config_file_load(const char *path, struct config_errors *errors)
+/* Gives the configuration what comes from the machine. It may be NULL. */
+static struct config *finish(struct config *config, struct secret_reader *reader)
 {
-    struct config_parser *parser = config_parser_new(errors, fetch_secret, NULL);
+    if (config) {
+        config->gateway = machine_name();
+        config->secrets = xstrdup(buf_text(&reader->all));
+    }
+    buf_done(&reader->all);
+    return config;
+}
+
+static struct config *load_with(struct secret_reader reader, const char *path, struct config_errors *errors)
+{
+    buf_init(&reader.all, SIZE_MAX / 4);
+    struct config_parser *parser = config_parser_new(errors, secret_fetch, &reader);
 
     parser->readable = file_readable;
-    return load(parser, path, errors);
+    return finish(load(parser, path, errors), &reader);
+}
+
+struct config *config_file_load(const char *path, struct config_errors *errors)
+{
+    return load_with((struct secret_reader){.looks = false}, path, errors);
 }
 
 struct config *config_file_look(const char *path, struct config_errors *errors)
 {
-    struct config_parser *parser = config_parser_new(errors, fetch_secret, LOOK_ONLY);
-
-    parser->readable = file_readable;
-    return load(parser, path, errors);
+    return load_with((struct secret_reader){.looks = true}, path, errors);
 }
 
 struct config *config_file_load_source(const char *source_path, const char *path,
                                        struct config_errors *errors)
 {
-    struct config_parser *parser = config_parser_new(errors, fetch_secret, NULL);
+    struct secret_reader reader = {.looks = false};
     char *text = NULL;
     size_t bytes;
     mode_t mode;
+    buf_init(&reader.all, SIZE_MAX / 4);
+    struct config_parser *parser = config_parser_new(errors, secret_fetch, &reader);
 
-    parser->readable = file_readable;
+    parser->has_faults = true;
     int error = whole_file_read(source_path, SOURCE_MAX_BYTES, &text, &bytes, &mode);
     if (error == 0)
         error = config_parser_source(parser, path, text, bytes);
     free(text);
     if (error == 0)
-        return finish(parser);
+        return finish(config_parser_finish(parser), &reader);
     drop_parser(parser);
+    buf_done(&reader.all);
     config_errors_add(errors, "%s: %s", source_path,
                       error == -EBADMSG ? "it is damaged, or of another configuration" : strerror(-error));
+    return NULL;
+}
+
+struct config *config_file_refresh(const struct config *config, const char *path)
+{
+    struct secret_reader reader = {.looks = true};
+    struct config_errors none = {0};
+    struct config *next = NULL;
+    buf_init(&reader.all, SIZE_MAX / 4);
+    struct config_parser *parser = config_parser_new(&none, secret_fetch, &reader);
+
+    if (config_parser_source(parser, path, config->source, config->source_bytes) == 0)
+        next = finish(config_parser_finish(parser), &reader);
+    else
+        drop_parser(parser);
+    buf_done(&reader.all);
+    config_errors_done(&none);
+    if (next && strcmp(next->secrets, config->secrets) != 0)
+        return next;
+    config_free(next);
     return NULL;
 }
 

@@ -19,11 +19,17 @@ struct config *config_file_load(const char *path, struct config_errors *errors);
 struct config *config_file_look(const char *path, struct config_errors *errors);
 
 /* The same for the configuration at path, but its texts come from the file source_path, which has
- * the `source` of an earlier one. Secrets are read from their files. */
+ * the `source` of an earlier one. Secrets are read from their files. A secret that cannot be read is
+ * the `fault` of the backend, the route or the broker that needs it, and a file such as ca_file is
+ * not opened: the rest can do its work. */
 struct config *config_file_load_source(const char *source_path, const char *path,
                                        struct config_errors *errors);
 
-/* The same for commands that may not read secrets: it opens no files except the
+/* The configuration with its secrets read again, though not its own files. NULL: no secret has
+ * changed, or one cannot be used. Nothing is logged. */
+struct config *config_file_refresh(const struct config *config, const char *path);
+
+/* The same as config_file_load for commands that may not read secrets: it opens no files except the
  * configuration's own, and each secret and each value of a query or a header is
  * CONFIG_FILE_HIDDEN. */
 #define CONFIG_FILE_HIDDEN "..."

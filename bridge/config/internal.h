@@ -1,7 +1,8 @@
 /* config/internal.h - what the files of this room share while a configuration is read. A
  * file calls only files to its right:
  *
- *     file   whole_file   validate   lines   config   keys   values, urls, delivery, listen   section   errors
+ *     file   secret   whole_file   validate   lines   config   keys   values, urls, delivery, listen   section
+ *     errors
  *
  * Errors are collected with their places, and sorted by file and line at the end: some are
  * found late (a missing key) and belong to an early line.
@@ -47,6 +48,7 @@ struct config_key {
     bool suggested;        /* config/sluice.conf sets it, though it is not required */
     bool repeatable;       /* it may have several lines */
     bool restart;          /* only a restart puts a change in force */
+    bool live;             /* a reload does, though its section needs a restart */
     const char *brief;     /* what it is, in a sentence: for config/sluice.conf and the manual */
     const char *text;      /* what else there is to know, for the manual; see keys.h */
 };
@@ -114,6 +116,7 @@ struct config_parser {
     config_secret_fn *secret;
     config_readable_fn *readable; /* NULL: files such as ca_file are not opened */
     void *context;
+    bool has_faults; /* a secret that cannot be fetched is a fault of its section, and not an error */
 
     struct config *config;
     struct config_section *sections; /* the first three are those of [daemon], [broker] and [queue] */

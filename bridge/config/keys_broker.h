@@ -11,9 +11,10 @@ KEY(client_id, text, client_id, .initial = "sluice", .brief = "The name of sluic
         "of one broker must not have the same name: they would end each other's connections. sluice status "
         "reports that.")
 
-KEY(username, text, username, .example = "sluice", .brief = "The user name at the broker. It needs password.")
+KEY(username, text, username, .example = "sluice", .live = true,
+    .brief = "The user name at the broker. It needs password.")
 
-KEY(password, secret, password, .example = "@/etc/sluice/broker_password",
+KEY(password, secret, password, .example = "@/etc/sluice/broker_password", .live = true,
     .brief = "The file that contains the password at the broker.")
 
 KEY(tls, yes_no, tls, .initial = "no", .brief = "Whether sluice connects to the broker with TLS.",

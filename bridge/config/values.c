@@ -311,6 +311,39 @@ static const char *secret_fault(const char *secret)
     return NULL;
 }
 
+/* Where the reason goes why this secret cannot be used; NULL: it is an error. */
+static char **fault_of(const struct config_value *value)
+{
+    struct config *config = value->parser->config;
+    size_t index = value->section->index;
+
+    if (!value->parser->has_faults)
+        return NULL;
+    switch (value->section->kind) {
+    case CONFIG_BROKER:
+        return &config->broker.fault;
+    case CONFIG_BACKEND:
+        return &config->backends[index].fault;
+    case CONFIG_HTTP: /* its query is that of its route */
+        return &config->routes[config->https[index].route].fault;
+    default:
+        return NULL;
+    }
+}
+
+/* Returns what stands for the secret. */
+static char *report_secret(const struct config_value *value, const char *why)
+{
+    char **fault = fault_of(value);
+
+    if (fault && !*fault)
+        *fault = xasprintf("%s = %s: %s", value->key->name, value->text, why);
+    if (fault)
+        return xstrdup("");
+    config_value_error(value, "%s", why);
+    return NULL;
+}
+
 char *config_value_secret(const struct config_value *value, const char *reference)
 {
     const struct config_parser *parser = value->parser;
@@ -321,16 +354,13 @@ char *config_value_secret(const struct config_value *value, const char *referenc
         config_value_error(value, "name a file after '@', such as @/etc/sluice/%s", value->key->name);
         return NULL;
     }
-    if (parser->secret(parser->context, reference + 1, &secret, &why) < 0) {
-        config_value_error(value, "%s", why);
-        return NULL;
-    }
+    if (parser->secret(parser->context, reference + 1, &secret, &why) < 0)
+        return report_secret(value, why);
     const char *fault = secret_fault(secret);
     if (!fault)
         return secret;
-    config_value_error(value, "%s", fault);
     free(secret);
-    return NULL;
+    return report_secret(value, fault);
 }
 
 static void set_secret(const struct config_value *value)

@@ -28,7 +28,8 @@ void config_choice_set(const struct config_value *value);
 void config_value_error(const struct config_value *value, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* Fetches the secret that reference, "@...", names. NULL: it was reported why there is
- * none, without the secret in the message. The caller frees it. */
+ * none, without the secret in the message. "": the same, as a fault (config/internal.h). The caller
+ * frees it. */
 char *config_value_secret(const struct config_value *value, const char *reference);
 
 /* These bytes without blanks at their ends; the caller frees the copy. */

@@ -194,6 +194,7 @@ static void on_status(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
     trim_when_idle(daemon);
+    reload_secrets(daemon);
     clock_watch_look(daemon->clock, clock_uptime_ms());
     const struct metrics *m = &daemon->metrics;
     struct db_wear wear = db_wear();
@@ -254,8 +255,8 @@ static void on_loop_runs(uv_timer_t *timer)
     const char *why_volatile = disk_volatile(path);
     if (why_volatile)
         log_warning(EVENT_QUEUE_VOLATILE, "queue %s: %s", path, why_volatile);
-    log_notice(EVENT_READY, "queue %s, %zu backends, %zu routes", path, daemon->config->backend_count,
-               daemon->config->route_count);
+    cleanup_free char *counts = config_counts(daemon->config);
+    log_notice(EVENT_READY, "queue %s, %s", path, counts);
     notify_ready();
 }
 

@@ -58,6 +58,7 @@ struct daemon {
     uint64_t upkeep_activity;
     bool trim_due;
     bool reload_again; /* SIGHUP came during a reload */
+    bool secrets_only; /* next_config differs in its secrets only */
     bool stopping;
 };
 

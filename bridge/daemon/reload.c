@@ -2,6 +2,7 @@
 #include "daemon/reload.h"
 #include "base/buf.h"
 #include "base/log.h"
+#include "config/file.h"
 #include "control/control.h"
 #include "control/protocol.h"
 #include "daemon/broker.h"
@@ -39,7 +40,6 @@ static void use_config(struct daemon *daemon)
     struct config *old = daemon->config;
     daemon->config = daemon->next_config;
     daemon->next_config = NULL;
-    daemon->kept_ms = 0;
     log_limit(daemon->config->daemon.log_level);
     queue_limit(daemon->queue, &daemon->config->queue);
     intake_reconfigure(daemon->intake, daemon->config);
@@ -48,9 +48,25 @@ static void use_config(struct daemon *daemon)
         mqtt_resubscribe(daemon->mqtt);
     else
         broker_start(daemon);
+    if (daemon->mqtt)
+        mqtt_login(daemon->mqtt, &daemon->config->broker);
     http_reconfigure(daemon->http, daemon->config);
     if (old != daemon->first_config)
         config_free(old);
+}
+
+static void report_in_force(struct daemon *daemon)
+{
+    if (daemon->secrets_only) {
+        log_notice(EVENT_SECRETS_RELOADED,
+                   "a file with a secret has changed, and the new secret is in force");
+        return;
+    }
+    daemon->kept_ms = 0;
+    kept_config_save(daemon->config);
+    cleanup_free char *counts = config_counts(daemon->config);
+    log_notice(EVENT_CONFIG_RELOADED, "%s", counts);
+    notify_ready();
 }
 
 static void swap_config(void *context)
@@ -58,14 +74,11 @@ static void swap_config(void *context)
     struct daemon *daemon = context;
     uv_timer_stop(&daemon->deadline);
     use_config(daemon);
-    kept_config_save(daemon->config);
-    log_notice(EVENT_CONFIG_RELOADED, "%zu backends, %zu routes", daemon->config->backend_count,
-               daemon->config->route_count);
-    notify_ready();
+    report_in_force(daemon);
     if (daemon->reload_again) {
         daemon->reload_again = false;
         reload_config(daemon); /* its outcome is the response to all */
-    } else {
+    } else if (!daemon->secrets_only) {
         respond_in_force(daemon);
     }
 }
@@ -79,9 +92,16 @@ static void refuse(struct daemon *daemon, const struct config_errors *errors)
 {
     for (size_t i = 0; i < errors->count; i++)
         log_error(EVENT_CONFIG_ERROR, "%s", errors->lines[i]);
-    log_error(EVENT_CONFIG_REFUSED, "%zu errors; the old configuration stays in force", errors->count);
+    log_error(EVENT_CONFIG_REFUSED, "%zu errors; the earlier configuration stays in force", errors->count);
     notify_ready();
     respond_refused(daemon, errors);
+}
+
+/* When no request is in flight. */
+static void swap_soon(struct daemon *daemon)
+{
+    uv_timer_start(&daemon->deadline, on_reload_deadline, RELOAD_MOST_MS, 0);
+    deliver_pause(daemon->deliver, false, swap_config, daemon);
 }
 
 void reload_config(struct daemon *daemon)
@@ -103,6 +123,17 @@ void reload_config(struct daemon *daemon)
     cleanup_free char *keys = config_restart_keys(daemon->first_config, daemon->next_config);
     if (keys)
         log_warning(EVENT_RESTART_NEEDED, RESTART "%s", keys);
-    uv_timer_start(&daemon->deadline, on_reload_deadline, RELOAD_MOST_MS, 0);
-    deliver_pause(daemon->deliver, false, swap_config, daemon);
+    daemon->secrets_only = false;
+    swap_soon(daemon);
+}
+
+void reload_secrets(struct daemon *daemon)
+{
+    if (daemon->stopping || daemon->next_config)
+        return;
+    daemon->next_config = config_file_refresh(daemon->config, daemon->config_path);
+    if (!daemon->next_config)
+        return;
+    daemon->secrets_only = true;
+    swap_soon(daemon);
 }

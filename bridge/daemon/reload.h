@@ -8,4 +8,8 @@
  * after RELOAD_MOST_MS. The log, systemd and the control socket get the outcome. */
 void reload_config(struct daemon *daemon);
 
+/* Puts secrets in force whose files have changed since they were read. The configuration stays the
+ * same otherwise, whatever its own files have now. */
+void reload_secrets(struct daemon *daemon);
+
 #endif

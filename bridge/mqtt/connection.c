@@ -179,9 +179,8 @@ static void make_properties(struct mqtt *mqtt)
 static int give_credentials(struct mqtt *mqtt)
 {
     const struct config_broker *config = mqtt->config;
-    int result = MOSQ_ERR_SUCCESS;
-    if (config->username)
-        result = mosquitto_username_pw_set(mqtt->client, config->username, config->password);
+    const struct config_broker *login = mqtt->login;
+    int result = mosquitto_username_pw_set(mqtt->client, login->username, login->password);
     if (!config->tls || result != MOSQ_ERR_SUCCESS)
         return result;
     const char *ca_path = config->ca_file ? NULL : "/etc/ssl/certs";
@@ -199,6 +198,10 @@ void mqtt_connect(struct mqtt *mqtt)
 {
     if (queue_confirmed_save(mqtt->queue) != 0) {
         mqtt_retry_later(mqtt, NULL);
+        return;
+    }
+    if (mqtt->login->fault) {
+        mqtt_retry_later(mqtt, mqtt->login->fault);
         return;
     }
     if (give_credentials(mqtt) != MOSQ_ERR_SUCCESS) {

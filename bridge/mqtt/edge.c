@@ -247,7 +247,7 @@ struct mqtt *mqtt_new(uv_loop_t *loop, const struct config_broker *broker, const
     mosquitto_lib_init();
     struct mqtt *mqtt = xcalloc(1, sizeof *mqtt);
     mqtt->loop = loop;
-    mqtt->config = broker;
+    mqtt->config = mqtt->login = broker;
     mqtt->receive_maximum = (uint16_t)commits->commit_batch;
     const struct batch_limits limits = {.messages = commits->commit_batch,
                                         .delay_ms = commits->commit_delay_ms};
@@ -271,6 +271,11 @@ struct mqtt *mqtt_new(uv_loop_t *loop, const struct config_broker *broker, const
     uv_timer_start(&mqtt->tick, on_tick, 1000, 1000);
     mqtt_try_connect(mqtt);
     return mqtt;
+}
+
+void mqtt_login(struct mqtt *mqtt, const struct config_broker *broker)
+{
+    mqtt->login = broker;
 }
 
 void mqtt_resubscribe(struct mqtt *mqtt)

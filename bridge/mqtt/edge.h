@@ -15,6 +15,10 @@ struct mqtt;
 struct mqtt *mqtt_new(uv_loop_t *loop, const struct config_broker *broker, const struct config_queue *commits,
                       size_t route_count, struct intake *intake, struct queue *queue);
 
+/* The next connection uses the user name and the password of this one, and none of its other
+ * values. Keeps it. */
+void mqtt_login(struct mqtt *mqtt, const struct config_broker *broker);
+
 /* The routes changed: subscribes and unsubscribes. */
 void mqtt_resubscribe(struct mqtt *mqtt);
 

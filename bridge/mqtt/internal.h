@@ -173,6 +173,7 @@ struct unreadable {
 struct mqtt {
     uv_loop_t *loop;
     const struct config_broker *config;
+    const struct config_broker *login; /* user name and password */
     uint16_t receive_maximum;
     struct intake *intake;
     struct batch *batch;

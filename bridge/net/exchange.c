@@ -39,6 +39,27 @@ static enum transfer_failure certificate_failure(CURL *easy)
     return result == NOT_YET_VALID || result == HAS_EXPIRED ? TRANSFER_CERTIFICATE_TIME : TRANSFER_TLS;
 }
 
+/* The authority that issued the certificate is not trusted. */
+static bool is_unknown_issuer(CURL *easy)
+{
+    /* X509_V_ERR_..., openssl-verification-options(1): self-signed, alone or at the end of the chain; no
+     * issuer found for a certificate, or for the first one */
+    enum { SELF_SIGNED = 18, SELF_SIGNED_IN_CHAIN = 19, NO_ISSUER = 20, NO_ISSUER_OF_FIRST = 21 };
+    long result = 0;
+    curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &result);
+    return result >= SELF_SIGNED && result <= NO_ISSUER_OF_FIRST;
+}
+
+/* What to do, after curl's own text. */
+static void add_remedy(struct exchange *exchange, CURLcode code)
+{
+    size_t bytes = strlen(exchange->error);
+    if (code == CURLE_PEER_FAILED_VERIFICATION && is_unknown_issuer(exchange->easy))
+        snprintf(exchange->error + bytes, sizeof exchange->error - bytes,
+                 ": if it is the right one, name the file of its certification authority, or of this "
+                 "certificate, with ca_file");
+}
+
 /* A connection that breaks in the handshake is no matter of TLS. curl gives one
  * code for both; OpenSSL's own complaints carry an "error:" number. */
 static enum transfer_failure handshake_failure(const struct exchange *exchange)
@@ -107,14 +128,15 @@ static const char *response_header(CURL *easy, const char *name)
     return curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK ? header->value : NULL;
 }
 
-struct reply exchange_reply(const struct exchange *exchange, CURLcode code)
+struct reply exchange_reply(struct exchange *exchange, CURLcode code)
 {
+    add_remedy(exchange, code);
     long status = 0;
     curl_off_t content_length = -1;
     curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(exchange->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &content_length);
     struct reply reply = {
-        .failure = failure_of(exchange, code),
+        .failure = exchange->failed ? TRANSFER_LOCAL : failure_of(exchange, code),
         .status = (int)status,
         .http_version = http_version(exchange->easy),
         .retry_after = response_header(exchange->easy, "Retry-After"),
@@ -123,7 +145,7 @@ struct reply exchange_reply(const struct exchange *exchange, CURLcode code)
         .body_bytes = exchange->answer.bytes,
         .content_length = content_length,
         .cut = exchange->answer_cut,
-        .timed_out = code == CURLE_OPERATION_TIMEDOUT,
+        .timed_out = code == CURLE_OPERATION_TIMEDOUT && !exchange->failed,
         .error = "",
     };
     if (code != CURLE_OK)
@@ -242,6 +264,7 @@ static void set_options(struct exchange *exchange)
     if (backend->cert_file) {
         SET(easy, CURLOPT_SSLCERT, backend->cert_file);
         SET(easy, CURLOPT_SSLKEY, backend->key_file);
+        SET(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L); /* a session has the certificate of its beginning */
         SET(easy, CURLOPT_KEYPASSWD, ""); /* or OpenSSL asks at the terminal, and all waits for the answer */
     }
     SET(easy, CURLOPT_HTTP_VERSION,
@@ -336,7 +359,7 @@ static void set_content(struct exchange *exchange, const struct request *request
 void exchange_prepare(struct exchange *exchange, const struct request *request)
 {
     exchange->error[0] = '\0';
-    exchange->connecting = false;
+    exchange->connecting = exchange->failed = false;
     exchange->answer_whole = request->response_most > 0;
     exchange->answer_cut = false;
     exchange->answer.limit_bytes = request->response_most > 0 ? request->response_most : TRANSFER_BODY_BYTES;
@@ -345,6 +368,13 @@ void exchange_prepare(struct exchange *exchange, const struct request *request)
 
     SET(exchange->easy, CURLOPT_URL, buf_text(&request->url));
     SET(exchange->easy, CURLOPT_HTTPHEADER, exchange->headers);
+}
+
+void exchange_fail(struct exchange *exchange, const char *why)
+{
+    snprintf(exchange->error, sizeof exchange->error, "%s", why);
+    exchange->failed = true;
+    uv_timer_start(&exchange->limit, on_limit, 0, 0);
 }
 
 static void on_closed(uv_handle_t *limit)

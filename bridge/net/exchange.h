@@ -40,6 +40,7 @@ struct exchange {
     bool answer_cut;
     char method[8]; /* that is set in `easy` */
     char error[CURL_ERROR_SIZE];
+    bool failed; /* by exchange_fail */
     transfer_done_fn *done;
     void *context;
     struct exchange *next, *previous; /* of the transfer's lists */
@@ -51,8 +52,10 @@ struct exchange *exchange_new(uv_loop_t *loop, const struct config_backend *back
                               struct watch_set *watches, exchange_late_fn *late, void *context);
 /* Everything that the request needs is copied. */
 void exchange_prepare(struct exchange *exchange, const struct request *request);
+/* Ends it soon, without curl, as TRANSFER_LOCAL with this reason. */
+void exchange_fail(struct exchange *exchange, const char *why);
 /* The response, when curl is done with it. Valid until exchange_clear. */
-struct reply exchange_reply(const struct exchange *exchange, CURLcode code);
+struct reply exchange_reply(struct exchange *exchange, CURLcode code);
 /* Ready for the next request; keeps memory of the usual size. */
 void exchange_clear(struct exchange *exchange);
 /* Its memory is freed when the loop has closed its timer. */

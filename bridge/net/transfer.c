@@ -151,6 +151,10 @@ void transfer_start(struct transfer *transfer, const struct request *request, tr
     exchange->done = done;
     exchange->context = context;
     exchange_prepare(exchange, request);
+    if (request->fault) {
+        exchange_fail(exchange, request->fault);
+        return;
+    }
     CURLMcode code = curl_multi_add_handle(transfer->multi, exchange->easy);
     if (code != CURLM_OK) /* no memory */
         abort();

@@ -25,7 +25,7 @@ enum transfer_failure {
     TRANSFER_BROKEN,           /* it was sent, in part at least, and no whole response came */
     TRANSFER_TLS,              /* the TLS handshake or the certificate's check failed */
     TRANSFER_CERTIFICATE_TIME, /* the certificate is expired or not yet valid */
-    TRANSFER_LOCAL,            /* we could not even try: a bad URL, an unreadable CA file */
+    TRANSFER_LOCAL,            /* we could not even try: a bad URL, an unreadable file */
 };
 
 /* The response, valid during the callback only. */
@@ -55,7 +55,7 @@ void transfer_library_done(void);
 struct transfer *transfer_new(uv_loop_t *loop, const struct config_backend *backend);
 
 /* Starts a request; everything it needs is copied. done is called once, later,
- * from the loop, and may start others. */
+ * from the loop, and may start others. A request with a fault is not sent (TRANSFER_LOCAL). */
 void transfer_start(struct transfer *transfer, const struct request *request, transfer_done_fn *done,
                     void *context);
 

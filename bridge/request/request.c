@@ -86,6 +86,11 @@ static void add_backend_headers(struct request *request, const struct config_bac
         add_header(request, backend->headers.items[i].name, backend->headers.items[i].value);
 }
 
+static const char *fault_of(const struct config_backend *backend, const struct config_route *route)
+{
+    return backend->fault ? backend->fault : route->fault;
+}
+
 /* ---- messages ---- */
 
 void request_begin(struct request *request, const char *gateway, const struct config_backend *backend,
@@ -102,6 +107,7 @@ void request_begin(struct request *request, const char *gateway, const struct co
     request->gateway = gateway;
     request->backend = backend;
     request->route = route;
+    request->fault = fault_of(backend, route);
     request->body_most = batch_bytes;
     request->messages = request->repaired = 0;
     request->alone = route->batch == 0;
@@ -357,6 +363,7 @@ int request_pass(struct request *request, const struct config_backend *backend,
     request->headers.limit_bytes = REQUEST_HEADERS_BYTES;
     buf_reset(&request->url);
     buf_reset(&request->headers);
+    request->fault = fault_of(backend, route);
     snprintf(request->method, sizeof request->method, "%s", method);
     buf_append_text(&request->url, backend->url);
     target_append(&request->url, target);

@@ -59,8 +59,9 @@ struct request {
     const char *gateway;
     const struct config_backend *backend;
     const struct config_route *route;
-    size_t body_most; /* bytes of a batch */
-    bool alone;       /* nothing can be added to what is in it */
+    const char *fault; /* why it must not be sent (config.h); NULL: it may */
+    size_t body_most;  /* bytes of a batch */
+    bool alone;        /* nothing can be added to what is in it */
     bool same_topic, synchronised, retained;
     struct message first;     /* whose pointers are not valid any more */
     struct buf topic;         /* of the first */

@@ -92,6 +92,7 @@ class Backend:
         self.answer = None
         self.requests = []
         self.connections = 0  # accepted so far, with a finished TLS handshake
+        self.client_names = []  # of the certificates that clients showed, one for each connection
         self.open_connections = 0
         self.max_open_connections = 0
         self.in_flight = 0
@@ -205,6 +206,8 @@ class Backend:
         self.max_open_connections = max(self.max_open_connections, self.open_connections)
         tls = writer.get_extra_info("ssl_object")
         chosen = tls.selected_alpn_protocol() if tls else None
+        subject = (tls.getpeercert() or {}).get("subject", ()) if tls else ()
+        self.client_names += [value for [(_, value)] in subject]
         handler = _Http2 if chosen == "h2" else _Http1
         try:
             await handler(self, reader, writer, number).serve()

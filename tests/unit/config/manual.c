@@ -197,6 +197,8 @@ static void append_key(struct buf *out, const struct config_key *key)
         buf_printf(&facts, " Default: %s.", key->initial);
     if (key->restart)
         buf_append_text(&facts, " Only a restart puts a change in force.");
+    if (key->live)
+        buf_append_text(&facts, " A reload puts a change in force, for the next connection.");
     buf_printf(out, ".It Ic %s\n", key->name);
     append_text(out, key->brief, strlen(key->brief));
     append_paragraphs(out, key->text);
