@@ -25,6 +25,12 @@ static void warn(const char *path, const struct config *config)
     broker_acl_free(acl);
 }
 
+static void print_ok(const char *path, const struct config *config)
+{
+    cleanup_free char *counts = config_counts(config);
+    printf("%s: ok: %s\n", path, counts);
+}
+
 static int check(const struct command *command, int argc, char **argv)
 {
     struct args args = {.command = "sluice check", .options = command->options, .argc = argc, .argv = argv};
@@ -49,7 +55,7 @@ static int check(const struct command *command, int argc, char **argv)
     if (config)
         warn(path, config);
     if (errors.count == 0)
-        printf("%s: ok: %zu backends, %zu routes\n", path, config->backend_count, config->route_count);
+        print_ok(path, config);
     int status = errors.count == 0 ? CMD_EXIT_OK : CMD_EXIT_FAILED;
     config_free(config);
     config_errors_done(&errors);

@@ -47,7 +47,7 @@ static char *in_force(const struct cJSON *daemon)
     int64_t kept_ms = status_time(daemon, STATUS_CONFIGURATION_KEPT);
     char time[UNITS_BYTES];
     if (kept_ms == 0)
-        return xstrdup("the configuration of before stays in force");
+        return xstrdup("the earlier configuration stays in force");
     return xasprintf("sluice started with the last one that was in force, of %s",
                      units_time(kept_ms, false, time));
 }

@@ -43,7 +43,7 @@ static int reload(const struct command *command, int argc, char **argv)
     else
         fputs(lines, stderr);
     if (refused) {
-        fputs("sluice reload: refused; the configuration of before stays in force\n", stderr);
+        fputs("sluice reload: refused; the earlier configuration stays in force\n", stderr);
         exit = CMD_EXIT_FAILED;
     }
     config_place_done(&place);

@@ -40,6 +40,8 @@ static char *tls_text(const struct mqtt *mqtt)
         return xasprintf("TLS: the handshake failed%s%s: if port %u is one without TLS, set tls = no, or the "
                          "port with TLS",
                          error[0] != '\0' ? ": " : "", error, mqtt->config->port);
+    if (strstr(error, "values mismatch"))
+        return xasprintf("TLS: cert_file and key_file do not match (%s)", error);
     if (strstr(error, "alert"))
         return xasprintf("TLS: the broker refuses the handshake (%s): see cert_file and key_file in [broker]",
                          error);

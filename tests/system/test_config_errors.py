@@ -81,9 +81,9 @@ def write(path, text):
 
 def test_valid_file(tmp_path):
     conf = write(tmp_path / "sluice.conf", MINIMAL)
-    assert sluice("check", conf) == (0, f"{conf}: ok: 1 backends, 1 routes\n", "")
-    assert sluice("check", "-c", "sluice.conf", cwd=tmp_path)[:2] == (0, "sluice.conf: ok: 1 backends, 1 routes\n")
-    assert sluice("check", "--", "sluice.conf", cwd=tmp_path)[:2] == (0, "sluice.conf: ok: 1 backends, 1 routes\n")
+    assert sluice("check", conf) == (0, f"{conf}: ok: 1 backend, 1 route\n", "")
+    assert sluice("check", "-c", "sluice.conf", cwd=tmp_path)[:2] == (0, "sluice.conf: ok: 1 backend, 1 route\n")
+    assert sluice("check", "--", "sluice.conf", cwd=tmp_path)[:2] == (0, "sluice.conf: ok: 1 backend, 1 route\n")
 
 
 def test_file_of_windows(tmp_path):
@@ -123,7 +123,7 @@ def test_neighbours_are_read_in_order(tmp_path):
 def test_neighbours_complete_sections(tmp_path):
     conf = write(tmp_path / "sluice.conf", "[backend garden]\nurl = https://h\n")
     write(tmp_path / "conf.d" / "more.conf", "[backend garden]\ntimeout = 5s\n[route sensor]\ntopic = a\n")
-    assert sluice("check", conf) == (0, f"{conf}: ok: 1 backends, 1 routes\n", "")
+    assert sluice("check", conf) == (0, f"{conf}: ok: 1 backend, 1 route\n", "")
 
 
 def test_unreadable_neighbour(tmp_path):
@@ -156,7 +156,7 @@ def test_secret_that_everyone_can_read_is_a_warning(tmp_path):
     conf = write(tmp_path / "sluice.conf", MINIMAL.replace("[route", f"bearer = @{secret}\n[route"))
     secret.chmod(0o644)
     status, out, err = sluice("check", conf)
-    assert (status, out) == (0, f"{conf}: ok: 1 backends, 1 routes\n")
+    assert (status, out) == (0, f"{conf}: ok: 1 backend, 1 route\n")
     assert re.search(rf"warning secret-exposed: {secret}: .*chmod o-r {secret}$", err, re.M)
     secret.chmod(0o640)
     assert sluice("check", conf) == (0, out, "")
@@ -172,7 +172,7 @@ def example(name):
 
 def test_example_is_valid(tmp_path):
     conf = write(tmp_path / "sluice.conf", example("sluice.conf"))
-    assert sluice("check", conf) == (0, f"{conf}: ok: 1 backends, 1 routes\n", "")
+    assert sluice("check", conf) == (0, f"{conf}: ok: 1 backend, 1 route\n", "")
 
 
 def without_comments_before_keys(text, directory):
@@ -196,7 +196,7 @@ def test_every_line_of_the_example_works(tmp_path):
     text = text.replace("tls = no", "tls = yes").replace("bearer = ", "; bearer = ")
     text = text.replace("body = raw", "body = json")
     conf = write(tmp_path / "sluice.conf", text)
-    assert sluice("check", conf) == (0, f"{conf}: ok: 1 backends, 2 routes\n", "") # [http] has one
+    assert sluice("check", conf) == (0, f"{conf}: ok: 1 backend, 2 routes\n", "") # [http] has one
 
 
 def test_the_example_has_every_key(tmp_path):
@@ -216,7 +216,7 @@ def test_the_example_has_every_key(tmp_path):
 def test_limitless_garden_is_valid(tmp_path):
     text = without_comments_before_keys(example("limitless-garden.conf"), tmp_path)
     conf = write(tmp_path / "garden.conf", text)
-    assert sluice("check", conf) == (0, f"{conf}: ok: 1 backends, 2 routes\n", "")
+    assert sluice("check", conf) == (0, f"{conf}: ok: 1 backend, 2 routes\n", "")
 
 
 # -- the command line

@@ -148,7 +148,7 @@ def test_first_configuration_is_valid_for_the_service_user(installed):
     """Except for the host of the backend, which a person must write."""
     assert "this host is only an example" in installed.run("runuser -u sluice -- sluice check", status=1)
     installed.run("sed -i s/garden.example.org/garden.home.arpa/ /etc/sluice/sluice.conf")
-    assert ": ok: 1 backends, 1 routes" in installed.run("runuser -u sluice -- sluice check")
+    assert ": ok: 1 backend, 1 route" in installed.run("runuser -u sluice -- sluice check")
 
 
 def test_installed_parts_work_together(installed):

@@ -97,6 +97,7 @@ def test_a_wrong_ca_is_a_misconfiguration(make_sluice, mosquitto, server, tmp_pa
 
     def repair():
         assert server.requests == []
+        assert sluice.find_events("backend-misconfigured", "name the file of its certification authority", "ca_file")
         sluice.reload(backends={"garden": server})
 
     outlast(sluice, mosquitto, server, repair, event=MISCONFIGURED)

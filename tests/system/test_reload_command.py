@@ -73,7 +73,7 @@ def test_a_refused_reload_fails_and_status_reports_it(sluice, mosquitto, backend
     sluice.wait_event("config-refused")
     [problem] = problems(sluice)
     assert re.match(r"configuration: \S+sluice\.conf:\d+: \[route sensor2\] has no topic; add .*"
-                    r" \(and 1 more: sluice check\); the configuration of before stays in force", problem), problem
+                    r" \(and 1 more: sluice check\); the earlier configuration stays in force", problem), problem
     assert "! configuration: " in sluice.command("status", expect=4)
     # It is about the files, not about the reload.
     sluice.write_config(good)
