@@ -39,6 +39,7 @@
 enum {
     HANDSHAKE_MOST_MS = 15000, /* from the TCP connection to the CONNACK */
     SETTLED_MS = 10000,        /* a connection that lasts this long ends the backoff */
+    UNREADABLE_MS = 60000,     /* after a packet that libmosquitto cannot take, others may come */
 };
 
 /* ---- messages ---- */
@@ -214,7 +215,8 @@ static void on_tick(uv_timer_t *timer)
     } else {
         if (mqtt->link == LINK_UP && lasted_ms > SETTLED_MS) {
             mqtt->failures = 0;
-            mqtt->one_by_one = false;
+            if (clock_uptime_ms() - mqtt->unreadable.taken_ms > UNREADABLE_MS)
+                mqtt->one_by_one = false;
         }
         if (mqtt->link == LINK_UP && lasted_ms > BRIEF_MS) {
             mqtt->brief = 0;

@@ -168,6 +168,8 @@ struct unreadable {
     struct buf topic;  /* escaped */
     struct mosquitto_message message;
     bool ack_due;
+    int64_t taken_ms;   /* uptime, when the last one was taken; 0: never */
+    bool retained_left; /* not all of what was retained came before the connection was closed */
 };
 
 struct mqtt {

@@ -217,7 +217,8 @@ bool mqtt_round_trip_end(struct mqtt *mqtt, int packet_id)
     if (redelivery->trip_messages == 0 || redelivery->trip_messages < redelivery->most_unacked) {
         redelivery->late = false;
         redelivery->is_settled = redelivery->is_settled || redelivery->trip_settles;
-        redelivery->retained_due = redelivery->retained_due && !redelivery->trip_ends_retained;
+        if (redelivery->trip_ends_retained)
+            redelivery->retained_due = mqtt->unreadable.retained_left = false;
         redelivery->drained_ms = redelivery->trip_ms;
     }
     return true;

@@ -178,7 +178,8 @@ static void send_subscribe(struct mqtt *mqtt, size_t filter)
     mosquitto_property *properties = NULL;
     if (mqtt->identifiers_available)
         mosquitto_property_add_varint(&properties, MQTT_PROP_SUBSCRIPTION_IDENTIFIER, f->identifier);
-    int options = mqtt->use_v311 ? 0 : MQTT_SUB_OPT_SEND_RETAIN_NEW;
+    bool only_new = !mqtt->use_v311 && !mqtt->unreadable.retained_left;
+    int options = only_new ? MQTT_SUB_OPT_SEND_RETAIN_NEW : 0;
     int result = mosquitto_subscribe_v5(mqtt->client, &f->packet_id, text, QOS, options, properties);
     mosquitto_property_free_all(&properties);
     if (result == MOSQ_ERR_SUCCESS)
@@ -192,7 +193,8 @@ static void subscribe(struct mqtt *mqtt)
 {
     struct subscriptions *subscriptions = &mqtt->subscriptions;
     for (size_t i = 0; i < subscriptions->filter_count; i++) {
-        subscriptions->filters[i].known = subscriptions->filters[i].granted && !subscriptions->session_is_new;
+        subscriptions->filters[i].known = subscriptions->filters[i].granted &&
+                                          !subscriptions->session_is_new && !mqtt->unreadable.retained_left;
         if (!subscriptions->filters[i].known || mqtt->use_v311) {
             mqtt->redelivery.retained_due = true;
             mqtt->redelivery.trip_ends_retained = false;

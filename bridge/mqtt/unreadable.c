@@ -1,9 +1,11 @@
 /* mqtt/unreadable.c - see mqtt/unreadable.h.
  *
- * A packet is known again by a digest of its first bytes, without the DUP flag. Of its parts only
- * those are read that the row needs (MQTT 5.0 and 3.1.1, sections 2.1.1 and 3.3).
+ * A forbidden topic is seen at once. Another suspect is known again by a digest of its first bytes,
+ * without the DUP flag. Of a packet only those parts are read that the row needs (MQTT 5.0 and 3.1.1,
+ * sections 2.1.1 and 3.3).
  */
 #include "mqtt/unreadable.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/utf8.h"
 
@@ -20,6 +22,7 @@ enum {
     TYPE = 0xf0,
     DUP = 0x08,
     QOS_1 = 0x02,
+    QOS_2 = 0x04,
     RETAIN = 0x01,
     LENGTH_BYTES_MOST = 4,
 };
@@ -100,20 +103,33 @@ static void escape_topic(struct buf *out, const char *topic, size_t bytes)
         buf_append_text(out, "\\");
 }
 
+/* libmosquitto will not take the PUBLISH, because of its topic (MQTT 5.0 and 3.1.1, sections 1.5 and
+ * 3.3.2.1). False if the topic ends after the end. */
+static bool has_forbidden_topic(const struct mqtt *mqtt, const uint8_t *at, const uint8_t *end)
+{
+    size_t bytes;
+    at = read_two(at, end, &bytes);
+    if (!at || (size_t)(end - at) < bytes)
+        return false;
+    return bytes == 0 ? mqtt->use_v311
+                      : mosquitto_validate_utf8((const char *)at, (int)bytes) != MOSQ_ERR_SUCCESS;
+}
+
 /* Reads the whole PUBLISH. False: not even its packet identifier can be found. */
 static bool read_publish(struct mqtt *mqtt)
 {
     struct unreadable *unreadable = &mqtt->unreadable;
     const uint8_t *packet = (const uint8_t *)unreadable->packet.data,
                   *end = packet + unreadable->packet.bytes;
-    size_t bytes, packet_id, properties = 0;
+    size_t bytes, packet_id = 0, properties = 0;
+    bool has_id = packet[0] & QOS_1;
     const uint8_t *at = read_length(packet + 1, end, &bytes);
     at = at ? read_two(at, end, &bytes) : NULL;
     if (!at || (size_t)(end - at) < bytes)
         return false;
     escape_topic(&unreadable->topic, (const char *)at, bytes);
-    at = read_two(at + bytes, end, &packet_id);
-    if (!at || packet_id == 0)
+    at = has_id ? read_two(at + bytes, end, &packet_id) : at + bytes;
+    if (has_id && packet_id == 0)
         return false;
     const uint8_t *after = mqtt->use_v311 ? at : read_length(at, end, &properties);
     if (after && (size_t)(end - after) >= properties)
@@ -122,9 +138,10 @@ static bool read_publish(struct mqtt *mqtt)
                                                      .topic = unreadable->topic.data,
                                                      .payload = (void *)(uintptr_t)at,
                                                      .payloadlen = (int)(end - at),
-                                                     .qos = 1,
+                                                     .qos = has_id,
                                                      .retain = packet[0] & RETAIN};
     mqtt->redelivery.dup = packet[0] & DUP;
+    unreadable->ack_due = has_id;
     return true;
 }
 
@@ -137,12 +154,16 @@ void mqtt_unreadable_connected(struct mqtt *mqtt)
     unreadable->left = 0;
     unreadable->ack_due = unreadable->inside = false;
     unreadable->is_blind = false;
+    if (unreadable->taken_ms != 0)
+        mqtt->one_by_one = true; /* the broker sends a retained one again, perhaps */
 }
 
 void mqtt_unreadable_closed(struct mqtt *mqtt)
 {
     if (mqtt->unreadable.handed != 0)
         mqtt->unreadable.suspect = mqtt->unreadable.handed;
+    if (mqtt->redelivery.retained_due)
+        mqtt->unreadable.retained_left = true;
 }
 
 void mqtt_unreadable_passed(struct mqtt *mqtt)
@@ -180,18 +201,18 @@ static enum unreadable_next go_on(struct mqtt *mqtt)
     if (unreadable->left > 0)
         return NEXT_IS_MISSING;
     unreadable->suspect = 0;
-    unreadable->ack_due = read_publish(mqtt);
-    if (unreadable->ack_due)
-        log_warning(
-            EVENT_MESSAGE_UNREADABLE,
-            "topic %s: MQTT forbids this message of %d bytes, which closed the connection twice; it is "
-            "made a dead letter, if a route takes its topic. Find its publisher",
-            unreadable->message.topic, unreadable->message.payloadlen);
-    else
-        log_error(EVENT_MESSAGE_UNREADABLE,
-                  "a PUBLISH of %zu bytes has no packet identifier, so it cannot be acknowledged",
-                  unreadable->packet.bytes);
-    return unreadable->ack_due ? NEXT_IS_TAKEN : NEXT_IS_READABLE;
+    unreadable->taken_ms = clock_uptime_ms();
+    if (read_publish(mqtt)) {
+        log_warning(EVENT_MESSAGE_UNREADABLE,
+                    "topic %s: MQTT forbids this message of %d bytes, which closed the connection; it "
+                    "becomes a dead letter, if a route takes its topic. Find its publisher",
+                    unreadable->message.topic, unreadable->message.payloadlen);
+        return NEXT_IS_TAKEN;
+    }
+    log_error(EVENT_MESSAGE_UNREADABLE,
+              "a PUBLISH of %zu bytes has no packet identifier, so it cannot be acknowledged",
+              unreadable->packet.bytes);
+    return NEXT_IS_READABLE;
 }
 
 enum unreadable_next mqtt_unreadable_look(struct mqtt *mqtt)
@@ -217,10 +238,12 @@ enum unreadable_next mqtt_unreadable_look(struct mqtt *mqtt)
     unreadable->inside = is_publish && there < total;
     unreadable->is_blind = !is_publish && there < total; /* its end cannot be told */
     head[0] &= (uint8_t)~DUP;
-    bool is_suspicious = is_publish && head[0] & QOS_1 && there >= known;
-    uint64_t digest = is_suspicious ? replay_digest("", head, known) : 0;
+    bool may_be_suspect = is_publish && head[0] & QOS_1 && there >= known;
+    uint64_t digest = may_be_suspect ? replay_digest("", head, known) : 0;
     unreadable->handed = digest;
-    if (digest == 0 || digest != unreadable->suspect)
+    bool is_forbidden = is_publish && !(head[0] & QOS_2) &&
+                        has_forbidden_topic(mqtt, after, head + (there < total ? there : total));
+    if (!is_forbidden && (digest == 0 || digest != unreadable->suspect))
         return NEXT_IS_READABLE;
     unreadable->handed = 0;
     unreadable->inside = false;

@@ -8,10 +8,19 @@
  *     connection | what happens
  *     -----------+------------------------------------------------------------------------------
  *     1          | libmosquitto closes it, for what it read
- *     2          | each packet is looked at before libmosquitto reads it. It closes the connection
- *                | again: the packet at hand is the suspect
- *     3          | the suspect comes again, and libmosquitto does not get to see it. It is stored
- *                | as a dead letter, with an escaped topic, and acknowledged after the commit
+ *     2          | each packet is looked at before libmosquitto reads it. One with a forbidden
+ *                | topic is taken: libmosquitto does not get to see it. If libmosquitto closes the
+ *                | connection again, for another reason, the packet at hand is the suspect
+ *     3          | the suspect comes again, and is taken
+ *
+ * What is taken is stored as a dead letter, with an escaped topic, and acknowledged after the commit.
+ * The packets are looked at for a minute after the last one that was taken; so of QoS 0, which is not
+ * sent again, only the first is lost.
+ *
+ * With MQTT 3.1.1 a retained message comes again on each connection, because sluice must subscribe
+ * again; so from the first one on, a connection begins with this look. What the broker had retained
+ * and not yet sent when the first connection was closed is asked for again; of QoS 1 some of it can then
+ * be stored twice.
  *
  * To look at a packet is possible because libmosquitto can be made to read one packet at a time, and
  * not a byte more: what it has not read is at the beginning of a packet.

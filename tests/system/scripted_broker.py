@@ -230,6 +230,7 @@ class ScriptedBroker:
         self.connack = b""
         self.hooks = {}
         self.errors = []  # of our own threads and hooks
+        self.unsubacked = []  # numbers of connections, one for each UNSUBACK
         self.attempts = []  # times at which a TCP connection was accepted
         self.port = port
         self._received = []
@@ -481,6 +482,7 @@ class Connection:
         elif packet.type == "UNSUBSCRIBE":
             codes = bytes(len(packet.filters)) if self.v5 else b""
             self.send(encode_packet(0xB0, struct.pack("!H", packet.packet_id) + self._no_properties() + codes))
+            self.broker.unsubacked.append(self.number)
         elif packet.type == "PINGREQ":
             self.send(b"\xd0\x00")
         elif packet.type == "PUBLISH" and packet.qos == 1:

@@ -137,3 +137,58 @@ def test_a_length_that_is_none_ends_connections_and_not_sluice(start, scripted, 
     scripted.publish("t/after", b"after")
     backend.wait_for(1)
     assert sluice.running() and backend.bodies() == [b"after"]
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_a_retained_one_ends_one_connection_and_hides_no_other(make_sluice, scripted, backend, protocol, qos):
+    """The broker sends what it has retained for each SUBSCRIBE that asks for it. The second message
+    comes behind the forbidden one, on the connection that is closed."""
+    retained = [dict(topic=FORBIDDEN["control"][0], payload=b"bad", retain=True, qos=qos),
+                dict(topic=b"t/good", payload=b"good", retain=True, qos=0)]  # fmt: skip
+
+    wanted = []
+
+    def send_retained(packet):  # a round trip's request, after the SUBACK
+        if wanted:
+            wanted.clear()
+            scripted.publish_all(retained)
+
+    def on_subscribe(packet):
+        [(_, _, retain_handling, _)] = packet.filters
+        if retain_handling == 0 or packet.connection == 0:
+            wanted.append(packet)
+
+    scripted.hooks.update(SUBSCRIBE=on_subscribe, UNSUBSCRIBE=send_retained,
+                          CONNECT=lambda packet: scripted.forget_unacked())
+    sluice = make_sluice(broker_port=scripted.port, backends={"garden": backend},
+                         routes={"named": {"topic": "t/#", "path": "/named", "retained": "yes"}},
+                         broker={"protocol": protocol})  # fmt: skip
+    sluice.start()
+    assert [row["topic"] for row in sluice.wait_dead(1)] == [FORBIDDEN["control"][2]]
+    backend.wait_for(1)
+    # A round trip without a message of QoS 1: all that was retained came before.
+    scripted.wait(lambda: scripted.unsubacked.count(1) > qos, what="a round trip")
+    live = scripted.publish(b"t/live", b"live")
+    scripted.wait(lambda: live in scripted.acked(), what="what came after its response")
+    for _ in range(2):
+        attempts = len(scripted.attempts)
+        scripted.drop()
+        scripted.wait_packets("SUBSCRIBE", attempts + 1)
+        scripted.publish(b"t/live", b"live")
+    backend.wait_for(4)
+    sluice.wait_empty()
+    assert sorted(backend.bodies()) == [b"good", *[b"live"] * 3]
+    assert len(sluice.dead()) == 1 and len(scripted.attempts) == 4
+
+
+def test_those_of_qos_0_end_one_connection(start, scripted, backend):
+    sluice = start()
+    scripted.publish(b"t/\x01", b"0", qos=0)
+    scripted.wait_packets("SUBSCRIBE", 2)
+    for n in range(1, 20):
+        scripted.publish_all([{"topic": b"t/\x01", "payload": b"%d" % n, "qos": 0},
+                              {"topic": b"t/good", "payload": b"%d" % n}])  # fmt: skip
+    backend.wait_for(19)
+    assert [row["payload"] for row in sluice.wait_dead(19)] == [b"%d" % n for n in range(1, 20)]
+    assert len(scripted.attempts) == 2
