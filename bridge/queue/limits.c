@@ -282,7 +282,12 @@ char *queue_filling_text(struct queue *queue)
     struct amount dead = queue_count_dead(queue);
     if (waiting < 0 || !queue->dead.known)
         return xstrdup("its messages are being counted");
-    return filling_text(waiting, dead.rows, dead.bytes);
+    cleanup_free char *filling = filling_text(waiting, dead.rows, dead.bytes);
+    char log[UNITS_BYTES];
+    if (queue->limits.wal_bytes <= 2 * wal_least_bytes)
+        return xstrdup(filling);
+    return xasprintf("%s, the write-ahead log takes %s, which an open query keeps", filling,
+                     units_size(queue->limits.wal_bytes, log));
 }
 
 char *queue_room_text(struct queue *queue)

@@ -1,6 +1,8 @@
 """Dead letters have a bound of their own: they never keep messages out of the queue."""
+import contextlib
 import json
 import re
+import sqlite3
 
 import pytest
 
@@ -35,10 +37,15 @@ def publish_in_turns(sluice, mosquitto, published):
     for first in range(0, len(published), 500):
         mosquitto.publish_many(published[first:first + 500])
         bad = count_bad(published[:first + 500])
-        wait_until(lambda: json.loads(sluice.ask("status\n"))["since_start"]["dead_lettered"] == bad,
-                   what=f"{bad} dead letters")  # fmt: skip
+        wait_dead_lettered(sluice, bad)
     gone = dropped(sluice)
     assert set(gone) == {"max_dead"} and len(sluice.dead()) + gone["max_dead"] == count_bad(published)
+
+
+def wait_dead_lettered(sluice, count):
+    """Without a query beside the daemon: one that is open makes the write-ahead log grow, and it counts too."""
+    wait_until(lambda: json.loads(sluice.ask("status\n"))["since_start"]["dead_lettered"] == count,
+               what=f"{count} dead letters")  # fmt: skip
 
 
 def newest_are_left(sluice, published):
@@ -116,7 +123,7 @@ def test_a_full_queue_drops_dead_letters_first_and_says_what_fills_it(make_sluic
     sluice.start().wait_connected()
     bad = mixed(1000, 1001, 3000)[1:]
     mosquitto.publish_many(bad)
-    sluice.wait_dead(999)
+    wait_dead_lettered(sluice, 999)
     away.stop()
     mosquitto.publish_many([("garden/a", b"%d " % n + b"y" * 3000, 1) for n in range(5000)])
     line = sluice.wait_event("queue-full", "max_size 16M", level="warning")
@@ -131,4 +138,22 @@ def test_a_full_queue_drops_dead_letters_first_and_says_what_fills_it(make_sluic
     away.wait_for(5000)
     assert [int(body.split()[0]) for body in away.bodies()] == list(range(5000))
     assert set(dropped(sluice)) == {"max_dead"}
+    stops_empty(sluice)
+
+
+def test_a_log_that_an_open_query_keeps_is_named_and_passes(make_sluice, mosquitto, backend):
+    sluice = make_sluice(backends={"garden": backend}, routes={**ROUTES, "raw": {"topic": "garden/#"}},
+                         queue={"max_size": "16M", "clock": "trust"})  # fmt: skip
+    sluice.start().wait_connected()
+    with contextlib.closing(sqlite3.connect(f"file:{sluice.db}?mode=ro", uri=True)) as reader:
+        reader.execute("begin")
+        reader.execute("select count(*) from message").fetchall()
+        for n in range(8000):
+            mosquitto.publish_many([("garden/a", b"%d " % n + b"x" * 3000, 1)])
+            if sluice.find_events("queue-full"):
+                break
+        line = sluice.wait_event("queue-full", "max_size 16M", level="warning")
+    assert re.search(r", the write-ahead log takes [\d.]+ MB, which an open query keeps$", line), line
+    mosquitto.publish_many([("garden/a", b"%d" % k, 1) for k in range(n + 1, n + 500)])
+    backend.wait_for(n + 500)
     stops_empty(sluice)
