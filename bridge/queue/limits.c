@@ -99,11 +99,12 @@ static int64_t twentieth(int64_t limit)
     return limit / 20 > 0 ? limit / 20 : 1;
 }
 
-/* What dead letters leave free: also enough for a commit that is larger than others. */
+/* What dead letters leave free: also enough for what the log grows by, beyond what always counts,
+ * while the messages of a large commit are dead-lettered. */
 static int64_t margin(int64_t limit)
 {
-    int64_t commit = limit / 8 < wal_least_bytes ? limit / 8 : wal_least_bytes;
-    return twentieth(limit) > commit ? twentieth(limit) : commit;
+    int64_t commits = limit / 4 < wal_least_bytes ? limit / 4 : wal_least_bytes;
+    return twentieth(limit) > commits ? twentieth(limit) : commits;
 }
 
 static bool is_over(bool was_over, int64_t value, int64_t limit)
