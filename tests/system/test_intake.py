@@ -11,6 +11,7 @@ import time
 import pytest
 
 from harness.certs import CA
+from harness.check import never_stalled
 from harness.ports import free_port
 from harness.wait import wait_until
 from scripted_broker import RECEIVE_MAXIMUM, SESSION_EXPIRY, ScriptedBroker
@@ -707,7 +708,7 @@ def test_a_locked_database_loses_nothing(make_sluice, mosquitto, backend):
     assert sluice.stop() == 0  # nor does a lock hold up the end
     person.execute("ROLLBACK")
     person.close()
-    assert sluice.stopped()["stall_ms"] < 500
+    never_stalled(sluice, most_ms=500)
     sluice.start()
     wait_until(lambda: b"held" in backend.bodies(), what="the last message")
 

@@ -1,4 +1,5 @@
 """What must be true of the requests that a backend got."""
+from harness import pauses
 
 
 def messages(topics, each, prefix="garden"):
@@ -80,7 +81,8 @@ def stops_empty(sluice):
     never_stalled(sluice)
 
 
-def never_stalled(sluice):
+def never_stalled(sluice, most_ms=1000):
     """Call it after the stop: no pass of the loop hung, for example in connect() or in a
-    DNS query. scripts/bench measures how long a pass takes, because disks are slow at times."""
-    assert sluice.stopped()["stall_ms"] < 1000
+    DNS query, except while the whole machine paused. scripts/bench measures how long a pass takes,
+    because disks are slow at times."""
+    assert sluice.stopped()["stall_ms"] < most_ms + 2 * pauses.longest_ms(sluice.started)

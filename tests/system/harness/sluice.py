@@ -123,6 +123,7 @@ class Sluice:
         }
         environment.pop("JOURNAL_STREAM", None)
         before = len(self.log)
+        self.started = time.monotonic()
         self.process = spawn(
             [*prefix, binary(), "run", "-c", str(self.config_file), *args],
             env=environment, cwd=self.dir, stdin=-3, stdout=-3, stderr=-1,
