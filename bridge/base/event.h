@@ -26,6 +26,8 @@
     EVENT(SOCKET_UNAVAILABLE, "socket-unavailable", "the control socket cannot be made") \
     EVENT(SOCKET_UNWATCHED, "socket-unwatched", "a connection to a backend cannot be watched") \
     EVENT(QUEUE_VOLATILE, "queue-volatile", "the queue is on a file system that a power cut may lose") \
+    EVENT(DISK_SLOW, "disk-slow", "an operation on the disk takes long, and nothing is stored or acknowledged meanwhile") \
+    EVENT(DISK_RESPONDS, "disk-responds", "that operation has ended") \
     EVENT(STORAGE_WRITES, "storage-writes", "the number of bytes that were written to the disk in the last hour") \
     /* the broker */ \
     EVENT(BROKER_CONNECTED, "broker-connected", "the broker accepted the connection") \

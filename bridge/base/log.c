@@ -42,12 +42,13 @@ static const char *const events[] = {
 #define EVENT_COUNT ARRAY_LEN(events)
 
 /* Only a person causes these, and reads them all: a configuration may have more errors than
- * an event may have lines. */
-static const bool by_person[EVENT_COUNT] = {
+ * an event may have lines. Or another thread than the loop's logs them, which shares no memory with it
+ * here (daemon/watchdog.c). */
+static const bool unlimited[EVENT_COUNT] = {
     [EVENT_READY] = true,          [EVENT_STOPPING] = true,       [EVENT_STOPPED] = true,
     [EVENT_CONFIG_ERROR] = true,   [EVENT_CONFIG_REFUSED] = true, [EVENT_CONFIG_RELOADED] = true,
     [EVENT_RESTART_NEEDED] = true, [EVENT_SECRET_EXPOSED] = true, [EVENT_SECRET_DOUBTFUL] = true,
-    [EVENT_HTTP_LISTENING] = true,
+    [EVENT_HTTP_LISTENING] = true, [EVENT_DISK_SLOW] = true,      [EVENT_DISK_RESPONDS] = true,
 };
 
 /* One for the process, as there is one standard error. */
@@ -186,7 +187,7 @@ static void close_minute(enum log_event event)
 /* Whether to leave out a line, which is then counted. */
 static bool is_repetition(enum log_level level, enum log_event event, const char *message)
 {
-    if (by_person[event] || log_enabled(LOG_LEVEL_DEBUG))
+    if (unlimited[event] || log_enabled(LOG_LEVEL_DEBUG))
         return false;
     struct repeat *repeat = &state.events[event].repeat;
     int64_t now_ms = clock_uptime_ms();

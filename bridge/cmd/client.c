@@ -6,6 +6,7 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -111,7 +112,20 @@ int client_reload(const char *path, bool *ret_refused, char **ret_lines)
     return 0;
 }
 
-char *client_why(int error, const char *path)
+/* Whether the kernel lets its main thread wait for a disk: state D, proc(5). */
+static bool waits_for_disk(pid_t pid)
+{
+    cleanup_free char *path = xasprintf("/proc/%d/status", (int)pid);
+    char line[200], state = '\0';
+    FILE *file = pid > 0 ? fopen(path, "re") : NULL;
+    while (file && state == '\0' && fgets(line, sizeof line, file))
+        sscanf(line, "State: %c", &state);
+    if (file)
+        fclose(file);
+    return state == 'D';
+}
+
+char *client_why(int error, const char *path, pid_t pid)
 {
     switch (error) {
     case -EACCES:
@@ -121,6 +135,9 @@ char *client_why(int error, const char *path)
         return xasprintf("it does not listen at %s: it starts or stops just now, or its log has the reason",
                          path);
     case -ETIMEDOUT:
+        if (waits_for_disk(pid))
+            return xstrdup("it waits for the disk, which does not finish an operation: nothing is stored or "
+                           "acknowledged until it does");
         return xasprintf("it does not respond at %s: it is very busy, or it hangs", path);
     case -EIO:
     case -EBADMSG:

@@ -3,6 +3,7 @@
 #define SLUICE_CMD_CLIENT_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct cJSON;
 
@@ -24,7 +25,8 @@ void client_look(const char *path);
  * the errors, or a note, each with a newline; the caller frees it. 0 or -Exxx. */
 int client_reload(const char *path, bool *ret_refused, char **ret_lines);
 
-/* What an error of these functions means for a sluice that runs; the caller frees it. */
-char *client_why(int error, const char *path);
+/* What an error of these functions means for a sluice that runs as this process (0: unknown); the
+ * caller frees it. */
+char *client_why(int error, const char *path, pid_t pid);
 
 #endif

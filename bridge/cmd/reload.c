@@ -14,7 +14,7 @@ static int report_failure(int error, const char *socket)
         fprintf(stderr, "sluice reload: sluice is stopped, or does not listen at %s\n", socket);
         return CMD_EXIT_NONE;
     }
-    cleanup_free char *why = client_why(error, socket);
+    cleanup_free char *why = client_why(error, socket, 0);
     fprintf(stderr, "sluice reload: %s; its log has the outcome\n", why);
     return CMD_EXIT_FAILED;
 }

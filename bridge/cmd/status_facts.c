@@ -314,7 +314,7 @@ static void ask_daemon(struct status_facts *facts, const struct config_place *pl
     if (error == 0)
         facts->pid = (pid_t)status_number(facts->daemon, STATUS_PID, facts->pid);
     else if (facts->pid != 0 || error == -EACCES)
-        facts->no_daemon = client_why(error, place->socket);
+        facts->no_daemon = client_why(error, place->socket, facts->pid);
 }
 
 static void read_queue(struct status_facts *facts, const struct config_place *place)

@@ -1,6 +1,9 @@
 /* daemon/watchdog.c - see daemon/watchdog.h. */
 #include "daemon/watchdog.h"
+#include "base/log.h"
 #include "daemon/notify.h"
+
+#include <inttypes.h>
 
 enum { LOOK_MS = 5000, LOOKS_PER_EXTENSION = 4 };
 
@@ -9,12 +12,27 @@ bool watchdog_must_help(struct watchdog_look *last, struct watchdog_look now, ui
     bool reported = now.reports != last->reports;
     bool progress = reported || now.disk.progress != last->disk.progress;
     bool on_disk = now.disk.steps % 2 == 1 || now.disk.steps != last->disk.steps;
+    bool same = now.disk.steps % 2 == 1 && now.disk.steps == last->disk.steps;
+    now.waited_ms = same ? last->waited_ms + look_ms : 0;
     now.helped_ms = progress ? 0 : last->helped_ms;
     bool helps = !reported && on_disk && now.helped_ms < WATCHDOG_DISK_MOST_MS;
     if (helps)
         now.helped_ms += look_ms;
     *last = now;
     return helps;
+}
+
+/* An operation that takes longer than one look is not usual. */
+static void report_wait(uint64_t before_ms, uint64_t waited_ms)
+{
+    if (before_ms == 0 && waited_ms > 0)
+        log_warning(EVENT_DISK_SLOW,
+                    "the disk has not finished an operation for %" PRIu64
+                    " s: nothing is stored or acknowledged until it has; if this comes often, the disk may "
+                    "be about to fail",
+                    waited_ms / 1000);
+    if (before_ms > 0 && waited_ms == 0)
+        log_notice(EVENT_DISK_RESPONDS, "after more than %" PRIu64 " s", before_ms / 1000);
 }
 
 static void run_thread(void *context)
@@ -26,7 +44,10 @@ static void run_thread(void *context)
         if (uv_cond_timedwait(&watchdog->ended, &watchdog->mutex, watchdog->look_ms * 1000000) == 0)
             continue;
         struct watchdog_look now = {.reports = atomic_load(&watchdog->reports), .disk = disk_signs()};
-        if (watchdog_must_help(&last, now, watchdog->look_ms))
+        uint64_t before_ms = last.waited_ms;
+        bool helps = watchdog_must_help(&last, now, watchdog->look_ms);
+        report_wait(before_ms, last.waited_ms);
+        if (helps)
             notify_waiting("waiting for the disk", LOOKS_PER_EXTENSION * watchdog->look_ms);
     }
     uv_mutex_unlock(&watchdog->mutex);

@@ -3,7 +3,8 @@
  * The loop reports with a timer. It cannot while it waits for the disk, or salvages the queue.
  * Then a thread reports in its place, and asks for more time for a start or a stop
  * (EXTEND_TIMEOUT_USEC, sd_notify(3)), for at most WATCHDOG_DISK_MOST_MS without progress. A
- * loop that hangs elsewhere gets no such help, and systemd ends the process.
+ * loop that hangs elsewhere gets no such help, and systemd ends the process. The thread also logs that
+ * it waits: the loop cannot, and if the disk never responds, that is the last line.
  */
 #ifndef SLUICE_DAEMON_WATCHDOG_H
 #define SLUICE_DAEMON_WATCHDOG_H
@@ -20,6 +21,7 @@ struct watchdog_look {
     uint64_t reports; /* of the loop */
     struct disk_signs disk;
     uint64_t helped_ms; /* since the last progress */
+    uint64_t waited_ms; /* one and the same operation has been in flight for this long, or longer */
 };
 
 struct watchdog {

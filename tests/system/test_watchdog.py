@@ -3,10 +3,12 @@ import errno
 import os
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from harness.sluice import binary
 from harness.wait import wait_until
 
 LIMIT_US = 400_000  # WatchdogSec
@@ -106,8 +108,64 @@ def test_a_slow_commit_is_no_hang(sluice, mosquitto, backend, manager, hang):
     manager.forget()
     for _ in range(10):
         assert manager.wait("WATCHDOG=1", "STATUS=waiting for the disk")
+    sluice.wait_events(1, "disk-slow", level="warning")
+    assert not sluice.find_events("disk-responds")
     hang.release()
     assert manager.wait("WATCHDOG=1")
+    backend.wait_for(1)
+    sluice.wait_events(1, "disk-responds")
+    assert sluice.stop() == 0
+
+
+class Disk:
+    """A real file system, which a test can freeze. It is only in the mount namespace of sluice."""
+
+    def __init__(self, directory):
+        self.mount = directory / "disk"
+        self.mount.mkdir()
+        self._image = directory / "image"
+        subprocess.run(["truncate", "-s", "300M", self._image], check=True)
+        subprocess.run(["mkfs.ext4", "-q", self._image], check=True)
+        self._process = None
+
+    def prefix(self):
+        return ["unshare", "--mount", "sh", "-euc", f'mount -o loop {self._image} {self.mount}; exec "$@"', "sh"]
+
+    def run(self, process, *words):
+        return subprocess.run(["nsenter", "--target", str(process.pid), "--mount", *words], capture_output=True, text=True)
+
+    def freeze(self, process):
+        self.run(process, "fsfreeze", "--freeze", self.mount).check_returncode()
+        self._process = process
+
+    def thaw(self):
+        if self._process:
+            self.run(self._process, "fsfreeze", "--unfreeze", self.mount).check_returncode()
+        self._process = None
+
+
+@pytest.fixture
+def disk(tmp_path):
+    disk = Disk(tmp_path)
+    yield disk
+    disk.thaw()
+
+
+def test_status_names_a_disk_that_does_not_respond(make_sluice, mosquitto, backend, disk):
+    """With a real file system that is frozen. A reader of the group needs no write to it."""
+    sluice = make_sluice(backends={"garden": backend}, queue={"path": disk.mount / "queue.db"})
+    sluice.start(prefix=disk.prefix()).wait_connected()
+    process = sluice.process
+    disk.freeze(process)
+    mosquitto.publish("garden/a/sensor", b"1")
+    stat = Path(f"/proc/{process.pid}/status")
+    wait_until(lambda: "State:\tD" in stat.read_text(), what="sluice to wait for the disk")
+    status = disk.run(process, "setpriv", "--reuid=65534", "--regid=0", "--clear-groups",
+                      "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search",
+                      binary(), "status", "-c", str(sluice.config_file))
+    assert status.returncode == 1
+    assert "it waits for the disk, which does not finish an operation" in status.stdout, status
+    disk.thaw()
     backend.wait_for(1)
     assert sluice.stop() == 0
 
