@@ -170,6 +170,9 @@ int config_parser_source(struct config_parser *parser, const char *first, const 
 /* Checks what needs the whole configuration (a route without a backend, ...) and frees the
  * parser. Returns the configuration, or NULL when there were errors. */
 struct config *config_parser_finish(struct config_parser *parser);
+/* The same, but it always returns what it has, for programs that look for more errors. Unless *ret_valid,
+ * required fields may be NULL. */
+struct config *config_parser_finish_partial(struct config_parser *parser, bool *ret_valid);
 
 void config_free(struct config *config); /* takes NULL */
 

@@ -43,6 +43,17 @@ void config_error(struct config_parser *parser, struct config_where where, const
     parser->found_count++;
 }
 
+void config_error_hidden(struct config_parser *parser, struct config_where where, const char *path)
+{
+    const struct config_view *view = parser->view;
+    cleanup_free char *why = view ? view->fault(view->context, path) : NULL;
+
+    if (why && where.line != CONFIG_WHOLE_FILE)
+        config_error(parser, where, "%s: %s", path, why);
+    else if (why)
+        config_error(parser, where, "%s", why);
+}
+
 static int by_place(const void *left, const void *right)
 {
     const struct config_error *a = left, *b = right;

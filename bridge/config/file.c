@@ -16,6 +16,11 @@
 
 /* -- the configuration's own files -- */
 
+static struct config_where whole_file(struct config_parser *parser, const char *path)
+{
+    return (struct config_where){.file = config_error_file(parser, path), .line = CONFIG_WHOLE_FILE};
+}
+
 static int load_one(struct config_parser *parser, const char *path)
 {
     char *text;
@@ -27,15 +32,15 @@ static int load_one(struct config_parser *parser, const char *path)
         return error;
     config_parser_text(parser, path, text, bytes);
     free(text);
+    config_error_hidden(parser, whole_file(parser, path), path);
     return 0;
 }
 
 static void report_file(struct config_parser *parser, const char *path, int error)
 {
     cleanup_free char *why = whole_file_reason(error);
-    struct config_where whole = {.file = config_error_file(parser, path), .line = CONFIG_WHOLE_FILE};
 
-    config_error(parser, whole, "%s", why);
+    config_error(parser, whole_file(parser, path), "%s", why);
 }
 
 static int is_conf(const struct dirent *entry)
@@ -60,6 +65,8 @@ static void load_neighbours(struct config_parser *parser, const char *path)
 
     if (count < 0 && errno != ENOENT)
         report_file(parser, folder, -errno);
+    if (count >= 0)
+        config_error_hidden(parser, whole_file(parser, folder), folder);
     for (int i = 0; i < count; i++) {
         cleanup_free char *neighbour = xasprintf("%s/%s", folder, entries[i]->d_name);
         int error = load_one(parser, neighbour);
@@ -122,18 +129,24 @@ static int file_readable(void *context, const char *path, char **ret_why)
     return 0;
 }
 
-static struct config *load(struct config_parser *parser, const char *path, struct config_errors *errors)
+/* Reads the configuration's own files. If it cannot, it reports why, and frees the parser. */
+static int read_all(struct config_parser *parser, const char *path, struct config_errors *errors)
 {
     int error = load_one(parser, path);
     if (error == 0) {
         load_neighbours(parser, path);
-        return config_parser_finish(parser);
+        return 0;
     }
     /* One error is enough: of a file that was not read, everything is missing. */
     drop_parser(parser);
     cleanup_free char *why = main_file_reason(path, error);
     config_errors_add(errors, "%s", why);
-    return NULL;
+    return error;
+}
+
+static struct config *load(struct config_parser *parser, const char *path, struct config_errors *errors)
+{
+    return read_all(parser, path, errors) == 0 ? config_parser_finish(parser) : NULL;
 }
 
 /* Gives the configuration what comes from the machine. It may be NULL. */
@@ -164,6 +177,21 @@ struct config *config_file_load(const char *path, struct config_errors *errors)
 struct config *config_file_look(const char *path, struct config_errors *errors)
 {
     return load_with((struct secret_reader){.looks = true}, path, errors);
+}
+
+struct config *config_file_examine(const char *path, const struct config_view *view,
+                                   struct config_errors *errors, bool *ret_valid)
+{
+    struct secret_reader reader = {.view = view};
+    buf_init(&reader.all, SIZE_MAX / 4);
+    struct config_parser *parser = config_parser_new(errors, secret_fetch, &reader);
+    struct config *config = NULL;
+
+    parser->readable = file_readable;
+    parser->view = view;
+    if (read_all(parser, path, errors) == 0)
+        config = config_parser_finish_partial(parser, ret_valid);
+    return finish(config, &reader);
 }
 
 struct config *config_file_load_source(const char *source_path, const char *path,

@@ -9,13 +9,20 @@
 #define SLUICE_CONFIG_FILE_H
 
 #include "config/config.h"
+#include "config/view.h"
 
 /* Returns the configuration, which the caller frees with config_free(), or NULL, and then
  * errors has at least one line. What does not prevent its use (a secret file that others can
  * read) is logged as a warning. */
 struct config *config_file_load(const char *path, struct config_errors *errors);
 
-/* The same, and nothing is logged: whether the next start would accept the files. */
+/* For a program that looks for more errors: as config_file_load(), but the view of another process counts
+ * (NULL: of this one), and there is a configuration even if it has errors. Unless *ret_valid, its required
+ * fields may be NULL. NULL: the file at path cannot be read. */
+struct config *config_file_examine(const char *path, const struct config_view *view,
+                                   struct config_errors *errors, bool *ret_valid);
+
+/* The same as config_file_load(), and nothing is logged: whether the next start would accept the files. */
 struct config *config_file_look(const char *path, struct config_errors *errors);
 
 /* The same for the configuration at path, but its texts come from the file source_path, which has

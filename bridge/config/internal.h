@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "config/config.h"
+#include "config/view.h"
 
 /* Appends an item to a list of the form {items, count}. */
 #define config_append(list, item)                                                                            \
@@ -117,6 +118,7 @@ struct config_parser {
     config_readable_fn *readable; /* NULL: files such as ca_file are not opened */
     void *context;
     bool has_faults; /* a secret that cannot be fetched is a fault of its section, and not an error */
+    const struct config_view *view; /* NULL: of this process */
 
     struct config *config;
     struct config_section *sections; /* the first three are those of [daemon], [broker] and [queue] */

@@ -8,11 +8,29 @@
 
 #define SECRET_MAX_BYTES (16 * 1024)
 
-/* The file that "@name" names, or NULL and the reason. */
-static char *secret_path(const char *name, char **ret_why)
+/* The file of a credential. NULL and no reason: its content comes from elsewhere. */
+static char *credential_path(const struct config_view *view, const char *name, char **ret_why)
 {
-    const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+    const char *directory = getenv("CREDENTIALS_DIRECTORY");
+    char *path = NULL;
 
+    if (view && view->credential(view->context, name, &path) == 0)
+        return path;
+    if (!view && directory && *directory)
+        return xasprintf("%s/%s", directory, name);
+    *ret_why =
+        xasprintf("a name without '/' is a systemd credential, and %s; give a whole path, such as "
+                  "@/etc/sluice/%s, or add the credential to the unit: sudo systemctl edit sluice, and "
+                  "write the two lines [Service] and LoadCredential=%s:/etc/sluice/%s",
+                  view ? "the unit of sluice has none of this name"
+                       : "there are none ($CREDENTIALS_DIRECTORY is not set)",
+                  name, name, name);
+    return NULL;
+}
+
+/* The file that "@name" names. NULL and the reason: none; NULL and no reason: see credential_path(). */
+static char *secret_path(const struct config_view *view, const char *name, char **ret_why)
+{
     if (*name == '/')
         return xstrdup(name);
     if (strchr(name, '/')) {
@@ -20,15 +38,7 @@ static char *secret_path(const char *name, char **ret_why)
             "give the whole path, starting with '/', or the name of a systemd credential, without '/'");
         return NULL;
     }
-    if (!credentials || !*credentials) {
-        *ret_why =
-            xasprintf("a name without '/' is a systemd credential, and there are none "
-                      "($CREDENTIALS_DIRECTORY is not set); give a whole path, such as @/etc/sluice/%s, or "
-                      "add LoadCredential=%s to the unit",
-                      name, name);
-        return NULL;
-    }
-    return xasprintf("%s/%s", credentials, name);
+    return credential_path(view, name, ret_why);
 }
 
 /* What looks as if it did not belong to a secret, or NULL. It may be right, so it is a warning. */
@@ -52,14 +62,17 @@ static void warn_of(const char *path, mode_t mode, const char *value, size_t byt
         log_warning(EVENT_SECRET_DOUBTFUL, "%s: %s; unless that is right, correct the file", path, doubt);
 }
 
-static int fetch(const struct secret_reader *reader, const char *path, char **ret_value, char **ret_why)
+/* named: the reason has the path, which the configuration does not have. */
+static int fetch(const struct secret_reader *reader, const char *path, bool named, char **ret_value,
+                 char **ret_why)
 {
     char *value;
     size_t bytes;
     mode_t mode;
     int error = whole_file_read(path, SECRET_MAX_BYTES, &value, &bytes, &mode);
     if (error < 0) {
-        *ret_why = whole_file_reason(error);
+        cleanup_free char *why = whole_file_reason(error);
+        *ret_why = xasprintf("%s%s%s", named ? path : "", named ? ": " : "", why);
         return error;
     }
     if (bytes > 0 && value[bytes - 1] == '\n')
@@ -80,9 +93,15 @@ static int fetch(const struct secret_reader *reader, const char *path, char **re
 int secret_fetch(void *context, const char *name, char **ret_value, char **ret_why)
 {
     struct secret_reader *reader = context;
-    cleanup_free char *path = secret_path(name, ret_why);
-    int error = path ? fetch(reader, path, ret_value, ret_why) : -EINVAL;
+    cleanup_free char *path = secret_path(reader->view, name, ret_why);
+    int error = 0;
 
+    if (path)
+        error = fetch(reader, path, reader->view && *name != '/', ret_value, ret_why);
+    else if (*ret_why)
+        error = -EINVAL;
+    else
+        *ret_value = xstrdup(SECRET_UNKNOWN);
     buf_printf(&reader->all, "%d %s\n", error, error == 0 ? *ret_value : "");
     return error;
 }

@@ -3,12 +3,17 @@
 #define SLUICE_CONFIG_SECRET_H
 
 #include "base/buf.h"
+#include "config/view.h"
 #include <stdbool.h>
 
 struct secret_reader {
-    bool looks;     /* nothing is logged */
+    bool looks;                     /* nothing is logged */
+    const struct config_view *view; /* whose credentials they are; NULL: of this process */
     struct buf all; /* what was read, one after the other, to see later whether any of it changed */
 };
+
+/* What stands for a credential whose content comes from elsewhere than a file. */
+#define SECRET_UNKNOWN "..."
 
 /* A config_secret_fn; context is a secret_reader. A file that others can read, or a doubtful secret, is
  * logged as a warning. */

@@ -153,7 +153,7 @@ static void check_enough(struct config_parser *parser)
                      "[route sensor] with a topic, or [http] with an address to listen on");
 }
 
-struct config *config_parser_finish(struct config_parser *parser)
+struct config *config_parser_finish_partial(struct config_parser *parser, bool *ret_valid)
 {
     struct config *config = parser->config;
 
@@ -162,10 +162,7 @@ struct config *config_parser_finish(struct config_parser *parser)
     config_finish_socket(parser);
     config->source = parser->source.data;
     config->source_bytes = parser->source.bytes;
-    if (parser->found_count > 0) {
-        config_free(config);
-        config = NULL;
-    }
+    *ret_valid = parser->found_count == 0;
     config_errors_finish(parser);
     for (size_t i = 0; i < parser->section_count; i++) {
         free(parser->sections[i].backend);
@@ -174,4 +171,15 @@ struct config *config_parser_finish(struct config_parser *parser)
     free(parser->sections);
     free(parser);
     return config;
+}
+
+struct config *config_parser_finish(struct config_parser *parser)
+{
+    bool valid;
+    struct config *config = config_parser_finish_partial(parser, &valid);
+
+    if (valid)
+        return config;
+    config_free(config);
+    return NULL;
 }

@@ -282,7 +282,7 @@ DEFINE_TEXT_TYPE(path, set_path);
 
 static void set_file(const struct config_value *value)
 {
-    const struct config_parser *parser = value->parser;
+    struct config_parser *parser = value->parser;
     cleanup_free char *why = NULL;
 
     if (!check_absolute(value))
@@ -291,6 +291,8 @@ static void set_file(const struct config_value *value)
         config_value_error(value, "%s", why);
     else
         config_text_set(value, xstrdup(value->text));
+    if (!why)
+        config_error_hidden(parser, parser->where, value->text);
 }
 DEFINE_TEXT_TYPE(file, set_file);
 
@@ -346,7 +348,7 @@ static char *report_secret(const struct config_value *value, const char *why)
 
 char *config_value_secret(const struct config_value *value, const char *reference)
 {
-    const struct config_parser *parser = value->parser;
+    struct config_parser *parser = value->parser;
     cleanup_free char *why = NULL;
     char *secret = NULL;
 
@@ -356,6 +358,8 @@ char *config_value_secret(const struct config_value *value, const char *referenc
     }
     if (parser->secret(parser->context, reference + 1, &secret, &why) < 0)
         return report_secret(value, why);
+    if (reference[1] == '/') /* systemd reads the credentials */
+        config_error_hidden(parser, parser->where, reference + 1);
     const char *fault = secret_fault(secret);
     if (!fault)
         return secret;

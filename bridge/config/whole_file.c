@@ -9,14 +9,18 @@
 
 char *whole_file_reason(int error)
 {
+    /* systemd hides files from its services that everyone else sees. */
+    const char *service = getenv("INVOCATION_ID") && geteuid() != 0
+                              ? " (sudo sluice check reports what the service cannot see, and why)"
+                              : "";
     switch (-error) {
     case ENOENT:
     case ENOTDIR:
-        return xstrdup("there is no such file; create it, or correct the path");
+        return xasprintf("there is no such file; create it, or correct the path%s", service);
     case EACCES:
     case EPERM:
-        return xasprintf("it cannot be read: %s; give the user that sluice runs as the permission",
-                         strerror(-error));
+        return xasprintf("it cannot be read: %s; give the user that sluice runs as the permission%s",
+                         strerror(-error), service);
     case EISDIR:
         return xstrdup("this is not a regular file; give the path of a file");
     case EFBIG:

@@ -48,18 +48,25 @@ void descriptors_raise(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-struct config *descriptors_check(struct config *config, const char *path, struct config_errors *errors)
+bool descriptors_suffice(const struct config *config, const char *path, struct config_errors *errors)
 {
     struct rlimit limit;
-    size_t needed = config ? descriptors_needed(config) : 0;
+    size_t needed = descriptors_needed(config);
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || needed <= limit.rlim_max)
-        return config;
+        return true;
     config_errors_add(
         errors,
         "%s: sluice may need %zu file descriptors, and the system allows %llu: lower "
         "max_connections of [http] or [backend], or raise the limit (ulimit -Hn; LimitNOFILE= in "
         "the unit)",
         path, needed, (unsigned long long)limit.rlim_max);
+    return false;
+}
+
+struct config *descriptors_check(struct config *config, const char *path, struct config_errors *errors)
+{
+    if (!config || descriptors_suffice(config, path, errors))
+        return config;
     config_free(config);
     return NULL;
 }

@@ -15,6 +15,9 @@ void descriptors_raise(void);
 /* How many descriptors sluice has open with this configuration, at most. */
 size_t descriptors_needed(const struct config *config);
 
+/* Whether the system allows as many; otherwise there is an error. */
+bool descriptors_suffice(const struct config *config, const char *path, struct config_errors *errors);
+
 /* Returns the configuration, unless it needs more descriptors than the hard limit: then it is freed,
  * and NULL is returned with an error. Takes NULL. */
 struct config *descriptors_check(struct config *config, const char *path, struct config_errors *errors);
