@@ -12,6 +12,7 @@
 struct inspection {
     const char *file;
     const char *section; /* "[backend garden]" */
+    const struct service *service;
     struct config_errors *errors;
 };
 
@@ -67,7 +68,8 @@ static bool is_example(const char *host, size_t bytes)
 
 static char *host_fault(const char *url)
 {
-    const char *host = strstr(url, "://") + 3;
+    const char *scheme = url ? strstr(url, "://") : NULL;
+    const char *host = scheme ? scheme + 3 : "";
     if (!is_example(host, strcspn(host, ":/")))
         return NULL;
     return xstrdup("this host is only an example; write the host of your backend");
@@ -75,14 +77,17 @@ static char *host_fault(const char *url)
 
 /* ---- directories ---- */
 
-/* made_by_unit: this file's directory is made by systemd when the service starts. */
-static char *directory_fault(const char *path, const char *made_by_unit)
+/* Whether systemd makes it when the service starts. */
+static bool is_made(const struct inspection *inspection, const char *directory)
+{
+    if (inspection->service)
+        return service_makes(inspection->service, directory);
+    return strcmp(directory, "/var/lib/sluice") == 0 || strcmp(directory, "/run/sluice") == 0;
+}
+
+static char *directory_fault(const char *directory)
 {
     struct stat found;
-    cleanup_free char *copy = xstrdup(path);
-    const char *directory = dirname(copy);
-    if (strcmp(directory, made_by_unit) == 0)
-        return NULL;
     if (stat(directory, &found) == 0)
         return S_ISDIR(found.st_mode) ? NULL
                                       : xasprintf("%s is not a directory; correct the path", directory);
@@ -94,14 +99,39 @@ static char *directory_fault(const char *path, const char *made_by_unit)
     return xasprintf("%s: %s", directory, strerror(errno));
 }
 
-void inspect_config(const struct config *config, const char *file, struct config_errors *errors)
+/* The directory in which sluice makes the file. */
+static void inspect_place(const struct inspection *inspection, const char *key, const char *path,
+                          const char *directory)
 {
-    struct inspection inspection = {.file = file, .section = "[queue]", .errors = errors};
+    const struct service *service = inspection->service;
+    if (is_made(inspection, directory) ||
+        (service && report(inspection, key, path, service_hidden_fault(service, directory))))
+        return;
+    if (service)
+        report(inspection, key, path, service_read_only_fault(service, directory));
+    if (!report(inspection, key, path, directory_fault(directory)) && service)
+        report(inspection, key, path, service_permission_fault(service, directory));
+}
+
+static void inspect_places(struct inspection *inspection, const struct config *config)
+{
     const char *path = config->queue.path, *socket = config->daemon.socket;
-    bool missing = report(&inspection, "path", path, directory_fault(path, "/var/lib/sluice"));
-    inspection.section = "[daemon]";
-    if (!missing) /* the socket is in the same directory, unless it is set */
-        report(&inspection, "socket", socket, directory_fault(socket, "/run/sluice"));
+    cleanup_free char *path_copy = xstrdup(path), *socket_copy = xstrdup(socket);
+    const char *directory = dirname(path_copy), *socket_directory = dirname(socket_copy);
+    inspection->section = "[queue]";
+    inspect_place(inspection, "path", path, directory);
+    if (inspection->service)
+        report(inspection, "path", path, service_permission_fault(inspection->service, path));
+    inspection->section = "[daemon]";
+    if (strcmp(directory, socket_directory) != 0)
+        inspect_place(inspection, "socket", socket, socket_directory);
+}
+
+void inspect_config(const struct config *config, const char *file, const struct service *service,
+                    struct config_errors *errors)
+{
+    struct inspection inspection = {.file = file, .errors = errors, .service = service};
+    inspect_places(&inspection, config);
     inspection.section = "[broker]";
     inspect_tls(&inspection, config->broker.ca_file, config->broker.cert_file, config->broker.key_file);
     for (size_t i = 0; i < config->backend_count; i++) {

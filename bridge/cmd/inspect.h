@@ -6,10 +6,12 @@
 #ifndef SLUICE_CMD_INSPECT_H
 #define SLUICE_CMD_INSPECT_H
 
-#include "config/config.h"
+#include "cmd/service.h"
 
 /* Adds an error, "FILE: [SECTION]: KEY = VALUE: what is wrong", for each fault. A key that every
- * user can read is logged as a warning. file: the configuration, for the errors. */
-void inspect_config(const struct config *config, const char *file, struct config_errors *errors);
+ * user can read is logged as a warning. file: the configuration, for the errors. service: what it must be
+ * able to use, or NULL. Required fields of the configuration may be NULL. */
+void inspect_config(const struct config *config, const char *file, const struct service *service,
+                    struct config_errors *errors);
 
 #endif

@@ -1,0 +1,313 @@
+/* cmd/service.c - see cmd/service.h. */
+#include "cmd/service.h"
+#include "cmd/cmd.h"
+#include "cmd/sandbox.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <grp.h>
+#include <libgen.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define UNIT "sluice.service"
+
+struct service {
+    struct unit *unit;
+    struct sandbox *sandbox;
+    char *home; /* the directory of the configuration */
+    char *user, *group;
+    uid_t uid;
+    gid_t gid;
+};
+
+/* ---- its configuration and its user ---- */
+
+/* The configuration that a command line such as "/usr/local/bin/sluice run -c FILE" names. */
+static char *named_config(const char *command_line)
+{
+    const char *option = command_line ? strstr(command_line, " -c") : NULL;
+    if (!option)
+        return xstrdup(CMD_DEFAULT_CONFIG);
+    option += strlen(" -c");
+    option += strspn(option, " \"'");
+    return xstrndup(option, strcspn(option, " \"'"));
+}
+
+static bool same_file(const char *one, const char *other)
+{
+    struct stat status, other_status;
+    if (stat(one, &status) != 0 || stat(other, &other_status) != 0)
+        return strcmp(one, other) == 0;
+    return status.st_dev == other_status.st_dev && status.st_ino == other_status.st_ino;
+}
+
+static bool find_group(const char *name, gid_t *ret)
+{
+    const struct group *group = getgrnam(name);
+    if (group)
+        *ret = group->gr_gid;
+    return group;
+}
+
+/* Its user and group. Returns false after it added an error. */
+static bool find_user(struct service *service, struct config_errors *errors)
+{
+    const char *user = unit_value(service->unit, "User"), *group = unit_value(service->unit, "Group");
+    const struct passwd *entry = getpwnam(user ? user : "root");
+    if (!entry) {
+        config_errors_add(errors,
+                          "%s: User=%s: there is no such user, so the service does not start; install sluice "
+                          "again, or make the user",
+                          unit_path(service->unit), user);
+        return false;
+    }
+    service->user = xstrdup(entry->pw_name);
+    service->uid = entry->pw_uid;
+    service->gid = entry->pw_gid;
+    if (group && !find_group(group, &service->gid)) {
+        config_errors_add(errors,
+                          "%s: Group=%s: there is no such group, so the service does not start; install "
+                          "sluice again, or make the group",
+                          unit_path(service->unit), group);
+        return false;
+    }
+    const struct group *found = getgrgid(service->gid);
+    service->group = found ? xstrdup(found->gr_name) : xasprintf("%u", service->gid);
+    return true;
+}
+
+/* See service_find(). If the system forbids it, the permissions stay those of root. */
+static void take_real_user(const struct service *service)
+{
+    enum { MOST = 256 };
+    gid_t groups[MOST];
+    int count = MOST - 1;
+    if (getgrouplist(service->user, service->gid, groups, &count) < 0)
+        count = 0;
+    const char *names;
+    for (size_t at = 0; (names = unit_next(service->unit, "SupplementaryGroups", &at));) {
+        cleanup_free char *copy = xstrdup(names);
+        char *rest = copy, *name;
+        while ((name = strsep(&rest, " ")))
+            count += count < MOST && find_group(name, &groups[count]);
+    }
+    if (setgroups((size_t)count, groups) == 0 && setregid(service->gid, (gid_t)-1) == 0)
+        (void)!setreuid(service->uid, (uid_t)-1);
+}
+
+struct service *service_find(const char *config_path, struct config_errors *errors)
+{
+    struct service *service = xcalloc(1, sizeof(*service));
+    service->unit = unit_read(UNIT);
+    cleanup_free char *config = service->unit ? named_config(unit_value(service->unit, "ExecStart")) : NULL;
+    if (!config || !same_file(config, config_path) || !find_user(service, errors)) {
+        service_free(service);
+        return NULL;
+    }
+    service->sandbox = sandbox_new(service->unit);
+    cleanup_free char *real = realpath(config_path, NULL);
+    service->home = xstrdup(dirname(real ? real : config));
+    if (geteuid() == 0)
+        take_real_user(service);
+    return service;
+}
+
+void service_free(struct service *service)
+{
+    if (!service)
+        return;
+    sandbox_free(service->sandbox);
+    unit_free(service->unit);
+    free(service->home);
+    free(service->user);
+    free(service->group);
+    free(service);
+}
+
+/* Whether access(2) returns what its user may do. */
+static bool is_its_user(const struct service *service)
+{
+    return getuid() == service->uid;
+}
+
+/* ---- reading ---- */
+
+/* The rule that hides the path, or what it names, or NULL. */
+static const struct sandbox_rule *hiding_rule(const struct service *service, const char *path)
+{
+    cleanup_free char *real = realpath(path, NULL);
+    const struct sandbox_rule *rule = sandbox_find(service->sandbox, path);
+    if (real && (!rule || rule->access != SANDBOX_HIDDEN))
+        rule = sandbox_find(service->sandbox, real);
+    return rule && rule->access == SANDBOX_HIDDEN ? rule : NULL;
+}
+
+/* The first directory on the way to the path that its user may not enter, or NULL. */
+static char *closed_directory(const char *path)
+{
+    for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        cleanup_free char *directory = xstrndup(path, (size_t)(slash - path));
+        if (access(directory, X_OK) != 0)
+            return xstrdup(directory);
+    }
+    return NULL;
+}
+
+static bool is_at_home(const struct service *service, const char *path)
+{
+    size_t bytes = strlen(service->home);
+    return strncmp(path, service->home, bytes) == 0 && (path[bytes] == '/' || path[bytes] == '\0');
+}
+
+/* What makes a file readable that is in the way: the file itself, or a directory that it is in. */
+static char *remedy(const struct service *service, const char *path, const char *obstacle)
+{
+    struct stat found;
+    if (!is_at_home(service, obstacle))
+        return xasprintf("copy it, and name the copy: sudo install -m 640 -g %s %s %s/", service->group, path,
+                         service->home);
+    const char *mode = stat(obstacle, &found) == 0 && S_ISDIR(found.st_mode) ? "g+rx" : "g+r";
+    return xasprintf("sudo chgrp %s %s && sudo chmod %s %s", service->group, obstacle, mode, obstacle);
+}
+
+static char *hidden_fault(const struct service *service, const char *path, const struct sandbox_rule *rule)
+{
+    cleanup_free char *what =
+        is_at_home(service, path)
+            ? xstrdup("keep the configuration in another directory, such as /etc/sluice")
+            : remedy(service, path, path);
+    return xasprintf("the service does not see it, because its unit hides %s (%s=%s); %s", rule->path,
+                     rule->key, rule->word, what);
+}
+
+static char *view_fault(void *context, const char *path)
+{
+    const struct service *service = context;
+    cleanup_free char *real = realpath(path, NULL);
+    struct stat found;
+    const struct sandbox_rule *rule = hiding_rule(service, path);
+    if (rule)
+        return hidden_fault(service, real ? real : path, rule);
+    if (!real || stat(path, &found) != 0 || !is_its_user(service))
+        return NULL;
+    if (access(path, S_ISDIR(found.st_mode) ? R_OK | X_OK : R_OK) == 0)
+        return NULL;
+    int error = errno;
+    cleanup_free char *closed = closed_directory(path);
+    if (!closed)
+        closed = closed_directory(real);
+    cleanup_free char *what = remedy(service, real, closed ? closed : real);
+    if (closed)
+        return xasprintf("the user %s of the service may not enter %s; %s", service->user, closed, what);
+    return xasprintf("the user %s of the service cannot read it: %s; %s", service->user, strerror(error),
+                     what);
+}
+
+/* ---- credentials ---- */
+
+/* Whether LoadCredential=ID:PATH gives the credential. A directory gives ID_FILE for each of its files. */
+static bool loads(const char *value, const char *name, char **ret_path)
+{
+    size_t bytes = strcspn(value, ":");
+    const char *path = value[bytes] ? value + bytes + 1 : "";
+    if (strncmp(value, name, bytes) != 0 || (name[bytes] && name[bytes] != '_'))
+        return false;
+    struct stat found;
+    bool directory = *path == '/' && stat(path, &found) == 0 && S_ISDIR(found.st_mode);
+    if (directory != (name[bytes] == '_'))
+        return false;
+    if (directory)
+        *ret_path = xasprintf("%s/%s", path, name + bytes + 1);
+    else /* without a whole path it is a credential of the system */
+        *ret_path = *path == '/' ? xstrdup(path) : NULL;
+    return true;
+}
+
+static int view_credential(void *context, const char *name, char **ret_path)
+{
+    static const char *const keys[] = {"LoadCredentialEncrypted", "SetCredential", "SetCredentialEncrypted"};
+    const struct service *service = context;
+    const char *value;
+    for (size_t at = 0; (value = unit_next(service->unit, "LoadCredential", &at));)
+        if (loads(value, name, ret_path))
+            return 0;
+    *ret_path = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        for (size_t at = 0; (value = unit_next(service->unit, keys[i], &at));)
+            if (strncmp(value, name, strlen(name)) == 0 && strchr(":", value[strlen(name)]))
+                return 0;
+    for (size_t at = 0; (value = unit_next(service->unit, "ImportCredential", &at));)
+        if (fnmatch(value, name, 0) == 0)
+            return 0;
+    return -ENOENT;
+}
+
+struct config_view service_view(struct service *service)
+{
+    return (struct config_view){.fault = view_fault, .credential = view_credential, .context = service};
+}
+
+/* ---- writing ---- */
+
+bool service_makes(const struct service *service, const char *directory)
+{
+    return sandbox_makes(service->sandbox, directory);
+}
+
+char *service_hidden_fault(const struct service *service, const char *directory)
+{
+    const struct sandbox_rule *rule = hiding_rule(service, directory);
+    const char *state = sandbox_state(service->sandbox);
+    if (!rule)
+        return NULL;
+    return xasprintf("the service does not see %s, because its unit hides %s (%s=%s); choose another "
+                     "directory%s%s",
+                     directory, rule->path, rule->key, rule->word, state ? ", such as " : "",
+                     state ? state : "");
+}
+
+char *service_read_only_fault(const struct service *service, const char *directory)
+{
+    cleanup_free char *real = realpath(directory, NULL);
+    const struct sandbox_rule *rule = sandbox_find(service->sandbox, real ? real : directory);
+    if (!rule || rule->access != SANDBOX_READ)
+        return NULL;
+    return xasprintf("the unit of the service lets it only read %s (%s=%s); sudo systemctl edit sluice, and "
+                     "write the two lines [Service] and ReadWritePaths=%s",
+                     directory, rule->key, rule->word, directory);
+}
+
+char *service_permission_fault(const struct service *service, const char *path)
+{
+    struct stat found;
+    if (!is_its_user(service) || stat(path, &found) != 0)
+        return NULL;
+    if (access(path, S_ISDIR(found.st_mode) ? R_OK | W_OK | X_OK : R_OK | W_OK) == 0)
+        return NULL;
+    int error = errno;
+    cleanup_free char *closed = closed_directory(path);
+    if (closed)
+        return xasprintf("the user %s of the service may not enter %s; sudo chmod o+x %s, or choose another "
+                         "directory",
+                         service->user, closed, closed);
+    if (error != EACCES)
+        return xasprintf("the service cannot write to %s: %s", path, strerror(error));
+    return xasprintf("the user %s of the service may not write to %s; sudo chown %s:%s %s", service->user,
+                     path, service->user, service->group, path);
+}
+
+char *service_describe(const struct service *service)
+{
+    size_t drop_ins = unit_drop_ins(service->unit);
+    cleanup_free char *more =
+        drop_ins > 0 ? xasprintf(" and %zu drop-in%s", drop_ins, drop_ins == 1 ? "" : "s") : xstrdup("");
+    cleanup_free char *user =
+        is_its_user(service)
+            ? xasprintf("user %s", service->user)
+            : xasprintf("but with your permissions; sudo sluice check takes those of its user %s",
+                        service->user);
+    return xasprintf("checked as " UNIT " sees it (%s%s; %s)", unit_path(service->unit), more, user);
+}

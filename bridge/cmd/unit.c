@@ -1,0 +1,220 @@
+/* cmd/unit.c - see cmd/unit.h. */
+#include "cmd/unit.h"
+#include "base/base.h"
+#include "base/buf.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The first that has a file wins, for the unit and for each name of a drop-in. */
+static const char *const DIRECTORIES[] = {"/etc/systemd/system", "/run/systemd/system",
+                                          "/usr/local/lib/systemd/system", "/usr/lib/systemd/system"};
+
+enum { LINE_MOST_BYTES = 1 << 20 };
+
+struct setting {
+    char *key, *value;
+};
+
+struct unit {
+    char *path;
+    size_t drop_ins;
+    struct setting *settings;
+    size_t count;
+};
+
+static char *trimmed(const char *text, size_t bytes)
+{
+    static const char blanks[] = " \t\r\n";
+    while (bytes > 0 && strchr(blanks, text[bytes - 1]))
+        bytes--;
+    size_t start = 0;
+    while (start < bytes && strchr(blanks, text[start]))
+        start++;
+    return xstrndup(text + start, bytes - start);
+}
+
+/* Removes the values that the key has so far. */
+static void reset(struct unit *unit, const char *key)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < unit->count; i++) {
+        struct setting setting = unit->settings[i];
+        if (strcmp(setting.key, key) != 0) {
+            unit->settings[kept++] = setting;
+            continue;
+        }
+        free(setting.key);
+        free(setting.value);
+    }
+    unit->count = kept;
+}
+
+static void take_setting(struct unit *unit, const char *line)
+{
+    const char *equals = strchr(line, '=');
+    if (!equals)
+        return;
+    struct setting setting = {.key = trimmed(line, (size_t)(equals - line)),
+                              .value = trimmed(equals + 1, strlen(equals + 1))};
+    if (!*setting.value) {
+        reset(unit, setting.key);
+        free(setting.key);
+        free(setting.value);
+        return;
+    }
+    unit->settings = xrealloc(unit->settings, (unit->count + 1) * sizeof(*unit->settings));
+    unit->settings[unit->count++] = setting;
+}
+
+/* A line, joined with those that it continues in, is complete. */
+static void take_line(struct unit *unit, const char *line, bool *in_service)
+{
+    if (*line == '[')
+        *in_service = strncmp(line, "[Service]", 9) == 0;
+    else if (*in_service)
+        take_setting(unit, line);
+}
+
+static bool take_file(struct unit *unit, const char *path)
+{
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    char *line = NULL;
+    size_t capacity = 0;
+    bool in_service = false;
+    cleanup_buf struct buf joined;
+    buf_init(&joined, LINE_MOST_BYTES);
+    while (getline(&line, &capacity, file) >= 0) {
+        cleanup_free char *text = trimmed(line, strlen(line));
+        size_t bytes = strlen(text);
+        if (*text == '#' || *text == ';') /* also between the parts of a line that continues */
+            continue;
+        if (bytes > 0 && text[bytes - 1] == '\\') {
+            text[bytes - 1] = ' ';
+            buf_append_text(&joined, text);
+            continue;
+        }
+        buf_append_text(&joined, text);
+        take_line(unit, buf_text(&joined), &in_service);
+        buf_reset(&joined);
+    }
+    free(line);
+    fclose(file);
+    return true;
+}
+
+/* ---- drop-ins ---- */
+
+static int is_drop_in(const struct dirent *entry)
+{
+    const char *end = strrchr(entry->d_name, '.');
+    return entry->d_name[0] != '.' && end && strcmp(end, ".conf") == 0;
+}
+
+static bool in_earlier_directory(size_t directory, const char *folder, const char *name)
+{
+    for (size_t i = 0; i < directory; i++) {
+        cleanup_free char *path = xasprintf("%s/%s/%s", DIRECTORIES[i], folder, name);
+        if (access(path, F_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int by_file_name(const void *left, const void *right)
+{
+    return strcmp(strrchr(*(char *const *)left, '/'), strrchr(*(char *const *)right, '/'));
+}
+
+/* Takes the files NAME.conf of a folder, such as "sluice.service.d", in the order of their names,
+ * whichever directory has them. */
+static void take_drop_ins(struct unit *unit, const char *folder)
+{
+    char **paths = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < ARRAY_LEN(DIRECTORIES); i++) {
+        cleanup_free char *directory = xasprintf("%s/%s", DIRECTORIES[i], folder);
+        struct dirent **entries = NULL;
+        int found = scandir(directory, &entries, is_drop_in, NULL);
+        for (int j = 0; j < found; j++) {
+            if (!in_earlier_directory(i, folder, entries[j]->d_name)) {
+                paths = xrealloc(paths, (count + 1) * sizeof(*paths));
+                paths[count++] = xasprintf("%s/%s", directory, entries[j]->d_name);
+            }
+            free(entries[j]);
+        }
+        free(entries);
+    }
+    if (count > 0)
+        qsort(paths, count, sizeof(*paths), by_file_name);
+    for (size_t i = 0; i < count; i++) {
+        unit->drop_ins += take_file(unit, paths[i]);
+        free(paths[i]);
+    }
+    free(paths);
+}
+
+struct unit *unit_read(const char *name)
+{
+    struct unit *unit = xcalloc(1, sizeof(*unit));
+    for (size_t i = 0; i < ARRAY_LEN(DIRECTORIES) && !unit->path; i++) {
+        cleanup_free char *path = xasprintf("%s/%s", DIRECTORIES[i], name);
+        if (take_file(unit, path))
+            unit->path = xstrdup(path);
+    }
+    if (!unit->path) {
+        unit_free(unit);
+        return NULL;
+    }
+    cleanup_free char *own = xasprintf("%s.d", name);
+    take_drop_ins(unit, "service.d"); /* of all services */
+    take_drop_ins(unit, own);
+    return unit;
+}
+
+void unit_free(struct unit *unit)
+{
+    if (!unit)
+        return;
+    for (size_t i = 0; i < unit->count; i++) {
+        free(unit->settings[i].key);
+        free(unit->settings[i].value);
+    }
+    free(unit->settings);
+    free(unit->path);
+    free(unit);
+}
+
+/* ---- its values ---- */
+
+const char *unit_path(const struct unit *unit)
+{
+    return unit->path;
+}
+
+size_t unit_drop_ins(const struct unit *unit)
+{
+    return unit->drop_ins;
+}
+
+const char *unit_next(const struct unit *unit, const char *key, size_t *at)
+{
+    while (*at < unit->count) {
+        const struct setting *setting = &unit->settings[(*at)++];
+        if (strcmp(setting->key, key) == 0)
+            return setting->value;
+    }
+    return NULL;
+}
+
+const char *unit_value(const struct unit *unit, const char *key)
+{
+    const char *last = NULL, *value;
+    for (size_t at = 0; (value = unit_next(unit, key, &at));)
+        last = value;
+    return last;
+}
