@@ -15,7 +15,7 @@
 int64_t backoff_wait_ms(int64_t first_ms, int64_t longest_ms, unsigned failures, uint32_t chance);
 
 /* The wait that a Retry-After header requests (RFC 9110, section 10.2.3): seconds, or an
- * HTTP date, which is compared with wall_ms. The result is 0 to longest_ms. Returns 0, or
+ * HTTP date, which is compared with wall_ms, the time of the same clock. The result is 0 to longest_ms. Returns 0, or
  * -EINVAL when the text is neither. */
 int backoff_retry_after_ms(const char *text, int64_t wall_ms, int64_t longest_ms, int64_t *ret_wait_ms);
 

@@ -25,14 +25,24 @@ bool outcome_is_of_proxy(const struct outcome *outcome)
     return reply->failure != TRANSFER_OK || (reply->status >= 502 && reply->status <= 504);
 }
 
+/* Of the backend's clock, if it is known: a date in Retry-After then means the same on a machine whose
+ * clock is wrong, or is set later (RFC 9110, section 6.6.1). */
+static int64_t wall_ms_there(const struct outcome *outcome)
+{
+    int64_t wall_ms;
+    if (outcome->reply->date && clock_parse_http_date(outcome->reply->date, &wall_ms) == 0)
+        return wall_ms;
+    return queue_now_ms(outcome->flight->deliver->queue);
+}
+
 int64_t outcome_backoff_ms(const struct outcome *outcome, unsigned failures)
 {
     const struct config_backend *backend = outcome->flight->route->backend->config;
     int64_t wait_ms = backoff_wait_ms(backend->retry_min_ms, backend->retry_max_ms, failures, clock_chance());
     int64_t asked_ms;
     if (outcome->reply->retry_after &&
-        backoff_retry_after_ms(outcome->reply->retry_after, queue_now_ms(outcome->flight->deliver->queue),
-                               backend->retry_max_ms, &asked_ms) == 0 &&
+        backoff_retry_after_ms(outcome->reply->retry_after, wall_ms_there(outcome), backend->retry_max_ms,
+                               &asked_ms) == 0 &&
         asked_ms > wait_ms)
         wait_ms = asked_ms; /* never sooner than otherwise: "0", or a date in the past, makes no hot loop */
     return wait_ms;

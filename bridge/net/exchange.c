@@ -140,6 +140,7 @@ struct reply exchange_reply(struct exchange *exchange, CURLcode code)
         .status = (int)status,
         .http_version = http_version(exchange->easy),
         .retry_after = response_header(exchange->easy, "Retry-After"),
+        .date = response_header(exchange->easy, "Date"),
         .content_type = response_header(exchange->easy, "Content-Type"),
         .body = buf_text(&exchange->answer),
         .body_bytes = exchange->answer.bytes,

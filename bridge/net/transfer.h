@@ -34,6 +34,7 @@ struct reply {
     int status;               /* HTTP status; 0 when none was received */
     unsigned http_version;    /* 1 or 2; 0 when no response came */
     const char *retry_after;  /* header's value, or NULL */
+    const char *date;         /* header's value, or NULL */
     const char *content_type; /* header's value, or NULL */
     const char *body;         /* its beginning, not terminated; at most TRANSFER_BODY_BYTES, or as the */
     size_t body_bytes;        /* request says */

@@ -11,6 +11,7 @@ import pytest
 from harness.backend import Reply
 from harness.certs import CA
 from harness.check import arrived_in_order, arrived_once_in_order, messages, per_topic, publish_all, stops_empty
+from harness.clock import Clock
 from harness.events import AWAY, MISCONFIGURED
 from harness.sluice import backend_section
 from harness.wait import wait_until
@@ -173,6 +174,21 @@ def test_retry_after_is_honoured(make_sluice, mosquitto, backend, status, form):
     arrived_once_in_order(backend, PUBLISHED)
     first, _, third = backend.requests[:3]
     assert (1.9 if form is seconds else 0.9) <= third.at - first.at < 4
+
+
+@pytest.mark.parametrize("wrong_by_ms", [-86_400_000, 86_400_000])
+def test_a_date_in_retry_after_is_of_the_backends_clock(make_sluice, mosquitto, backend, tmp_path, wrong_by_ms):
+    """A wrong clock here makes the wait neither longer nor shorter."""
+    clock = Clock(tmp_path / "clock").set(wrong_by_ms, "unsynchronised")
+    backend.answer = lambda request: (
+        (503, {"Retry-After": http_date(3), "Date": http_date(0)}, b"") if len(backend.requests) < 3 else 200
+    )
+    sluice = make_sluice(backends={"garden": {**backend_section(backend), "retry_max": "1h"}})
+    sluice.start(env=clock.env).wait_connected()
+    publish_all(mosquitto, PUBLISHED)
+    backend.wait_for(len(PUBLISHED))
+    first, _, third = backend.requests[:3]
+    assert third.at - first.at >= 1.9
 
 
 @pytest.mark.parametrize("form", [seconds, http_date])

@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 
 import pytest
 
+from harness.clock import Clock
 from harness.ports import free_port
 from harness.wait import wait_until
 from harness.web import ask, post, wait_listening
@@ -19,19 +20,6 @@ from scripted_broker import ScriptedBroker
 
 DAY_MS = 86_400_000
 TOPIC = "garden/wino-1/sensor"
-
-
-class Clock:
-    def __init__(self, path):
-        self.path = path
-
-    def set(self, offset_ms, word):
-        self.path.write_text(f"{offset_ms} {word}\n")
-        return self
-
-    @property
-    def env(self):
-        return {"SLUICE_CLOCK": str(self.path)}
 
 
 @pytest.fixture
