@@ -108,7 +108,10 @@
     EVENT(CLOCK_SYNCHRONISED, "clock-synchronised", "the time is known, and earlier times were corrected") \
     EVENT(CLOCK_STEPPED, "clock-stepped", "somebody set the clock") \
     EVENT(CLOCK_UNFLAGGED, "clock-unflagged", "the clock is right, though the kernel does not know it") \
-    EVENT(CLOCK_STEPS_LATE, "clock-steps-late", "a step of the clock is noticed late")
+    EVENT(CLOCK_STEPS_LATE, "clock-steps-late", "a step of the clock is noticed late") \
+    EVENT(NETWORK_CHANGED, "network-changed", "an interface, an address or a route came or went") \
+    EVENT(NETWORK_UNWATCHED, "network-unwatched", "sluice does not notice changes of the network") \
+    EVENT(PAUSES_ENDED, "pauses-ended", "the network or the clock changed: what is away is tried at once")
 /* clang-format on */
 
 enum log_event {

@@ -64,7 +64,12 @@ KEY(retry_min, duration, retry_min_ms, .initial = "1s", .min = "10ms", .max = "1
 
 KEY(retry_max, duration, retry_max_ms, .initial = "5m", .min = "10ms", .max = "1d",
     .brief = "How long sluice waits after many failures at most.",
-    .text = "It also limits the time for which the backend asks with `Retry-After`.")
+    .text =
+        "It also limits the time for which the backend asks with `Retry-After`.\n\n"
+        "A wait ends within a second when the network comes back (an interface gets its carrier or an "
+        "address, or a default route appears), when the clock is set, or when the machine wakes up. At "
+        "most three waits in 30 seconds end so, and the next one is as long as it would have been. A wait "
+        "for which the backend asks, by 429 or with `Retry-After`, does not end early.")
 
 KEY(max_attempts, number, max_attempts, .initial = "10", .min = "1", .max = "1000",
     .brief = "After how many failures a message becomes a dead letter.",

@@ -25,6 +25,8 @@ enum stage { NOT_LOOKED, RIGHT, WAITING, EXPLAINED };
 
 struct clock_watch {
     struct queue *queue;
+    clock_set_fn *on_set;
+    void *context;
     int fd;
     uv_poll_t poll; /* on fd, if there is one */
     int64_t since_ms;
@@ -55,8 +57,10 @@ static void on_step(uv_poll_t *poll, int status, int events)
     (void)events;
     struct clock_watch *watch = poll->data;
     char nothing[4096];
-    if (read(watch->fd, nothing, sizeof nothing) >= 0 || errno != EAGAIN)
-        clock_watch_look(watch, clock_uptime_ms());
+    if (read(watch->fd, nothing, sizeof nothing) < 0 && errno == EAGAIN)
+        return;
+    clock_watch_look(watch, clock_uptime_ms());
+    watch->on_set(watch->context);
 }
 
 static void watch_steps(struct clock_watch *watch, uv_loop_t *loop)
@@ -138,10 +142,12 @@ void clock_watch_look(struct clock_watch *watch, int64_t uptime_ms)
         report_wrong(watch, stage, state);
 }
 
-struct clock_watch *clock_watch_new(uv_loop_t *loop, struct queue *queue)
+struct clock_watch *clock_watch_new(uv_loop_t *loop, struct queue *queue, clock_set_fn *on_set, void *context)
 {
     struct clock_watch *watch = xcalloc(1, sizeof *watch);
     watch->queue = queue;
+    watch->on_set = on_set;
+    watch->context = context;
     watch->since_ms = clock_uptime_ms();
     watch_steps(watch, loop);
     clock_watch_look(watch, watch->since_ms);

@@ -8,8 +8,11 @@
 
 struct clock_watch;
 
-/* loop and queue must live longer. */
-struct clock_watch *clock_watch_new(uv_loop_t *loop, struct queue *queue);
+/* loop and queue must live longer. on_set is called by the loop when the clock was set, or the machine
+ * slept. */
+typedef void clock_set_fn(void *context);
+struct clock_watch *clock_watch_new(uv_loop_t *loop, struct queue *queue, clock_set_fn *on_set,
+                                    void *context);
 
 /* Asks the kernel. To be called about every ten seconds: only steps of the clock are noticed
  * without it. */

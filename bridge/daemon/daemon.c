@@ -68,6 +68,7 @@ static void finish(void *context)
     mqtt_free(daemon->mqtt);
     deliver_free(daemon->deliver);
     clock_watch_free(daemon->clock);
+    early_stop(daemon);
     uv_handle_t *const handles[] = {
         (uv_handle_t *)&daemon->terminate,      (uv_handle_t *)&daemon->interrupt,
         (uv_handle_t *)&daemon->hangup,         (uv_handle_t *)&daemon->deadline,
@@ -160,6 +161,12 @@ static char *on_status_asked(void *context)
 
 /* ---- while it runs ---- */
 
+/* Certificates may be valid now. */
+static void on_clock_set(void *context)
+{
+    early_try(context, "the clock was set");
+}
+
 static void on_released(void *context)
 {
     struct daemon *daemon = context;
@@ -224,6 +231,7 @@ static void start_handles(struct daemon *daemon)
     loop_time_start(&daemon->loop_time, loop, &daemon->metrics);
     wear_start(&daemon->wear, loop, &daemon->metrics);
     recover_start(daemon);
+    early_start(daemon);
     daemon->trim_due = true; /* after the start */
     uv_timer_start(&daemon->status, on_status, STATUS_FIRST_MS, STATUS_EVERY_MS);
     uv_timer_start(&daemon->upkeep, on_upkeep, UPKEEP_EVERY_MS, UPKEEP_EVERY_MS);
@@ -283,7 +291,7 @@ int daemon_run(const char *config_path, struct config *config, int64_t kept_ms)
     uv_loop_configure(&daemon.loop, UV_METRICS_IDLE_TIME);
     start_handles(&daemon);
     queue_limit(daemon.queue, &config->queue);
-    daemon.clock = clock_watch_new(&daemon.loop, daemon.queue);
+    daemon.clock = clock_watch_new(&daemon.loop, daemon.queue, on_clock_set, &daemon);
     daemon.deliver = deliver_new(&daemon.loop, daemon.queue, config, &daemon.metrics);
     daemon.intake = intake_new(daemon.queue, config, &daemon.metrics, on_released, &daemon);
     broker_start(&daemon);

@@ -3,6 +3,7 @@
  *   daemon/daemon.c       builds the parts, wires them, shuts them down
  *   daemon/reload.c       puts a new configuration in force
  *   daemon/broker.c       the connection to the broker, if one is needed
+ *   daemon/early.c        tries at once what is away when the network comes back
  *   daemon/recover.c      salvages a damaged queue while everything else goes on
  *   daemon/status.c       the status of a running daemon
  */
@@ -10,6 +11,7 @@
 #define SLUICE_DAEMON_INTERNAL_H
 
 #include "config/config.h"
+#include "daemon/early.h"
 #include "daemon/loop_time.h"
 #include "daemon/rates.h"
 #include "daemon/watchdog.h"
@@ -46,6 +48,7 @@ struct daemon {
     struct watchdog watchdog;
     struct wear wear;
     struct recovery recovery;
+    struct early early;
     int64_t started_ms; /* uptime */
     int64_t kept_ms;    /* wall clock: it started with a configuration that was kept then; 0: it did not */
 

@@ -36,6 +36,11 @@ void deliver_released(struct deliver *deliver);
 /* Another process brought messages back, with this id or higher ones. */
 void deliver_look_again(struct deliver *deliver, int64_t lowest);
 
+/* Something changed that may have ended an outage: what is away is tried now, unless the backend asked
+ * for its pause. If that fails, the next pause is as long as it would have been. Returns whether
+ * anything is tried. (deliver/round.c) */
+bool deliver_try_early(struct deliver *deliver);
+
 /* Starts nothing more; calls idle, from the loop, when no request is in flight.
  * to_end: not before what was stored until now is confirmed (see queue_confirm),
  * and what was delivered is deleted. */

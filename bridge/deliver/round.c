@@ -31,8 +31,10 @@ static void wait_for_next(struct deliver *deliver, struct backend_state *backend
                           int64_t wait_ms, bool certain)
 {
     struct scope *scope = route ? &route->scope : &backend->destination.scope;
-    scope_wait(scope, clock_uptime_ms(), wait_ms);
+    int64_t now_ms = clock_uptime_ms();
+    scope_wait(scope, now_ms, wait_ms);
     deliver_wake_at(deliver, scope->retry_at_ms);
+    wait_ms = scope->retry_at_ms - now_ms;
     if (!certain && is_early(backend, route))
         return;
     if (route)
@@ -98,7 +100,7 @@ void round_suspect_backend(const struct outcome *outcome, bool by_routes)
     enum scope_step step = destination_failed(&backend->destination, outcome->verdict,
                                               outcome->flight->backend_probe, checks, outcome->now_ms);
     backend->by_routes = by_routes;
-    scope->firm = outcome_kind(outcome) == OUTCOME_ASKS_TO_WAIT;
+    scope->firm = scope->asked = outcome_kind(outcome) == OUTCOME_ASKS_TO_WAIT;
     announce_reason(&backend->report, outcome->reason);
     if (step == SCOPE_WAIT)
         wait_for_next(outcome->flight->deliver, backend, NULL, outcome_backoff_ms(outcome, scope->rounds),
@@ -113,8 +115,22 @@ void round_suspect_route(const struct outcome *outcome)
         return;
     enum scope_step step = scope_failed(scope, VERDICT_MISCONFIGURED, outcome->flight->route_probe,
                                         checks_for(outcome, scope, &route->round), outcome->now_ms);
+    scope->asked = outcome_kind(outcome) == OUTCOME_ASKS_TO_WAIT;
     announce_reason(&route->report, outcome->reason);
     if (step == SCOPE_WAIT)
         wait_for_next(outcome->flight->deliver, route->backend, route,
                       outcome_backoff_ms(outcome, scope->rounds), outcome_kind(outcome) != OUTCOME_DOUBTFUL);
+}
+
+bool deliver_try_early(struct deliver *deliver)
+{
+    int64_t now_ms = clock_uptime_ms();
+    bool any = false;
+    for (size_t i = 0; i < deliver->config->backend_count; i++)
+        any |= scope_hurry(&deliver->backends[i].destination.scope, now_ms);
+    for (size_t i = 0; i < deliver->config->route_count; i++)
+        any |= scope_hurry(&deliver->routes[i].scope, now_ms);
+    if (any)
+        deliver_wake_at(deliver, now_ms);
+    return any;
 }

@@ -43,7 +43,7 @@ enum scope_step scope_failed(struct scope *scope, enum verdict cause, unsigned p
         /* A probe of an earlier suspicion, which something else ended, counts like any other
          * failure. */
         scope->suspected = true;
-        scope->firm = scope->announced = scope->alarmed = false;
+        scope->firm = scope->asked = scope->hurried = scope->announced = scope->alarmed = false;
         scope->checks = scope->rounds = 0;
         scope->since_ms = now_ms;
     } else if (!scope_counts(scope, probe)) {
@@ -72,7 +72,21 @@ void scope_end_round(struct scope *scope)
 void scope_wait(struct scope *scope, int64_t now_ms, int64_t wait_ms)
 {
     assert(wait_ms >= 0);
-    scope->retry_at_ms = now_ms + wait_ms;
+    bool at_once = scope->hurried && !scope->asked;
+    scope->retry_at_ms = at_once ? now_ms : now_ms + wait_ms;
+    scope->hurried = false;
+}
+
+bool scope_hurry(struct scope *scope, int64_t now_ms)
+{
+    if (!scope->suspected)
+        return false;
+    if (scope->probing != 0 || scope->checks > 0)
+        return scope->hurried = true;
+    if (scope->asked || scope->retry_at_ms <= now_ms)
+        return false;
+    scope->retry_at_ms = now_ms;
+    return true;
 }
 
 bool scope_passed(struct scope *scope, unsigned probe)

@@ -23,6 +23,8 @@
 struct scope {
     bool suspected;       /* not trusted */
     bool firm;            /* only what started after the failure ends the suspicion */
+    bool asked;           /* the backend asked for the wait (429, Retry-After): nothing shortens it */
+    bool hurried;         /* the next wait is none: scope_hurry came during this round */
     unsigned checks;      /* of this round that ended or are in flight; 0: the next request is its probe */
     unsigned checks_left; /* of this round that may still start */
     unsigned rounds;      /* that failed in a row */
@@ -61,6 +63,10 @@ enum scope_step scope_failed(struct scope *scope, enum verdict cause, unsigned p
 /* No message is left that could be a check: the round failed. */
 void scope_end_round(struct scope *scope);
 void scope_wait(struct scope *scope, int64_t now_ms, int64_t wait_ms);
+/* The failure may be over: the next round begins now, or, if one is in flight and fails, right after it.
+ * `rounds` still counts the failures, so the waits after that are no shorter. Returns whether that
+ * changes anything. */
+bool scope_hurry(struct scope *scope, int64_t now_ms);
 
 /* A message was delivered: counts it, and ends the suspicion; a firm one only by a probe or a
  * check. Returns true when that ended one; since_ms, cause and announced are then still those

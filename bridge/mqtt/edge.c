@@ -287,6 +287,18 @@ void mqtt_resubscribe(struct mqtt *mqtt)
     work(mqtt);
 }
 
+bool mqtt_try_early(struct mqtt *mqtt)
+{
+    /* Two clients that fight for one session must not do so faster. */
+    bool waits = mqtt->link == LINK_DOWN && mqtt->away_ms != 0 && uv_is_active((uv_handle_t *)&mqtt->retry) &&
+                 mqtt->brief < CLASH_AFTER;
+    if (!waits)
+        return false;
+    uv_timer_stop(&mqtt->retry);
+    mqtt_try_connect(mqtt);
+    return true;
+}
+
 void mqtt_hurry(struct mqtt *mqtt)
 {
     batch_hurry(mqtt->batch);

@@ -22,6 +22,10 @@ void mqtt_login(struct mqtt *mqtt, const struct config_broker *broker);
 /* The routes changed: subscribes and unsubscribes. */
 void mqtt_resubscribe(struct mqtt *mqtt);
 
+/* Something changed that may have ended an outage: if sluice waits before it connects again, it does so
+ * now. If that fails, the next pause is as long as it would have been. Returns whether it waited. */
+bool mqtt_try_early(struct mqtt *mqtt);
+
 /* From now on commits are not delayed (commit_delay): sluice is about to stop. */
 void mqtt_hurry(struct mqtt *mqtt);
 

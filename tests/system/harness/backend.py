@@ -81,14 +81,14 @@ class Backend:
     """ca None: a plain HTTP server (for behind nginx, and as a redirect's target).
     cert: (cert_file, key_file) instead of a good one for localhost. client_ca: a CA
     one of whose certificates it demands of its clients. tls: the only version that it
-    speaks, a ssl.TLSVersion."""
+    speaks, a ssl.TLSVersion. network: a Network, in which it listens at this host."""
 
     def __init__(self, ca, alpn=("h2", "http/1.1"), cert=None, port=None, base="/api", max_streams=100,
-                 client_ca=None, tls=None):
+                 client_ca=None, tls=None, host="localhost", network=None):
         self.ca = ca
         self.ca_file = ca.ca_file if ca else None
         self.port = port or free_port()
-        self.url = f"{'https' if ca else 'http'}://localhost:{self.port}{base}"
+        self.url = f"{'https' if ca else 'http'}://{host}:{self.port}{base}"
         self.answer = None
         self.requests = []
         self.connections = 0  # accepted so far, with a finished TLS handshake
@@ -99,13 +99,14 @@ class Backend:
         self.max_in_flight = 0
         self._max_streams = max_streams
         self._delivered_keys = set()
+        self._listener = network and network.listener(host, self.port)
         self._server = None
         self._open = set()
         self._context = None
         if ca:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._context.set_alpn_protocols(list(alpn))
-            self._context.load_cert_chain(*(cert or ca.issue("localhost")))
+            self._context.load_cert_chain(*(cert or ca.issue(host)))
             if client_ca:
                 self._context.verify_mode = ssl.CERT_REQUIRED
                 self._context.load_verify_locations(client_ca.ca_file)
@@ -177,9 +178,10 @@ class Backend:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
 
     async def _listen(self):
-        self._server = await asyncio.start_server(
-            self._connected, "127.0.0.1", self.port, ssl=self._context, backlog=256, reuse_address=True
-        )
+        where = {"host": "127.0.0.1", "port": self.port, "reuse_address": True}
+        if self._listener:
+            where = {"sock": self._listener()}
+        self._server = await asyncio.start_server(self._connected, ssl=self._context, backlog=256, **where)
 
     async def _unlisten(self):
         server, self._server = self._server, None

@@ -11,11 +11,19 @@ static struct queue *queue;
 static struct clock_watch *watch;
 static uv_loop_t loop;
 
+static unsigned times_set;
+
+static void on_set(void *context)
+{
+    assert_ptr_equal(context, &times_set);
+    times_set++;
+}
+
 static void start(void)
 {
     queue = open_queue();
     assert_int_equal(uv_loop_init(&loop), 0);
-    watch = clock_watch_new(&loop, queue);
+    watch = clock_watch_new(&loop, queue, on_set, &times_set);
 }
 
 static void stop(void)
@@ -100,8 +108,10 @@ static void a_step_repairs_at_once(void **state)
     queue_fetch_done(queue);
     assert_false(message.clock_synchronised);
     assert_true(message.received_ms < clock_wall_ms() + 1000);
+    times_set = 0;
     set_clock("0 synchronised");
     uv_run(&loop, UV_RUN_ONCE);
+    assert_int_equal(times_set, 1);
     assert_true(queue_clock_is_right(queue));
     assert_null(problem());
     assert_int_equal(queue_fetch(queue, id, &message), 0);

@@ -150,6 +150,57 @@ static void a_probe_of_an_earlier_suspicion_counts_for_no_later_one(void **state
     assert_true(scope_passed(&scope, probe));
 }
 
+static void a_change_ends_a_wait_and_keeps_the_count(void **state)
+{
+    struct scope scope = {0};
+    assert_false(scope_hurry(&scope, 0)); /* nothing is suspected */
+    failed(&scope, 0, 0, 0);
+    scope_wait(&scope, 0, 1000);
+    assert_true(scope_hurry(&scope, 10));
+    assert_true(scope_admits(&scope, 10));
+    assert_false(scope_hurry(&scope, 10));
+    assert_int_equal(failed(&scope, scope_started(&scope), 0, 20), SCOPE_WAIT);
+    assert_int_equal(scope.rounds, 2);
+    scope_wait(&scope, 20, 2000);
+    assert_false(scope_admits(&scope, 2019));
+    assert_true(scope_admits(&scope, 2020));
+}
+
+/* Its probe may have been sent before, and hang. */
+static void a_change_during_a_round_is_followed_by_another_round(void **state)
+{
+    struct scope scope = {0};
+    failed(&scope, 0, 0, 0);
+    scope_wait(&scope, 0, 10);
+    unsigned probe = scope_started(&scope);
+    assert_true(scope_hurry(&scope, 20));
+    assert_int_equal(failed(&scope, probe, 0, 30), SCOPE_WAIT);
+    scope_wait(&scope, 30, 1000);
+    assert_true(scope_admits(&scope, 30));
+    failed(&scope, scope_started(&scope), 0, 40);
+    scope_wait(&scope, 40, 1000); /* once */
+    assert_false(scope_admits(&scope, 1039));
+}
+
+static void a_wait_that_was_asked_for_is_kept(void **state)
+{
+    struct scope scope = {0};
+    failed(&scope, 0, 0, 0);
+    scope.asked = true;
+    scope_wait(&scope, 0, 1000);
+    assert_false(scope_hurry(&scope, 10));
+    assert_false(scope_admits(&scope, 999));
+    unsigned probe = scope_started(&scope);
+    scope_hurry(&scope, 1000);
+    failed(&scope, probe, 0, 1010);
+    scope_wait(&scope, 1010, 1000);
+    assert_false(scope_admits(&scope, 2009));
+    assert_true(scope_passed(&scope, 0));
+    failed(&scope, 0, 0, 3000); /* another suspicion */
+    scope_wait(&scope, 3000, 1000);
+    assert_true(scope_hurry(&scope, 3010));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +212,9 @@ int main(void)
         cmocka_unit_test(without_a_message_to_check_the_round_is_over),
         cmocka_unit_test(only_probes_count_while_it_is_suspected),
         cmocka_unit_test(whatever_passes_acquits),
+        cmocka_unit_test(a_change_ends_a_wait_and_keeps_the_count),
+        cmocka_unit_test(a_change_during_a_round_is_followed_by_another_round),
+        cmocka_unit_test(a_wait_that_was_asked_for_is_kept),
         cmocka_unit_test(a_firm_suspicion_ends_with_a_probe_or_check_only),
         cmocka_unit_test(a_probe_without_a_result_makes_room_for_another),
         cmocka_unit_test(a_probe_of_an_earlier_suspicion_counts_for_no_later_one),
