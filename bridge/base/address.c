@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static const uint8_t ipv4_prefix[12] = {[10] = 0xff, [11] = 0xff};
 
@@ -130,4 +131,9 @@ void address_format(const struct address *address, char text[static ADDRESS_TEXT
     bool ipv4 = address_is_ipv4(address);
     inet_ntop(ipv4 ? AF_INET : AF_INET6, address->bytes + (ipv4 ? sizeof ipv4_prefix : 0), text,
               ADDRESS_TEXT_BYTES);
+}
+
+bool address_is_own(const char *host)
+{
+    return strcasecmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
 }

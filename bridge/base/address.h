@@ -34,4 +34,7 @@ bool address_equal(const struct address *a, const struct address *b);
 #define ADDRESS_TEXT_BYTES 46
 void address_format(const struct address *address, char text[static ADDRESS_TEXT_BYTES]);
 
+/* Whether a host, a name or an address, is this machine by its loopback interface. */
+bool address_is_own(const char *host);
+
 #endif

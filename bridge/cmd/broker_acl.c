@@ -1,13 +1,12 @@
 /* cmd/broker_acl.c - see cmd/broker_acl.h. */
 #include "cmd/broker_acl.h"
+#include "base/address.h"
 #include "base/buf.h"
+#include "cmd/mosquitto.h"
 #include "message/topic.h"
 #include "message/topic_template.h"
 
-#include <dirent.h>
-#include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 struct rule {
     char *user;   /* NULL: of clients without a name */
@@ -25,38 +24,9 @@ struct broker_acl {
 
 /* ---- reading ---- */
 
-/* Calls take with the first word of each line that is no comment, and the rest of it. */
-static bool read_lines(const char *path, void (*take)(void *context, const char *word, char *rest),
-                       void *context)
-{
-    FILE *file = fopen(path, "re");
-    char *line = NULL;
-    size_t capacity = 0;
-    if (!file)
-        return false;
-    while (getline(&line, &capacity, file) > 0) {
-        line[strcspn(line, "\r\n")] = '\0';
-        for (size_t end = strlen(line); end > 0 && strchr(" \t", line[end - 1]); end--)
-            line[end - 1] = '\0';
-        char *word = line + strspn(line, " \t"), *rest = word + strcspn(word, " \t");
-        if (!*word || *word == '#')
-            continue;
-        if (*rest)
-            *rest++ = '\0';
-        take(context, word, rest + strspn(rest, " \t"));
-    }
-    free(line);
-    fclose(file);
-    return true;
-}
-
-static void read_settings(struct broker_acl *acl, const char *directory);
-
 static void take_setting(void *context, const char *word, char *rest)
 {
     struct broker_acl *acl = context;
-    if (strcmp(word, "include_dir") == 0)
-        read_settings(acl, rest);
     if (strcmp(word, "plugin") == 0 || strcmp(word, "auth_plugin") == 0)
         acl->unknown = true;
     if (strcmp(word, "acl_file") != 0)
@@ -64,24 +34,6 @@ static void take_setting(void *context, const char *word, char *rest)
     acl->unknown = acl->unknown || (acl->file && strcmp(acl->file, rest) != 0);
     free(acl->file);
     acl->file = xstrdup(rest);
-}
-
-static int is_conf(const struct dirent *entry)
-{
-    size_t bytes = strlen(entry->d_name);
-    return bytes > 5 && strcmp(entry->d_name + bytes - 5, ".conf") == 0;
-}
-
-static void read_settings(struct broker_acl *acl, const char *directory)
-{
-    struct dirent **entries = NULL;
-    int count = scandir(directory, &entries, is_conf, alphasort);
-    for (int i = 0; i < count; i++) {
-        cleanup_free char *path = xasprintf("%s/%s", directory, entries[i]->d_name);
-        read_lines(path, take_setting, acl);
-        free(entries[i]);
-    }
-    free(entries);
 }
 
 static void take_rule(void *context, const char *word, char *rest)
@@ -105,9 +57,8 @@ static void take_rule(void *context, const char *word, char *rest)
 struct broker_acl *broker_acl_read(const char *directory)
 {
     struct broker_acl *acl = xcalloc(1, sizeof *acl);
-    cleanup_free char *settings = xasprintf("%s/mosquitto.conf", directory);
-    if (read_lines(settings, take_setting, acl) && acl->file && !acl->unknown &&
-        read_lines(acl->file, take_rule, acl))
+    if (mosquitto_settings(directory, take_setting, acl) && acl->file && !acl->unknown &&
+        mosquitto_lines(acl->file, take_rule, acl))
         return acl;
     broker_acl_free(acl);
     return NULL;
@@ -253,15 +204,10 @@ static void find_others(struct judgement *judgement)
         judgement->device = NULL;
 }
 
-static bool is_local(const char *host)
-{
-    return strcasecmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
-}
-
 void broker_acl_judge(const struct broker_acl *acl, const struct config *config, struct config_errors *ret)
 {
     struct judgement judgement = {.acl = acl, .config = config, .lines = ret};
-    if (!acl || !is_local(config->broker.host))
+    if (!acl || !address_is_own(config->broker.host))
         return;
     find_others(&judgement);
     for (size_t i = 0; i < config->route_count; i++) {

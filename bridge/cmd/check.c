@@ -4,7 +4,7 @@
 #include "base/disk.h"
 #include "base/log.h"
 #include "cmd/args.h"
-#include "cmd/broker_acl.h"
+#include "cmd/broker_files.h"
 #include "cmd/cmd.h"
 #include "cmd/inspect.h"
 #include "cmd/service.h"
@@ -13,10 +13,10 @@
 #include <stdio.h>
 
 /* What keeps messages out, or may lose them, though the configuration itself is right. */
-static void warn(const char *path, const struct config *config, const struct broker_acl *acl)
+static void warn(const char *path, const struct config *config, const struct broker_files *files)
 {
     struct config_errors warnings = {0};
-    broker_acl_judge(acl, config, &warnings);
+    broker_files_judge(files, config, &warnings);
     for (size_t i = 0; i < warnings.count; i++)
         fprintf(stderr, "%s: warning: %s\n", path, warnings.lines[i]);
     if (disk_volatile(config->queue.path))
@@ -37,7 +37,7 @@ static int examine(const char *path)
 {
     struct config_errors errors = {0};
     bool valid = false;
-    struct broker_acl *acl = broker_acl_read(CMD_MOSQUITTO);
+    struct broker_files files = broker_files_read(CMD_MOSQUITTO);
     struct service *service = service_find(path, &errors);
     struct config_view view = service ? service_view(service) : (struct config_view){0};
     struct config *config = config_file_examine(path, service ? &view : NULL, &errors, &valid);
@@ -49,7 +49,7 @@ static int examine(const char *path)
     for (size_t i = 0; i < errors.count; i++)
         fprintf(stderr, "%s\n", errors.lines[i]);
     if (config)
-        warn(path, config, acl);
+        warn(path, config, &files);
     if (errors.count == 0)
         print_ok(path, config, seen);
     else if (seen)
@@ -57,7 +57,7 @@ static int examine(const char *path)
     int status = errors.count == 0 ? CMD_EXIT_OK : CMD_EXIT_FAILED;
     config_free(config);
     service_free(service);
-    broker_acl_free(acl);
+    broker_files_done(&files);
     config_errors_done(&errors);
     return status;
 }
@@ -83,9 +83,9 @@ const struct command cmd_check = {
     .options = (const struct command_option[]){{'c', NULL, true}, {0}},
     .help = "Reads a configuration with its conf.d, its secrets and the files that it names.\n"
             "Prints each error as FILE:LINE: what is wrong, and what would be right. A route\n"
-            "that the ACL of Mosquitto on this machine makes useless is a warning. Root\n"
-            "checks the service's configuration as sluice.service sees it: with its user,\n"
-            "its sandbox and its credentials.\n"
+            "that the ACL of Mosquitto on this machine makes useless is a warning, and so is\n"
+            "a damaged database of Mosquitto. Root checks the service's configuration as\n"
+            "sluice.service sees it: with its user, its sandbox and its credentials.\n"
             "\n"
             "  -c FILE  the configuration; default " CMD_DEFAULT_CONFIG "\n"
             "\n"

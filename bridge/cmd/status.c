@@ -1,6 +1,6 @@
 /* cmd/status.c - sluice status [--json]: the state of sluice, and what is wrong. */
 #include "cmd/args.h"
-#include "cmd/broker_acl.h"
+#include "cmd/broker_files.h"
 #include "cmd/cmd.h"
 #include "cmd/locate.h"
 #include "cmd/status_facts.h"
@@ -30,14 +30,15 @@ static void print_json(const struct status_facts *facts)
     puts(text);
 }
 
-/* The routes that the ACL of the broker makes useless; only root and Mosquitto may read it. An
- * invalid configuration is reported elsewhere. */
-static void judge_acl(const struct broker_acl *acl, const char *config_path, struct status_facts *facts)
+/* An invalid configuration is reported elsewhere. */
+static void judge_broker_files(const struct broker_files *files, const char *config_path,
+                               struct status_facts *facts)
 {
     struct config_errors errors = {0}, problems = {0};
-    struct config *config = acl ? config_file_load_hidden(config_path, &errors) : NULL;
+    struct config *config =
+        files->acl || files->damaged ? config_file_load_hidden(config_path, &errors) : NULL;
     if (config)
-        broker_acl_judge(acl, config, &problems);
+        broker_files_judge(files, config, &problems);
     status_facts_add(facts, &problems);
     config_free(config);
     config_errors_done(&errors);
@@ -69,16 +70,16 @@ static int status(const struct command *command, int argc, char **argv)
         quiet = quiet || letter == 'q';
     }
     struct config_place place;
-    struct broker_acl *acl = broker_acl_read(CMD_MOSQUITTO); /* before root becomes another user */
+    struct broker_files files = broker_files_read(CMD_MOSQUITTO); /* before root becomes another user */
     int exit = locate_queue("sluice status", config_path, &place);
     if (exit != CMD_EXIT_OK) {
-        broker_acl_free(acl);
+        broker_files_done(&files);
         return exit;
     }
     struct status_facts facts;
     status_facts_find(&facts, &place);
-    judge_acl(acl, config_path, &facts);
-    broker_acl_free(acl);
+    judge_broker_files(&files, config_path, &facts);
+    broker_files_done(&files);
     if (json)
         print_json(&facts);
     else if (!quiet)

@@ -4,6 +4,7 @@
  * mistakes in a configuration get a text that names the key.
  */
 #include "mqtt/reason.h"
+#include "base/address.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -54,6 +55,10 @@ char *reason_of_connect(const struct mqtt *mqtt)
 {
     switch (mqtt->connect_result) {
     case MOSQ_ERR_ERRNO:
+        if (mqtt->connect_errno == ECONNREFUSED && address_is_own(mqtt->config->host))
+            return xstrdup(
+                "Connection refused: is it running? systemctl status mosquitto has its errors; sudo "
+                "sluice status looks at its database");
         return xstrdup(strerror(mqtt->connect_errno));
     case MOSQ_ERR_EAI:
         return xstrdup("its name is unknown");
