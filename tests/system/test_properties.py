@@ -184,6 +184,7 @@ def test_a_live_message_with_the_retain_flag_is_not_lost(make_sluice, backend, v
         routes = {"sensor": RAW, "all": {**RAW, "retained": "yes", "path": "/all"}}
         broker.hooks["SUBSCRIBE"] = lambda packet: broker.publish(TOPIC, b"retained", retain=True)
         make_sluice(broker_port=broker.port, backends={"garden": backend}, routes=routes).start()
+        broker.wait_subscribed(["garden/+/sensor"])
         for n in count(1):  # the first ones may count as retained, too
             broker.publish(TOPIC, b"perhaps", retain=True)
             broker.wait_acked(n + 1)
