@@ -98,3 +98,8 @@ int args_next(struct args *args, const char **ret_value)
     *ret_value = optarg;
     return letter;
 }
+
+char *args_config(const char *config_path)
+{
+    return strcmp(config_path, CMD_DEFAULT_CONFIG) == 0 ? xstrdup("") : xasprintf(" -c %s", config_path);
+}

@@ -22,4 +22,8 @@ int args_next(struct args *args, const char **ret_value);
 /* Prints what is wrong with the command line, and where help is; returns CMD_EXIT_USAGE. */
 int args_wrong(const struct args *args, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* What a command needs that a hint names: " -c FILE", or "" for the default configuration. The caller
+ * frees it. */
+char *args_config(const char *config_path);
+
 #endif

@@ -104,8 +104,12 @@ static void inspect_place(const struct inspection *inspection, const char *key, 
                           const char *directory)
 {
     const struct service *service = inspection->service;
-    if (is_made(inspection, directory) ||
-        (service && report(inspection, key, path, service_hidden_fault(service, directory))))
+    if (is_made(inspection, directory)) {
+        if (service)
+            report(inspection, key, path, service_made_fault(directory));
+        return;
+    }
+    if (service && report(inspection, key, path, service_hidden_fault(service, directory)))
         return;
     if (service)
         report(inspection, key, path, service_read_only_fault(service, directory));

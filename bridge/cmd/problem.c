@@ -57,16 +57,17 @@ void problem_of_configuration(struct status_facts *facts)
     int64_t errors = status_number(facts->daemon, STATUS_CONFIGURATION_ERRORS, 0);
     const char *restart = status_text(facts->daemon, STATUS_CONFIGURATION_RESTART);
     cleanup_free char *old = in_force(facts->daemon);
+    cleanup_free char *reload =
+        *facts->option ? xasprintf("sluice reload%s", facts->option) : xstrdup("systemctl reload sluice");
     cleanup_free char *more =
-        errors > 1 ? xasprintf(" (and %lld more: sluice check)", (long long)errors - 1) : xstrdup("");
+        errors > 1 ? xasprintf(" (and %lld more: sluice check%s)", (long long)errors - 1, facts->option)
+                   : xstrdup("");
     if (errors > 0)
-        add_problem(facts, "configuration: %s%s; %s: correct the file, then systemctl reload sluice",
-                    status_text(facts->daemon, STATUS_CONFIGURATION_ERROR), more, old);
+        add_problem(facts, "configuration: %s%s; %s: correct the file, then %s",
+                    status_text(facts->daemon, STATUS_CONFIGURATION_ERROR), more, old, reload);
     else if (status_time(facts->daemon, STATUS_CONFIGURATION_KEPT) != 0)
-        add_problem(
-            facts,
-            "configuration: %s, because the files had errors; now they have none: systemctl reload sluice",
-            old);
+        add_problem(facts, "configuration: %s, because the files had errors; now they have none: %s", old,
+                    reload);
     if (restart)
         add_problem(facts, "configuration: restart sluice to apply the changes of: %s", restart);
 }

@@ -44,8 +44,9 @@ static int forget(const struct command *command, int argc, char **argv)
         client_id = letter == ARGS_OPERAND ? value : client_id;
         config_path = letter == 'c' ? value : config_path;
     }
+    cleanup_free char *option = args_config(config_path);
     if (!client_id)
-        return args_wrong(&args, "which session? Give its client_id; sluice status shows it");
+        return args_wrong(&args, "which session? Give its client_id; sluice status%s shows it", option);
     struct config_place place;
     int status = locate_queue(name, config_path, &place);
     if (status == CMD_EXIT_OK)

@@ -1,5 +1,6 @@
 /* cmd/service.c - see cmd/service.h. */
 #include "cmd/service.h"
+#include "cmd/args.h"
 #include "cmd/cmd.h"
 #include "cmd/sandbox.h"
 
@@ -17,7 +18,8 @@
 struct service {
     struct unit *unit;
     struct sandbox *sandbox;
-    char *home; /* the directory of the configuration */
+    char *option; /* of commands in hints: args_config() */
+    char *home;   /* the directory of the configuration */
     char *user, *group;
     uid_t uid;
     gid_t gid;
@@ -109,6 +111,7 @@ struct service *service_find(const char *config_path, struct config_errors *erro
     }
     service->sandbox = sandbox_new(service->unit);
     cleanup_free char *real = realpath(config_path, NULL);
+    service->option = args_config(config_path);
     service->home = xstrdup(dirname(real ? real : config));
     if (geteuid() == 0)
         take_real_user(service);
@@ -122,6 +125,7 @@ void service_free(struct service *service)
     sandbox_free(service->sandbox);
     unit_free(service->unit);
     free(service->home);
+    free(service->option);
     free(service->user);
     free(service->group);
     free(service);
@@ -257,6 +261,18 @@ bool service_makes(const struct service *service, const char *directory)
     return sandbox_makes(service->sandbox, directory);
 }
 
+char *service_made_fault(const char *directory)
+{
+    struct stat found;
+    cleanup_free char *real = realpath(directory, NULL);
+    if (lstat(directory, &found) != 0 || !S_ISLNK(found.st_mode))
+        return NULL;
+    return xasprintf(
+        "%s is a symbolic link, and systemd does not start %s with one in the place of a directory "
+        "that it makes; delete the link, and name the directory in the configuration: %s",
+        directory, UNIT, real ? real : "it is not there");
+}
+
 char *service_hidden_fault(const struct service *service, const char *directory)
 {
     const struct sandbox_rule *rule = hiding_rule(service, directory);
@@ -307,7 +323,7 @@ char *service_describe(const struct service *service)
     cleanup_free char *user =
         is_its_user(service)
             ? xasprintf("user %s", service->user)
-            : xasprintf("but with your permissions; sudo sluice check takes those of its user %s",
-                        service->user);
+            : xasprintf("but with your permissions; sudo sluice check%s takes those of its user %s",
+                        service->option, service->user);
     return xasprintf("checked as " UNIT " sees it (%s%s; %s)", unit_path(service->unit), more, user);
 }

@@ -26,6 +26,8 @@ struct config_view service_view(struct service *service);
 /* Whether systemd makes this directory when the service starts. */
 bool service_makes(const struct service *service, const char *directory);
 
+/* Why the service does not start with what is in the place of this directory, which systemd makes, or NULL. */
+char *service_made_fault(const char *directory);
 /* Each returns NULL, or why the service cannot keep files there, and what to do, which the caller frees.
  * Its unit hides the directory, or lets it only read it; it need not be there yet. */
 char *service_hidden_fault(const struct service *service, const char *directory);

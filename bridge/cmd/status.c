@@ -77,7 +77,7 @@ static int status(const struct command *command, int argc, char **argv)
         return exit;
     }
     struct status_facts facts;
-    status_facts_find(&facts, &place);
+    status_facts_find(&facts, config_path, &place);
     judge_broker_files(&files, config_path, &facts);
     broker_files_done(&files);
     if (json)

@@ -1,6 +1,7 @@
 /* cmd/status_facts.c - see cmd/status_facts.h. */
 #include "cmd/status_facts.h"
 #include "base/clock.h"
+#include "cmd/args.h"
 #include "cmd/client.h"
 #include "cmd/problem.h"
 #include "queue/admin/admin.h"
@@ -215,9 +216,10 @@ static void judge_deferred(struct status_facts *facts)
         char number[UNITS_BYTES];
         if (deferred > 0)
             add_problem(facts,
-                        "route %s: %s message%s deferred (%s); sluice queue ls --state deferred lists %s",
+                        "route %s: %s message%s deferred (%s); sluice queue ls%s --state deferred lists %s",
                         status_text(route, STATUS_QUEUE_ROUTE_NAME), units_count(deferred, number),
-                        deferred == 1 ? "" : "s", why ? why : "no response", deferred == 1 ? "it" : "them");
+                        deferred == 1 ? "" : "s", why ? why : "no response", facts->option,
+                        deferred == 1 ? "it" : "them");
     }
 }
 
@@ -257,9 +259,9 @@ static void judge_unseen(struct status_facts *facts)
     if (unseen > 0)
         add_problem(
             facts,
-            "%s dead letter%s that nobody has looked at; sluice queue ls --state dead lists %s, and ends "
+            "%s dead letter%s that nobody has looked at; sluice queue ls%s --state dead lists %s, and ends "
             "this line",
-            units_count(unseen, number), unseen == 1 ? "" : "s", unseen == 1 ? "it" : "them");
+            units_count(unseen, number), unseen == 1 ? "" : "s", facts->option, unseen == 1 ? "it" : "them");
 }
 
 static void judge_session_left(struct status_facts *facts, const cJSON *session)
@@ -272,11 +274,11 @@ static void judge_session_left(struct status_facts *facts, const cJSON *session)
     add_problem(facts,
                 "session %s: the configuration had this client_id before, and the broker still collects "
                 "messages in its session%s%s. To get them, use this client_id again. To delete them: "
-                "mosquitto_sub -h %.*s -p %s -i %s -t %s -E, and then sluice queue forget %s",
+                "mosquitto_sub -h %.*s -p %s -i %s -t %s -E, and then sluice queue forget%s %s",
                 client_id, expires_ms > 0 ? " until " : "",
                 expires_ms > 0 ? units_time(expires_ms, true, time) : "",
                 (int)(port ? port - broker : (ptrdiff_t)strlen(broker)), broker, port ? port + 1 : "1883",
-                client_id, client_id, client_id);
+                client_id, client_id, facts->option, client_id);
 }
 
 static void judge_queue(struct status_facts *facts)
@@ -331,9 +333,9 @@ static void read_queue(struct status_facts *facts, const struct config_place *pl
     queue_admin_close(admin);
 }
 
-void status_facts_find(struct status_facts *facts, const struct config_place *place)
+void status_facts_find(struct status_facts *facts, const char *config_path, const struct config_place *place)
 {
-    *facts = (struct status_facts){.pid = 0};
+    *facts = (struct status_facts){.option = args_config(config_path)};
     ask_daemon(facts, place);
     read_queue(facts, place);
     problem_of_storage(facts);
@@ -362,6 +364,7 @@ void status_facts_done(struct status_facts *facts)
     cJSON_Delete(facts->queue);
     free(facts->no_daemon);
     free(facts->no_queue);
+    free(facts->option);
     for (size_t i = 0; i < facts->problem_count; i++)
         free(facts->problems[i]);
 }

@@ -14,6 +14,7 @@
 enum { STATUS_FACTS_PROBLEMS = 32 };
 
 struct status_facts {
+    char *option;         /* of commands in hints: args_config() */
     pid_t pid;            /* of the process that has the queue; 0: none, sluice is stopped */
     struct cJSON *daemon; /* STATUS_DAEMON; NULL: not available, */
     char *no_daemon;      /* for this reason; NULL: sluice is stopped */
@@ -23,9 +24,9 @@ struct status_facts {
     size_t problem_count;
 };
 
-/* Asks the daemon and the database, and lists the problems. To be freed by
+/* Asks the daemon and the database of this configuration, and lists the problems. To be freed by
  * status_facts_done(). */
-void status_facts_find(struct status_facts *facts, const struct config_place *place);
+void status_facts_find(struct status_facts *facts, const char *config_path, const struct config_place *place);
 void status_facts_done(struct status_facts *facts);
 /* Adds problems that were found elsewhere. */
 void status_facts_add(struct status_facts *facts, const struct config_errors *problems);

@@ -266,7 +266,8 @@ static void print_devices(const struct printing *printing)
         more++;
     char number[UNITS_BYTES];
     if (more > 0)
-        print_line(printing, "", "and %s more: sluice status --json", units_count(more, number));
+        print_line(printing, "", "and %s more: sluice status%s --json", units_count(more, number),
+                   printing->facts->option);
 }
 
 /* "3 rejected, 1 path": by reason, over all routes. Drops and dead letters have the same

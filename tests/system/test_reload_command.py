@@ -73,7 +73,7 @@ def test_a_refused_reload_fails_and_status_reports_it(sluice, mosquitto, backend
     sluice.wait_event("config-refused")
     [problem] = problems(sluice)
     assert re.match(r"configuration: \S+sluice\.conf:\d+: \[route sensor2\] has no topic; add .*"
-                    r" \(and 1 more: sluice check\); the earlier configuration stays in force", problem), problem
+                    r" \(and 1 more: sluice check -c \S+sluice\.conf\); the earlier configuration stays in force", problem), problem
     assert "! configuration: " in sluice.command("status", expect=4)
     # It is about the files, not about the reload.
     sluice.write_config(good)
@@ -141,7 +141,7 @@ def test_a_start_with_errors_uses_the_last_configuration(sluice, mosquitto, back
     sluice.start()  # again: what was refused is not kept
     sluice.write_config(good)
     [problem] = problems(sluice)
-    assert "systemctl reload sluice" in problem and "max_size" not in problem
+    assert f"sluice reload -c {sluice.config_file}" in problem and "max_size" not in problem
     sluice.command("reload", expect=0)
     sluice.command("status", expect=0)
     sluice.stop()

@@ -22,8 +22,8 @@ UNIT = "etc/systemd/system/sluice.service"
 AS_SERVICE = """
     mount -t tmpfs none /tmp
     for hidden in /home /root; do mount -t tmpfs -o mode=000 none $hidden; done
+    for writable in /var/lib/sluice $WRITABLE; do mount --bind $writable $writable; done
     for place in /etc /mnt /var; do mount -o remount,bind,ro $place; done
-    for writable in /var/lib/sluice $WRITABLE; do mount --bind $writable $writable; mount -o remount,bind,rw $writable; done
     INVOCATION_ID=1 setpriv --reuid=sluice --regid=sluice --init-groups \
         /var/program run 2>/var/lib/sluice/log & pid=$!
     while kill -0 $pid 2>/dev/null && ! grep -q ' ready: ' /var/lib/sluice/log; do sleep 0.1; done
@@ -250,13 +250,20 @@ def test_a_queue_in_a_place_that_the_unit_hides(machine, directory):
     assert "its unit hides /" in error and "choose another directory, such as /var/lib/sluice" in error
 
 
-def test_the_state_directory_on_another_disk(machine):
-    """systemd follows a link."""
+def test_a_link_in_the_place_of_the_state_directory(machine):
+    """systemd does not start the service then: 238/STATE_DIRECTORY. What it says helps."""
     machine.configure()
     (machine.root / "mnt/ssd/sluice").mkdir()
     shutil.chown(machine.root / "mnt/ssd/sluice", USER, USER)
     (machine.root / "var/lib/sluice").rmdir()
-    (machine.root / "var/lib/sluice").symlink_to("/mnt/ssd/sluice")
+    link = machine.root / "var/lib/sluice"
+    link.symlink_to("/mnt/ssd/sluice")
+    [error] = machine.check()
+    assert "/var/lib/sluice is a symbolic link" in error and error.endswith("in the configuration: /mnt/ssd/sluice")
+    link.unlink()
+    machine.configure(queue="path = /mnt/ssd/sluice/queue.db")
+    [error] = machine.check()
+    machine.edit(*re.search(r"write the two lines (\[Service\]) and (ReadWritePaths=\S+)", error).groups())
     assert machine.check() == []
 
 

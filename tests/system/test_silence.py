@@ -157,7 +157,8 @@ def test_dead_letters_are_a_problem_until_a_person_has_listed_them(picky, mosqui
     sluice, publish = picky
     publish(30, 2)
     [line] = problems(sluice, "nobody has looked at")
-    assert line.startswith("2 dead letters that nobody has looked at; sluice queue ls --state dead lists them")
+    assert line.startswith(f"2 dead letters that nobody has looked at; sluice queue ls -c {sluice.config_file} "
+                           "--state dead lists them")  # fmt: skip
     assert sluice.status()["problems"] == [line]
     # A program, and who looks for others, did not look.
     sluice.command("queue", "ls", "--state", "dead", "--json")
@@ -211,10 +212,11 @@ def test_a_session_of_an_earlier_client_id_is_a_problem(make_sluice, mosquitto, 
     sluice.start().wait_connected(after=before)
     backend.wait_for(1)
     assert "session garden: " in problems(sluice, "session garden")[0]
-    [remove, forget] = re.search(r"(mosquitto_sub .*), and then (sluice queue forget garden)", line.replace(
-        "sluice", "garden").replace("garden queue", "sluice queue")).groups()  # fmt: skip
+    [remove, forget] = re.search(r"(mosquitto_sub .*), and then sluice (queue forget -c \S+ sluice)", line).groups()
+    assert f" -c {sluice.config_file} " in forget
+    remove, forget = (re.sub(r"\bsluice\b(?!\.conf)", "garden", command) for command in (remove, forget))
     subprocess.run(remove.split(), check=True, timeout=60)
-    sluice.command(*forget.split()[1:])
+    sluice.command(*forget.split(), configured=False)
     is_sound(sluice)
     sluice.command("queue", "forget", "garden", expect=3)
     sluice.command("queue", "forget", "sluice", expect=3)

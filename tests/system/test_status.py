@@ -42,7 +42,8 @@ def test_a_stopped_sluice_has_the_status_of_its_queue(sluice):
     text = re.sub(r"for \d[^,\n]*", "for AGE", text)
     text = re.sub(r"\d[\d.]* (bytes|[kMGT]B)", "SIZE", text)
     text = re.sub(r"^ +warning: it is (in memory|on an overlay).*\n", "", text, flags=re.M)  # as this machine is
-    assert text == STOPPED
+    assert text.replace(f" -c {sluice.config_file}", "") == STOPPED  # its commands have the file
+    assert text.count(f"sluice queue ls -c {sluice.config_file} --state ") == 2
     status = sluice.status(expect=3)
     assert status["state"] == "stopped" and "daemon" not in status and len(status["problems"]) == 2
     assert status["queue"]["routes"][1] == {"name": "sensor", "waiting": 3, "oldest": "2026-11-22T17:36:41.000Z",
@@ -110,8 +111,9 @@ def test_deferred_messages_are_a_problem(make_sluice, backend):
                    {**DEFERRED, **without, "route": "heartbeat"}])  # fmt: skip
     sluice.start().wait_connected()
     text = sluice.command("status", expect=4)
-    assert "! route sensor: 1,201 messages deferred (504: slow); sluice queue ls --state deferred lists them\n" in text
-    assert "! route heartbeat: 1 message deferred (no response); sluice queue ls --state deferred lists it\n" in text
+    option = f" -c {sluice.config_file}"
+    assert f"! route sensor: 1,201 messages deferred (504: slow); sluice queue ls{option} --state deferred lists them\n" in text
+    assert f"! route heartbeat: 1 message deferred (no response); sluice queue ls{option} --state deferred lists it\n" in text
     assert re.search(r" sensor ok, 1,201 waiting, the oldest for [^,]*, 1,201 deferred\n", text)
     assert text.count("deferred (") == len(sluice.status(expect=4)["problems"]) == 2
 
