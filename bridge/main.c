@@ -13,7 +13,7 @@ static const struct command_row rows[] = {
 
 static const struct command_table commands = {
     .prefix = "sluice",
-    .about = "sluice carries messages from an MQTT broker to HTTPS backends, and loses none.",
+    .about = "sluice stores messages from MQTT and HTTP, and delivers them to HTTPS backends.",
     .rows = rows,
     .count = ARRAY_LEN(rows),
     .end = "  sluice --version\n      print the version\n",

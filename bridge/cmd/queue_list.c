@@ -69,7 +69,7 @@ static char *state_of(const struct message_row *row, bool brief)
         return xasprintf("%s%s", brief ? "" : "dead: ", row->reason);
     if (row->deferred)
         return brief ? xstrdup("deferred") : xasprintf("deferred: failed %u x", row->message.attempts);
-    return row->message.attempts > 0 ? xasprintf("failed %u x", row->message.attempts) : xstrdup("pending");
+    return row->message.attempts > 0 ? xasprintf("failed %u x", row->message.attempts) : xstrdup("waiting");
 }
 
 static char *time_of(const struct message *message, bool brief)

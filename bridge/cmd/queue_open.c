@@ -92,11 +92,29 @@ static int set_most(struct queue_command *queue, const struct args *args, const 
     return args_wrong(args, "-n %s: must be a number; 0 means all", value);
 }
 
+static bool has_star_level(const char *filter)
+{
+    for (const char *level = filter; level; level = strchr(level, '/')) {
+        level += *level == '/';
+        size_t bytes = strcspn(level, "/");
+        if (bytes > 0 && strspn(level, "*") == bytes)
+            return true;
+    }
+    return false;
+}
+
 static int set_topic(struct queue_command *queue, const struct args *args, const char *value)
 {
     const char *why;
     queue->filter.topic = value;
-    return topic_filter_valid(value, &why) ? CMD_EXIT_OK : args_wrong(args, "--topic %s: %s", value, why);
+    if (!topic_filter_valid(value, &why))
+        return args_wrong(args, "--topic %s: %s", value, why);
+    if (has_star_level(value))
+        return args_wrong(args,
+                          "--topic %s: '*' is no wildcard of MQTT: write + for one level, or # for all the "
+                          "levels that follow, as the last one",
+                          value);
+    return CMD_EXIT_OK;
 }
 
 static int set_option(struct queue_command *queue, const struct args *args, int letter, const char *value)
@@ -152,6 +170,15 @@ static bool queue_has_route(const struct queue_command *queue)
     return queue_admin_glance(queue->admin, &route, false, note_found, &found) != 0 || found;
 }
 
+static int unknown_route(const struct args *args, const char *route, const char *const *names, size_t count)
+{
+    struct buf list cleanup_buf;
+    buf_init(&list, SIZE_MAX / 4);
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&list, "%s%s", i > 0 ? ", " : "", names[i]);
+    return args_wrong(args, "--route %s: unknown; the configuration has %s", route, buf_text(&list));
+}
+
 /* A misspelt route would seem to have no messages. */
 static int check_route(const struct queue_command *queue, const struct args *args)
 {
@@ -166,8 +193,11 @@ static int check_route(const struct queue_command *queue, const struct args *arg
         names[i] = config->routes[i].name;
     int status = CMD_EXIT_OK;
     size_t near = nearest_find(route, names, config->route_count);
-    if (near != SIZE_MAX && strcmp(names[near], route) != 0 && !queue_has_route(queue))
+    bool known = near != SIZE_MAX && strcmp(names[near], route) == 0;
+    if (!known && !queue_has_route(queue) && near != SIZE_MAX)
         status = args_wrong(args, "--route %s: unknown; did you mean '%s'?", route, names[near]);
+    else if (!known && !queue_has_route(queue))
+        status = unknown_route(args, route, names, config->route_count);
     free(names);
     config_free(config);
     return status;

@@ -205,7 +205,7 @@ static void print_head(const struct showing *showing, const struct message_row *
         printf("%sdeferred%s: it failed while others passed, and is tried again by itself\n",
                terminal_style(terminal, TERMINAL_YELLOW), plain);
     else
-        printf("pending\n");
+        printf("waiting\n");
 }
 
 static void print_row(const struct showing *showing, const struct message_row *row)

@@ -94,7 +94,7 @@ cJSON *message_row_json(const struct message_row *row)
     cleanup_free char *target = message_row_target(row);
     cJSON *json = cJSON_CreateObject();
     cJSON_AddNumberToObject(json, "id", (double)message->id);
-    cJSON_AddStringToObject(json, "state", row->dead ? "dead" : row->deferred ? "deferred" : "pending");
+    cJSON_AddStringToObject(json, "state", row->dead ? "dead" : row->deferred ? "deferred" : "waiting");
     cJSON_AddStringToObject(json, "key", message->key);
     cJSON_AddStringToObject(json, "route", message->route);
     cJSON_AddStringToObject(json, "topic", message->topic);
