@@ -13,7 +13,12 @@
 #include <errno.h>
 #include <string.h>
 
-enum { LOST_SHOWN_MS = 7 * 24 * 3600 * 1000 }; /* how long it is a problem that messages may be missing */
+enum {
+    LOST_SHOWN_MS = 7 * 24 * 3600 * 1000, /* how long it is a problem that messages may be missing */
+    FIRST_CONNECT_S = 10,                 /* how long the first connection to the broker takes at most */
+    PART_OF_MESSAGES = 10,                /* of an hour, or */
+    PART_OF_DEAD = 5,                     /* so many dead letters: then their part is a problem */
+};
 
 /* ---- parts that fail ---- */
 
@@ -75,13 +80,26 @@ static void judge_http(struct status_facts *facts)
     }
 }
 
-/* Only a route has these fields. */
+/* Whether a person has not looked at a dead letter of this route, or the queue cannot be read. */
+static bool has_unseen(const struct status_facts *facts, const char *route)
+{
+    bool unseen = !facts->queue;
+    const cJSON *part = status_first(facts->queue, STATUS_DEAD_LETTERS);
+    for (; part; part = part->next)
+        unseen = unseen || (strcmp(status_text(part, STATUS_DEAD_ROUTE), route) == 0 &&
+                            status_number(part, STATUS_DEAD_UNSEEN, 0) > 0);
+    return unseen;
+}
+
+/* Only a route has these fields. One dead letter among a few messages says nothing of the route, and a
+ * person who listed, retried or dropped them knows. */
 static void judge_dead_part(struct status_facts *facts, const cJSON *route, const char *name)
 {
     int64_t dead = status_number(route, STATUS_ROUTE_HOUR_DEAD, 0);
     int64_t all = dead + status_number(route, STATUS_ROUTE_HOUR_DELIVERED, 0);
     char dead_text[UNITS_BYTES], all_text[UNITS_BYTES];
-    if (dead * 10 > all)
+    bool enough = all >= PART_OF_MESSAGES || dead >= PART_OF_DEAD;
+    if (enough && dead * 10 > all && has_unseen(facts, name))
         add_problem(facts, "route %s: %s of %s messages in the last hour became dead letters", name,
                     units_count(dead, dead_text), units_count(all, all_text));
 }
@@ -150,7 +168,9 @@ static void judge_broker(struct status_facts *facts, const cJSON *broker)
     long long port = status_number(broker, STATUS_BROKER_PORT, 0);
     bool is_held_by_storage =
         strcmp(status_text(broker, STATUS_BROKER_STATE), "holding") == 0 && problem_find(facts, "storage");
-    if (!status_part_works(broker) && !is_held_by_storage) {
+    bool is_starting = strcmp(status_text(broker, STATUS_BROKER_STATE), "connecting") == 0 &&
+                       status_number(facts->daemon, STATUS_DAEMON_SECONDS, 0) < FIRST_CONNECT_S;
+    if (!status_part_works(broker) && !is_held_by_storage && !is_starting) {
         cleanup_free char *outage = status_part_outage(broker, false, -1, false);
         add_problem(facts, "broker %s:%lld: %s", host, port, outage);
     }
@@ -290,13 +310,14 @@ static void judge_queue(struct status_facts *facts)
     const cJSON *route = status_first(facts->queue, STATUS_QUEUE_ROUTES);
     for (; facts->daemon && route; route = route->next) {
         const char *name = status_text(route, STATUS_QUEUE_ROUTE_NAME);
+        int64_t waiting = status_number(route, STATUS_QUEUE_ROUTE_WAITING, 0);
+        char number[UNITS_BYTES];
         if (!status_find(facts->daemon, STATUS_ROUTES, STATUS_ROUTE_NAME, name) &&
             !status_find(facts->daemon, STATUS_ROUTES, STATUS_ROUTE_FORMERLY, name))
             add_problem(facts,
-                        "route %s: %lld messages are held: the configuration does not have it. If it was "
-                        "renamed, add "
-                        "the line formerly = %s to its section",
-                        name, (long long)status_number(route, STATUS_QUEUE_ROUTE_WAITING, 0), name);
+                        "route %s: %s message%s held: the configuration does not have it. If it was "
+                        "renamed, add the line formerly = %s to its section",
+                        name, units_count(waiting, number), waiting == 1 ? " is" : "s are", name);
     }
     const cJSON *device = status_first(facts->queue, STATUS_DEVICES);
     for (; device; device = device->next)

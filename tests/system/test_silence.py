@@ -180,13 +180,23 @@ def test_dead_letters_are_a_problem_until_a_person_has_listed_them(picky, mosqui
 
 def test_a_route_whose_messages_die_is_a_problem(picky):
     sluice, publish = picky
-    publish(0, 1)
-    sluice.command("queue", "ls", "--state", "dead")
-    assert problems(sluice) == ["route sensor: 1 of 2 messages in the last hour became dead letters"]
+    part = "messages in the last hour became dead letters"
+    publish(3, 1)
+    assert part not in str(sluice.status()["problems"])  # few messages say nothing of the route
+    publish(4, 1)
+    assert problems(sluice, part) == [f"route sensor: 2 of 11 {part}"]
     [route] = sluice.status()["daemon"]["routes"]
-    assert (route["delivered_last_hour"], route["dead_last_hour"]) == (1, 1)
-    publish(7, 0)  # a tenth is not more than a tenth
+    assert (route["delivered_last_hour"], route["dead_last_hour"]) == (9, 2)
+    sluice.command("queue", "ls", "--state", "dead")
     is_sound(sluice)
+    publish(4, 1)
+    assert problems(sluice, part) == [f"route sensor: 3 of 17 {part}"]
+    sluice.command("queue", "drop", "--yes", "--state", "dead")
+    is_sound(sluice)
+    publish(16, 1)  # four of 35 is more than a tenth
+    assert len(problems(sluice, part)) == 1
+    publish(5, 0)  # four of 41 is not
+    assert part not in str(sluice.status()["problems"])
 
 
 # ---- the session

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.blackhole import BlackHole
 from harness.ports import free_port
 from harness.events import parse
 from harness.sluice import binary
@@ -92,12 +93,29 @@ def test_problems_have_the_reason_and_the_next_try(make_sluice, mosquitto, make_
     assert any(re.fullmatch(r"backend away: away since [\d-]+ [\d:]+ \(503: .*\), 1 message waiting, (next probe in \d+ s|probing)", p)
                for p in problems), problems  # fmt: skip
     assert any(re.match(r"(route two|backend wrong): misconfigured since .* \(403.*\), 1 message waiting, ", p) for p in problems), problems
-    assert any(p.startswith("route gone: 1 messages are held: the configuration does not have it. If it was renamed, ")
+    assert any(p.startswith("route gone: 1 message is held: the configuration does not have it. If it was renamed, ")
                for p in problems), problems
     text = sluice.command("status", expect=4)
     assert all(f"! {problem.split(' since')[0]}" in text for problem in problems)
     assert "gone held, 1 waiting" in text
     sluice.command("status", "-q", expect=4)
+
+
+def test_the_first_connection_has_ten_seconds(make_sluice, backend):
+    """status -q right after a start is no alarm. A broker that then does not respond is one."""
+    silent = BlackHole(handshake=True)
+    try:
+        sluice = make_sluice(broker_port=silent.port, backends={"garden": backend}, queue={"clock": "trust"}).start()
+
+        def is_late():
+            status = sluice.status()
+            late = status["daemon"]["seconds"] >= 10
+            assert (status["problems"] != []) == late, status["problems"]
+            return late
+
+        wait_until(is_late, what="ten seconds")
+    finally:
+        silent.close()
 
 
 def test_deferred_messages_are_a_problem(make_sluice, backend):
@@ -124,7 +142,7 @@ def test_a_broker_that_is_away_is_a_problem(make_sluice, backend):
     sluice.start()
     sluice.wait_event("broker-away")
     [problem] = sluice.status(expect=4)["problems"]
-    assert re.match(rf"broker 127.0.0.1:{port}: away since .* \(Connection refused\)", problem)
+    assert re.match(rf"broker 127.0.0.1:{port}: away since .* \(Connection refused: is it running\? .*\)", problem)
 
 
 def test_a_full_queue_is_a_problem(make_sluice, mosquitto, backend):
