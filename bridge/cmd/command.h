@@ -16,13 +16,15 @@ struct command_option {
     bool has_value;
 };
 
+struct command_row {
+    const char *name, *synopsis, *summary;
+    const struct command *command;
+};
+
 struct command_table {
     const char *prefix;      /* "sluice", "sluice queue" */
     const char *about, *end; /* first and last paragraph of its help */
-    const struct command_row {
-        const char *name, *synopsis, *summary;
-        const struct command *command;
-    } * rows;
+    const struct command_row *rows;
     size_t count;
 };
 

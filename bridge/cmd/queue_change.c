@@ -187,7 +187,7 @@ const struct command cmd_queue_drop = {
     .options =
         (const struct command_option[]){
             QUEUE_OPTIONS_FILTER, QUEUE_OPTION_STATE, QUEUE_OPTION_ALL, QUEUE_OPTION_YES, {0}},
-    .help = "Deletes pending messages and dead letters. It shows them, and asks.\n\n" QUEUE_HELP_FILTER
-        QUEUE_HELP_STATE "  --all           everything\n"
+    .help = "Deletes pending messages and dead letters. It shows them, and asks.\n"
+            "\n" QUEUE_HELP_FILTER QUEUE_HELP_STATE "  --all           everything\n"
             "  -y, --yes       do not ask\n" QUEUE_HELP_CONFIG,
 };

@@ -331,8 +331,8 @@ const struct command cmd_queue_ls = {
         (const struct command_option[]){
             QUEUE_OPTIONS_FILTER, QUEUE_OPTION_STATE, QUEUE_OPTION_JSON, QUEUE_OPTION_COUNT, {0}},
     .help =
-        "Lists pending messages and dead letters, one a line, the newest last.\n\n" QUEUE_HELP_FILTER
-            QUEUE_HELP_STATE
+        "Lists pending messages and dead letters, one a line, the newest last.\n"
+        "\n" QUEUE_HELP_FILTER QUEUE_HELP_STATE
         "  -n COUNT        the newest COUNT messages; 0: all. Default 50, with --json all\n"
         "  --json          one JSON object a line, with all fields, as export writes it\n" QUEUE_HELP_CONFIG,
 };

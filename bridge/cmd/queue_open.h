@@ -38,32 +38,15 @@ int queue_command_close(struct queue_command *queue, int error);
 
 /* ---- options and their help, for the commands ---- */
 
-#define QUEUE_OPTIONS_FILTER                                                                                 \
-    {'c', NULL, true}, {'r', "route", true}, {'t', "topic", true}, {'e', "reason", true},                    \
-        {'O', "older", true},                                                                                \
-    {                                                                                                        \
-        'N', "newer", true                                                                                   \
-    }
-#define QUEUE_OPTION_STATE                                                                                   \
-    {                                                                                                        \
-        's', "state", true                                                                                   \
-    }
-#define QUEUE_OPTION_ALL                                                                                     \
-    {                                                                                                        \
-        'a', "all", false                                                                                    \
-    }
-#define QUEUE_OPTION_YES                                                                                     \
-    {                                                                                                        \
-        'y', "yes", false                                                                                    \
-    }
-#define QUEUE_OPTION_JSON                                                                                    \
-    {                                                                                                        \
-        'j', "json", false                                                                                   \
-    }
-#define QUEUE_OPTION_COUNT                                                                                   \
-    {                                                                                                        \
-        'n', NULL, true                                                                                      \
-    }
+/* clang-format off */
+#define QUEUE_OPTIONS_FILTER {'c', NULL, true}, {'r', "route", true}, {'t', "topic", true}, \
+    {'e', "reason", true}, {'O', "older", true}, {'N', "newer", true}
+#define QUEUE_OPTION_STATE {'s', "state", true}
+#define QUEUE_OPTION_ALL   {'a', "all", false}
+#define QUEUE_OPTION_YES   {'y', "yes", false}
+#define QUEUE_OPTION_JSON  {'j', "json", false}
+#define QUEUE_OPTION_COUNT {'n', NULL, true}
+/* clang-format on */
 
 #define QUEUE_HELP_FILTER                                                                                    \
     "  ID ...          these messages\n"                                                                     \

@@ -25,10 +25,11 @@
 #include <string.h>
 
 enum {
-    QOS = 1,                  /* 2 is less safe here: after PUBREC the payload is only in our memory */
-    NOT_GRANTED = 0x80000000, /* makes a rank higher than every identifier */
-    FIRST_REFUSAL = 0x80,     /* MQTT 5.0 and 3.1.1, section 3.9.3 */
+    QOS = 1,              /* 2 is less safe here: after PUBREC the payload is only in our memory */
+    FIRST_REFUSAL = 0x80, /* MQTT 5.0 and 3.1.1, section 3.9.3 */
 };
+
+static const uint32_t not_granted = 0x80000000; /* makes a rank higher than every identifier */
 
 /* ---- the database ---- */
 
@@ -49,7 +50,7 @@ void mqtt_subscriptions_done(struct mqtt *mqtt)
 static void set_rank(struct subscriptions *subscriptions, size_t filter)
 {
     const struct filter *f = &subscriptions->filters[filter];
-    subscriptions->ranks[filter] = f->granted ? f->identifier : f->identifier | (uint32_t)NOT_GRANTED;
+    subscriptions->ranks[filter] = f->granted ? f->identifier : f->identifier | (uint32_t)not_granted;
 }
 
 static void collect(void *context, const struct subscription *subscription)

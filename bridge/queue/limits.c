@@ -238,7 +238,7 @@ static const char *const consequence[] = {
 
 const char *queue_limit_text(const struct queue *queue, enum queue_reason reason)
 {
-    static char text[48];
+    static char text[UNITS_BYTES + 32];
     const struct limits *limits = &queue->limits;
     char value[UNITS_BYTES];
     switch (reason) {

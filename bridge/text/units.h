@@ -10,7 +10,7 @@
 #include "base/base.h"
 #include <stdbool.h>
 
-#define UNITS_BYTES 32
+#define UNITS_BYTES 48
 
 /* "1,234,567" */
 const char *units_count(int64_t number, char text[static UNITS_BYTES]);

@@ -18,10 +18,9 @@ struct fuzz_seed {
     size_t bytes;
 };
 extern const struct fuzz_seed fuzz_seeds[];
-#define FUZZ_SEED(literal)                                                                                   \
-    {                                                                                                        \
-        literal, sizeof(literal) - 1                                                                         \
-    }
+/* clang-format off */
+#define FUZZ_SEED(literal) {literal, sizeof(literal) - 1}
+/* clang-format on */
 
 /* Tokens that the parser knows, which driver.c inserts. The last entry is NULL. */
 extern const char *const fuzz_tokens[];

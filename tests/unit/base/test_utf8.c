@@ -6,10 +6,9 @@ struct text {
     const char *text;
     size_t bytes;
 };
-#define BYTES(literal)                                                                                       \
-    {                                                                                                        \
-        literal, sizeof(literal) - 1                                                                         \
-    }
+/* clang-format off */
+#define BYTES(literal) {literal, sizeof(literal) - 1}
+/* clang-format on */
 
 static void well_formed_utf8_is_recognised(void **state)
 {

@@ -12,10 +12,9 @@ struct payload {
     const char *text;
     size_t bytes;
 };
-#define BYTES(literal)                                                                                       \
-    {                                                                                                        \
-        literal, sizeof(literal) - 1                                                                         \
-    }
+/* clang-format off */
+#define BYTES(literal) {literal, sizeof(literal) - 1}
+/* clang-format on */
 
 /* From memory of exactly that size, so that a sanitizer sees a read beyond it. */
 static const char *type_of(const char *text, size_t bytes)

@@ -22,12 +22,13 @@ typedef void scenario_fn(struct ledger *ledger, const char *path);
 enum { MOST_CUTS = 4 }; /* at one place */
 
 /* The results of the children. */
-static struct shared {
+struct shared {
     struct ledger ledger;
     unsigned cuts;
     bool fired;
     char complaint[300];
-} * shared;
+};
+static struct shared *shared;
 
 static uint64_t seed;
 

@@ -28,12 +28,13 @@ struct start {
 };
 
 /* The results of a worker's children, and its own. */
-static struct shared {
+struct shared {
     struct ledger ledger;
     bool fired;
     unsigned runs;
     char complaint[300];
-} * shared;
+};
+static struct shared *shared;
 
 enum { WORKERS = 2 };
 static struct shared *shared_of_workers;
