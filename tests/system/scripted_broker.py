@@ -241,6 +241,7 @@ class ScriptedBroker:
         self._sockets = set()
         self._next_id = 0
         self._unacked = {}
+        self._sent_on = {}  # packet id: the number of the connection
         self.most_unacked = 0
 
     # -- life
@@ -355,6 +356,7 @@ class ScriptedBroker:
             if message["qos"]:
                 with self._changed:
                     self._unacked[message["packet_id"]] = message
+                    self._sent_on[message["packet_id"]] = client.number
                     self.most_unacked = max(self.most_unacked, len(self._unacked))
         self.send(b"".join(out))
         return ids
@@ -366,10 +368,11 @@ class ScriptedBroker:
             self.publish_all([message])
 
     def redeliver(self):
-        """Sends all unacknowledged messages again, in order, with the same packet id and DUP,
-        as a broker does when a session resumes."""
+        """Sends all unacknowledged messages of earlier connections again, in order, with the same
+        packet id and DUP, as a broker does when a session resumes."""
+        client = self.wait(lambda: self._client, what="a client")
         with self._changed:
-            messages = list(self._unacked.values())
+            messages = [m for m in self._unacked.values() if self._sent_on[m["packet_id"]] < client.number]
         return self.publish_all([{**m, "dup": True} for m in messages]) if messages else []
 
     def forget_unacked(self):

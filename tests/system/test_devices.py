@@ -219,7 +219,7 @@ def test_status_of_many_devices_fits_a_screen(sluice):
             [(1795369000000 + n,) for n in range(1025)])  # fmt: skip
     text = sluice.command("status", expect=3)
     assert re.findall(r"garden/(\d+)/ack", text) == [str(1795369001024 - n) for n in range(20)]
-    assert re.search(r"^ +and 1,005 more: sluice status --json$", text, re.M)
+    assert re.search(r"^ +and 1,005 more: sluice status -c \S+ --json$", text, re.M)
     assert len(sluice.status(expect=3)["queue"]["devices"]) == 1025
 
 

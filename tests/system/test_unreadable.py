@@ -110,7 +110,7 @@ def test_a_crash_before_the_acknowledgement_makes_no_second_dead_letter(start, s
     sluice.kill()
     scripted.wait(lambda: True)
     with scripted._changed:
-        scripted._unacked[bad] = {"topic": b"t/\x01", "payload": b"bad", "qos": 1, "packet_id": bad}
+        scripted._unacked[bad] = {"topic": b"t/\x01", "payload": b"bad", "qos": 1, "packet_id": bad}  # sent before
         scripted._received = [p for p in scripted._received if p.type != "PUBACK"]
     sluice.start()
     scripted.wait(lambda: bad in scripted.acked(), what="its acknowledgement")
@@ -175,7 +175,8 @@ def test_a_retained_one_ends_one_connection_and_hides_no_other(make_sluice, scri
         attempts = len(scripted.attempts)
         scripted.drop()
         scripted.wait_packets("SUBSCRIBE", attempts + 1)
-        scripted.publish(b"t/live", b"live")
+        live = scripted.publish(b"t/live", b"live")
+        scripted.wait(lambda: live in scripted.acked(), what="its acknowledgement")
     backend.wait_for(4)
     sluice.wait_empty()
     assert sorted(backend.bodies()) == [b"good", *[b"live"] * 3]

@@ -117,6 +117,10 @@ class Mosquitto:
     def log(self):
         return self.log_file.read_text(errors="replace").splitlines() if self.log_file.exists() else []
 
+    def connections_made(self, client_id):
+        """How often this client has connected."""
+        return sum(bool(re.search(rf"New client connected from \S+ as {re.escape(client_id)} ", line)) for line in self.log)
+
     def subscriptions_made(self, client_id):
         """How many subscriptions it has confirmed since this client connected."""
         made = 0

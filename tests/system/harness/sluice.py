@@ -124,6 +124,7 @@ class Sluice:
         environment.pop("JOURNAL_STREAM", None)
         before = len(self.log)
         self.started = time.monotonic()
+        self._lines_before, self._connections_before = before, self._connections()
         self.process = spawn(
             [*prefix, binary(), "run", "-c", str(self.config_file), *args],
             env=environment, cwd=self.dir, stdin=-3, stdout=-3, stderr=-1,
@@ -217,16 +218,26 @@ class Sluice:
 
         return wait_until(found, timeout, f"the log line {what}")
 
-    def wait_connected(self, timeout=PATIENCE_S, after=0, broker=None):
+    def _client_id(self):
+        [client_id] = re.findall(r"^client_id *= *(\S+)", self.config_file.read_text(), re.M) or ["sluice"]
+        return client_id
+
+    def _connections(self):
+        broker = broker_at(self.broker_port)
+        return broker.connections_made(self._client_id()) if broker else 0
+
+    def wait_connected(self, timeout=PATIENCE_S, after=None, broker=None):
         """Waits until it is connected and has subscribed: it gets what is published from now
-        on. broker: needed where a Line is between them."""
-        self.wait_event("broker-connected", timeout=timeout, after=after)
-        broker = broker or broker_at(self.broker_port)
+        on. after: lines of the log, otherwise it is the first connection of this run. broker: needed
+        where a Line is between them."""
+        self.wait_event("broker-connected", timeout=timeout, after=self._lines_before if after is None else after)
+        direct = broker_at(self.broker_port)
+        broker = broker or direct
         if broker:
-            text = self.config_file.read_text()
-            filters = set(re.findall(r"^topic *= *(.*?) *$", text, re.M))
-            [client_id] = re.findall(r"^client_id *= *(\S+)", text, re.M) or ["sluice"]
-            wait_until(lambda: broker.subscriptions_made(client_id) >= len(filters), timeout, "the subscriptions")
+            filters = set(re.findall(r"^topic *= *(.*?) *$", self.config_file.read_text(), re.M))
+            wait_until(lambda: (not direct or self._connections() > self._connections_before)
+                       and broker.subscriptions_made(self._client_id()) >= len(filters),
+                       timeout, "the subscriptions")  # fmt: skip
         return self
 
     def stopped(self):
