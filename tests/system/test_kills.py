@@ -18,7 +18,8 @@ PUBLISHER = """
 import sys, time
 import paho.mqtt.client as mqtt
 port, messages, topics = map(int, sys.argv[1:])
-client = mqtt.Client()
+version = getattr(mqtt, "CallbackAPIVersion", None)  # paho 2
+client = mqtt.Client(version.VERSION2) if version else mqtt.Client()
 client.max_inflight_messages_set(1000)
 client.max_queued_messages_set(0)
 client.connect("127.0.0.1", port)

@@ -186,9 +186,9 @@ class Backend:
     async def _unlisten(self):
         server, self._server = self._server, None
         server.close()
-        await server.wait_closed()
         for writer in list(self._open):
             _abort(writer)
+        await server.wait_closed()  # since Python 3.12 for the connections, too
         await asyncio.sleep(0)
 
     async def _end_tasks(self):

@@ -35,6 +35,10 @@ def shipped_settings():
 _brokers = {}  # by port
 
 
+# paho 2 wants to know which arguments its callbacks have.
+PAHO = {"callback_api_version": mqtt.CallbackAPIVersion.VERSION2} if hasattr(mqtt, "CallbackAPIVersion") else {}
+
+
 def broker_at(port):
     """The Mosquitto that was last given this port, or None."""
     return _brokers.get(port)
@@ -142,9 +146,9 @@ class Mosquitto:
         """A connected paho client with its loop running; the caller ends it.
         on_message: called with each paho message, from the first on."""
         if version == 5:
-            client = mqtt.Client(client_id, protocol=mqtt.MQTTv5)
+            client = mqtt.Client(client_id=client_id, protocol=mqtt.MQTTv5, **PAHO)
         else:
-            client = mqtt.Client(client_id, clean_session=clean)
+            client = mqtt.Client(client_id=client_id, clean_session=clean, **PAHO)
         for name, password in list(self.users.items())[:1]:
             client.username_pw_set(name, password)
         if self.tls:
