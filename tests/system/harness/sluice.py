@@ -219,7 +219,8 @@ class Sluice:
         return wait_until(found, timeout, f"the log line {what}")
 
     def _client_id(self):
-        [client_id] = re.findall(r"^client_id *= *(\S+)", self.config_file.read_text(), re.M) or ["sluice"]
+        text = self.config_file.read_text() if self.config_file.exists() else ""
+        [client_id] = re.findall(r"^client_id *= *(\S+)", text, re.M) or ["sluice"]
         return client_id
 
     def _connections(self):
