@@ -111,6 +111,8 @@ static void inspect_place(const struct inspection *inspection, const char *key, 
     }
     if (service && report(inspection, key, path, service_hidden_fault(service, directory)))
         return;
+    if (service && report(inspection, key, path, service_shared_fault(service, key, path, directory)))
+        return;
     if (service)
         report(inspection, key, path, service_read_only_fault(service, directory));
     if (!report(inspection, key, path, directory_fault(directory)) && service)

@@ -4,6 +4,7 @@
 #include "cmd/cmd.h"
 #include "cmd/sandbox.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
 #include <grp.h>
@@ -313,6 +314,56 @@ char *service_permission_fault(const struct service *service, const char *path)
         return xasprintf("the service cannot write to %s: %s", path, strerror(error));
     return xasprintf("the user %s of the service may not write to %s; sudo chown %s:%s %s", service->user,
                      path, service->user, service->group, path);
+}
+
+/* Whether it belongs to another user than the service, and has more in it than the file and its
+ * companions, such as queue.db-wal. */
+static bool is_shared(const struct service *service, const char *directory, const char *file)
+{
+    struct stat found;
+    if (stat(directory, &found) != 0 || found.st_uid == service->uid)
+        return false;
+    DIR *list = opendir(directory);
+    bool has_more = false;
+    for (struct dirent *entry; list && !has_more && (entry = readdir(list));)
+        has_more = strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+                   strncmp(entry->d_name, file, strlen(file)) != 0;
+    if (list)
+        closedir(list);
+    return has_more;
+}
+
+/* What makes a directory of its own there; state: the one that systemd makes, or NULL. */
+static char *own_directory(const struct service *service, const char *key, const char *directory,
+                           const char *file, const char *state)
+{
+    bool is_socket = strcmp(key, "socket") == 0;
+    if (is_socket || (state && (strcmp(directory, "/") == 0 || is_at_home(service, directory))))
+        return xasprintf("write %s = %s/%s", key, is_socket ? "/run/sluice" : state, file);
+    cleanup_free char *own = xasprintf("%s/sluice", strcmp(directory, "/") == 0 ? "/srv" : directory);
+    if (sandbox_makes(service->sandbox, own))
+        return xasprintf("write %s = %s/%s", key, own, file);
+    cleanup_free char *read_only = service_read_only_fault(service, own);
+    return xasprintf(
+        "make a directory of its own: sudo install -d -o %s -g %s -m 2750 %s, write %s = %s/%s%s%s",
+        service->user, service->group, own, key, own, file,
+        read_only ? ", and with sudo systemctl edit sluice the two lines [Service] and "
+                    "ReadWritePaths="
+                  : "",
+        read_only ? own : "");
+}
+
+char *service_shared_fault(const struct service *service, const char *key, const char *path,
+                           const char *directory)
+{
+    cleanup_free char *permission = service_permission_fault(service, directory);
+    cleanup_free char *read_only = service_read_only_fault(service, directory);
+    cleanup_free char *copy = xstrdup(path);
+    const char *file = basename(copy);
+    if ((!permission && !read_only) || !is_shared(service, directory, file))
+        return NULL;
+    cleanup_free char *remedy = own_directory(service, key, directory, file, sandbox_state(service->sandbox));
+    return xasprintf("the service may not write to %s, which others use too; %s", directory, remedy);
 }
 
 char *service_describe(const struct service *service)

@@ -34,6 +34,10 @@ char *service_hidden_fault(const struct service *service, const char *directory)
 char *service_read_only_fault(const struct service *service, const char *directory);
 /* Its user may not write to the directory, or the file, if it is there. */
 char *service_permission_fault(const struct service *service, const char *path);
+/* As the two before it, of a directory that others use too: it must not get sluice's user as its owner, nor
+ * become writable for the service. key, path: the setting that names a file in it. */
+char *service_shared_fault(const struct service *service, const char *key, const char *path,
+                           const char *directory);
 
 /* "checked as sluice.service sees it (...)"; the caller frees it. */
 char *service_describe(const struct service *service);

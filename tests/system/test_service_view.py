@@ -234,6 +234,30 @@ def test_a_queue_in_a_directory_of_root(machine):
     assert machine.check() == [] and machine.serves(writable="/mnt/ssd")
 
 
+@pytest.mark.parametrize("queue, more, words", [
+    ("path = /var/lib/queue.db", "", "write path = /var/lib/sluice/queue.db"),
+    ("path = /queue.db", "", "write path = /var/lib/sluice/queue.db"),
+    ("path = /etc/sluice/queue.db", "", "write path = /var/lib/sluice/queue.db"),
+    ("", "[daemon]\nsocket = /run/sluice.sock\n", "write socket = /run/sluice/sluice.sock"),
+    ("", "[daemon]\nsocket = /etc/sluice/sluice.sock\n", "write socket = /run/sluice/sluice.sock")])  # fmt: skip
+def test_a_directory_that_others_use_does_not_get_another_owner(machine, queue, more, words):
+    machine.configure(queue=queue, more=more)
+    [error] = machine.check()
+    assert "which others use too" in error and error.endswith(words)
+    assert "chown" not in error and "ReadWritePaths" not in error
+
+
+def test_a_disk_that_others_use_gets_a_directory_of_sluice(machine):
+    machine.configure(queue="path = /mnt/ssd/queue.db")
+    machine.file("mnt/ssd/photo", "")
+    [error] = machine.check()
+    assert machine.run(re.search(r"sudo install [^,]+", error).group()).returncode == 0
+    machine.edit(*re.search(r"the two lines (\[Service\]) and (ReadWritePaths=\S+)", error).groups())
+    machine.configure(queue="path = /mnt/ssd/sluice/queue.db")
+    assert machine.check() == []
+    assert machine.serves(writable="/mnt/ssd/sluice"), machine.log
+
+
 def test_a_queue_that_root_made(machine):
     machine.configure()
     machine.file("var/lib/sluice/queue.db", "")
@@ -345,7 +369,6 @@ def test_everything_that_is_wrong_is_in_one_round(machine):
                       backend="bearer = @/home/pi/key\nca_file = /mnt/ssd/ca.pem\nretry_mix = 1s", more="payth = /x\n")  # fmt: skip
     errors = machine.check()
     for words in ("max_size = much", "/home/pi/key: the service does not see it", "byte order mark", "retry_mix", "payth",
-                  "/mnt/ssd/ca.pem: the user sluice", "there is no certificate in it", "ReadWritePaths=/mnt/ssd",
-                  "may not write to /mnt/ssd", "this host is only an example"):  # fmt: skip
+                  "/mnt/ssd/ca.pem: the user sluice", "there is no certificate in it", "ReadWritePaths=/mnt/ssd/sluice", "this host is only an example"):  # fmt: skip
         assert len([error for error in errors if words in error]) == 1, (words, errors)
-    assert len(errors) == 10, errors
+    assert len(errors) == 9, errors
