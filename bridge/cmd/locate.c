@@ -10,6 +10,7 @@
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,12 +54,33 @@ static bool may_be_of_sluice(const char *socket)
     return access(lock, F_OK) == 0;
 }
 
+/* The user of the process that listens there (unix(7)), or -1. */
+static uid_t listener_of(const char *socket)
+{
+    struct ucred peer = {.uid = (uid_t)-1};
+    socklen_t bytes = sizeof peer;
+    int fd = client_connect(socket);
+    if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) != 0)
+        peer.uid = (uid_t)-1;
+    if (fd >= 0)
+        close(fd);
+    return peer.uid;
+}
+
+/* Any user can listen at a socket of this name, and would be handed messages. */
+static bool is_trusted(uid_t user, const char *queue)
+{
+    struct stat status;
+    return user != (uid_t)-1 &&
+           (user == 0 || user == geteuid() || (owner_of(queue, &status) == 0 && user == status.st_uid));
+}
+
 /* If a daemon that listens there has this configuration, its place. */
 static bool ask_place(const char *socket, const char *config_path, struct config_place *ret)
 {
     cJSON *status = NULL;
     cleanup_free char *ours = realpath(config_path, NULL);
-    if (!ours || client_status(socket, &status) != 0)
+    if (!ours || !is_trusted(listener_of(socket), ret->queue) || client_status(socket, &status) != 0)
         return false;
     const char *theirs = status_text(status, STATUS_CONFIGURATION);
     const char *queue = status_text(status_get(status, STATUS_DAEMON_QUEUE), STATUS_DAEMON_QUEUE_PATH);

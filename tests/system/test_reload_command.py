@@ -2,13 +2,17 @@
 import os
 import pty
 import re
+import shutil
 import stat
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from harness.check import arrived_once_in_order, messages, publish_all, stops_empty
+from harness.process import end, spawn
 from harness.sluice import SENSOR_ROUTE, backend_section, binary
 from harness.wait import wait_until
 
@@ -252,3 +256,46 @@ def test_commands_find_the_running_sluice_after_path_was_edited(sluice, mosquitt
     sluice.wait_pending(2)
     assert sluice.stop() == 0
     assert sluice.command("status", expect=1).startswith("sluice is stopped")
+
+
+@pytest.fixture
+def public():
+    """A directory on a way that is open to all, and short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="sluice-") as directory:
+        yield directory
+
+
+# Listens as sluice.sock, answers with a status of sluice, and prints what it is sent.
+IMPOSTOR = """
+import os, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o777)
+listener.listen()
+print("listens", flush=True)
+while True:
+    client, _ = listener.accept()
+    got = client.recv(65536)
+    if got:
+        print("got", got, flush=True)
+        client.sendall(sys.argv[2].encode() if got.startswith(b"status") else b"stored\\n")
+    client.close()
+"""
+
+
+def test_commands_of_root_trust_no_other_user_who_says_to_be_sluice(sluice, public):
+    """While sluice is stopped, anyone can listen at a socket with its name."""
+    sluice.start()
+    status = sluice.ask("status\n")
+    assert sluice.stop() == 0
+    shutil.chown(public, "nobody")
+    impostor = spawn(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--", sys.executable, "-c", IMPOSTOR,
+                      f"{public}/sluice.sock", status], stdout=subprocess.PIPE)  # fmt: skip
+    try:
+        assert impostor.stdout.readline() == b"listens\n"
+        sluice.command("send", "garden/a/sensor", "mine")
+        assert "stopped" in sluice.command("status", expect=3)
+        assert sluice.pending() == 1
+    finally:
+        end(impostor)
+    assert b"got" not in impostor.stdout.read()
