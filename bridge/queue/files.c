@@ -10,6 +10,7 @@
 #include "queue/salvage/rescue.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -37,6 +38,25 @@ int queue_files_look(struct queue *queue)
     return queue->lost ? -ESTALE : 0;
 }
 
+/* Under sluice.service the directory is a mount of its own, the only one that the service may write to.
+ * Deleting the directory ends the mount, and a new directory is read-only for the service. */
+char *queue_files_advice(const char *path)
+{
+    cleanup_free char *copy = xstrdup(path);
+    const char *directory = dirname(copy);
+    int pid = (int)getpid();
+    if (access(directory, W_OK) == 0)
+        return xstrdup("do not restart sluice, which saves what they had into a new queue");
+    if (errno == EROFS)
+        return xasprintf("do not restart sluice, which still has them, but let it write: "
+                         "sudo nsenter -t %d -m mount --bind %s %s && "
+                         "sudo nsenter -t %d -m mount -o remount,bind,rw %s",
+                         pid, directory, directory, pid, directory);
+    return xasprintf("do not restart sluice, which still has them, but move the directory back, or make it: "
+                     "sudo install -d -o %u -g %u -m 2750 %s",
+                     (unsigned)geteuid(), (unsigned)getegid(), directory);
+}
+
 /* Another sluice may have begun to use the place. */
 static int lock_again(struct queue *queue, char **ret_why)
 {
@@ -44,13 +64,15 @@ static int lock_again(struct queue *queue, char **ret_why)
     if (lock_is_there(queue))
         return 0;
     int error = queue_lock(queue->path, &fd);
-    if (error == -EBUSY)
+    if (error == -EBUSY) {
         *ret_why =
             xasprintf("%s: its files were deleted or replaced, and another sluice uses this place: stop it",
                       queue->path);
-    else if (error != 0)
-        *ret_why = xasprintf("%s: its files were deleted or replaced; %s-lock: %s: is its directory there?",
-                             queue->path, queue->path, strerror(-error));
+    } else if (error != 0) {
+        cleanup_free char *advice = queue_files_advice(queue->path);
+        *ret_why = xasprintf("%s: its files were deleted or replaced; %s-lock: %s; %s", queue->path,
+                             queue->path, strerror(-error), advice);
+    }
     if (error != 0)
         return error;
     close(queue->lock_fd);

@@ -18,4 +18,8 @@ struct queue_saved {
 int queue_files_save(struct queue *queue, struct queue_saved *ret, char **ret_why);
 int queue_files_put_back(struct queue *queue, const struct queue_saved *saved, char **ret_why);
 
+/* Where the lost files' place cannot be written: what a person should do. It names the directory of
+ * path, and this process. Freed by the caller. */
+char *queue_files_advice(const char *path);
+
 #endif

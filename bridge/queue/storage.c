@@ -15,6 +15,7 @@
 #include "queue/storage.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "queue/files.h"
 #include "queue/limits.h"
 #include "queue/readers.h"
 
@@ -54,10 +55,6 @@ static char *storage_error_text(int error)
         return xasprintf("%s: the kernel does that after errors of the SD card or disk, see dmesg; check and "
                          "replace it",
                          strerror(-error));
-    case ESTALE:
-        return xstrdup(
-            "its files were deleted or replaced while sluice used them; what they had is saved into a "
-            "new queue as soon as that is possible");
     case EIO:
         return xasprintf("%s: the SD card or disk fails, see dmesg; replace it", strerror(-error));
     default:
@@ -69,8 +66,10 @@ static char *storage_error_text(int error)
 static char *storage_reason(const struct queue *queue)
 {
     const struct storage *storage = &queue->storage;
-    if (queue->lost)
-        return storage_error_text(-ESTALE);
+    if (queue->lost) {
+        cleanup_free char *advice = queue_files_advice(queue->path);
+        return xasprintf("its files were deleted or replaced while sluice used them; %s", advice);
+    }
     if (storage->out_of_space)
         return xasprintf("the disk is full; make room beside %s", queue->path);
     if (storage->failing)

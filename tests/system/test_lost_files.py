@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import sqlite3
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,39 @@ def test_nothing_is_acknowledged_into_deleted_files(make_sluice, mosquitto, away
     sluice.kill()
     sluice.start()
     all_arrived(away, 10)
+    stops_empty(sluice)
+
+
+# As sluice.service has it: all is read-only but the state directory, which is a mount of its own.
+ONLY_STATE_IS_WRITABLE = """
+    mount --bind "$1" "$1"
+    mount --bind "$2" "$2"
+    mount -o remount,bind,ro "$1"
+    shift 2
+    exec "$@"
+"""
+
+
+def test_a_deleted_directory_of_the_service_can_be_put_right(make_sluice, mosquitto, away, tmp_path):
+    """By the two steps that the status prints, one after the other."""
+    state = tmp_path / "var" / "sluice"
+    state.mkdir(parents=True)
+    sluice = make_sluice(backends={"garden": away}, queue={"clock": "trust", "path": state / "queue.db"})
+    sluice.write_config(f"[daemon]\nsocket = {sluice.dir}/socket\n" + sluice.config_text())
+    sluice.start(prefix=["unshare", "--mount", "/bin/sh", "-euc", ONLY_STATE_IS_WRITABLE, "sh", state.parent, state])
+    sluice.wait_connected()
+    publish(mosquitto, 0, 5)
+    mosquitto.wait_received("PUBACK", 5)
+    shutil.rmtree(state)
+    for step in ("install -d", "nsenter"):
+        text = wait_until(lambda: (said := sluice.command("status", expect=None)) and f"sudo {step}" in said and said,
+                          what=step)  # fmt: skip
+        [advice] = re.findall(r"\n! queue: .* do not restart sluice, which still has them, but .*?: (sudo .*?)[;)]", text)
+        subprocess.run(["/bin/sh", "-euc", advice.replace("sudo ", "")], check=True)
+    sluice.wait_event("queue-rescued", level="error")
+    sluice.kill()
+    sluice.start()
+    all_arrived(away, 5)
     stops_empty(sluice)
 
 
