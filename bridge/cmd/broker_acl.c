@@ -27,7 +27,8 @@ struct broker_acl {
 static void take_setting(void *context, const char *word, char *rest)
 {
     struct broker_acl *acl = context;
-    if (strcmp(word, "plugin") == 0 || strcmp(word, "auth_plugin") == 0)
+    bool is_of_listener = strcmp(word, "per_listener_settings") == 0 && strcmp(rest, "false") != 0;
+    if (is_of_listener || strcmp(word, "plugin") == 0 || strcmp(word, "auth_plugin") == 0)
         acl->unknown = true;
     if (strcmp(word, "acl_file") != 0)
         return;
@@ -155,11 +156,15 @@ static bool is_allowed(const struct judgement *judgement, enum who who, enum acc
 /* ---- the lines ---- */
 
 /* "below its line 'user device'"; the caller frees it. */
-static char *place_of(const char *user, bool known)
+static char *place_of(const struct broker_acl *acl, const char *user, bool known)
 {
-    return !known ? xstrdup("below the line 'user ...' of your devices")
-           : user ? xasprintf("below its line 'user %s'", user)
-                  : xstrdup("as its first line");
+    bool is_there = false;
+    for (size_t i = 0; user && i < acl->count; i++)
+        is_there = is_there || same_user(acl->rules[i].user, user);
+    return !known     ? xstrdup("below the line 'user ...' of your devices")
+           : !user    ? xstrdup("as its first line")
+           : is_there ? xasprintf("below its line 'user %s'", user)
+                      : xasprintf("at its end, below a new line 'user %s'", user);
 }
 
 static void judge_filter(const struct judgement *judgement, const struct config_route *route, const char *key,
@@ -169,7 +174,7 @@ static void judge_filter(const struct judgement *judgement, const struct config_
     static const char *const verb[] = {[READ] = "read", [WRITE] = "write"};
     enum access of_devices = of_sluice == READ ? WRITE : READ;
     if (!is_allowed(judgement, SLUICE, of_sluice, filter)) {
-        cleanup_free char *place = place_of(own, true);
+        cleanup_free char *place = place_of(judgement->acl, own, true);
         config_errors_add(judgement->lines,
                           "route %s: %s: %s does not let %s%s %s %s: add the line 'topic %s %s' %s; then "
                           "systemctl reload mosquitto",
@@ -177,7 +182,7 @@ static void judge_filter(const struct judgement *judgement, const struct config_
                           own ? own : "", verb[of_sluice], filter, verb[of_sluice], filter, place);
     }
     if (judgement->others && !is_allowed(judgement, OTHERS, of_devices, filter)) {
-        cleanup_free char *place = place_of(judgement->device, judgement->device);
+        cleanup_free char *place = place_of(judgement->acl, judgement->device, judgement->device);
         config_errors_add(judgement->lines,
                           "route %s: %s: %s lets no device %s %s, %s: add the line 'topic %s %s' %s; then "
                           "systemctl reload mosquitto",

@@ -51,8 +51,11 @@ def ask(acl, sluice, command):
 def repair(acl, lines, mosquitto):
     """Does what the lines say."""
     for line in lines:
-        rule, user = re.search(r"add the line '(topic .*)' below its line '(user .*)'; then systemctl reload", line).groups()
+        rule, user = re.search(r"add the line '(topic .*)' (?:below its|at its end, below a new) line '(user .*)'; then systemctl reload", line).groups()
         text = acl.read_text()
+        if "at its end, below a new line" in line:
+            assert user not in text
+            text += f"{user}\n"
         assert text.count(f"{user}\n") == 1
         acl.write_text(text.replace(f"{user}\n", f"{user}\n{rule}\n"))
     mosquitto.process.send_signal(signal.SIGHUP)  # as systemctl reload
@@ -82,6 +85,16 @@ def test_the_remedy_of_a_route_that_no_device_may_write_works(acl, parts, backen
     wait_until(lambda: "home/a/ack" in acks, what="the acknowledgement to reach the device")
     device.disconnect()
     device.loop_stop()
+
+
+def test_the_remedy_of_a_user_without_a_line_works(acl, parts, backend):
+    acl.write_text("topic read garden/+/sensor\nuser device\ntopic readwrite #\n")
+    mosquitto, sluice = parts({"all": {"topic": ["garden/#"]}})
+    repair(acl, ask(acl, sluice, "check"), mosquitto)
+    assert ask(acl, sluice, "check") == []
+    sluice.start().wait_connected()
+    mosquitto.publish("garden/a/sensor", b"now")
+    backend.wait_for(1)
 
 
 def test_the_remedy_of_a_topic_that_sluice_may_not_read_works(acl, parts, backend):
@@ -130,7 +143,7 @@ def test_rules_that_do_not_fit(acl, parts, rules, words):
 
 
 def test_what_is_not_known_is_not_judged(acl, parts):
-    """A broker on another machine, a plug-in, or no ACL."""
+    """A broker on another machine, listeners with settings of their own, a plug-in, or no ACL."""
     _, sluice = parts({"temperature": FOREIGN_ROUTE})
     assert len(ask(acl, sluice, "check")) == 3
     text = sluice.config_file.read_text()
@@ -138,7 +151,10 @@ def test_what_is_not_known_is_not_judged(acl, parts):
     assert ask(acl, sluice, "check") == []
     sluice.config_file.write_text(text)
     conf = acl.parent / "conf.d/sluice.conf"
-    conf.write_text(conf.read_text() + "plugin /x.so\n")
+    text = conf.read_text()
+    conf.write_text("per_listener_settings true\n" + text + "listener 1884\n")
+    assert ask(acl, sluice, "check") == []
+    conf.write_text(text + "plugin /x.so\n")
     assert ask(acl, sluice, "check") == []
     conf.write_text("allow_anonymous true\n")
     assert ask(acl, sluice, "check") == []
