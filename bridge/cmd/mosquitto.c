@@ -37,6 +37,7 @@ bool mosquitto_lines(const char *path, mosquitto_take_fn *take, void *context)
 }
 
 struct reading {
+    bool included; /* this is a file of include_dir; Mosquitto obeys include_dir in its main file only */
     mosquitto_take_fn *take;
     void *context;
 };
@@ -49,13 +50,14 @@ static int is_conf(const struct dirent *entry)
 
 static void take_setting(void *context, const char *word, char *rest);
 
-static void read_directory(struct reading *reading, const char *directory)
+static void read_directory(const struct reading *main, const char *directory)
 {
+    struct reading reading = {.included = true, .take = main->take, .context = main->context};
     struct dirent **entries = NULL;
     int count = scandir(directory, &entries, is_conf, alphasort);
     for (int i = 0; i < count; i++) {
         cleanup_free char *path = xasprintf("%s/%s", directory, entries[i]->d_name);
-        mosquitto_lines(path, take_setting, reading);
+        mosquitto_lines(path, take_setting, &reading);
         free(entries[i]);
     }
     free(entries);
@@ -64,16 +66,22 @@ static void read_directory(struct reading *reading, const char *directory)
 static void take_setting(void *context, const char *word, char *rest)
 {
     struct reading *reading = context;
-    if (strcmp(word, "include_dir") == 0)
-        read_directory(reading, rest);
-    else
+    if (strcmp(word, "include_dir") != 0)
         reading->take(reading->context, word, rest);
+    else if (!reading->included)
+        read_directory(reading, rest);
 }
 
 bool mosquitto_settings(const char *directory, mosquitto_take_fn *take, void *context)
 {
     cleanup_free char *path = xasprintf("%s/mosquitto.conf", directory);
-    return mosquitto_lines(path, take_setting, &(struct reading){take, context});
+    return mosquitto_lines(path, take_setting, &(struct reading){.take = take, .context = context});
+}
+
+bool mosquitto_true(const char *rest)
+{
+    size_t bytes = strcspn(rest, " ");
+    return (bytes == 4 && strncmp(rest, "true", bytes) == 0) || (bytes == 1 && *rest == '1');
 }
 
 /* ---- its database ---- */
@@ -90,23 +98,26 @@ static void take_database(void *context, const char *word, char *rest)
                   : strcmp(word, "persistence_file") == 0   ? &database->name
                                                             : NULL;
     if (strcmp(word, "persistence") == 0)
-        database->used = strcmp(rest, "true") == 0 || strcmp(rest, "1") == 0;
+        database->used = mosquitto_true(rest);
     if (!text)
         return;
     free(*text);
     *text = xstrdup(rest);
 }
 
-/* Whether it is a file that Mosquitto refuses. It takes an empty one. */
+/* Whether it is a file that Mosquitto refuses. It takes an empty one. The head is the magic, 4 bytes
+ * of a checksum that nobody reads, and 4 of the version, in all versions: persist.h of Mosquitto. */
 static bool is_damaged(const char *path)
 {
-    static const char magic[] = "\0\xb5\0mosquitto db"; /* of all versions: persist.h of Mosquitto */
-    char head[sizeof magic - 1];
+    static const char magic[] = "\0\xb5\0mosquitto db", none[4] = {0};
+    enum { MAGIC = sizeof magic - 1, VERSION = MAGIC + 4 };
+    char head[VERSION + sizeof none];
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     ssize_t got = fd < 0 ? 0 : read(fd, head, sizeof head);
     if (fd >= 0)
         close(fd);
-    return got > 0 && ((size_t)got < sizeof head || memcmp(head, magic, sizeof head) != 0);
+    return got > 0 && ((size_t)got < sizeof head || memcmp(head, magic, MAGIC) != 0 ||
+                       memcmp(head + VERSION, none, sizeof none) == 0);
 }
 
 char *mosquitto_damaged_database(const char *directory)

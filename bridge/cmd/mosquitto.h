@@ -1,6 +1,6 @@
 /* cmd/mosquitto.h - what the configuration of a Mosquitto on this machine says, and its database.
  *
- * A power cut on ext4 can leave the database with its length and without its content: NUL bytes. Then
+ * A power cut on ext4 can leave the database with its length and without its content, or without a part: NUL bytes. Then
  * Mosquitto does not start, and only its own log says why. Commands only advise: the messages in it may
  * be worth more to somebody than a broker that runs. */
 #ifndef SLUICE_CMD_MOSQUITTO_H
@@ -15,6 +15,9 @@ typedef void mosquitto_take_fn(void *context, const char *word, char *rest);
 bool mosquitto_lines(const char *path, mosquitto_take_fn *take, void *context);
 /* The same for all settings below this path, "/etc/mosquitto", those of include_dir in their place. */
 bool mosquitto_settings(const char *directory, mosquitto_take_fn *take, void *context);
+
+/* Whether the rest of the line of a setting means true, to Mosquitto. */
+bool mosquitto_true(const char *rest);
 
 /* The path of its database, if Mosquitto would refuse that; the caller frees it. NULL: it would not, or
  * this user cannot see it. */

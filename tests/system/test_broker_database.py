@@ -40,7 +40,12 @@ def does_not_start(mosquitto):
         process.stderr.close()
 
 
-@pytest.mark.parametrize("content", [bytes(4096), bytes(10), b"\0\xb5\0mosquitto"], ids=["NUL", "short", "cut"])
+MAGIC = b"\0\xb5\0mosquitto db"  # then 4 bytes of a checksum and 4 of the version, which is 6
+
+
+@pytest.mark.parametrize("content", [
+    bytes(4096), bytes(10), MAGIC[:-3], MAGIC, MAGIC + bytes(7), MAGIC + bytes(100),
+], ids=["NUL", "short", "cut", "no version", "half a version", "version 0"])  # fmt: skip
 def test_the_remedy_of_a_database_that_mosquitto_refuses_works(make_sluice, mosquitto, backend, settings, content):
     sluice = make_sluice(backends={"garden": backend}).start().wait_connected()
     assert ask(settings, sluice, "check") == ask(settings, sluice, "status") == []
@@ -61,6 +66,16 @@ def test_the_remedy_of_a_database_that_mosquitto_refuses_works(make_sluice, mosq
     mosquitto.start()
     sluice.wait_connected(after=before)
     assert ask(settings, sluice, "check") == ask(settings, sluice, "status") == []
+
+
+def test_a_database_with_a_version_is_no_problem(make_sluice, mosquitto, backend, settings):
+    """Mosquitto ignores NUL bytes after it."""
+    mosquitto.stop()
+    sluice = make_sluice(backends={"garden": backend}).start()
+    (mosquitto.dir / "mosquitto.db").write_bytes(MAGIC + bytes(7) + b"\6" + bytes(100))
+    assert ask(settings, sluice, "check") == ask(settings, sluice, "status") == []
+    mosquitto.start()
+    sluice.wait_connected()
 
 
 def test_a_database_is_no_problem_while_the_broker_runs_or_does_not_use_it(make_sluice, mosquitto, backend, settings):
