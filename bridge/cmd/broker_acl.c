@@ -17,24 +17,39 @@ struct rule {
 
 struct broker_acl {
     char *file;
-    bool unknown; /* the rules come from elsewhere, too */
+    bool unknown;         /* the rules come from elsewhere, too */
+    bool each;            /* per_listener_settings: each listener has an ACL of its own, or none */
+    size_t here, of_file; /* how many `listener` lines came before this line, and before acl_file */
+    unsigned *ports;      /* of the listeners. The first is the default one, without a `listener` line */
     struct rule *rules;
     size_t count;
 };
 
 /* ---- reading ---- */
 
+static void take_port(struct broker_acl *acl, size_t listener, const char *rest)
+{
+    acl->ports = xrealloc(acl->ports, (acl->here + 1) * sizeof *acl->ports);
+    acl->ports[listener] = (unsigned)strtoul(rest, NULL, 10);
+}
+
 static void take_setting(void *context, const char *word, char *rest)
 {
     struct broker_acl *acl = context;
-    bool is_of_listener = strcmp(word, "per_listener_settings") == 0 && strcmp(rest, "false") != 0;
-    if (is_of_listener || strcmp(word, "plugin") == 0 || strcmp(word, "auth_plugin") == 0)
+    if (strcmp(word, "per_listener_settings") == 0)
+        acl->each = mosquitto_true(rest);
+    if (strcmp(word, "listener") == 0)
+        take_port(acl, ++acl->here, rest);
+    if (strcmp(word, "port") == 0)
+        take_port(acl, 0, rest);
+    if (strcmp(word, "plugin") == 0 || strcmp(word, "auth_plugin") == 0)
         acl->unknown = true;
     if (strcmp(word, "acl_file") != 0)
         return;
     acl->unknown = acl->unknown || (acl->file && strcmp(acl->file, rest) != 0);
     free(acl->file);
     acl->file = xstrdup(rest);
+    acl->of_file = acl->here;
 }
 
 static void take_rule(void *context, const char *word, char *rest)
@@ -58,6 +73,7 @@ static void take_rule(void *context, const char *word, char *rest)
 struct broker_acl *broker_acl_read(const char *directory)
 {
     struct broker_acl *acl = xcalloc(1, sizeof *acl);
+    take_port(acl, 0, "1883");
     if (mosquitto_settings(directory, take_setting, acl) && acl->file && !acl->unknown &&
         mosquitto_lines(acl->file, take_rule, acl))
         return acl;
@@ -74,8 +90,19 @@ void broker_acl_free(struct broker_acl *acl)
         free(acl->rules[i].filter);
     }
     free(acl->rules);
+    free(acl->ports);
     free(acl->file);
     free(acl);
+}
+
+/* Whether a client of this port meets the rules: with per_listener_settings, the only listener of that
+ * port must have them. */
+static bool concerns_port(const struct broker_acl *acl, unsigned port)
+{
+    size_t same = 0;
+    for (size_t i = acl->of_file > 0; i <= acl->here; i++)
+        same += acl->ports[i] == port;
+    return !acl->each || (acl->ports[acl->of_file] == port && same == 1);
 }
 
 /* ---- what the rules allow ---- */
@@ -87,8 +114,10 @@ struct judgement {
     const struct broker_acl *acl;
     const struct config *config;
     struct config_errors *lines;
-    bool others;        /* there are rules for clients other than sluice */
-    const char *device; /* the only other user with a name; NULL: there are several, or none */
+    bool others;        /* there are rules for clients other than sluice, */
+    bool unnamed;       /* for those without a name, */
+    bool several;       /* for several with names */
+    const char *device; /* otherwise the only one with a name, or NULL */
 };
 
 static bool same_user(const char *one, const char *other)
@@ -155,16 +184,28 @@ static bool is_allowed(const struct judgement *judgement, enum who who, enum acc
 
 /* ---- the lines ---- */
 
-/* "below its line 'user device'"; the caller frees it. */
-static char *place_of(const struct broker_acl *acl, const char *user, bool known)
+static bool has_user(const struct broker_acl *acl, const char *user)
 {
-    bool is_there = false;
-    for (size_t i = 0; user && i < acl->count; i++)
-        is_there = is_there || same_user(acl->rules[i].user, user);
-    return !known     ? xstrdup("below the line 'user ...' of your devices")
-           : !user    ? xstrdup("as its first line")
-           : is_there ? xasprintf("below its line 'user %s'", user)
-                      : xasprintf("at its end, below a new line 'user %s'", user);
+    for (size_t i = 0; i < acl->count; i++)
+        if (same_user(acl->rules[i].user, user))
+            return true;
+    return false;
+}
+
+/* How to add a rule for sluice or for devices; the caller frees it. */
+static char *remedy(const struct judgement *judgement, enum who who, const char *verb, const char *filter)
+{
+    const char *user = who == SLUICE ? judgement->config->broker.username : judgement->device;
+    if (who == OTHERS && judgement->several)
+        return xasprintf("add the line 'topic %s %s' below the line 'user ...' of your devices", verb,
+                         filter);
+    if (who == OTHERS && !user && !judgement->unnamed)
+        return xasprintf("append the line 'pattern %s %s'", verb, filter);
+    if (!user)
+        return xasprintf("add the line 'topic %s %s' as its first line", verb, filter);
+    if (!has_user(judgement->acl, user))
+        return xasprintf("append the two lines 'user %s' and 'topic %s %s'", user, verb, filter);
+    return xasprintf("add the line 'topic %s %s' below its line 'user %s'", verb, filter, user);
 }
 
 static void judge_filter(const struct judgement *judgement, const struct config_route *route, const char *key,
@@ -174,45 +215,43 @@ static void judge_filter(const struct judgement *judgement, const struct config_
     static const char *const verb[] = {[READ] = "read", [WRITE] = "write"};
     enum access of_devices = of_sluice == READ ? WRITE : READ;
     if (!is_allowed(judgement, SLUICE, of_sluice, filter)) {
-        cleanup_free char *place = place_of(judgement->acl, own, true);
+        cleanup_free char *how = remedy(judgement, SLUICE, verb[of_sluice], filter);
         config_errors_add(judgement->lines,
-                          "route %s: %s: %s does not let %s%s %s %s: add the line 'topic %s %s' %s; then "
-                          "systemctl reload mosquitto",
+                          "route %s: %s: %s does not let %s%s %s %s: %s; then systemctl reload mosquitto",
                           route->name, key, file, own ? "the user " : "a client without a user name",
-                          own ? own : "", verb[of_sluice], filter, verb[of_sluice], filter, place);
+                          own ? own : "", verb[of_sluice], filter, how);
     }
     if (judgement->others && !is_allowed(judgement, OTHERS, of_devices, filter)) {
-        cleanup_free char *place = place_of(judgement->acl, judgement->device, judgement->device);
+        cleanup_free char *how = remedy(judgement, OTHERS, verb[of_devices], filter);
         config_errors_add(judgement->lines,
-                          "route %s: %s: %s lets no device %s %s, %s: add the line 'topic %s %s' %s; then "
-                          "systemctl reload mosquitto",
+                          "route %s: %s: %s lets no device %s %s, %s: %s; then systemctl reload mosquitto",
                           route->name, key, file, verb[of_devices], filter,
                           of_sluice == READ ? "so no message arrives" : "so none gets its acknowledgements",
-                          verb[of_devices], filter, place);
+                          how);
     }
 }
 
 static void find_others(struct judgement *judgement)
 {
     const struct broker_acl *acl = judgement->acl;
-    bool several = false;
     for (size_t i = 0; i < acl->count; i++) {
-        const char *user = acl->rules[i].user;
-        bool other = !same_user(user, judgement->config->broker.username);
-        judgement->others =
-            judgement->others || acl->rules[i].pattern || (other && (user || acl->rules[i].filter));
-        several = several || (other && user && judgement->device && !same_user(user, judgement->device));
-        if (other && user)
-            judgement->device = user;
+        const struct rule *rule = &acl->rules[i];
+        bool other = !same_user(rule->user, judgement->config->broker.username);
+        bool unnamed = other && !rule->user && rule->filter && !rule->pattern;
+        bool named = other && rule->user;
+        judgement->unnamed = judgement->unnamed || unnamed;
+        judgement->others = judgement->others || rule->pattern || unnamed || named;
+        judgement->several =
+            judgement->several || (named && judgement->device && !same_user(rule->user, judgement->device));
+        if (named)
+            judgement->device = rule->user;
     }
-    if (several)
-        judgement->device = NULL;
 }
 
 void broker_acl_judge(const struct broker_acl *acl, const struct config *config, struct config_errors *ret)
 {
     struct judgement judgement = {.acl = acl, .config = config, .lines = ret};
-    if (!acl || !address_is_own(config->broker.host))
+    if (!acl || !address_is_own(config->broker.host) || !concerns_port(acl, config->broker.port))
         return;
     find_others(&judgement);
     for (size_t i = 0; i < config->route_count; i++) {

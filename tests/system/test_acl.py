@@ -51,13 +51,18 @@ def ask(acl, sluice, command):
 def repair(acl, lines, mosquitto):
     """Does what the lines say."""
     for line in lines:
-        rule, user = re.search(r"add the line '(topic .*)' (?:below its|at its end, below a new) line '(user .*)'; then systemctl reload", line).groups()
         text = acl.read_text()
-        if "at its end, below a new line" in line:
-            assert user not in text
-            text += f"{user}\n"
-        assert text.count(f"{user}\n") == 1
-        acl.write_text(text.replace(f"{user}\n", f"{user}\n{rule}\n"))
+        below = re.search(r": add the line '(topic .*)' below its line '(user .*)'; then systemctl reload", line)
+        append = re.search(r": append the (?:two )?lines? (?:'(user .*)' and )?'((?:topic|pattern) .*)'; then systemctl reload", line)
+        first = re.search(r": add the line '(topic .*)' as its first line; then systemctl reload", line)
+        if below:
+            rule, user = below.groups()
+            assert text.count(f"{user}\n") == 1
+            acl.write_text(text.replace(f"{user}\n", f"{user}\n{rule}\n"))
+        elif append:
+            acl.write_text(text + "".join(f"{rule}\n" for rule in append.groups() if rule))
+        else:
+            acl.write_text(f"{first[1]}\n{text}")
     mosquitto.process.send_signal(signal.SIGHUP)  # as systemctl reload
     wait_until(lambda: any("Reloading config" in line for line in mosquitto.log), what="mosquitto to reload")
 
@@ -111,6 +116,58 @@ def test_the_remedy_of_a_topic_that_sluice_may_not_read_works(acl, parts, backen
     mosquitto.publish("garden/a/heartbeat", b"now")
     backend.wait_for(2)
     assert [request.body for request in backend.requests] == [b"after it", b"now"]
+
+
+@pytest.mark.parametrize("rules", [
+    "user gateway\ntopic read #\nuser device\ntopic readwrite garden/#\n",
+    "pattern write garden/%u/own\nuser sluice\ntopic read #\n",
+    "user gateway\ntopic read #\npattern readwrite garden/%u/sensor\n",
+], ids=["device", "pattern", "both"])  # fmt: skip
+def test_the_remedy_names_a_line_that_is_there(acl, parts, backend, rules):
+    """The file may have no 'user' line of sluice, or of any device."""
+    acl.write_text(rules)
+    mosquitto, sluice = parts({"sensor": {"topic": "garden/+/sensor"}})
+    warnings = ask(acl, sluice, "check")
+    assert warnings
+    sluice.start().wait_connected()
+    repair(acl, warnings, mosquitto)
+    assert ask(acl, sluice, "check") == []
+    mosquitto.publish("garden/device/sensor", b"now")
+    backend.wait_for(1)
+
+
+def test_an_acl_of_another_listener_is_not_judged(acl, parts):
+    """With per_listener_settings, each listener has an ACL of its own, or none."""
+    mosquitto, sluice = parts({"temperature": FOREIGN_ROUTE})
+    conf = acl.parent / "conf.d/sluice.conf"
+    port, rules = mosquitto.port, "acl_file /etc/mosquitto/sluice.acl\n"
+    other = f"listener {port + 1}\n"
+
+    def warnings(*lines):
+        conf.write_text("".join(lines))
+        return len(ask(acl, sluice, "check"))
+
+    each = "per_listener_settings true\n"
+    assert warnings(each, f"listener {port}\n", other, rules) == 0
+    assert warnings(each, other, rules, f"listener {port}\n") == 0
+    assert warnings(each, rules, f"listener {port}\n") == 0, "of the default listener, which has another port"
+    assert warnings(each, f"listener {port} 127.0.0.1\n", rules, f"listener {port} 192.0.2.1\n") == 0, "which of both?"
+    assert warnings(each, f"listener {port} 192.0.2.1\n", f"listener {port} 127.0.0.1\n", rules) == 0, "which of both?"
+    assert warnings(each, f"listener {port}\n", rules, other) == 3
+    assert warnings(each, rules, f"port {port}\n") == 3
+    assert warnings("per_listener_settings 1\n", other, f"listener {port}\n", rules) == 3
+    assert warnings(f"listener {port}\n", other, rules) == 3
+    assert warnings("per_listener_settings false\n", f"listener {port}\n", other, rules) == 3
+
+
+def test_mosquitto_reads_include_dir_in_its_main_file_only(acl, parts):
+    mosquitto, sluice = parts({"temperature": FOREIGN_ROUTE})
+    conf = acl.parent / "conf.d/sluice.conf"
+    inner = acl.parent / "inner"
+    inner.mkdir()
+    (inner / "other.conf").write_text("acl_file /etc/mosquitto/other.acl\n")
+    conf.write_text(conf.read_text() + "include_dir /etc/mosquitto/inner\ninclude_dir /etc/mosquitto/conf.d\n")
+    assert len(ask(acl, sluice, "check")) == len(ask(acl, sluice, "status")) == 3
 
 
 @pytest.mark.parametrize("rules", [
