@@ -112,6 +112,31 @@ int client_reload(const char *path, bool *ret_refused, char **ret_lines)
     return 0;
 }
 
+/* A line is like
+ *     ffff8880: 00000002 00000000 00010000 0001 01 4711 /run/sluice/sluice.sock */
+bool client_next_listener(FILE *sockets, char ret_name[CLIENT_NAME_BYTES])
+{
+    enum { LISTENS = 1 << 16 }; /* __SO_ACCEPTCON of the kernel, net/unix/af_unix.c */
+    char line[256];
+    unsigned flags;
+    while (sockets && fgets(line, sizeof line, sockets))
+        if (sscanf(line, "%*x: %*x %*x %x %*x %*x %*u %119[^\n]", &flags, ret_name) == 2 && (flags & LISTENS))
+            return true;
+    return false;
+}
+
+bool client_listens(const char *path)
+{
+    FILE *sockets = fopen(CLIENT_LISTENERS, "re");
+    char name[CLIENT_NAME_BYTES];
+    bool found = false;
+    while (!found && client_next_listener(sockets, name))
+        found = strcmp(name, path) == 0;
+    if (sockets)
+        fclose(sockets);
+    return found;
+}
+
 /* Whether the kernel lets its main thread wait for a disk: state D, proc(5). */
 static bool waits_for_disk(pid_t pid)
 {
@@ -131,6 +156,11 @@ char *client_why(int error, const char *path, pid_t pid)
     case -EACCES:
         return xasprintf("%s: permission denied: members of the group sluice may ask, or use sudo", path);
     case -ENOENT:
+        if (client_listens(path))
+            return xasprintf("its socket %s was moved or deleted. If its directory was moved, move it back; "
+                             "if only the socket is gone, restart sluice",
+                             path);
+        /* fall through */
     case -ECONNREFUSED:
         return xasprintf("it does not listen at %s: it starts or stops just now, or its log has the reason",
                          path);

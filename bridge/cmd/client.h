@@ -3,6 +3,7 @@
 #define SLUICE_CMD_CLIENT_H
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 struct cJSON;
@@ -24,6 +25,14 @@ void client_look(const char *path);
 /* Makes sluice read its configuration again, and waits until it is in force or refused. *ret_lines:
  * the errors, or a note, each with a newline; the caller frees it. 0 or -Exxx. */
 int client_reload(const char *path, bool *ret_refused, char **ret_lines);
+
+/* The kernel lists the sockets at which somebody listens, under the names that they got: a file of that
+ * name may be gone. Returns false at the end, or if sockets is NULL. */
+#define CLIENT_LISTENERS "/proc/net/unix"
+enum { CLIENT_NAME_BYTES = 120 };
+bool client_next_listener(FILE *sockets, char ret_name[CLIENT_NAME_BYTES]);
+/* Whether this name is in the list. */
+bool client_listens(const char *path);
 
 /* What an error of these functions means for a sluice that runs as this process (0: unknown); the
  * caller frees it. */

@@ -14,8 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SOCKET_LISTENS = 1 << 16 }; /* __SO_ACCEPTCON of the kernel, net/unix/af_unix.c */
-
 static int owner_of(const char *path, struct stat *ret)
 {
     cleanup_free char *copy = xstrdup(path);
@@ -93,18 +91,14 @@ static bool ask_place(const char *socket, const char *config_path, struct config
     return same;
 }
 
-/* After `path` or `socket` was edited, the daemon stays where it is until it is restarted. The
- * kernel lists all sockets that somebody listens at. A line is like
- *     ffff8880: 00000002 00000000 00010000 0001 01 4711 /run/sluice/sluice.sock */
+/* After `path` or `socket` was edited, the daemon stays where it is until it is restarted. */
 static void find_daemon(const char *config_path, struct config_place *ret)
 {
-    FILE *sockets = fopen("/proc/net/unix", "re");
-    char line[256], name[120];
-    unsigned flags;
+    FILE *sockets = fopen(CLIENT_LISTENERS, "re");
+    char name[CLIENT_NAME_BYTES];
     bool found = false;
-    while (sockets && !found && fgets(line, sizeof line, sockets))
-        found = sscanf(line, "%*x: %*x %*x %x %*x %*x %*u %119[^\n]", &flags, name) == 2 &&
-                (flags & SOCKET_LISTENS) && may_be_of_sluice(name) && ask_place(name, config_path, ret);
+    while (!found && client_next_listener(sockets, name))
+        found = may_be_of_sluice(name) && ask_place(name, config_path, ret);
     if (sockets)
         fclose(sockets);
 }

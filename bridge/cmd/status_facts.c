@@ -334,9 +334,10 @@ static void ask_daemon(struct status_facts *facts, const struct config_place *pl
 {
     int error = client_status(place->socket, &facts->daemon);
     facts->pid = queue_admin_holder(place->queue);
+    facts->moved = error == -ENOENT && client_listens(place->socket);
     if (error == 0)
         facts->pid = (pid_t)status_number(facts->daemon, STATUS_PID, facts->pid);
-    else if (facts->pid != 0 || error == -EACCES)
+    else if (facts->pid != 0 || error == -EACCES || facts->moved)
         facts->no_daemon = client_why(error, place->socket, facts->pid);
 }
 
@@ -360,7 +361,7 @@ void status_facts_find(struct status_facts *facts, const char *config_path, cons
     ask_daemon(facts, place);
     read_queue(facts, place);
     problem_of_storage(facts);
-    if (facts->no_queue && facts->problem_count > 0) { /* that is why */
+    if (facts->no_queue && (facts->moved || facts->problem_count > 0)) { /* that is why */
         free(facts->no_queue);
         facts->no_queue = NULL;
     }

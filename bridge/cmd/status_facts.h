@@ -16,6 +16,7 @@ enum { STATUS_FACTS_PROBLEMS = 32 };
 struct status_facts {
     char *option;         /* of commands in hints: args_config() */
     pid_t pid;            /* of the process that has the queue; 0: none, sluice is stopped */
+    bool moved;           /* it runs, but its socket was moved or deleted. Its pid may be unknown */
     struct cJSON *daemon; /* STATUS_DAEMON; NULL: not available, */
     char *no_daemon;      /* for this reason; NULL: sluice is stopped */
     struct cJSON *queue;  /* STATUS_QUEUE; NULL: not available, */

@@ -62,13 +62,14 @@ static void print_head(const struct printing *printing)
                status_text(facts->daemon, STATUS_VERSION), terminal_style(terminal, TERMINAL_PLAIN),
                status_facts_state(facts), units_time(since_ms, false, time), age(since_ms, up),
                (int)facts->pid);
-    } else if (facts->no_daemon && facts->pid == 0) { /* without permission to ask, the pid is hidden too */
+    } else if (facts->no_daemon && facts->pid == 0 &&
+               !facts->moved) { /* without permission to ask, the pid is hidden too */
         printf("%swhether sluice runs is unknown%s: %s\n", terminal_style(terminal, TERMINAL_YELLOW),
                terminal_style(terminal, TERMINAL_PLAIN), facts->no_daemon);
     } else if (facts->no_daemon) {
-        printf("%ssluice runs%s (pid %d), but does not respond: %s\n",
-               terminal_style(terminal, TERMINAL_YELLOW), terminal_style(terminal, TERMINAL_PLAIN),
-               (int)facts->pid, facts->no_daemon);
+        cleanup_free char *pid = facts->pid ? xasprintf(" (pid %d)", (int)facts->pid) : xstrdup("");
+        printf("%ssluice runs%s%s, but does not respond: %s\n", terminal_style(terminal, TERMINAL_YELLOW),
+               terminal_style(terminal, TERMINAL_PLAIN), pid, facts->no_daemon);
     } else {
         printf("%ssluice is stopped%s; the queue has:\n", terminal_style(terminal, TERMINAL_RED),
                terminal_style(terminal, TERMINAL_PLAIN));

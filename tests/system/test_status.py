@@ -1,4 +1,5 @@
 """sluice status, of a running sluice and of a stopped one."""
+import json
 import os
 import re
 import signal
@@ -260,7 +261,22 @@ def test_an_unknown_state_is_a_failure(make_sluice, tmp_path, backend):
     sluice.start()
     os.unlink(sluice.db + "-socket")
     text = sluice.command("status", expect=1)
-    assert re.match(r"sluice runs \(pid \d+\), but does not respond: it does not listen at", text)
+    assert re.match(r"sluice runs \(pid \d+\), but does not respond: its socket \S+ was moved or deleted", text)
+
+
+def test_a_sluice_whose_directory_was_moved_is_not_stopped(make_sluice, tmp_path, backend):
+    """Its socket is beside the queue, and nobody can reach it."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    sluice = make_sluice(broker_port=1, backends={"garden": backend}, queue={"path": place / "queue.db"}).start()
+    place.rename(tmp_path / "elsewhere")
+    text = sluice.command("status", expect=1)
+    assert text.startswith(f"sluice runs, but does not respond: its socket {place}/queue.db-socket was moved or deleted"), text
+    assert "stopped" not in text and "there is no queue here" not in text
+    assert json.loads(sluice.command("status", "--json", expect=1))["state"] == "no answer"
+    sluice.kill()
+    text = sluice.command("status", expect=1)
+    assert text.startswith("sluice is stopped") and "there is no queue here" in text
 
 
 @pytest.mark.parametrize("words, said", [(["x"], "unexpected 'x'"), (["--jsno"], "did you mean '--json'?")])
