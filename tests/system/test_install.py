@@ -235,6 +235,11 @@ def test_settings_of_a_broker_in_use_are_left_alone(installed):
     assert "queue_qos0_messages false: messages of QoS 0 are lost" in output
     assert "max_queued_messages 1000: Mosquitto drops" in output
     assert "persistence" not in output and "Devices connect" not in output
+    own.write_text("listener 1883\npersistence 1\nqueue_qos0_messages 1\nupgrade_outgoing_qos 0\n")
+    installed.install("--uninstall")
+    output = installed.install()
+    assert "persistence" not in output and "queue_qos0_messages" not in output
+    assert "upgrade_outgoing_qos 0: sluice gets messages" in output
     assert not (installed / "etc/mosquitto/conf.d/sluice.conf").exists()
     assert "\nusername" not in (installed / "etc/sluice/sluice.conf").read_text()
 
@@ -262,16 +267,54 @@ def install_again(installed):
     return install
 
 
-def test_a_broker_that_was_disabled_on_purpose_stays_so(installed, install_again):
+# No systemd runs in the tree. This systemctl enables and disables for real, and does the rest as a
+# systemd with one service would: /run/active says whether Mosquitto runs.
+SYSTEMCTL = r"""#!/bin/sh
+real=/usr/bin/systemctl
+case " $* " in
+    *" enable "* | *" disable "* | *" is-enabled "*) SYSTEMD_OFFLINE=1 exec $real "$@" ;;
+    *" is-active "*) [ -e /run/active ] ;;
+    *" restart mosquitto"*) touch /run/active; echo restart >>/run/restarted ;;
+esac
+"""
+
+
+@pytest.fixture
+def systemd(installed):
+    shim = installed / "usr/local/sbin/systemctl"
+    shim.write_text(SYSTEMCTL)
+    shim.chmod(0o755)
+    (installed / "run/systemd/system").mkdir(parents=True)
+    yield
+    shutil.rmtree(installed / "run/systemd")
+    for name in ("active", "restarted"):
+        (installed / "run" / name).unlink(missing_ok=True)
+    shim.unlink()
+
+
+IS_ACTIVE = "systemctl is-active mosquitto && echo active || echo inactive"
+
+
+def test_a_broker_that_was_disabled_on_purpose_stays_so(installed, systemd, install_again):
     output = install_again("systemctl --quiet disable mosquitto")
     assert installed.run("systemctl is-enabled mosquitto || true") == "disabled\n"
+    assert installed.run(IS_ACTIVE) == "inactive\n"
+    assert "Mosquitto is stopped, and stays so" in output
     assert "No broker answers at port 1883 now" in output and "systemctl enable --now mosquitto" in output
     assert "Devices connect" not in output
 
 
-def test_a_broker_that_the_demo_disabled_is_enabled(installed, install_again):
+def test_a_broker_that_runs_gets_the_new_settings(installed, systemd, install_again):
+    """Disabled, and started by a person: it goes on."""
+    output = install_again("systemctl --quiet disable mosquitto; touch /run/active")
+    assert installed.run("systemctl is-enabled mosquitto || true") == "disabled\n"
+    assert (installed / "run/restarted").exists() and "stays so" not in output
+
+
+def test_a_broker_that_the_demo_disabled_is_enabled(installed, systemd, install_again):
     install_again("systemctl --quiet disable mosquitto; touch /etc/sluice-demo-disabled.mosquitto")
     assert installed.run("systemctl is-enabled mosquitto") == "enabled\n"
+    assert installed.run(IS_ACTIVE) == "active\n"
     assert not (installed / "etc/sluice-demo-disabled.mosquitto").exists()
 
 
