@@ -17,8 +17,11 @@
 #include "text/units.h"
 
 #include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -77,6 +80,25 @@ static unsigned find_holders(const char *shm_path, int64_t from, int64_t to, pid
     return count;
 }
 
+/* The descriptor of the file that SQLite has open in this process, or -1. It is not ours to close. */
+static int descriptor_of(const char *path)
+{
+    struct stat wanted, found;
+    DIR *list = stat(path, &wanted) == 0 ? opendir("/proc/self/fd") : NULL;
+    int fd = -1;
+    for (struct dirent *entry; list && fd < 0 && (entry = readdir(list));) {
+        char *end;
+        long number = strtol(entry->d_name, &end, 10);
+        int candidate = *end == '\0' ? (int)number : -1; /* "." and ".." are no numbers */
+        if (candidate >= 0 && fstat(candidate, &found) == 0 && found.st_dev == wanted.st_dev &&
+            found.st_ino == wanted.st_ino)
+            fd = candidate;
+    }
+    if (list)
+        closedir(list);
+    return fd;
+}
+
 /* Its name in brackets, if it is visible (the unit hides the processes of other users from
  * sluice). A process chooses its name itself. */
 static void name_process(pid_t pid, char ret[static NAME_BYTES + 4])
@@ -110,11 +132,15 @@ static char *name_holders(const pid_t *pids, unsigned count)
     return text ? text : xstrdup("a process that cannot be seen from here (in a container?)");
 }
 
+/* There is one writer at most, so the list above is not needed: to read a page of it stops all locking on
+ * the machine for a moment, which took more than a second on a busy one. */
 char *queue_writers_text(const struct queue *queue)
 {
     cleanup_free char *shm_path = xasprintf("%s-shm", sqlite3_db_filename(queue->db.handle, NULL));
-    pid_t pids[MOST_NAMED];
-    return name_holders(pids, find_holders(shm_path, WRITE_LOCK, WRITE_LOCK, pids));
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = WRITE_LOCK, .l_len = 1};
+    int fd = descriptor_of(shm_path);
+    bool found = fd >= 0 && fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK && lock.l_pid > 0;
+    return name_holders(&lock.l_pid, found ? 1 : 0);
 }
 
 /* ---- reports ---- */
