@@ -2,6 +2,7 @@
 #include "cmd/inspect.h"
 #include "base/log.h"
 #include "cmd/certificates.h"
+#include "cmd/owner.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -127,7 +128,7 @@ static void inspect_places(struct inspection *inspection, const struct config *c
     inspection->section = "[queue]";
     inspect_place(inspection, "path", path, directory);
     if (inspection->service)
-        report(inspection, "path", path, service_permission_fault(inspection->service, path));
+        report(inspection, "path", path, owner_service_fault(inspection->service, path));
     inspection->section = "[daemon]";
     if (strcmp(directory, socket_directory) != 0)
         inspect_place(inspection, "socket", socket, socket_directory);

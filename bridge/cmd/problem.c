@@ -1,5 +1,6 @@
 /* cmd/problem.c - see cmd/problem.h. */
 #include "cmd/problem.h"
+#include "cmd/owner.h"
 #include "text/units.h"
 
 #include <cjson/cJSON.h>
@@ -39,6 +40,14 @@ void problem_of_storage(struct status_facts *facts)
         add_problem(facts, "queue: cannot be written since %s (%s)",
                     units_time(status_time(problem, STATUS_PROBLEM_SINCE), true, time),
                     status_text(problem, STATUS_PROBLEM_DESCRIPTION));
+}
+
+void problem_of_owner(struct status_facts *facts, const char *queue)
+{
+    bool stopped = !facts->daemon && !facts->no_daemon;
+    cleanup_free char *fault = stopped ? owner_fault(queue) : NULL;
+    if (fault)
+        add_problem(facts, "queue: %s", fault);
 }
 
 /* Which configuration is in force instead of the files. */

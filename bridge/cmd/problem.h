@@ -15,6 +15,9 @@ const struct cJSON *problem_find(const struct status_facts *facts, const char *n
 /* The queue cannot be written. This comes first, because other parts fail for this reason. */
 void problem_of_storage(struct status_facts *facts);
 
+/* A sluice that is stopped would not start, because its user may not use the files of the queue. */
+void problem_of_owner(struct status_facts *facts, const char *queue);
+
 /* The files of the configuration have errors, or are not in force. */
 void problem_of_configuration(struct status_facts *facts);
 

@@ -2,6 +2,7 @@
 #include "cmd/args.h"
 #include "cmd/cmd.h"
 #include "cmd/locate.h"
+#include "cmd/owner.h"
 #include "cmd/queue.h"
 #include "queue/admin/admin.h"
 
@@ -16,7 +17,8 @@ static int forget_in(const char *path, const char *client_id)
     struct queue_admin *admin = NULL;
     cleanup_free char *why = NULL;
     if (queue_admin_open(path, true, &admin, &why) != 0) {
-        fprintf(stderr, "%s: %s\n", name, why);
+        cleanup_free char *owner = owner_fault(path);
+        fprintf(stderr, "%s: %s%s%s\n", name, owner ? path : "", owner ? ": " : "", owner ? owner : why);
         return CMD_EXIT_FAILED;
     }
     int error = queue_admin_forget_session(admin, client_id);

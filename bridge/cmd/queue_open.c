@@ -2,6 +2,7 @@
 #include "cmd/queue_open.h"
 #include "cmd/args.h"
 #include "cmd/locate.h"
+#include "cmd/owner.h"
 #include "cmd/terminal.h"
 #include "message/topic.h"
 #include "text/nearest.h"
@@ -220,7 +221,9 @@ static int open_admin(struct queue_command *queue, bool write)
     cleanup_free char *why = NULL;
     if (queue_admin_open(queue->place.queue, write, &queue->admin, &why) == 0)
         return CMD_EXIT_OK;
-    fprintf(stderr, "%s: %s\n", queue->command, why);
+    cleanup_free char *owner = owner_fault(queue->place.queue);
+    fprintf(stderr, "%s: %s%s%s\n", queue->command, owner ? queue->place.queue : "", owner ? ": " : "",
+            owner ? owner : why);
     return CMD_EXIT_FAILED;
 }
 

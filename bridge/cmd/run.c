@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "cmd/args.h"
 #include "cmd/cmd.h"
+#include "cmd/owner.h"
 #include "daemon/daemon.h"
 #include "daemon/descriptors.h"
 #include "daemon/kept_config.h"
@@ -58,6 +59,12 @@ static int run(const struct command *command, int argc, char **argv)
     struct config *config = load(path, &kept_ms);
     if (!config)
         return CMD_EXIT_CONFIG;
+    cleanup_free char *why = owner_run_fault(path, config->queue.path);
+    if (why) {
+        log_error(EVENT_QUEUE_UNUSABLE, "%s", why);
+        config_free(config);
+        return CMD_EXIT_FAILED;
+    }
     log_limit(config->daemon.log_level);
     return daemon_run(path, config, kept_ms);
 }

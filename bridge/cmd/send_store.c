@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cmd/client.h"
+#include "cmd/owner.h"
 #include "control/protocol.h"
 #include "intake/batch.h"
 #include "queue/admin/admin.h"
@@ -240,10 +241,15 @@ static void store_alone(struct sender *sender, struct send_message *messages, si
     cleanup_free char *why = NULL;
     log_init(LOG_LEVEL_WARNING);
     int error = queue_open(sender->place->queue, &queue, &why);
+    cleanup_free char *owner = error != 0 && error != -EBUSY ? owner_fault(sender->place->queue) : NULL;
     if (error == 0) {
         store_by_batch(sender, queue, config, messages, count);
         queue_close(queue);
         sender->yield_until_ms = clock_uptime_ms() + YIELD_MS;
+    } else if (owner) {
+        set_reason(sender, "sluice is stopped, and %s", why);
+        sender->permanent = true;
+        fail_pending(messages, count);
     } else if (error == -EACCES) { /* not permanent: mostly, sluice is just restarting */
         set_reason(
             sender,

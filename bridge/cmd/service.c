@@ -26,8 +26,6 @@ struct service {
     gid_t gid;
 };
 
-/* ---- its configuration and its user ---- */
-
 /* The configuration that a command line such as "/usr/local/bin/sluice run -c FILE" names. */
 static char *named_config(const char *command_line)
 {
@@ -101,7 +99,7 @@ static void take_real_user(const struct service *service)
         (void)!setreuid(service->uid, (uid_t)-1);
 }
 
-struct service *service_find(const char *config_path, struct config_errors *errors)
+struct service *service_read(const char *config_path, struct config_errors *errors)
 {
     struct service *service = xcalloc(1, sizeof(*service));
     service->unit = unit_read(UNIT);
@@ -114,7 +112,13 @@ struct service *service_find(const char *config_path, struct config_errors *erro
     cleanup_free char *real = realpath(config_path, NULL);
     service->option = args_config(config_path);
     service->home = xstrdup(dirname(real ? real : config));
-    if (geteuid() == 0)
+    return service;
+}
+
+struct service *service_find(const char *config_path, struct config_errors *errors)
+{
+    struct service *service = service_read(config_path, errors);
+    if (service && geteuid() == 0)
         take_real_user(service);
     return service;
 }
@@ -130,6 +134,21 @@ void service_free(struct service *service)
     free(service->user);
     free(service->group);
     free(service);
+}
+
+struct config_reader service_reader(const struct service *service)
+{
+    return (struct config_reader){.user = service->uid, .group = service->gid};
+}
+
+char *service_owner(const struct service *service)
+{
+    return xasprintf("%s:%s", service->user, service->group);
+}
+
+const char *service_state(const struct service *service)
+{
+    return sandbox_state(service->sandbox);
 }
 
 /* Whether access(2) returns what its user may do. */
@@ -277,7 +296,7 @@ char *service_made_fault(const char *directory)
 char *service_hidden_fault(const struct service *service, const char *directory)
 {
     const struct sandbox_rule *rule = hiding_rule(service, directory);
-    const char *state = sandbox_state(service->sandbox);
+    const char *state = service_state(service);
     if (!rule)
         return NULL;
     return xasprintf("the service does not see %s, because its unit hides %s (%s=%s); choose another "

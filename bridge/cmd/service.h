@@ -18,7 +18,15 @@ struct service;
  * root effectively. So access(2) returns what the service may do, and the process can still read all.
  * Any other process checks with its own permissions. To be freed by service_free(), which takes NULL. */
 struct service *service_find(const char *config_path, struct config_errors *errors);
+/* The same, but this process stays what it is. */
+struct service *service_read(const char *config_path, struct config_errors *errors);
 void service_free(struct service *service);
+
+/* Its user and its group, as numbers, and as "USER:GROUP". */
+struct config_reader service_reader(const struct service *service);
+char *service_owner(const struct service *service); /* the caller frees it */
+/* The directory that systemd makes for its files, or NULL. */
+const char *service_state(const struct service *service);
 
 /* How it sees the files of its configuration. Valid as long as the service. */
 struct config_view service_view(struct service *service);

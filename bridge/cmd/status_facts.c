@@ -361,6 +361,7 @@ void status_facts_find(struct status_facts *facts, const char *config_path, cons
     ask_daemon(facts, place);
     read_queue(facts, place);
     problem_of_storage(facts);
+    problem_of_owner(facts, place->queue);
     if (facts->no_queue && (facts->moved || facts->problem_count > 0)) { /* that is why */
         free(facts->no_queue);
         facts->no_queue = NULL;

@@ -4,6 +4,14 @@
 #ifndef SLUICE_CONFIG_VIEW_H
 #define SLUICE_CONFIG_VIEW_H
 
+#include <sys/types.h>
+
+/* The process that reads the files. */
+struct config_reader {
+    uid_t user;
+    gid_t group;
+};
+
 struct config_view {
     /* Why that process cannot read this file or directory, which this process can read, and what to do;
      * the caller frees it. NULL: it can. */

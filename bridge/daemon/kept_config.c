@@ -16,13 +16,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The caller frees it. */
-static char *place(const char *queue_path)
+char *kept_config_path(const char *queue_path, const char *state)
 {
-    const char *state = getenv("STATE_DIRECTORY"); /* systemd.exec(5): names that ':' separates */
     if (state && *state == '/')
         return xasprintf("%.*s/last.conf", (int)strcspn(state, ":"), state);
     return xasprintf("%s-last.conf", queue_path);
+}
+
+/* The caller frees it. */
+static char *place(const char *queue_path)
+{
+    return kept_config_path(queue_path, getenv("STATE_DIRECTORY"));
 }
 
 static bool has_content(const char *path, const char *data, size_t bytes)

@@ -11,6 +11,10 @@
 
 #include "config/config.h"
 
+/* Its path; the caller frees it. state: the directories that
+ * systemd makes for the service, as $STATE_DIRECTORY has them (systemd.exec(5)), or NULL. */
+char *kept_config_path(const char *queue_path, const char *state);
+
 /* Writes it, if it is not the same as before. Logs a failure. */
 void kept_config_save(const struct config *config);
 

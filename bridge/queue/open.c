@@ -1,5 +1,6 @@
 /* queue/open.c - opening and closing the queue. */
 #include "base/log.h"
+#include "queue/access.h"
 #include "queue/clock.h"
 #include "queue/confirm.h"
 #include "queue/count.h"
@@ -164,6 +165,25 @@ static int open_or_salvage(struct queue *queue, bool damaged, char **ret_why)
     return error != 0 ? error : open_database(queue, DB_TRUSTED, token, true, ret_why);
 }
 
+/* Why it cannot be locked. */
+static char *lock_fault(const char *path, int error)
+{
+    if (error == -EBUSY)
+        return xasprintf("%s: another sluice uses this queue: stop it first", path);
+    return xasprintf("%s-lock: %s: the directory must exist and belong to sluice's user", path,
+                     strerror(-error));
+}
+
+/* Takes the reason so far. What a person can do about files of another user counts more. */
+static char *open_fault(const char *path, int error, char *why)
+{
+    cleanup_free char *remedy = error == -EBUSY ? NULL : queue_access_remedy(path, NULL, NULL);
+    if (!remedy)
+        return why ? why : xasprintf("%s: cannot be written: %s", path, strerror(-error));
+    free(why);
+    return xasprintf("%s: sluice's user may not use all files of the queue; %s", path, remedy);
+}
+
 int queue_open(const char *path, struct queue **ret, char **ret_why)
 {
     struct queue *queue = xcalloc(1, sizeof *queue);
@@ -174,15 +194,12 @@ int queue_open(const char *path, struct queue **ret, char **ret_why)
     queue->storage.reserve = queue_reserve_new(path);
     char *why = NULL;
     int error = queue_lock(path, &queue->lock_fd);
-    if (error == -EBUSY)
-        why = xasprintf("%s: another sluice uses this queue: stop it first", path);
-    else if (error != 0)
-        why = xasprintf("%s-lock: %s: the directory must exist and belong to sluice's user", path,
-                        strerror(-error));
-    if (error == 0)
+    if (error != 0)
+        why = lock_fault(path, error);
+    else
         error = open_or_salvage(queue, false, &why);
     if (error != 0) {
-        *ret_why = why ? why : xasprintf("%s: cannot be written: %s", path, strerror(-error));
+        *ret_why = open_fault(path, error, why);
         close_database(queue);
         queue_free(queue);
         return error;
