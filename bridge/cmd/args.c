@@ -5,6 +5,7 @@
 #include "cmd/args.h"
 #include "cmd/cmd.h"
 #include "text/nearest.h"
+#include "text/shell.h"
 
 #include <ctype.h>
 #include <getopt.h>
@@ -101,5 +102,6 @@ int args_next(struct args *args, const char **ret_value)
 
 char *args_config(const char *config_path)
 {
-    return strcmp(config_path, CMD_DEFAULT_CONFIG) == 0 ? xstrdup("") : xasprintf(" -c %s", config_path);
+    cleanup_free char *word = shell_word(config_path);
+    return strcmp(config_path, CMD_DEFAULT_CONFIG) == 0 ? xstrdup("") : xasprintf(" -c %s", word);
 }

@@ -1,6 +1,7 @@
 /* cmd/certificates.c - see cmd/certificates.h. */
 #include "cmd/certificates.h"
 #include "base/base.h"
+#include "text/shell.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -67,6 +68,7 @@ static enum content content_of(const char *path)
 
 char *certificates_fault(const char *path)
 {
+    cleanup_free char *word = shell_word(path);
     switch (content_of(path)) {
     case CONTENT_CERTIFICATE:
         return NULL;
@@ -76,7 +78,7 @@ char *certificates_fault(const char *path)
     case CONTENT_DER:
         return xasprintf("it is in DER, and must be in PEM; convert it: openssl x509 -inform der -in %s -out "
                          "%s.pem",
-                         path, path);
+                         word, word);
     default:
         return xstrdup("there is no certificate in it; it must be in PEM, and have a line -----BEGIN "
                        "CERTIFICATE-----");
@@ -91,18 +93,19 @@ char *certificates_key_fault(const char *path)
     ERR_clear_error();
     if (key)
         return NULL;
+    cleanup_free char *word = shell_word(path);
     if (locked)
         return xasprintf(
             "the key needs a passphrase, and nobody is there to type it; remove it: openssl pkey "
             "-in %s -out NEW-FILE",
-            path);
+            word);
     switch (content_of(path)) {
     case CONTENT_CERTIFICATE:
         return xstrdup("this is a certificate; name the file of its private key");
     case CONTENT_DER:
         return xasprintf("it is in DER, and must be in PEM; convert it: openssl pkey -inform der -in %s -out "
                          "NEW-FILE",
-                         path);
+                         word);
     default:
         return xstrdup("there is no private key in it; it must be in PEM, and have a line -----BEGIN "
                        "PRIVATE KEY-----");

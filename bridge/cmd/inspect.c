@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "cmd/certificates.h"
 #include "cmd/owner.h"
+#include "text/shell.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -92,11 +93,12 @@ static char *directory_fault(const char *directory)
     if (stat(directory, &found) == 0)
         return S_ISDIR(found.st_mode) ? NULL
                                       : xasprintf("%s is not a directory; correct the path", directory);
+    cleanup_free char *word = shell_word(directory);
     if (errno == ENOENT || errno == ENOTDIR)
         return xasprintf(
             "there is no directory %s; make it for the user that sluice runs as: sudo install -d "
             "-o sluice -g sluice -m 2750 %s",
-            directory, directory);
+            directory, word);
     return xasprintf("%s: %s", directory, strerror(errno));
 }
 

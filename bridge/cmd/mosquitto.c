@@ -1,6 +1,7 @@
 /* cmd/mosquitto.c - see cmd/mosquitto.h. */
 #include "cmd/mosquitto.h"
 #include "base/address.h"
+#include "text/shell.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -165,10 +166,12 @@ static bool runs(const struct config_broker *broker)
 void mosquitto_judge_database(const char *damaged, const struct config_broker *broker,
                               struct config_errors *ret)
 {
-    if (damaged && address_is_own(broker->host) && !runs(broker))
-        config_errors_add(
-            ret,
-            "broker: Mosquitto cannot start: its database %s is damaged, as after a power cut. Move it away: "
-            "sudo mv %s %s-damaged; sudo systemctl restart mosquitto. Then what the broker held is lost",
-            damaged, damaged, damaged);
+    if (!damaged || !address_is_own(broker->host) || runs(broker))
+        return;
+    cleanup_free char *word = shell_word(damaged);
+    config_errors_add(
+        ret,
+        "broker: Mosquitto cannot start: its database %s is damaged, as after a power cut. Move it away: "
+        "sudo mv %s %s-damaged; sudo systemctl restart mosquitto. Then what the broker held is lost",
+        damaged, word, word);
 }

@@ -96,7 +96,7 @@ def test_a_sound_pair_and_ca_file(case):
 @pytest.mark.parametrize("kind", ["der", "text", "empty", "key"])
 def test_a_ca_file_that_is_none(case, kind):
     _, key = case.ca.issue()
-    path = case.dir / "given"
+    path = case.dir / "the given one"
     if kind == "der":
         openssl("x509", "-in", case.ca.ca_file, "-outform", "der", "-out", path)
     elif kind == "key":
@@ -130,12 +130,16 @@ def test_a_certificate_and_its_key_in_each_others_place(case):
 
 def test_a_key_with_a_passphrase_or_in_der(case):
     cert, key = case.ca.issue()
-    locked, der = case.dir / "locked", case.dir / "der"
+    locked, der, new = case.dir / "a locked key", case.dir / "a key", case.dir / "new"
     openssl("pkey", "-in", key, "-aes256", "-passout", "pass:hunter2", "-out", locked)
     case.fails("needs a passphrase", backend=f"cert_file = {cert}\nkey_file = {locked}\n")
+    assert f"openssl pkey -in '{locked}' -out NEW-FILE" in case.err
     openssl("pkey", "-in", key, "-outform", "der", "-out", der)
     os.chmod(der, 0o600)
     case.fails("openssl pkey -inform der", backend=f"cert_file = {cert}\nkey_file = {der}\n")
+    convert = re.search(r"openssl pkey .*", case.err).group().replace("NEW-FILE", str(new))
+    subprocess.run(convert, shell=True, check=True)
+    assert case.check(f"cert_file = {cert}\nkey_file = {new}\n") == 0
 
 
 def test_a_key_that_everyone_can_read(case):
