@@ -46,12 +46,10 @@ static const struct {
 /* Calls take with each word of the text. */
 static void each_word(const char *text, void (*take)(void *context, char *word), void *context)
 {
-    static const char separators[] = " \t";
-    for (text += strspn(text, separators); *text; text += strspn(text, separators)) {
-        size_t bytes = strcspn(text, separators);
-        cleanup_free char *word = xstrndup(text, bytes);
+    char *word;
+    while ((word = unit_word(&text))) {
         take(context, word);
-        text += bytes;
+        free(word);
     }
 }
 

@@ -2,11 +2,12 @@
 #include "cmd/service.h"
 #include "cmd/args.h"
 #include "cmd/cmd.h"
+#include "cmd/credential.h"
+#include "cmd/place.h"
 #include "cmd/sandbox.h"
+#include "text/shell.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fnmatch.h>
 #include <grp.h>
 #include <libgen.h>
 #include <pwd.h>
@@ -174,7 +175,7 @@ static char *closed_directory(const char *path)
 {
     for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         cleanup_free char *directory = xstrndup(path, (size_t)(slash - path));
-        if (access(directory, X_OK) != 0)
+        if (access(directory, X_OK) != 0 && errno == EACCES)
             return xstrdup(directory);
     }
     return NULL;
@@ -190,11 +191,13 @@ static bool is_at_home(const struct service *service, const char *path)
 static char *remedy(const struct service *service, const char *path, const char *obstacle)
 {
     struct stat found;
+    cleanup_free char *file = shell_word(path), *what = shell_word(obstacle),
+                      *home = shell_word(service->home);
     if (!is_at_home(service, obstacle))
-        return xasprintf("copy it, and name the copy: sudo install -m 640 -g %s %s %s/", service->group, path,
-                         service->home);
+        return xasprintf("copy it, and name the copy: sudo install -m 640 -g %s %s %s/", service->group, file,
+                         home);
     const char *mode = stat(obstacle, &found) == 0 && S_ISDIR(found.st_mode) ? "g+rx" : "g+r";
-    return xasprintf("sudo chgrp %s %s && sudo chmod %s %s", service->group, obstacle, mode, obstacle);
+    return xasprintf("sudo chgrp %s %s && sudo chmod %s %s", service->group, what, mode, what);
 }
 
 static char *hidden_fault(const struct service *service, const char *path, const struct sandbox_rule *rule)
@@ -230,43 +233,10 @@ static char *view_fault(void *context, const char *path)
                      what);
 }
 
-/* ---- credentials ---- */
-
-/* Whether LoadCredential=ID:PATH gives the credential. A directory gives ID_FILE for each of its files. */
-static bool loads(const char *value, const char *name, char **ret_path)
-{
-    size_t bytes = strcspn(value, ":");
-    const char *path = value[bytes] ? value + bytes + 1 : "";
-    if (strncmp(value, name, bytes) != 0 || (name[bytes] && name[bytes] != '_'))
-        return false;
-    struct stat found;
-    bool directory = *path == '/' && stat(path, &found) == 0 && S_ISDIR(found.st_mode);
-    if (directory != (name[bytes] == '_'))
-        return false;
-    if (directory)
-        *ret_path = xasprintf("%s/%s", path, name + bytes + 1);
-    else /* without a whole path it is a credential of the system */
-        *ret_path = *path == '/' ? xstrdup(path) : NULL;
-    return true;
-}
-
 static int view_credential(void *context, const char *name, char **ret_path)
 {
-    static const char *const keys[] = {"LoadCredentialEncrypted", "SetCredential", "SetCredentialEncrypted"};
     const struct service *service = context;
-    const char *value;
-    for (size_t at = 0; (value = unit_next(service->unit, "LoadCredential", &at));)
-        if (loads(value, name, ret_path))
-            return 0;
-    *ret_path = NULL;
-    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-        for (size_t at = 0; (value = unit_next(service->unit, keys[i], &at));)
-            if (strncmp(value, name, strlen(name)) == 0 && strchr(":", value[strlen(name)]))
-                return 0;
-    for (size_t at = 0; (value = unit_next(service->unit, "ImportCredential", &at));)
-        if (fnmatch(value, name, 0) == 0)
-            return 0;
-    return -ENOENT;
+    return credential_find(service->unit, name, ret_path);
 }
 
 struct config_view service_view(struct service *service)
@@ -293,96 +263,96 @@ char *service_made_fault(const char *directory)
         directory, UNIT, real ? real : "it is not there");
 }
 
+static char *elsewhere(const struct service *service)
+{
+    const char *state = service_state(service);
+    return xasprintf("choose another directory%s%s", state ? ", such as " : "", state ? state : "");
+}
+
 char *service_hidden_fault(const struct service *service, const char *directory)
 {
     const struct sandbox_rule *rule = hiding_rule(service, directory);
-    const char *state = service_state(service);
-    if (!rule)
-        return NULL;
-    return xasprintf("the service does not see %s, because its unit hides %s (%s=%s); choose another "
-                     "directory%s%s",
-                     directory, rule->path, rule->key, rule->word, state ? ", such as " : "",
-                     state ? state : "");
+    cleanup_free char *what = elsewhere(service);
+    if (rule)
+        return xasprintf("the service does not see %s, because its unit hides %s (%s=%s); %s", directory,
+                         rule->path, rule->key, rule->word, what);
+    cleanup_free char *closed = is_its_user(service) ? closed_directory(directory) : NULL;
+    if (closed)
+        return xasprintf("the user %s of the service may not enter %s; %s", service->user, closed, what);
+    return NULL;
+}
+
+static const struct sandbox_rule *read_only_rule(const struct service *service, const char *directory)
+{
+    cleanup_free char *real = realpath(directory, NULL);
+    const struct sandbox_rule *rule = sandbox_find(service->sandbox, real ? real : directory);
+    return rule && rule->access == SANDBOX_READ ? rule : NULL;
+}
+
+/* How the unit lets the service write to the directory. */
+static char *open_remedy(const char *directory)
+{
+    const char *quote = strpbrk(directory, " \t") ? "\"" : "";
+    return xasprintf(
+        "sudo systemctl edit sluice, and write the two lines [Service] and ReadWritePaths=%s%s%s", quote,
+        directory, quote);
 }
 
 char *service_read_only_fault(const struct service *service, const char *directory)
 {
-    cleanup_free char *real = realpath(directory, NULL);
-    const struct sandbox_rule *rule = sandbox_find(service->sandbox, real ? real : directory);
-    if (!rule || rule->access != SANDBOX_READ)
+    const struct sandbox_rule *rule = read_only_rule(service, directory);
+    if (!rule)
         return NULL;
-    return xasprintf("the unit of the service lets it only read %s (%s=%s); sudo systemctl edit sluice, and "
-                     "write the two lines [Service] and ReadWritePaths=%s",
-                     directory, rule->key, rule->word, directory);
+    cleanup_free char *what = open_remedy(directory);
+    return xasprintf("the unit of the service lets it only read %s (%s=%s); %s", directory, rule->key,
+                     rule->word, what);
 }
 
 char *service_permission_fault(const struct service *service, const char *path)
 {
     struct stat found;
-    if (!is_its_user(service) || stat(path, &found) != 0)
+    cleanup_free char *closed = is_its_user(service) ? closed_directory(path) : NULL;
+    if (!is_its_user(service) || closed || stat(path, &found) != 0)
         return NULL;
     if (access(path, S_ISDIR(found.st_mode) ? R_OK | W_OK | X_OK : R_OK | W_OK) == 0)
         return NULL;
-    int error = errno;
-    cleanup_free char *closed = closed_directory(path);
-    if (closed)
-        return xasprintf("the user %s of the service may not enter %s; sudo chmod o+x %s, or choose another "
-                         "directory",
-                         service->user, closed, closed);
-    if (error != EACCES)
-        return xasprintf("the service cannot write to %s: %s", path, strerror(error));
+    if (errno != EACCES)
+        return xasprintf("the service cannot write to %s: %s", path, strerror(errno));
+    cleanup_free char *word = shell_word(path);
     return xasprintf("the user %s of the service may not write to %s; sudo chown %s:%s %s", service->user,
-                     path, service->user, service->group, path);
+                     path, service->user, service->group, word);
 }
 
-/* Whether it belongs to another user than the service, and has more in it than the file and its
- * companions, such as queue.db-wal. */
-static bool is_shared(const struct service *service, const char *directory, const char *file)
+/* How it gets a directory of its own instead: below this one, if that is possible and the directory is not private. */
+static char *own_remedy(const struct service *service, const char *key, const char *file,
+                        const char *directory)
 {
-    struct stat found;
-    if (stat(directory, &found) != 0 || found.st_uid == service->uid)
-        return false;
-    DIR *list = opendir(directory);
-    bool has_more = false;
-    for (struct dirent *entry; list && !has_more && (entry = readdir(list));)
-        has_more = strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-                   strncmp(entry->d_name, file, strlen(file)) != 0;
-    if (list)
-        closedir(list);
-    return has_more;
-}
-
-/* What makes a directory of its own there; state: the one that systemd makes, or NULL. */
-static char *own_directory(const struct service *service, const char *key, const char *directory,
-                           const char *file, const char *state)
-{
-    bool is_socket = strcmp(key, "socket") == 0;
-    if (is_socket || (state && (strcmp(directory, "/") == 0 || is_at_home(service, directory))))
-        return xasprintf("write %s = %s/%s", key, is_socket ? "/run/sluice" : state, file);
-    cleanup_free char *own = xasprintf("%s/sluice", strcmp(directory, "/") == 0 ? "/srv" : directory);
+    bool enters = !is_its_user(service) || access(directory, X_OK) == 0;
+    cleanup_free char *below = enters ? place_below(directory, service->home) : NULL;
+    const char *state = service_state(service);
+    const char *own = strcmp(key, "socket") == 0 ? "/run/sluice" : below ? below : state;
+    if (!own)
+        own = "/var/lib/sluice";
     if (sandbox_makes(service->sandbox, own))
         return xasprintf("write %s = %s/%s", key, own, file);
-    cleanup_free char *read_only = service_read_only_fault(service, own);
+    cleanup_free char *word = shell_word(own);
+    cleanup_free char *open = read_only_rule(service, own) ? open_remedy(own) : NULL;
     return xasprintf(
-        "make a directory of its own: sudo install -d -o %s -g %s -m 2750 %s, write %s = %s/%s%s%s",
-        service->user, service->group, own, key, own, file,
-        read_only ? ", and with sudo systemctl edit sluice the two lines [Service] and "
-                    "ReadWritePaths="
-                  : "",
-        read_only ? own : "");
+        "make a directory of its own: sudo install -d -o %s -g %s -m 2750 %s; %s%swrite %s = %s/%s",
+        service->user, service->group, word, open ? open : "", open ? "; " : "", key, own, file);
 }
 
 char *service_shared_fault(const struct service *service, const char *key, const char *path,
                            const char *directory)
 {
+    cleanup_free char *real = realpath(directory, NULL), *copy = xstrdup(path);
     cleanup_free char *permission = service_permission_fault(service, directory);
-    cleanup_free char *read_only = service_read_only_fault(service, directory);
-    cleanup_free char *copy = xstrdup(path);
     const char *file = basename(copy);
-    if ((!permission && !read_only) || !is_shared(service, directory, file))
+    if (!real || (!permission && !read_only_rule(service, real)) ||
+        place_is_own(real, file, service->home, service->uid))
         return NULL;
-    cleanup_free char *remedy = own_directory(service, key, directory, file, sandbox_state(service->sandbox));
-    return xasprintf("the service may not write to %s, which others use too; %s", directory, remedy);
+    cleanup_free char *what = own_remedy(service, key, file, real);
+    return xasprintf("the service may not write to %s, which others use too; %s", directory, what);
 }
 
 char *service_describe(const struct service *service)

@@ -37,13 +37,14 @@ bool service_makes(const struct service *service, const char *directory);
 /* Why the service does not start with what is in the place of this directory, which systemd makes, or NULL. */
 char *service_made_fault(const char *directory);
 /* Each returns NULL, or why the service cannot keep files there, and what to do, which the caller frees.
- * Its unit hides the directory, or lets it only read it; it need not be there yet. */
+ * Its unit hides the directory, or its user may not enter one above it. The directory need not be there yet. */
 char *service_hidden_fault(const struct service *service, const char *directory);
+/* Its unit lets it only read the directory, which need not be there yet. */
 char *service_read_only_fault(const struct service *service, const char *directory);
-/* Its user may not write to the directory, or the file, if it is there. */
+/* Its user may not write to the directory, or the file, if it is there and the user may enter what is above. */
 char *service_permission_fault(const struct service *service, const char *path);
-/* As the two before it, of a directory that others use too: it must not get sluice's user as its owner, nor
- * become writable for the service. key, path: the setting that names a file in it. */
+/* As the two before it, of a directory that others use too (cmd/place.h): it must not get sluice's user as its
+ * owner, nor become writable for the service. key, path: the setting that names a file in it. */
 char *service_shared_fault(const struct service *service, const char *key, const char *path,
                            const char *directory);
 

@@ -218,3 +218,19 @@ const char *unit_value(const struct unit *unit, const char *key)
         last = value;
     return last;
 }
+
+char *unit_word(const char **text)
+{
+    const char *at = *text + strspn(*text, " \t");
+    if (*at == '\0')
+        return NULL;
+    char *word = xcalloc(1, strlen(at) + 1), quote = '\0';
+    for (size_t bytes = 0; *at && (quote || !strchr(" \t", *at)); at++) {
+        if (quote ? *at == quote : strchr("\"'", *at) != NULL)
+            quote = quote ? '\0' : *at;
+        else
+            word[bytes++] = *at;
+    }
+    *text = at;
+    return word;
+}

@@ -25,4 +25,8 @@ const char *unit_next(const struct unit *unit, const char *key, size_t *at);
 /* The last value of a key that has one value, or NULL. */
 const char *unit_value(const struct unit *unit, const char *key);
 
+/* The next word of a value, without its quotes, and moves *text past it. NULL: there is none. The caller frees
+ * it. Escapes with a backslash are not replaced. */
+char *unit_word(const char **text);
+
 #endif

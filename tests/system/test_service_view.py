@@ -100,7 +100,7 @@ class Machine:
 
     def obey(self, error):
         """Does what an error says, "...; sudo ..."."""
-        result = self.run(re.search(r"\bsudo (chgrp|chown|install|chmod) .*", error).group())
+        result = self.run(re.search(r"\bsudo (chgrp|chown|install|chmod) [^;]*", error).group())
         assert result.returncode == 0, result
 
 
@@ -234,28 +234,77 @@ def test_a_queue_in_a_directory_of_root(machine):
     assert machine.check() == [] and machine.serves(writable="/mnt/ssd")
 
 
-@pytest.mark.parametrize("queue, more, words", [
-    ("path = /var/lib/queue.db", "", "write path = /var/lib/sluice/queue.db"),
-    ("path = /queue.db", "", "write path = /var/lib/sluice/queue.db"),
-    ("path = /etc/sluice/queue.db", "", "write path = /var/lib/sluice/queue.db"),
-    ("", "[daemon]\nsocket = /run/sluice.sock\n", "write socket = /run/sluice/sluice.sock"),
-    ("", "[daemon]\nsocket = /etc/sluice/sluice.sock\n", "write socket = /run/sluice/sluice.sock")])  # fmt: skip
-def test_a_directory_that_others_use_does_not_get_another_owner(machine, queue, more, words):
-    machine.configure(queue=queue, more=more)
+def lines_for_the_unit(error):
+    return re.search(r"write the two lines (\[Service\]) and (ReadWritePaths=[^;]+)", error).groups()
+
+
+@pytest.mark.parametrize("directory, instead", [
+    ("/var/lib", "/var/lib/sluice"), ("", "/var/lib/sluice"), ("/etc/sluice", "/var/lib/sluice"),
+    ("/home/pi", "/var/lib/sluice"), ("/home/open", "/home/open/sluice"), ("/mnt", "/mnt/sluice"),
+    ("/var", "/var/sluice"), ("/mnt/ssd", "/mnt/ssd/sluice"), ("/mnt/my disk", "/mnt/my disk/sluice"),
+])  # fmt: skip
+def test_a_directory_that_others_use_does_not_get_another_owner(machine, directory, instead):
+    machine.file("mnt/ssd/photo")
+    machine.file("mnt/my disk/photo")
+    for path in (machine.root / "home/pi", machine.root / "home/open"):
+        path.mkdir(exist_ok=True)
+        shutil.chown(path, 1000, 1000)
+    (machine.root / "home/pi").chmod(0o700)
+    machine.edit("[Service]", "ProtectHome=no")
+    machine.configure(queue=f"path = {directory}/queue.db")
     [error] = machine.check()
-    assert "which others use too" in error and error.endswith(words)
-    assert "chown" not in error and "ReadWritePaths" not in error
+    assert f"may not write to {directory or '/'}, which others use too; " in error and "chown" not in error
+    assert error.endswith(f"; write path = {instead}/queue.db")
+    if instead != "/var/lib/sluice":
+        machine.obey(error)
+        machine.edit(*lines_for_the_unit(error))
+    machine.configure(queue=f"path = {instead}/queue.db")
+    assert machine.check() == []
+    assert (machine.root / instead[1:]).stat().st_uid == USER
 
 
 def test_a_disk_that_others_use_gets_a_directory_of_sluice(machine):
     machine.configure(queue="path = /mnt/ssd/queue.db")
     machine.file("mnt/ssd/photo", "")
     [error] = machine.check()
-    assert machine.run(re.search(r"sudo install [^,]+", error).group()).returncode == 0
-    machine.edit(*re.search(r"the two lines (\[Service\]) and (ReadWritePaths=\S+)", error).groups())
+    machine.obey(error)
+    machine.edit(*lines_for_the_unit(error))
     machine.configure(queue="path = /mnt/ssd/sluice/queue.db")
     assert machine.check() == []
     assert machine.serves(writable="/mnt/ssd/sluice"), machine.log
+
+
+@pytest.mark.parametrize("directory", ["/run", "/etc/sluice", "/var/lib", ""])
+def test_a_socket_in_a_directory_that_others_use(machine, directory):
+    machine.configure(more=f"[daemon]\nsocket = {directory}/sluice.sock\n")
+    [error] = machine.check()
+    assert error.endswith("which others use too; write socket = /run/sluice/sluice.sock")
+    machine.configure(more="[daemon]\nsocket = /run/sluice/sluice.sock\n")
+    assert machine.check() == []
+
+
+@pytest.mark.parametrize("path", ["/mnt/private/queue.db", "/mnt/private/own/queue.db", "/mnt/private/none/queue.db"])
+def test_a_private_directory_is_not_opened_to_everybody(machine, path):
+    machine.file("mnt/private/letter")
+    (machine.root / "mnt/private/own").mkdir()
+    shutil.chown(machine.root / "mnt/private/own", USER, USER)
+    (machine.root / "mnt/private").chmod(0o700)
+    machine.edit("[Service]", "ReadWritePaths=/mnt")
+    machine.configure(queue=f"path = {path}")
+    [error] = machine.check()
+    assert "/var/lib/sluice" in error and "sudo" not in error, error
+    machine.configure(queue="path = /var/lib/sluice/queue.db")
+    assert machine.check() == []
+
+
+def test_a_path_with_a_blank_in_a_remedy(machine):
+    machine.file("etc/sluice/my key's")
+    machine.configure(backend="bearer = @/etc/sluice/my key's", queue="path = /mnt/ssd/a queue/queue.db")
+    key, unit, missing = machine.check()
+    machine.obey(key)
+    machine.obey(missing)
+    machine.edit(*lines_for_the_unit(unit))
+    assert machine.check() == []
 
 
 def test_a_queue_that_root_made(machine):
@@ -369,6 +418,7 @@ def test_everything_that_is_wrong_is_in_one_round(machine):
                       backend="bearer = @/home/pi/key\nca_file = /mnt/ssd/ca.pem\nretry_mix = 1s", more="payth = /x\n")  # fmt: skip
     errors = machine.check()
     for words in ("max_size = much", "/home/pi/key: the service does not see it", "byte order mark", "retry_mix", "payth",
-                  "/mnt/ssd/ca.pem: the user sluice", "there is no certificate in it", "ReadWritePaths=/mnt/ssd/sluice", "this host is only an example"):  # fmt: skip
+                  "/mnt/ssd/ca.pem: the user sluice", "there is no certificate in it", "ReadWritePaths=/mnt/ssd/sluice",
+                  "this host is only an example"):  # fmt: skip
         assert len([error for error in errors if words in error]) == 1, (words, errors)
     assert len(errors) == 9, errors
