@@ -1,8 +1,8 @@
 /* cmd/inspect.c - see cmd/inspect.h. */
 #include "cmd/inspect.h"
-#include "base/log.h"
 #include "cmd/certificates.h"
 #include "cmd/owner.h"
+#include "config/exposed.h"
 #include "text/shell.h"
 
 #include <errno.h>
@@ -31,14 +31,6 @@ static bool report(const struct inspection *inspection, const char *key, const c
 
 /* ---- certificates and keys ---- */
 
-static void warn_exposed(const char *path)
-{
-    struct stat found;
-    if (stat(path, &found) == 0 && (found.st_mode & S_IROTH))
-        log_warning(EVENT_SECRET_EXPOSED, "%s: every user of this machine can read it; chmod o-r %s", path,
-                    path);
-}
-
 static void inspect_tls(const struct inspection *inspection, const char *ca_file, const char *cert_file,
                         const char *key_file)
 {
@@ -50,7 +42,7 @@ static void inspect_tls(const struct inspection *inspection, const char *ca_file
     faulty = report(inspection, "key_file", key_file, certificates_key_fault(key_file)) || faulty;
     if (!faulty)
         report(inspection, "key_file", key_file, certificates_pair_fault(cert_file, key_file));
-    warn_exposed(key_file);
+    exposed_warn(key_file, inspection->service ? service_reader(inspection->service) : exposed_reader());
 }
 
 /* ---- the host of the backend ---- */

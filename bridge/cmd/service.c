@@ -27,6 +27,8 @@ struct service {
     gid_t gid;
 };
 
+/* ---- its configuration and its user ---- */
+
 /* The configuration that a command line such as "/usr/local/bin/sluice run -c FILE" names. */
 static char *named_config(const char *command_line)
 {
@@ -241,7 +243,10 @@ static int view_credential(void *context, const char *name, char **ret_path)
 
 struct config_view service_view(struct service *service)
 {
-    return (struct config_view){.fault = view_fault, .credential = view_credential, .context = service};
+    return (struct config_view){.reader = service_reader(service),
+                                .fault = view_fault,
+                                .credential = view_credential,
+                                .context = service};
 }
 
 /* ---- writing ---- */

@@ -1,6 +1,7 @@
 /* config/secret.c - see config/secret.h. */
 #include "config/secret.h"
 #include "base/log.h"
+#include "config/exposed.h"
 #include "config/whole_file.h"
 
 #include <errno.h>
@@ -52,18 +53,23 @@ static const char *secret_doubt(const char *value, size_t bytes)
     return NULL;
 }
 
-static void warn_of(const char *path, mode_t mode, const char *value, size_t bytes)
+/* systemd reads a credential, as root; the process that needs the secret, any other file. */
+static struct config_reader reader_of(const struct config_view *view, bool credential)
+{
+    if (view)
+        return credential ? (struct config_reader){.user = 0} : view->reader;
+    return exposed_reader();
+}
+
+static void warn_of_doubt(const char *path, const char *value, size_t bytes)
 {
     const char *doubt = secret_doubt(value, bytes);
-    if (mode & S_IROTH)
-        log_warning(EVENT_SECRET_EXPOSED, "%s: every user of this machine can read it; chmod o-r %s", path,
-                    path);
     if (doubt)
         log_warning(EVENT_SECRET_DOUBTFUL, "%s: %s; unless that is right, correct the file", path, doubt);
 }
 
-/* named: the reason has the path, which the configuration does not have. */
-static int fetch(const struct secret_reader *reader, const char *path, bool named, char **ret_value,
+/* credential: of the view. The reason has the path then, which the configuration does not have. */
+static int fetch(const struct secret_reader *reader, const char *path, bool credential, char **ret_value,
                  char **ret_why)
 {
     char *value;
@@ -72,7 +78,7 @@ static int fetch(const struct secret_reader *reader, const char *path, bool name
     int error = whole_file_read(path, SECRET_MAX_BYTES, &value, &bytes, &mode);
     if (error < 0) {
         cleanup_free char *why = whole_file_reason(error);
-        *ret_why = xasprintf("%s%s%s", named ? path : "", named ? ": " : "", why);
+        *ret_why = xasprintf("%s%s%s", credential ? path : "", credential ? ": " : "", why);
         return error;
     }
     if (bytes > 0 && value[bytes - 1] == '\n')
@@ -84,8 +90,10 @@ static int fetch(const struct secret_reader *reader, const char *path, bool name
         *ret_why = xstrdup("the file contains a NUL byte; it must contain the secret and nothing else");
         return -EINVAL;
     }
+    if (!reader->looks && (mode & S_IROTH))
+        exposed_warn(path, reader_of(reader->view, credential));
     if (!reader->looks)
-        warn_of(path, mode, value, bytes);
+        warn_of_doubt(path, value, bytes);
     *ret_value = value;
     return 0;
 }

@@ -13,6 +13,7 @@ struct config_reader {
 };
 
 struct config_view {
+    struct config_reader reader;
     /* Why that process cannot read this file or directory, which this process can read, and what to do;
      * the caller frees it. NULL: it can. */
     char *(*fault)(void *context, const char *path);
