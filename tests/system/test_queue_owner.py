@@ -112,19 +112,19 @@ def test_status_of_a_stopped_sluice_says_it(machine):
     give(machine, names)
     for who in ("", AS_USER):
         result = machine.run(f"{who} /var/program status || exit $?")
-        assert result.returncode == 3 and "sluice is stopped" in result.stdout
+        assert result.returncode == 3 and "sluice is stopped" in result.stdout, result
         [line] = re.findall(r"^! queue: .*", result.stdout, re.M)
         assert "use" in line and named(line) == (f"--reference=/{QUEUE}", names)
     machine.obey(line)
     result = machine.run("sluice status || exit $?")
-    assert result.returncode == 3 and "! " not in result.stdout
+    assert result.returncode == 3 and "! " not in result.stdout, result
     assert machine.serves(), machine.log
 
 
 def test_status_does_not_say_it_to_those_who_only_read(machine):
     """A member of the group may not write, and that is right."""
     result = machine.run(f"setpriv --reuid=65534 --regid={USER} --clear-groups /var/program status || exit $?")
-    assert result.returncode == 3 and "! " not in result.stdout
+    assert result.returncode == 3 and "! " not in result.stdout, result
 
 
 @pytest.mark.parametrize("command", ["queue ls", "queue drop --all --yes", "queue forget garden", "send garden/a/sensor 1"])

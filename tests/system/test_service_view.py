@@ -24,6 +24,7 @@ AS_SERVICE = """
     for hidden in /home /root; do mount -t tmpfs -o mode=000 none $hidden; done
     for writable in /var/lib/sluice $WRITABLE; do mount --bind $writable $writable; done
     for place in /etc /mnt /var; do mount -o remount,bind,ro $place; done
+    rm -f /var/lib/sluice/log
     INVOCATION_ID=1 setpriv --reuid=sluice --regid=sluice --init-groups \
         /var/program run 2>/var/lib/sluice/log & pid=$!
     while kill -0 $pid 2>/dev/null && ! grep -q ' ready: ' /var/lib/sluice/log; do sleep 0.1; done
