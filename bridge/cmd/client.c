@@ -5,29 +5,54 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <libgen.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 enum { WAIT_MS = 5000, RELOAD_WAIT_MS = 60000, RESPONSE_MOST_BYTES = 16 * 1024 * 1024 };
 
-int client_connect(const char *path)
+static int stat_directory(const char *path, struct stat *ret)
+{
+    cleanup_free char *copy = xstrdup(path);
+    return stat(dirname(copy), ret);
+}
+
+bool client_trusts(const struct config_place *place, uid_t user)
+{
+    struct stat found;
+    if (user == 0 || user == geteuid() || (stat(place->queue, &found) == 0 && found.st_uid == user))
+        return true;
+    return (stat_directory(place->queue, &found) == 0 || stat_directory(place->socket, &found) == 0) &&
+           found.st_uid == user;
+}
+
+/* The user of the process that listens there (unix(7)) is trusted. */
+static bool is_trusted(int fd, const struct config_place *place)
+{
+    struct ucred peer;
+    socklen_t bytes = sizeof peer;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) == 0 && client_trusts(place, peer.uid);
+}
+
+int client_connect(const struct config_place *place)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof address.sun_path)
+    if (strlen(place->socket) >= sizeof address.sun_path)
         return -ENAMETOOLONG;
-    strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+    strncpy(address.sun_path, place->socket, sizeof address.sun_path - 1);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+    int error = connect(fd, (const struct sockaddr *)&address, sizeof address) == 0 ? 0 : -errno;
+    if (error == 0 && is_trusted(fd, place))
         return fd;
-    int error = -errno;
     close(fd);
-    return error;
+    return error != 0 ? error : -EPERM;
 }
 
 /* Reads until sluice closes the connection. */
@@ -51,9 +76,9 @@ static int read_response(int fd, int wait_ms, struct buf *response)
     }
 }
 
-static int ask(const char *path, const char *request, int wait_ms, struct buf *response)
+static int ask(const struct config_place *place, const char *request, int wait_ms, struct buf *response)
 {
-    int fd = client_connect(path);
+    int fd = client_connect(place);
     if (fd < 0)
         return fd;
     size_t bytes = strlen(request);
@@ -64,11 +89,11 @@ static int ask(const char *path, const char *request, int wait_ms, struct buf *r
     return error;
 }
 
-int client_status(const char *path, cJSON **ret)
+int client_status(const struct config_place *place, cJSON **ret)
 {
     struct buf response cleanup_buf;
     buf_init(&response, RESPONSE_MOST_BYTES);
-    int error = ask(path, CONTROL_STATUS "\n", WAIT_MS, &response);
+    int error = ask(place, CONTROL_STATUS "\n", WAIT_MS, &response);
     if (error != 0)
         return error;
     cJSON *json = cJSON_ParseWithLength(buf_text(&response), response.bytes);
@@ -80,28 +105,28 @@ int client_status(const char *path, cJSON **ret)
     return -EBADMSG;
 }
 
-int client_seen(const char *path)
+int client_seen(const struct config_place *place)
 {
     struct buf response cleanup_buf;
     buf_init(&response, RESPONSE_MOST_BYTES);
-    return ask(path, CONTROL_SEEN "\n", WAIT_MS, &response);
+    return ask(place, CONTROL_SEEN "\n", WAIT_MS, &response);
 }
 
-void client_look(const char *path)
+void client_look(const struct config_place *place)
 {
     struct buf response cleanup_buf;
     buf_init(&response, RESPONSE_MOST_BYTES);
-    ask(path, CONTROL_LOOK "\n", WAIT_MS, &response);
+    ask(place, CONTROL_LOOK "\n", WAIT_MS, &response);
 }
 
 /* While requests are in flight, a reload waits for a moment; while the disk does not respond, for
  * longer. */
-int client_reload(const char *path, bool *ret_refused, char **ret_lines)
+int client_reload(const struct config_place *place, bool *ret_refused, char **ret_lines)
 {
     static const char ok[] = CONTROL_OK "\n", refused[] = CONTROL_REFUSED "\n";
     struct buf response cleanup_buf;
     buf_init(&response, RESPONSE_MOST_BYTES);
-    int error = ask(path, CONTROL_RELOAD "\n", RELOAD_WAIT_MS, &response);
+    int error = ask(place, CONTROL_RELOAD "\n", RELOAD_WAIT_MS, &response);
     if (error != 0)
         return error;
     const char *text = buf_text(&response);
@@ -155,6 +180,10 @@ char *client_why(int error, const char *path, pid_t pid)
     switch (error) {
     case -EACCES:
         return xasprintf("%s: permission denied: members of the group sluice may ask, or use sudo", path);
+    case -EPERM:
+        return xasprintf("a process of another user than sluice's listens at %s, and was not asked; choose a "
+                         "directory for the socket that belongs to sluice",
+                         path);
     case -ENOENT:
         if (client_listens(path))
             return xasprintf("its socket %s was moved or deleted. If its directory was moved, move it back; "

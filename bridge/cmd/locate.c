@@ -10,38 +10,36 @@
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int owner_of(const char *path, struct stat *ret)
+static int stat_directory(const char *path, struct stat *ret)
 {
     cleanup_free char *copy = xstrdup(path);
-    return stat(path, ret) == 0 || stat(dirname(copy), ret) == 0 ? 0 : -1;
+    return stat(dirname(copy), ret);
 }
 
+/* Root may have left a file in a directory of sluice. */
 static bool become_owner(const char *path)
 {
-    struct stat status, place;
-    cleanup_free char *copy = xstrdup(path);
-    if (geteuid() != 0 || owner_of(path, &status) != 0)
+    struct stat owned;
+    if (geteuid() != 0 ||
+        ((stat(path, &owned) != 0 || owned.st_uid == 0) && stat_directory(path, &owned) != 0))
         return true;
-    if (status.st_uid == 0 && stat(dirname(copy), &place) == 0)
-        status = place; /* root left a file there */
-    if (status.st_uid == 0)
+    if (owned.st_uid == 0)
         return true;
     umask(027); /* as the daemon has it */
-    return setgroups(1, &status.st_gid) == 0 && setgid(status.st_gid) == 0 && setuid(status.st_uid) == 0;
+    return setgroups(1, &owned.st_gid) == 0 && setgid(owned.st_gid) == 0 && setuid(owned.st_uid) == 0;
 }
 
 /* ---- a daemon that has another place than the files say ---- */
 
-static bool nobody_listens(const char *socket)
+static bool nobody_listens(const struct config_place *place)
 {
-    int fd = client_connect(socket);
+    int fd = client_connect(place);
     if (fd >= 0)
         close(fd);
-    return fd == -ENOENT || fd == -ECONNREFUSED;
+    return fd == -ENOENT || fd == -ECONNREFUSED || fd == -EPERM;
 }
 
 /* Whether the name is one that sluice gives to a socket, unless [daemon] socket has another. */
@@ -57,37 +55,29 @@ static bool may_be_of_sluice(const char *socket)
     return access(lock, F_OK) == 0;
 }
 
-/* The user of the process that listens there (unix(7)), or -1. */
-static uid_t listener_of(const char *socket)
+/* Root goes on as the owner of the queue, which must not be just anyone. */
+static bool may_follow(const struct config_place *asked, const char *queue)
 {
-    struct ucred peer = {.uid = (uid_t)-1};
-    socklen_t bytes = sizeof peer;
-    int fd = client_connect(socket);
-    if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) != 0)
-        peer.uid = (uid_t)-1;
-    if (fd >= 0)
-        close(fd);
-    return peer.uid;
+    struct stat directory;
+    return geteuid() != 0 ||
+           (stat_directory(queue, &directory) == 0 && client_trusts(asked, directory.st_uid));
 }
 
-/* Any user can listen at a socket of this name, and would be handed messages. */
-static bool is_trusted(uid_t user, const char *queue)
-{
-    struct stat status;
-    return user != (uid_t)-1 &&
-           (user == 0 || user == geteuid() || (owner_of(queue, &status) == 0 && user == status.st_uid));
-}
-
-/* If a daemon that listens there has this configuration, its place. */
+/* If a daemon that listens there has this configuration, its place. Any user can listen at a socket of
+ * this name, so the directory of the socket says nothing: without that of the queue, only root is trusted. */
 static bool ask_place(const char *socket, const char *config_path, struct config_place *ret)
 {
+    struct stat directory;
+    bool there = stat_directory(ret->queue, &directory) == 0;
+    cleanup_free char *asked_socket = xstrdup(socket), *root = xstrdup("/");
+    struct config_place asked = {.queue = there ? ret->queue : root, .socket = asked_socket};
     cJSON *status = NULL;
     cleanup_free char *ours = realpath(config_path, NULL);
-    if (!ours || !is_trusted(listener_of(socket), ret->queue) || client_status(socket, &status) != 0)
+    if (!ours || client_status(&asked, &status) != 0)
         return false;
     const char *theirs = status_text(status, STATUS_CONFIGURATION);
     const char *queue = status_text(status_get(status, STATUS_DAEMON_QUEUE), STATUS_DAEMON_QUEUE_PATH);
-    bool same = theirs && queue && strcmp(ours, theirs) == 0;
+    bool same = theirs && queue && strcmp(ours, theirs) == 0 && may_follow(&asked, queue);
     if (same) {
         config_place_done(ret);
         *ret = (struct config_place){.queue = xstrdup(queue), .socket = xstrdup(socket)};
@@ -115,7 +105,7 @@ int locate_queue(const char *command, const char *config_path, struct config_pla
         fprintf(stderr, "%s: %s\n", command, why);
         return CMD_EXIT_CONFIG;
     }
-    if (nobody_listens(ret->socket))
+    if (nobody_listens(ret))
         find_daemon(config_path, ret);
     if (become_owner(ret->queue))
         return CMD_EXIT_OK;

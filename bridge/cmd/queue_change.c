@@ -91,7 +91,7 @@ static int retry(struct queue_command *queue)
     progress_end(&progress);
     count = changed.messages + changed.dead_letters;
     if (count > 0)
-        client_look(queue->place.socket);
+        client_look(&queue->place);
     int status = queue_command_close(queue, error);
     cleanup_free char *what = describe(&changed, "deferred");
     if (status == CMD_EXIT_OK || count > 0)
@@ -166,7 +166,7 @@ static int drop(struct queue_command *queue)
     free(survey.ids);
     count = changed.messages + changed.dead_letters;
     if (count > 0)
-        client_look(queue->place.socket);
+        client_look(&queue->place);
     int status = queue_command_close(queue, error);
     if (!go_on)
         return CMD_EXIT_FAILED;

@@ -301,7 +301,7 @@ static void note_seen(const struct queue_command *queue)
     const struct queue_filter *filter = &queue->filter;
     bool whole = !filter->route && !filter->topic && !filter->reason && filter->older_ms == 0 &&
                  filter->newer_ms == 0 && filter->id_count == 0;
-    if (filter->dead && whole && !queue->json && client_seen(queue->place.socket) != 0)
+    if (filter->dead && whole && !queue->json && client_seen(&queue->place) != 0)
         queue_admin_seen(queue->place.queue);
 }
 

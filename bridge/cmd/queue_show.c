@@ -57,7 +57,7 @@ static char *describe_wait(const struct showing *showing, const struct message_r
 static void ask_daemon(struct showing *showing)
 {
     const struct config_place *place = &showing->queue->place;
-    if (client_status(place->socket, &showing->daemon) != 0)
+    if (client_status(place, &showing->daemon) != 0)
         showing->stopped = queue_admin_holder(place->queue) == 0;
 }
 

@@ -37,7 +37,7 @@ static int reload(const struct command *command, int argc, char **argv)
         return exit;
     bool refused = false;
     cleanup_free char *lines = NULL;
-    int error = client_reload(place.socket, &refused, &lines);
+    int error = client_reload(&place, &refused, &lines);
     if (error != 0)
         exit = report_failure(error, place.socket);
     else

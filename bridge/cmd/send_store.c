@@ -276,7 +276,7 @@ static int connect_to_daemon(struct sender *sender)
 {
     if (sender->fd >= 0)
         return 0;
-    int fd = client_connect(sender->place->socket);
+    int fd = client_connect(sender->place);
     if (fd < 0)
         return fd;
     struct timeval most = {.tv_sec = RESPONSE_WAIT_S};

@@ -332,12 +332,12 @@ static void judge_queue(struct status_facts *facts)
 
 static void ask_daemon(struct status_facts *facts, const struct config_place *place)
 {
-    int error = client_status(place->socket, &facts->daemon);
+    int error = client_status(place, &facts->daemon);
     facts->pid = queue_admin_holder(place->queue);
     facts->moved = error == -ENOENT && client_listens(place->socket);
     if (error == 0)
         facts->pid = (pid_t)status_number(facts->daemon, STATUS_PID, facts->pid);
-    else if (facts->pid != 0 || error == -EACCES || facts->moved)
+    else if (facts->pid != 0 || error == -EACCES || error == -EPERM || facts->moved)
         facts->no_daemon = client_why(error, place->socket, facts->pid);
 }
 

@@ -1,12 +1,15 @@
 """sluice reload, and a configuration with errors: at a reload, in the files, and at a start."""
+import json
 import os
 import pty
 import re
 import shutil
+import socket
 import stat
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -281,6 +284,98 @@ while True:
         client.sendall(sys.argv[2].encode() if got.startswith(b"status") else b"stored\\n")
     client.close()
 """
+
+
+@pytest.fixture
+def impostor(sluice, public):
+    """A user who has a directory, listens in it as sluice does, and answers with the status that sluice
+    had. Returns what starts it; the test gets what it was sent."""
+    sluice.start()
+    status = sluice.ask("status\n")
+    assert sluice.stop() == 0
+    shutil.chown(public, "nobody")
+    processes = []
+
+    def start(name):
+        process = spawn(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--", sys.executable, "-c", IMPOSTOR,
+                         f"{public}/{name}", status], stdout=subprocess.PIPE)  # fmt: skip
+        processes.append(process)
+        assert process.stdout.readline() == b"listens\n"
+        return status
+
+    def got():
+        end(processes[0])
+        return processes.pop().stdout.read()
+
+    start.got = got
+    yield start
+    for process in processes:
+        end(process)
+
+
+ASKING = [("send", "garden/a/sensor", "mine"), ("status",), ("reload",), ("queue", "ls", "--state", "dead"), ("queue", "show", "1"),
+          ("queue", "drop", "--all", "--yes")]  # fmt: skip
+
+
+def test_commands_of_root_ask_no_other_user_at_the_socket_of_the_configuration(sluice, public, impostor):
+    """Its directory is open to others. What cannot be stored by sluice is stored by the command."""
+    impostor("own.sock")
+    sluice.write_config(sluice.config_text() + f"[daemon]\nsocket = {public}/own.sock\n")
+    for command in ASKING[:1] * 2 + ASKING[1:]:
+        text = sluice.command(*command, expect={"status": 1, "reload": 1}.get(command[0], 0))
+        assert command[0] != "status" or "another user than sluice's listens at " in text
+    assert impostor.got() == b""
+
+
+class Owner(threading.Thread):
+    """Listens as sluice, and belongs to the owner of the queue. When it has accepted the first connection,
+    it puts another socket in the place of its own."""
+
+    def __init__(self, path, status, other=None):
+        super().__init__(daemon=True)
+        self.path, self.status, self.other = path, status, other
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen()
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            with client:
+                if self.other:
+                    os.rename(self.other, self.path)
+                    self.other = None
+                if client.recv(65536).startswith(b"status"):
+                    client.sendall(self.status.encode())
+
+    def stop(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.join()
+        self.listener.close()
+
+
+@pytest.mark.parametrize("command", ASKING)
+def test_each_connection_of_a_command_of_root_is_looked_at(sluice, public, impostor, command):
+    """The first one led to sluice, and another user listens when the next one is made."""
+    sluice.command("send", "garden/a/sensor", "mine")
+    owner = Owner(f"{public}/sluice.sock", impostor("impostor"), f"{public}/impostor")
+    sluice.command(*command, expect=None)
+    owner.stop()
+    assert owner.other is None and impostor.got() == b""
+
+
+def test_commands_of_root_follow_sluice_to_no_directory_of_another_user(sluice, public, impostor):
+    status = impostor("impostor")
+    stray = json.dumps({**json.loads(status), "queue": {**json.loads(status)["queue"], "path": f"{public}/queue.db"}})
+    owner = Owner(f"{public}/sluice.sock", stray)
+    sluice.command("send", "garden/a/sensor", "mine")
+    owner.stop()
+    assert sluice.pending() == 1
+    assert sorted(os.listdir(public)) == ["impostor", "sluice.sock"]
 
 
 def test_commands_of_root_trust_no_other_user_who_says_to_be_sluice(sluice, public):
