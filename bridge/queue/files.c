@@ -6,6 +6,7 @@
  */
 #include "queue/files.h"
 #include "base/log.h"
+#include "queue/access.h"
 #include "queue/lock.h"
 #include "queue/salvage/rescue.h"
 
@@ -38,6 +39,13 @@ int queue_files_look(struct queue *queue)
     return queue->lost ? -ESTALE : 0;
 }
 
+/* The only file in the place that must be opened before what sluice has is saved. */
+static bool lock_is_refused(const char *path)
+{
+    cleanup_free char *name = xasprintf("%s-lock", path);
+    return access(name, F_OK) == 0 && access(name, R_OK | W_OK) != 0 && errno == EACCES;
+}
+
 /* Under sluice.service the directory is a mount of its own, the only one that the service may write to.
  * Deleting the directory ends the mount, and a new directory is read-only for the service. */
 char *queue_files_advice(const char *path)
@@ -45,6 +53,10 @@ char *queue_files_advice(const char *path)
     cleanup_free char *copy = xstrdup(path);
     const char *directory = dirname(copy);
     int pid = (int)getpid();
+    cleanup_free char *remedy = lock_is_refused(path) ? queue_access_remedy(path, NULL, NULL) : NULL;
+    if (remedy)
+        return xasprintf("do not restart sluice, which still has them, but let it use what is there: %s",
+                         remedy);
     if (access(directory, W_OK) == 0)
         return xstrdup("do not restart sluice, which saves what they had into a new queue");
     if (errno == EROFS)

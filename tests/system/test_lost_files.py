@@ -6,6 +6,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,34 @@ def test_a_deleted_directory_of_the_service_can_be_put_right(make_sluice, mosqui
     sluice.start()
     all_arrived(away, 5)
     stops_empty(sluice)
+
+
+def test_a_lock_file_of_root_can_be_put_right(make_sluice, mosquitto, make_backend):
+    """Root copied a backup of the directory to the place of the queue."""
+    backend = make_backend()
+    backend.answer = 503
+    with tempfile.TemporaryDirectory(prefix="sluice-") as top:
+        os.chmod(top, 0o755)
+        state, settings = Path(top, "state"), Path(top, "settings")
+        state.mkdir()
+        settings.mkdir()
+        shutil.chown(state, 64111, 64112)
+        shutil.copy(backend.ca_file, settings / "ca.pem")
+        sluice = make_sluice(dir=settings, queue={"clock": "trust", "path": state / "queue.db"},
+                             backends={"garden": {"url": backend.url, "ca_file": settings / "ca.pem", "retry_max": "1s"}})  # fmt: skip
+        sluice.start(prefix=["setpriv", "--reuid=64111", "--regid=64112", "--clear-groups", "--"]).wait_connected()
+        publish(mosquitto, 0, 5)
+        mosquitto.wait_received("PUBACK", 5)
+        (state / "queue.db-lock").unlink()
+        (state / "queue.db-lock").touch(mode=0o640)
+        text = wait_until(lambda: (said := sluice.command("status", expect=None)) and "sudo chown" in said and said, what="the remedy")
+        [advice] = re.findall(r"\n! queue: .* do not restart sluice, which still has them, but .*?: sudo (.*?)[;)]", text)
+        assert advice == f"chown --reference={state} {state}/queue.db-lock"
+        subprocess.run(["/bin/sh", "-euc", advice], check=True)
+        sluice.wait_event("queue-rescued", level="error")
+        backend.answer = 200
+        all_arrived(backend, 5)
+        stops_empty(sluice)
 
 
 def test_a_stop_saves_what_is_in_deleted_files(sluice, mosquitto, away):
