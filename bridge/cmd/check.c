@@ -8,6 +8,7 @@
 #include "cmd/cmd.h"
 #include "cmd/inspect.h"
 #include "cmd/service.h"
+#include "cmd/unit_lines.h"
 #include "daemon/descriptors.h"
 
 #include <stdio.h>
@@ -44,6 +45,8 @@ static int examine(const char *path)
     cleanup_free char *seen = service ? service_describe(service) : NULL;
     if (config)
         inspect_config(config, path, service, &errors);
+    if (service)
+        unit_lines_inspect(service, &errors);
     if (valid)
         descriptors_suffice(config, path, &errors);
     for (size_t i = 0; i < errors.count; i++)
@@ -85,7 +88,8 @@ const struct command cmd_check = {
             "Prints each error as FILE:LINE: what is wrong, and what would be right. A route\n"
             "that the ACL of Mosquitto on this machine makes useless is a warning, and so is\n"
             "a damaged database of Mosquitto. Root checks the service's configuration as\n"
-            "sluice.service sees it: with its user, its sandbox and its credentials.\n"
+            "sluice.service sees it: with its user, its sandbox and its credentials. A line\n"
+            "of this unit that keeps the service from starting is an error, too.\n"
             "\n"
             "  -c FILE  the configuration; default " CMD_DEFAULT_CONFIG "\n"
             "\n"

@@ -12,7 +12,7 @@
 static bool loads(const char *value, const char *name, char **ret_path)
 {
     size_t bytes = strcspn(value, ":");
-    const char *path = value[bytes] ? value + bytes + 1 : "";
+    cleanup_free char *path = unit_expand(value[bytes] ? value + bytes + 1 : "");
     if (strncmp(value, name, bytes) != 0 || (name[bytes] && name[bytes] != '_'))
         return false;
     struct stat found;

@@ -1,5 +1,6 @@
 /* cmd/service.c - see cmd/service.h. */
 #include "cmd/service.h"
+#include "cmd/account.h"
 #include "cmd/args.h"
 #include "cmd/cmd.h"
 #include "cmd/credential.h"
@@ -8,9 +9,7 @@
 #include "text/shell.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <libgen.h>
-#include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,9 +21,7 @@ struct service {
     struct sandbox *sandbox;
     char *option; /* of commands in hints: args_config() */
     char *home;   /* the directory of the configuration */
-    char *user, *group;
-    uid_t uid;
-    gid_t gid;
+    struct account account;
 };
 
 /* ---- its configuration and its user ---- */
@@ -48,66 +45,13 @@ static bool same_file(const char *one, const char *other)
     return status.st_dev == other_status.st_dev && status.st_ino == other_status.st_ino;
 }
 
-static bool find_group(const char *name, gid_t *ret)
-{
-    const struct group *group = getgrnam(name);
-    if (group)
-        *ret = group->gr_gid;
-    return group;
-}
-
-/* Its user and group. Returns false after it added an error. */
-static bool find_user(struct service *service, struct config_errors *errors)
-{
-    const char *user = unit_value(service->unit, "User"), *group = unit_value(service->unit, "Group");
-    const struct passwd *entry = getpwnam(user ? user : "root");
-    if (!entry) {
-        config_errors_add(errors,
-                          "%s: User=%s: there is no such user, so the service does not start; install sluice "
-                          "again, or make the user",
-                          unit_path(service->unit), user);
-        return false;
-    }
-    service->user = xstrdup(entry->pw_name);
-    service->uid = entry->pw_uid;
-    service->gid = entry->pw_gid;
-    if (group && !find_group(group, &service->gid)) {
-        config_errors_add(errors,
-                          "%s: Group=%s: there is no such group, so the service does not start; install "
-                          "sluice again, or make the group",
-                          unit_path(service->unit), group);
-        return false;
-    }
-    const struct group *found = getgrgid(service->gid);
-    service->group = found ? xstrdup(found->gr_name) : xasprintf("%u", service->gid);
-    return true;
-}
-
-/* See service_find(). If the system forbids it, the permissions stay those of root. */
-static void take_real_user(const struct service *service)
-{
-    enum { MOST = 256 };
-    gid_t groups[MOST];
-    int count = MOST - 1;
-    if (getgrouplist(service->user, service->gid, groups, &count) < 0)
-        count = 0;
-    const char *names;
-    for (size_t at = 0; (names = unit_next(service->unit, "SupplementaryGroups", &at));) {
-        cleanup_free char *copy = xstrdup(names);
-        char *rest = copy, *name;
-        while ((name = strsep(&rest, " ")))
-            count += count < MOST && find_group(name, &groups[count]);
-    }
-    if (setgroups((size_t)count, groups) == 0 && setregid(service->gid, (gid_t)-1) == 0)
-        (void)!setreuid(service->uid, (uid_t)-1);
-}
-
 struct service *service_read(const char *config_path, struct config_errors *errors)
 {
     struct service *service = xcalloc(1, sizeof(*service));
     service->unit = unit_read(UNIT);
     cleanup_free char *config = service->unit ? named_config(unit_value(service->unit, "ExecStart")) : NULL;
-    if (!config || !same_file(config, config_path) || !find_user(service, errors)) {
+    if (!config || !same_file(config, config_path) ||
+        !account_find(service->unit, &service->account, errors)) {
         service_free(service);
         return NULL;
     }
@@ -122,7 +66,7 @@ struct service *service_find(const char *config_path, struct config_errors *erro
 {
     struct service *service = service_read(config_path, errors);
     if (service && geteuid() == 0)
-        take_real_user(service);
+        account_take(&service->account);
     return service;
 }
 
@@ -134,19 +78,28 @@ void service_free(struct service *service)
     unit_free(service->unit);
     free(service->home);
     free(service->option);
-    free(service->user);
-    free(service->group);
+    account_done(&service->account);
     free(service);
 }
 
 struct config_reader service_reader(const struct service *service)
 {
-    return (struct config_reader){.user = service->uid, .group = service->gid};
+    return (struct config_reader){.user = service->account.uid, .group = service->account.gid};
 }
 
 char *service_owner(const struct service *service)
 {
-    return xasprintf("%s:%s", service->user, service->group);
+    return xasprintf("%s:%s", service->account.user, service->account.group);
+}
+
+const struct unit *service_unit(const struct service *service)
+{
+    return service->unit;
+}
+
+const struct sandbox *service_sandbox(const struct service *service)
+{
+    return service->sandbox;
 }
 
 const char *service_state(const struct service *service)
@@ -157,7 +110,7 @@ const char *service_state(const struct service *service)
 /* Whether access(2) returns what its user may do. */
 static bool is_its_user(const struct service *service)
 {
-    return getuid() == service->uid;
+    return getuid() == service->account.uid;
 }
 
 /* ---- reading ---- */
@@ -196,10 +149,10 @@ static char *remedy(const struct service *service, const char *path, const char 
     cleanup_free char *file = shell_word(path), *what = shell_word(obstacle),
                       *home = shell_word(service->home);
     if (!is_at_home(service, obstacle))
-        return xasprintf("copy it, and name the copy: sudo install -m 640 -g %s %s %s/", service->group, file,
-                         home);
+        return xasprintf("copy it, and name the copy: sudo install -m 640 -g %s %s %s/",
+                         service->account.group, file, home);
     const char *mode = stat(obstacle, &found) == 0 && S_ISDIR(found.st_mode) ? "g+rx" : "g+r";
-    return xasprintf("sudo chgrp %s %s && sudo chmod %s %s", service->group, what, mode, what);
+    return xasprintf("sudo chgrp %s %s && sudo chmod %s %s", service->account.group, what, mode, what);
 }
 
 static char *hidden_fault(const struct service *service, const char *path, const struct sandbox_rule *rule)
@@ -230,9 +183,10 @@ static char *view_fault(void *context, const char *path)
         closed = closed_directory(real);
     cleanup_free char *what = remedy(service, real, closed ? closed : real);
     if (closed)
-        return xasprintf("the user %s of the service may not enter %s; %s", service->user, closed, what);
-    return xasprintf("the user %s of the service cannot read it: %s; %s", service->user, strerror(error),
-                     what);
+        return xasprintf("the user %s of the service may not enter %s; %s", service->account.user, closed,
+                         what);
+    return xasprintf("the user %s of the service cannot read it: %s; %s", service->account.user,
+                     strerror(error), what);
 }
 
 static int view_credential(void *context, const char *name, char **ret_path)
@@ -283,7 +237,8 @@ char *service_hidden_fault(const struct service *service, const char *directory)
                          rule->path, rule->key, rule->word, what);
     cleanup_free char *closed = is_its_user(service) ? closed_directory(directory) : NULL;
     if (closed)
-        return xasprintf("the user %s of the service may not enter %s; %s", service->user, closed, what);
+        return xasprintf("the user %s of the service may not enter %s; %s", service->account.user, closed,
+                         what);
     return NULL;
 }
 
@@ -324,8 +279,8 @@ char *service_permission_fault(const struct service *service, const char *path)
     if (errno != EACCES)
         return xasprintf("the service cannot write to %s: %s", path, strerror(errno));
     cleanup_free char *word = shell_word(path);
-    return xasprintf("the user %s of the service may not write to %s; sudo chown %s:%s %s", service->user,
-                     path, service->user, service->group, word);
+    return xasprintf("the user %s of the service may not write to %s; sudo chown %s:%s %s",
+                     service->account.user, path, service->account.user, service->account.group, word);
 }
 
 /* How it gets a directory of its own instead: below this one, if that is possible and the directory is not private. */
@@ -344,7 +299,8 @@ static char *own_remedy(const struct service *service, const char *key, const ch
     cleanup_free char *open = read_only_rule(service, own) ? open_remedy(own) : NULL;
     return xasprintf(
         "make a directory of its own: sudo install -d -o %s -g %s -m 2750 %s; %s%swrite %s = %s/%s",
-        service->user, service->group, word, open ? open : "", open ? "; " : "", key, own, file);
+        service->account.user, service->account.group, word, open ? open : "", open ? "; " : "", key, own,
+        file);
 }
 
 char *service_shared_fault(const struct service *service, const char *key, const char *path,
@@ -354,7 +310,7 @@ char *service_shared_fault(const struct service *service, const char *key, const
     cleanup_free char *permission = service_permission_fault(service, directory);
     const char *file = basename(copy);
     if (!real || (!permission && !read_only_rule(service, real)) ||
-        place_is_own(real, file, service->home, service->uid))
+        place_is_own(real, file, service->home, service->account.uid))
         return NULL;
     cleanup_free char *what = own_remedy(service, key, file, real);
     return xasprintf("the service may not write to %s, which others use too; %s", directory, what);
@@ -367,8 +323,8 @@ char *service_describe(const struct service *service)
         drop_ins > 0 ? xasprintf(" and %zu drop-in%s", drop_ins, drop_ins == 1 ? "" : "s") : xstrdup("");
     cleanup_free char *user =
         is_its_user(service)
-            ? xasprintf("user %s", service->user)
+            ? xasprintf("user %s", service->account.user)
             : xasprintf("but with your permissions; sudo sluice check%s takes those of its user %s",
-                        service->option, service->user);
+                        service->option, service->account.user);
     return xasprintf("checked as " UNIT " sees it (%s%s; %s)", unit_path(service->unit), more, user);
 }

@@ -7,6 +7,7 @@
 #ifndef SLUICE_CMD_SERVICE_H
 #define SLUICE_CMD_SERVICE_H
 
+#include "cmd/sandbox.h"
 #include "config/file.h"
 
 struct service;
@@ -25,6 +26,9 @@ void service_free(struct service *service);
 /* Its user and its group, as numbers, and as "USER:GROUP". */
 struct config_reader service_reader(const struct service *service);
 char *service_owner(const struct service *service); /* the caller frees it */
+/* What systemd knows of it. Valid as long as the service. */
+const struct unit *service_unit(const struct service *service);
+const struct sandbox *service_sandbox(const struct service *service);
 /* The directory that systemd makes for its files, or NULL. */
 const char *service_state(const struct service *service);
 

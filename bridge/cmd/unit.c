@@ -16,11 +16,12 @@ enum { LINE_MOST_BYTES = 1 << 20 };
 
 struct setting {
     char *key, *value;
+    size_t file, line;
 };
 
 struct unit {
-    char *path;
-    size_t drop_ins;
+    char **files; /* the main file, then the drop-ins in their order */
+    size_t file_count;
     struct setting *settings;
     size_t count;
 };
@@ -52,13 +53,15 @@ static void reset(struct unit *unit, const char *key)
     unit->count = kept;
 }
 
-static void take_setting(struct unit *unit, const char *line)
+static void take_setting(struct unit *unit, const char *line, size_t number)
 {
     const char *equals = strchr(line, '=');
     if (!equals)
         return;
     struct setting setting = {.key = trimmed(line, (size_t)(equals - line)),
-                              .value = trimmed(equals + 1, strlen(equals + 1))};
+                              .value = trimmed(equals + 1, strlen(equals + 1)),
+                              .file = unit->file_count - 1,
+                              .line = number};
     if (!*setting.value) {
         reset(unit, setting.key);
         free(setting.key);
@@ -69,42 +72,45 @@ static void take_setting(struct unit *unit, const char *line)
     unit->settings[unit->count++] = setting;
 }
 
-/* A line, joined with those that it continues in, is complete. */
-static void take_line(struct unit *unit, const char *line, bool *in_service)
+/* A line, joined with those that it continues in, is complete. number: of the first of them. */
+static void take_line(struct unit *unit, const char *line, size_t number, bool *in_service)
 {
     if (*line == '[')
         *in_service = strncmp(line, "[Service]", 9) == 0;
     else if (*in_service)
-        take_setting(unit, line);
+        take_setting(unit, line, number);
 }
 
-static bool take_file(struct unit *unit, const char *path)
+static void take_file(struct unit *unit, const char *path)
 {
     FILE *file = fopen(path, "re");
     if (!file)
-        return false;
+        return;
+    unit->files = xrealloc(unit->files, (unit->file_count + 1) * sizeof(*unit->files));
+    unit->files[unit->file_count++] = xstrdup(path);
     char *line = NULL;
-    size_t capacity = 0;
+    size_t capacity = 0, number = 0, first = 0;
     bool in_service = false;
     cleanup_buf struct buf joined;
     buf_init(&joined, LINE_MOST_BYTES);
     while (getline(&line, &capacity, file) >= 0) {
         cleanup_free char *text = trimmed(line, strlen(line));
         size_t bytes = strlen(text);
+        number++;
         if (*text == '#' || *text == ';') /* also between the parts of a line that continues */
             continue;
+        first = joined.bytes > 0 ? first : number;
         if (bytes > 0 && text[bytes - 1] == '\\') {
             text[bytes - 1] = ' ';
             buf_append_text(&joined, text);
             continue;
         }
         buf_append_text(&joined, text);
-        take_line(unit, buf_text(&joined), &in_service);
+        take_line(unit, buf_text(&joined), first, &in_service);
         buf_reset(&joined);
     }
     free(line);
     fclose(file);
-    return true;
 }
 
 /* ---- drop-ins ---- */
@@ -152,7 +158,7 @@ static void take_drop_ins(struct unit *unit, const char *folder)
     if (count > 0)
         qsort(paths, count, sizeof(*paths), by_file_name);
     for (size_t i = 0; i < count; i++) {
-        unit->drop_ins += take_file(unit, paths[i]);
+        take_file(unit, paths[i]);
         free(paths[i]);
     }
     free(paths);
@@ -161,12 +167,11 @@ static void take_drop_ins(struct unit *unit, const char *folder)
 struct unit *unit_read(const char *name)
 {
     struct unit *unit = xcalloc(1, sizeof(*unit));
-    for (size_t i = 0; i < ARRAY_LEN(DIRECTORIES) && !unit->path; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(DIRECTORIES) && unit->file_count == 0; i++) {
         cleanup_free char *path = xasprintf("%s/%s", DIRECTORIES[i], name);
-        if (take_file(unit, path))
-            unit->path = xstrdup(path);
+        take_file(unit, path);
     }
-    if (!unit->path) {
+    if (unit->file_count == 0) {
         unit_free(unit);
         return NULL;
     }
@@ -184,8 +189,10 @@ void unit_free(struct unit *unit)
         free(unit->settings[i].key);
         free(unit->settings[i].value);
     }
+    for (size_t i = 0; i < unit->file_count; i++)
+        free(unit->files[i]);
     free(unit->settings);
-    free(unit->path);
+    free(unit->files);
     free(unit);
 }
 
@@ -193,12 +200,12 @@ void unit_free(struct unit *unit)
 
 const char *unit_path(const struct unit *unit)
 {
-    return unit->path;
+    return unit->files[0];
 }
 
 size_t unit_drop_ins(const struct unit *unit)
 {
-    return unit->drop_ins;
+    return unit->file_count - 1;
 }
 
 const char *unit_next(const struct unit *unit, const char *key, size_t *at)
@@ -211,6 +218,12 @@ const char *unit_next(const struct unit *unit, const char *key, size_t *at)
     return NULL;
 }
 
+char *unit_origin(const struct unit *unit, size_t at)
+{
+    const struct setting *setting = &unit->settings[at - 1];
+    return xasprintf("%s:%zu", unit->files[setting->file], setting->line);
+}
+
 const char *unit_value(const struct unit *unit, const char *key)
 {
     const char *last = NULL, *value;
@@ -219,12 +232,35 @@ const char *unit_value(const struct unit *unit, const char *key)
     return last;
 }
 
+/* What a specifier stands for in every unit of the system, or NULL. */
+static const char *specified(char letter)
+{
+    static const char letters[] = "%tSCLETV";
+    static const char *const texts[] = {"%",        "/run", "/var/lib", "/var/cache",
+                                        "/var/log", "/etc", "/tmp",     "/var/tmp"};
+    const char *found = letter ? strchr(letters, letter) : NULL;
+    return found ? texts[found - letters] : NULL;
+}
+
+char *unit_expand(const char *text)
+{
+    cleanup_buf struct buf expanded;
+    buf_init(&expanded, LINE_MOST_BYTES);
+    for (const char *at = text; *at; at++) {
+        const char *found = *at == '%' ? specified(at[1]) : NULL;
+        buf_append(&expanded, found ? found : at, found ? strlen(found) : 1);
+        at += found != NULL;
+    }
+    return xstrdup(buf_text(&expanded));
+}
+
 char *unit_word(const char **text)
 {
     const char *at = *text + strspn(*text, " \t");
     if (*at == '\0')
         return NULL;
-    char *word = xcalloc(1, strlen(at) + 1), quote = '\0';
+    cleanup_free char *word = xcalloc(1, strlen(at) + 1);
+    char quote = '\0';
     for (size_t bytes = 0; *at && (quote || !strchr(" \t", *at)); at++) {
         if (quote ? *at == quote : strchr("\"'", *at) != NULL)
             quote = quote ? '\0' : *at;
@@ -232,5 +268,5 @@ char *unit_word(const char **text)
             word[bytes++] = *at;
     }
     *text = at;
-    return word;
+    return unit_expand(word);
 }

@@ -48,7 +48,7 @@ class Machine:
             (root / "etc" / name).write_text(Path("/etc", name).read_text() + line + "\n")
         shutil.copy("/etc/nsswitch.conf", root / "etc")
         unit = (ROOT / "config/sluice.service.in").read_text()
-        self.file(UNIT, unit.replace("@CMAKE_INSTALL_FULL_BINDIR@", "/usr/local/bin"), 0o644)
+        self.file(UNIT, unit.replace("@CMAKE_INSTALL_FULL_BINDIR@/sluice", "/var/program"), 0o644)
         shutil.chown(root / "var/lib/sluice", USER, USER)
         shutil.chown(root / "etc/sluice", 0, USER)
         (root / "etc/sluice").chmod(0o750)
@@ -188,6 +188,7 @@ def test_groups_of_the_unit_count(machine):
 def test_credentials_of_the_unit(machine):
     machine.file("root/secrets/key")
     machine.file("root/more/one")
+    machine.file("etc/sealed")
     machine.configure(backend="bearer = @user_key\nquery = a=@more_one\nquery = b=@inline\nquery = c=@sealed")
     assert [re.search("@[a-z_]+: .*, and the unit of sluice has none of this name", line) is not None
             for line in machine.check()] == [True] * 4  # fmt: skip
@@ -379,7 +380,7 @@ def test_another_file_is_checked_for_who_runs_it(machine):
     assert len(machine.check()) == 1
     shutil.copy(machine.root / "etc/sluice/sluice.conf", machine.root / "root/own.conf")
     assert machine.check("-c /root/own.conf") == [] and "checked as" not in machine.how
-    machine.edit("[Service]", "ExecStart=", "ExecStart=/usr/local/bin/sluice run -c /etc/sluice/other.conf")
+    machine.edit("[Service]", "ExecStart=", "ExecStart=/var/program run -c /etc/sluice/other.conf")
     assert machine.check() == []
     shutil.copy(machine.root / "etc/sluice/sluice.conf", machine.root / "etc/sluice/other.conf")
     assert len(machine.check("-c /etc/sluice/other.conf")) == 3  # the key, the file itself, how it was checked
