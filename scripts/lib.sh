@@ -13,7 +13,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 # shellcheck disable=SC2034  # the scripts use them
 {
     packages_build=(gcc libc6-dev cmake ninja-build pkg-config libmosquitto-dev libcurl4-openssl-dev
-        libssl-dev zlib1g-dev libsqlite3-dev libcjson-dev libuv1-dev libmicrohttpd-dev libsystemd-dev)
+        libssl-dev zlib1g-dev libsqlite3-dev libcjson-dev libuv1-dev libsystemd-dev)
     packages_pi=(ca-certificates mosquitto mosquitto-clients sqlite3 systemd)
     packages_demo=(g++ mosquitto mosquitto-clients python3 openssl sqlite3)
     packages_test=(clang libclang-rt-dev clang-format shellcheck libcmocka-dev nginx debootstrap systemd procps

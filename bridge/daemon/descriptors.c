@@ -13,7 +13,7 @@ enum {
      * files and sockets of the resolver; then an IPv4 and an IPv6 address are tried at once. */
     OF_CONNECTION = 6,
     OF_TRANSFER = 4, /* what libcurl has for all connections to a backend */
-    OF_SERVER = 4,   /* what libmicrohttpd has for all connections, and one that is not taken yet */
+    OF_SERVER = 1,   /* a connection that is not taken yet */
 };
 
 static size_t of_backend(const struct config_backend *backend)

@@ -124,13 +124,6 @@ static void on_round(void *context)
     http_store_round(door->http->store);
 }
 
-static void flush_all(void *context)
-{
-    const struct http *http = context;
-    for (size_t i = 0; i < http->door_count; i++)
-        http_server_flush(http->doors[i]->server);
-}
-
 /* ---- life ---- */
 
 static const struct http_calls calls = {.head = on_head, .whole = on_whole, .round = on_round};
@@ -148,7 +141,6 @@ static void close_door(struct door *door)
 {
     door->closing = true;
     http_server_close(door->server);
-    http_server_flush(door->server);
     http_server_free(door->server);
     free(door->name);
     free(door);
@@ -228,7 +220,6 @@ void http_reconfigure(struct http *http, const struct config *config)
     settle_all(http);
     http->config = config;
     open_doors(http);
-    flush_all(http);
 }
 
 struct http *http_new(uv_loop_t *loop, const struct config *config, struct intake *intake,
@@ -238,7 +229,7 @@ struct http *http_new(uv_loop_t *loop, const struct config *config, struct intak
     http->loop = loop;
     http->config = config;
     http->queue = queue;
-    http->store = http_store_new(loop, &config->queue, intake, queue, flush_all, http);
+    http->store = http_store_new(loop, &config->queue, intake, queue);
     open_doors(http);
     return http;
 }
@@ -248,7 +239,6 @@ void http_hurry(struct http *http)
     for (size_t i = 0; i < http->door_count; i++)
         http_server_close(http->doors[i]->server);
     http_store_hurry(http->store);
-    flush_all(http);
 }
 
 void http_free(struct http *http)

@@ -1,322 +1,267 @@
-/* http/request.c - see http/request.h.
+/* http/request.c - a connection's requests are read one after another.
  *
- * libmicrohttpd (0.9.75) accepts more than it should: two Content-Lengths; Content-Length
- * beside Transfer-Encoding; "Content-Length : 4", as a header of another name; any transfer
- * encoding that is not "chunked", and then reads until the connection ends; POST without a
- * length. A header that goes on in a second line it puts after the header's name, where it
- * makes a copy of it. All of that shows in the list of headers (framing_check), before it
- * reads a body. Only a malformed Content-Length, or one that a blank follows, it refuses
- * before anybody sees the head, and its response (400, or 413) starts twice, so that its
- * body is no use. The URL that it gives is decoded; the raw target comes by its callback for
- * logs. That one is cut at a NUL, which shows by where the version begins, after the target
- * in the same line.
+ *   HEAD ──head──► BODY ──whole──► WAITING ──http_respond──► sent ──► the next HEAD
+ *     │              │                                         │
+ *     └──refused─────┴── the rest of the request is read, ─────┘ or, when much would have to
+ *                        then the response is sent               be read, the connection closes
+ *
+ * libuv reads. What came before the client ended the connection is used, also before a reset: the
+ * kernel still has it.
  */
 #include "http/request.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "http/internal.h"
-#include "request/target.h"
 
-#include <assert.h>
-#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
-    BODIES_BYTES = 16 * 1024 * 1024, /* that are kept at once, over all connections of one [http] */
-    DRAIN_BYTES = 64 * 1024,         /* of a refused body are read so that the client gets the response */
+    IN_BYTES = HEAD_BYTES + 2 * READ_BYTES, /* of a client whose turn has not come: no more is read */
+    BODIES_BYTES = 16 * 1024 * 1024,        /* that are kept at once, over all connections of one [http] */
+    DRAIN_BYTES =
+        64 * 1024, /* of a body that was refused by its head are read, so that the connection goes on */
 };
 
-/* ---- time-outs ---- */
+/* ---- reading ---- */
 
-void http_stop_time(struct client *client)
+static void on_space(uv_handle_t *handle, size_t wanted, uv_buf_t *ret)
 {
-    if (client->in_line)
-        TAILQ_REMOVE(&client->server->line, client, line);
-    client->in_line = false;
+    (void)wanted;
+    struct client *client = handle->data;
+    *ret = uv_buf_init(client->server->read, sizeof client->server->read);
 }
 
-void http_restart_time(struct client *client)
+static void on_read(uv_stream_t *stream, ssize_t bytes, const uv_buf_t *data)
 {
-    http_stop_time(client);
-    client->since_ms = clock_uptime_ms();
-    TAILQ_INSERT_TAIL(&client->server->line, client, line);
-    client->in_line = true;
-}
-
-/* ---- responses ---- */
-
-static void add_header(struct MHD_Response *response, const char *name, const char *value)
-{
-    if (value && MHD_add_response_header(response, name, value) != MHD_YES)
-        log_debug(EVENT_HTTP_RESPONSE_FAILED, "the response lacks the header %s", name);
-}
-
-/* Never called: to a HEAD, no body is sent. */
-static ssize_t no_body(void *context, uint64_t position, char *buffer, size_t bytes)
-{
-    (void)context;
-    (void)position;
-    (void)buffer;
-    (void)bytes;
-    return MHD_CONTENT_READER_END_WITH_ERROR;
-}
-
-static struct MHD_Response *new_response(const struct http_response *response)
-{
-    struct MHD_Response *mhd;
-    if (response->body_bytes > 0 && !response->body)
-        mhd = MHD_create_response_from_callback(response->body_bytes, 1024, no_body, NULL, NULL);
-    else /* its parameter is not const, and it copies */
-        mhd = MHD_create_response_from_buffer(response->body_bytes, (void *)(uintptr_t)response->body,
-                                              MHD_RESPMEM_MUST_COPY);
-    if (!mhd)
-        abort();
-    if (response->body_bytes > 0)
-        add_header(mhd, "Content-Type", response->content_type ? response->content_type : "application/json");
-    add_header(mhd, "Allow", response->allow);
-    if (response->close)
-        add_header(mhd, "Connection", "close");
-    if (response->retry_after_s > 0) {
-        cleanup_free char *seconds = xasprintf("%u", response->retry_after_s);
-        add_header(mhd, "Retry-After", seconds);
-    }
-    return mhd;
-}
-
-static uint64_t *count_of(struct counts *counts, const struct http_response *response)
-{
-    bool passed_on = response->passed_on || response->status == 502 || response->status == 504;
-    return passed_on                 ? &counts->passed_on
-           : response->repeated      ? &counts->repeated
-           : response->status < 300  ? &counts->stored
-           : response->status == 503 ? &counts->sent_away
-                                     : &counts->refused;
-}
-
-void http_respond(struct http_request *request, const struct http_response *response)
-{
-    assert(!request->response && request->state != RESPONDED);
-    ++*count_of(&request->client->server->counts, response);
-    request->response = new_response(response);
-    request->status = response->status;
-    request->response_bytes = response->body ? response->body_bytes : 0;
-    struct http_server *server = request->client->server;
-    server->response_bytes += request->response_bytes;
-    if (request->state != WAITING)
+    struct client *client = stream->data;
+    if (bytes < 0) {
+        client->ended = true;
+        uv_read_stop(stream);
+    } else if (client->closing) {
         return;
-    request->state = RESPONDED;
-    request->client->responding = true;
-    http_restart_time(request->client);
-    MHD_resume_connection(request->connection);
-    server->flush_due = true;
-    server->wake(server); /* without a listening socket, no event follows */
+    } else {
+        if (!client->request && client->in.bytes == 0 && bytes > 0)
+            client_restart_time(client); /* of a request, the whole of which must come in time */
+        buf_append(&client->in, data->base, (size_t)bytes);
+        if (client->in.bytes > IN_BYTES - READ_BYTES)
+            uv_read_stop(stream);
+    }
+    client->server->wake(client->server);
+    client_go_on(client);
 }
 
-static void respond_error(struct http_request *request, const struct http_response *response,
-                          const char *reason)
+/* The first bytes of what came are used. */
+static void use(struct client *client, size_t bytes)
 {
-    cleanup_free char *body = xasprintf("{\"error\":\"%s\"}\n", reason);
-    struct http_response error = *response;
-    error.body = body;
-    error.body_bytes = strlen(body);
-    http_respond(request, &error);
+    size_t left = client->in.bytes - bytes;
+    if (left == 0) {
+        buf_done(&client->in);
+    } else {
+        memmove(client->in.data, client->in.data + bytes, left);
+        buf_cut(&client->in, left);
+    }
+    if (!client->ended && client->in.bytes <= IN_BYTES - READ_BYTES)
+        uv_read_start((uv_stream_t *)&client->socket, on_space,
+                      on_read); /* does nothing if it reads already */
 }
 
-void http_respond_error(struct http_request *request, unsigned status, unsigned retry_after_s,
-                        const char *reason)
-{
-    respond_error(request, &(struct http_response){.status = status, .retry_after_s = retry_after_s}, reason);
-}
+/* ---- a request ---- */
 
-static enum MHD_Result send_response(struct http_request *request)
+static struct http_request *new_request(struct client *client)
 {
-    request->state = RESPONDED;
-    request->client->responding = true;
-    enum MHD_Result result = MHD_queue_response(request->connection, request->status, request->response);
-    MHD_destroy_response(request->response);
-    request->response = NULL;
-    return result;
-}
-
-/* ---- the request ---- */
-
-static void drop_body(struct http_request *request)
-{
-    request->client->server->body_bytes -= request->body.bytes;
-    buf_done(&request->body);
-}
-
-/* The request line was read. */
-void *http_on_target(void *context, const char *target, struct MHD_Connection *connection)
-{
-    struct http_server *server = context;
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct http_request *request = xcalloc(1, sizeof *request);
-    request->client = info->socket_context;
-    request->connection = connection;
-    request->line = target;
-    request->target = xstrdup(target ? target : "");
-    buf_init(&request->body, (size_t)server->config->max_body);
-    http_restart_time(request->client);
+    request->client = client;
+    request->head.method = request->head.target = "";
+    buf_init(&request->body, (size_t)client->server->config->max_body);
+    buf_init(&request->response_head, RESPONSE_HEAD_BYTES);
     return request;
 }
 
-void http_on_completed(void *context, struct MHD_Connection *connection, void **ret_request,
-                       enum MHD_RequestTerminationCode code)
+/* The request is refused. Its response is sent after the rest of the body, or at once. */
+static void refuse_rest(struct client *client)
 {
-    struct http_server *server = context;
-    (void)connection;
-    struct http_request *request = *ret_request;
-    if (!request)
-        return;
-    assert(request->state != WAITING);
-    if (request->state != RESPONDED && code == MHD_REQUEST_TERMINATED_WITH_ERROR)
-        server->counts.refused++; /* by libmicrohttpd itself, or it was late */
-    if (request->response)
-        MHD_destroy_response(request->response);
-    drop_body(request);
-    server->response_bytes -= request->response_bytes;
-    request->client->responding = false;
-    http_restart_time(request->client); /* for the next one */
-    free(request->target);
-    free(request);
-    *ret_request = NULL;
+    struct http_request *request = client->request;
+    if (request->head.expects || request->head.chunked || request->left > DRAIN_BYTES) {
+        request->close = true;
+        http_request_send(client);
+    }
 }
 
-/* Whether the header went on in a second line (RFC 9112, section 5.2). Otherwise its value
- * follows its name, where the client put it. */
-static bool is_folded(const char *name, size_t name_bytes, const char *value)
+/* Refuses a head after which nothing else can be read. */
+static void refuse_head(struct client *client, unsigned status, const char *why)
 {
-    uintptr_t start = (uintptr_t)name, at = (uintptr_t)value;
-    return value && (at <= start + name_bytes || at - start > HEAD_BYTES);
+    client->request->close = true;
+    http_respond_error(client->request, status, 0, why);
+    http_request_send(client);
 }
 
-static enum MHD_Result on_header(void *context, enum MHD_ValueKind kind, const char *name, size_t name_bytes,
-                                 const char *value, size_t value_bytes)
+static void say_continue(struct client *client)
 {
-    (void)kind;
-    struct framing *framing = context;
-    if (is_folded(name, name_bytes, value))
-        framing->malformed = true;
-    framing_header(framing, name, name_bytes, value ? value : "", value_bytes);
-    return MHD_YES;
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    const uv_buf_t data = uv_buf_init((char *)(uintptr_t)text, sizeof text - 1);
+    if (client->request->head.expects && client->in.bytes == 0 &&
+        uv_try_write((uv_stream_t *)&client->socket, &data, 1) < 0)
+        log_debug(EVENT_HTTP_RESPONSE_FAILED, "100 Continue was not sent");
 }
 
-/* Whether the target in the request line is longer than its text. Both pointers are
- * into that line. */
-static bool holds_nul(const struct http_request *request, const char *version)
+static void take_head(struct client *client, size_t bytes)
 {
-    uintptr_t start = (uintptr_t)request->line, end = (uintptr_t)version;
-    return request->line && end > start && end - start <= HEAD_BYTES &&
-           end - start != strlen(request->target) + 1;
-}
-
-static void check_head(struct http_request *request, const char *version)
-{
-    const struct http_server *server = request->client->server;
-    struct framing framing = {0};
-    MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, on_header, &framing);
-    request->takes_body = strcmp(request->method, "POST") == 0 || strcmp(request->method, "PUT") == 0 ||
-                          strcmp(request->method, "PATCH") == 0;
+    const struct http_server *server = client->server;
+    struct http_request *request = client->request = new_request(client);
     const char *why = NULL;
-    int status = framing_check(&framing, version, request->takes_body, &why);
-    if (status == 0 && holds_nul(request, version)) {
-        status = 400;
-        why = "the target holds a NUL";
+    request->text = xstrndup(client->in.data, bytes); /* it ends at a NUL, and is then refused */
+    use(client, bytes);
+    int status = head_read(&request->head, request->text, &why);
+    if (status != 0) {
+        refuse_head(client, (unsigned)status, why);
+        return;
     }
-    if (status == 0 && !request->takes_body && (framing.chunked || framing.length > 0)) {
-        status = 400;
-        why = "only POST, PUT and PATCH have a body here";
-    }
-    request->length = framing.chunked ? UINT64_MAX : framing.length;
-    request->expects = http_request_header(request, "Expect") != NULL;
-    if (status == 0 && !framing.chunked && framing.length > request->body.limit_bytes)
+    request->state = BODY;
+    request->left = request->head.length;
+    if (request->left > request->body.limit_bytes)
         http_respond_error(request, 413, 0, "the body is larger than max_body");
-    else if (status == 0)
+    else
         server->calls->head(server->context, request);
-    else {
-        respond_error(request, &(struct http_response){.status = (unsigned)status, .close = true}, why);
-        request->length = UINT64_MAX; /* whatever follows is not read */
-    }
+    if (request->responded)
+        refuse_rest(client);
+    else
+        say_continue(client);
 }
 
-static void take_body(struct http_request *request, const char *data, size_t bytes)
+/* Returns whether there is more to do with what came. */
+static bool read_head(struct client *client)
 {
-    struct http_server *server = request->client->server;
-    if (request->response)
-        return; /* refused: the rest is read so that the client gets the response */
-    if (server->body_bytes + bytes > BODIES_BYTES) {
-        drop_body(request);
+    use(client, head_skip(buf_text(&client->in), client->in.bytes));
+    ssize_t end = head_find_end(buf_text(&client->in), client->in.bytes);
+    if (end > HEAD_BYTES || (end == 0 && client->in.bytes > HEAD_BYTES)) {
+        client->request = new_request(client);
+        refuse_head(client, 431, "the request line and the headers are too long");
+    } else if (end < 0) {
+        client->request = new_request(client);
+        refuse_head(client, 400, "this is not HTTP; only plain HTTP is understood here, not HTTPS");
+    } else if (end > 0) {
+        take_head(client, (size_t)end);
+        return client->request && client->request->state == BODY;
+    } else if (client->ended) {
+        client_drop(client);
+    }
+    return false;
+}
+
+static void take_piece(struct client *client, const char *data, size_t bytes)
+{
+    struct http_server *server = client->server;
+    struct http_request *request = client->request;
+    if (request->responded)
+        return; /* it is refused, and the rest is only read */
+    if (server->body_bytes + bytes > BODIES_BYTES)
         http_respond_error(request, 503, HTTP_RETRY_AFTER_S,
                            "too much is being sent at once; try again later");
-    } else if (buf_append(&request->body, data, bytes) != 0) {
-        drop_body(request);
+    else if (buf_append(&request->body, data, bytes) != 0)
         http_respond_error(request, 413, 0, "the body is larger than max_body");
-    } else {
+    else
         server->body_bytes += bytes;
-    }
 }
 
-static enum MHD_Result take_whole(struct http_request *request)
+/* Uses some of what came. Returns whether the body ended; if it is not valid, there is no
+ * request any more. */
+static bool read_body(struct client *client)
 {
-    const struct http_server *server = request->client->server;
-    if (!request->response)
-        server->calls->whole(server->context, request);
-    if (request->response)
-        return send_response(request);
+    struct http_request *request = client->request;
+    const char *data = buf_text(&client->in);
+    size_t piece_bytes = client->in.bytes < request->left ? client->in.bytes : (size_t)request->left;
+    ssize_t used = (ssize_t)piece_bytes;
+    if (request->head.chunked)
+        used = chunks_read(&request->chunks, data, client->in.bytes, &data, &piece_bytes);
+    else
+        request->left -= piece_bytes;
+    if (used < 0) {
+        if (!request->responded)
+            http_respond_error(request, 400, 0, "the body is not in valid chunks");
+        request->close = true;
+        http_request_send(client);
+        return false;
+    }
+    take_piece(client, data, piece_bytes);
+    use(client, (size_t)used);
+    return request->head.chunked ? request->chunks.state == CHUNKS_END : request->left == 0;
+}
+
+static void take_whole(struct client *client)
+{
+    const struct http_server *server = client->server;
+    struct http_request *request = client->request;
     request->state = WAITING;
-    http_stop_time(request->client);
-    MHD_suspend_connection(request->connection);
-    return MHD_YES;
+    if (request->responded) {
+        http_request_send(client);
+    } else {
+        client_stop_time(client);
+        server->calls->whole(server->context, request);
+    }
 }
 
-/* Called with the head; with each piece of the body; at its end, and again when the
- * connection is resumed. */
-enum MHD_Result http_on_request(void *context, struct MHD_Connection *connection, const char *url,
-                                const char *method, const char *version, const char *data, size_t *bytes,
-                                void **ret_request)
+void client_go_on(struct client *client)
 {
-    (void)context;
-    (void)connection;
-    (void)url;
-    struct http_request *request = *ret_request;
-    switch (request->state) {
-    case ARRIVING:
-        request->state = BODY;
-        request->method = method;
-        check_head(request, version);
-        if (request->response && (request->expects || request->length > DRAIN_BYTES))
-            return send_response(request);
-        return MHD_YES;
-    case BODY:
-        if (*bytes == 0)
-            return take_whole(request);
-        take_body(request, data, *bytes);
-        *bytes = 0;
-        return MHD_YES;
-    case RESPONDED:
-        return send_response(request);
-    case WAITING:
-        break;
+    if (client->closing) {
+        if (client->ended)
+            client_drop(client);
+        return;
     }
-    assert(false);
-    return MHD_NO;
+    if (!client->request && client->unsent_bytes == 0 && !read_head(client))
+        return;
+    while (client->request && client->request->state == BODY) {
+        size_t before = client->in.bytes;
+        if (read_body(client)) {
+            take_whole(client);
+            return;
+        }
+        if (client->request && client->in.bytes == before) { /* the rest did not come yet */
+            if (client->ended)
+                client_drop(client);
+            return;
+        }
+    }
 }
+
+/* ---- the beginning ---- */
+
+void client_new(struct http_server *server, int fd, const struct address *address)
+{
+    struct client *client = xcalloc(1, sizeof *client);
+    *client = (struct client){.server = server, .address = *address};
+    buf_init(&client->in, IN_BYTES);
+    uv_tcp_init(server->look.loop, &client->socket);
+    client->socket.data = client;
+    server->open_handles++;
+    server->client_count++;
+    LIST_INSERT_HEAD(&server->clients, client, list);
+    client_restart_time(client);
+    int error = uv_tcp_open(&client->socket, fd);
+    if (error != 0)
+        close(fd);
+    else
+        error = uv_read_start((uv_stream_t *)&client->socket, on_space, on_read);
+    if (error != 0)
+        client_drop(client);
+    else
+        uv_tcp_nodelay(&client->socket, 1);
+}
+
+/* ---- what it says ---- */
 
 const char *http_request_method(const struct http_request *request)
 {
-    return request->method;
+    return request->head.method;
 }
 
 const char *http_request_target(const struct http_request *request)
 {
-    return request->target;
+    return request->head.target;
 }
 
 bool http_request_takes_body(const struct http_request *request)
 {
-    return request->takes_body;
+    return request->head.takes_body;
 }
 
 const struct address *http_request_client(const struct http_request *request)
@@ -326,7 +271,7 @@ const struct address *http_request_client(const struct http_request *request)
 
 const char *http_request_header(const struct http_request *request, const char *name)
 {
-    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+    return head_value(&request->head, name);
 }
 
 const void *http_request_body(const struct http_request *request, size_t *ret_bytes)

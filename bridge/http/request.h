@@ -1,14 +1,10 @@
-/* http/request.h - one HTTP request, from its head to its response: libmicrohttpd's callbacks.
+/* http/request.h - one HTTP request, as its owner sees it.
  *
- *   ARRIVING ──head──► BODY ──whole──► WAITING ──http_respond──► RESPONDED ──► gone
- *       │               │
- *       └──http_respond─┴──► a small rest of the request is read before the response is sent;
- *                            after a large one the connection closes
- *
- * The owner gets a head only when it is certain where the request ends (request/target.h). A
- * request that is WAITING costs neither time nor a place in the loop; the owner decides how
- * long. All that comes before and after must be done within the configured time-out, or the
- * connection is closed.
+ * The owner gets a head only when it is certain where the request ends (http/head.h). Then it
+ * refuses the request, or gets all of it and responds, now or later. A request that waits for its
+ * response costs neither time nor a place in the loop; the owner decides how long. All that
+ * comes before must be done within the configured time-out, or the connection is closed; so
+ * must the sending of the response.
  *
  * The callbacks are called from the loop, never from inside of http_respond.
  */
@@ -26,7 +22,8 @@ struct http_calls {
     void (*head)(void *context, struct http_request *request);
     /* All of the request is there: respond now or later. */
     void (*whole)(void *context, struct http_request *request);
-    /* All that came together was handed over, and the responses given before are sent. */
+    /* All that came in one round of the loop was handed over, and the responses given before are
+     * sent. */
     void (*round)(void *context);
 };
 
@@ -37,7 +34,6 @@ struct http_response {
     size_t body_bytes;
     unsigned retry_after_s; /* 0: no such header */
     const char *allow;      /* or NULL */
-    bool close;             /* the connection, afterwards */
     /* For the counts; otherwise the status decides: */
     bool repeated;  /* the request is in the queue already */
     bool passed_on; /* the response is the backend's */
@@ -45,6 +41,7 @@ struct http_response {
 
 enum { HTTP_RETRY_AFTER_S = 10 }; /* while the queue takes nothing */
 
+/* Once for each request, which is gone on return if it was whole. */
 void http_respond(struct http_request *request, const struct http_response *response);
 /* With a body {"error":"<reason>"}; the reason needs no escapes. */
 void http_respond_error(struct http_request *request, unsigned status, unsigned retry_after_s,

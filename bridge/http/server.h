@@ -1,4 +1,4 @@
-/* http/server.h - an HTTP server: libmicrohttpd on the loop. */
+/* http/server.h - an HTTP server on the loop. */
 #ifndef SLUICE_HTTP_SERVER_H
 #define SLUICE_HTTP_SERVER_H
 
@@ -18,8 +18,6 @@ void http_server_reconfigure(struct http_server *server, const struct config_htt
 void http_server_describe(const struct http_server *server, struct cJSON *to);
 /* Takes no more clients; those that are there may go on. */
 void http_server_close(struct http_server *server);
-/* Sends responses that were given outside of the callbacks. */
-void http_server_flush(struct http_server *server);
 /* Every request that was handed over must have its response. The memory is released when
  * the loop has run once more. Takes NULL. */
 void http_server_free(struct http_server *server);

@@ -26,8 +26,6 @@ struct waiting {
 struct http_store {
     struct queue *queue;
     struct batch *batch;
-    http_stored_fn *stored;
-    void *context;
     struct waiting *waiting;
     size_t count, capacity;
     uv_timer_t trial; /* active: a commit failed */
@@ -187,16 +185,13 @@ static void on_ready(void *context)
 {
     struct http_store *store = context;
     commit(store);
-    store->stored(store->context);
 }
 
 struct http_store *http_store_new(uv_loop_t *loop, const struct config_queue *commits, struct intake *intake,
-                                  struct queue *queue, http_stored_fn *stored, void *context)
+                                  struct queue *queue)
 {
     struct http_store *store = xcalloc(1, sizeof *store);
     store->queue = queue;
-    store->stored = stored;
-    store->context = context;
     int64_t delay_ms = commits->commit_delay_ms < DELAY_MOST_MS ? commits->commit_delay_ms : DELAY_MOST_MS;
     const struct batch_limits limits = {.messages = commits->commit_batch, .delay_ms = delay_ms};
     store->batch = batch_new(intake, loop, &limits, on_ready, store);

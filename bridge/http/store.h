@@ -17,11 +17,9 @@
 
 struct http_store;
 
-/* Keeps what it is given. The batch and the delay of commits are those of `commits` now.
- * stored: responses were given outside of the server's callbacks, and must be sent. */
-typedef void http_stored_fn(void *context);
+/* Keeps what it is given. The batch and the delay of commits are those of `commits` now. */
 struct http_store *http_store_new(uv_loop_t *loop, const struct config_queue *commits, struct intake *intake,
-                                  struct queue *queue, http_stored_fn *stored, void *context);
+                                  struct queue *queue);
 /* No request must wait. The memory is released when the loop has run once more. */
 void http_store_free(struct http_store *store);
 
