@@ -220,12 +220,13 @@ struct config *config_file_load_source(const char *source_path, const char *path
 
 struct config *config_file_refresh(const struct config *config, const char *path)
 {
-    struct secret_reader reader = {.looks = true};
+    struct secret_reader reader = {.looks = true, .before = config->secrets};
     struct config_errors none = {0};
     struct config *next = NULL;
     buf_init(&reader.all, SIZE_MAX / 4);
     struct config_parser *parser = config_parser_new(&none, secret_fetch, &reader);
 
+    parser->has_faults = true; /* as config_file_load_source(), which may have given this configuration */
     if (config_parser_source(parser, path, config->source, config->source_bytes) == 0)
         next = finish(config_parser_finish(parser), &reader);
     else

@@ -32,8 +32,8 @@ struct config *config_file_look(const char *path, struct config_errors *errors);
 struct config *config_file_load_source(const char *source_path, const char *path,
                                        struct config_errors *errors);
 
-/* The configuration with its secrets read again, though not its own files. NULL: no secret has
- * changed, or one cannot be used. Nothing is logged. */
+/* The configuration with its secrets read again, though not its own files. A secret that cannot be
+ * used now stays as it was. NULL: none has changed. Nothing is logged. */
 struct config *config_file_refresh(const struct config *config, const char *path);
 
 /* The same as config_file_load for commands that may not read secrets: it opens no files except the

@@ -5,6 +5,7 @@
 #include "config/whole_file.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define SECRET_MAX_BYTES (16 * 1024)
@@ -98,6 +99,50 @@ static int fetch(const struct secret_reader *reader, const char *path, bool cred
     return 0;
 }
 
+const char *secret_fault(const char *secret)
+{
+    if (!*secret)
+        return "the file is empty; write the secret into it";
+    if (strncmp(secret, "\xef\xbb\xbf", 3) == 0)
+        return "the file begins with a byte order mark, which is not part of the secret; save it as UTF-8 "
+               "without BOM";
+    for (const char *at = secret; *at; at++) {
+        if (*at == '\n' || *at == '\r')
+            return "the file has more than one line; it must contain the secret and nothing else";
+        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            return "the file contains a control character; it must contain the secret and nothing else";
+    }
+    return NULL;
+}
+
+/* Reads the next secret of an earlier reader. Returns its error; *ret_value is not ended by a NUL. */
+static int take_before(struct secret_reader *reader, const char **ret_value, size_t *ret_bytes)
+{
+    int error = 0, start = 0;
+    if (sscanf(reader->before, "%d %zu %n", &error, ret_bytes, &start) != 2)
+        return -EINVAL;
+    *ret_value = reader->before + start;
+    reader->before += (size_t)start + *ret_bytes + strlen("\n");
+    return error;
+}
+
+/* The earlier value, where the file cannot be used now. */
+static int keep_before(struct secret_reader *reader, int error, char **ret_value, char **ret_why)
+{
+    const char *value = NULL;
+    size_t bytes = 0;
+    int error_before = take_before(reader, &value, &bytes);
+    if (error == 0 && secret_fault(*ret_value))
+        error = -EINVAL;
+    if (error == 0 || error_before != 0)
+        return error;
+    free(*ret_value);
+    free(*ret_why);
+    *ret_why = NULL;
+    *ret_value = xstrndup(value, bytes);
+    return 0;
+}
+
 int secret_fetch(void *context, const char *name, char **ret_value, char **ret_why)
 {
     struct secret_reader *reader = context;
@@ -110,6 +155,9 @@ int secret_fetch(void *context, const char *name, char **ret_value, char **ret_w
         error = -EINVAL;
     else
         *ret_value = xstrdup(SECRET_UNKNOWN);
-    buf_printf(&reader->all, "%d %s\n", error, error == 0 ? *ret_value : "");
+    if (reader->before)
+        error = keep_before(reader, error, ret_value, ret_why);
+    const char *value = error == 0 ? *ret_value : "";
+    buf_printf(&reader->all, "%d %zu %s\n", error, strlen(value), value);
     return error;
 }

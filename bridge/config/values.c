@@ -4,6 +4,7 @@
 #include "config/values.h"
 #include "base/buf.h"
 #include "config/errors.h"
+#include "config/secret.h"
 #include "text/units.h"
 #include <assert.h>
 #include <errno.h>
@@ -295,23 +296,6 @@ static void set_file(const struct config_value *value)
         config_error_hidden(parser, parser->where, value->text);
 }
 DEFINE_TEXT_TYPE(file, set_file);
-
-/* What is wrong with a secret, or NULL. */
-static const char *secret_fault(const char *secret)
-{
-    if (!*secret)
-        return "the file is empty; write the secret into it";
-    if (strncmp(secret, "\xef\xbb\xbf", 3) == 0)
-        return "the file begins with a byte order mark, which is not part of the secret; save it as UTF-8 "
-               "without BOM";
-    for (const char *at = secret; *at; at++) {
-        if (*at == '\n' || *at == '\r')
-            return "the file has more than one line; it must contain the secret and nothing else";
-        if ((unsigned char)*at < 0x20 || *at == 0x7f)
-            return "the file contains a control character; it must contain the secret and nothing else";
-    }
-    return NULL;
-}
 
 /* Where the reason goes why this secret cannot be used; NULL: it is an error. */
 static char **fault_of(const struct config_value *value)

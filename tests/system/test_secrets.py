@@ -72,6 +72,29 @@ def test_a_secret_that_is_deleted_stays_in_use_until_the_next_start(sluice, mosq
     backend.wait_for(1)
 
 
+@pytest.mark.parametrize("unusable", ["", "two\nlines\n", None])
+def test_an_unusable_secret_does_not_delay_the_others(make_sluice, mosquitto, backend, make_backend, token, tmp_path, unusable):
+    """It stays as it was, and status names its file."""
+    other, second = make_backend(), write(tmp_path / "second", "old\n")
+    sluice = make_sluice(backends={"garden": backend_section(backend, bearer=f"@{token}"),
+                                   "other": backend_section(other, bearer=f"@{second}")}, queue=TRUSTED,
+                         routes={"a": {"topic": "a/#", "path": "/a", "backend": "garden"},
+                                 "b": {"topic": "b/#", "path": "/b", "backend": "other"}})  # fmt: skip
+    sluice.start().wait_connected()
+    if unusable is None:
+        token.unlink()
+    else:
+        write(token, unusable)
+    write(second, "n3w\n")
+    sluice.wait_event("secrets-reloaded")
+    mosquitto.publish("a/1", b"1")
+    mosquitto.publish("b/1", b"2")
+    assert [r.headers["authorization"] for r in backend.wait_for(1) + other.wait_for(1)] == ["Bearer old", "Bearer n3w"]
+    assert any(f"bearer = @{token}: " in line for line in sluice.status()["problems"])
+    write(second, "newer\n")
+    sluice.wait_events(2, "secrets-reloaded")
+
+
 def test_a_start_without_a_secret_delivers_to_the_other_backends(make_sluice, mosquitto, backend, make_backend, token):
     """The one that lacks its secret waits, gets no request without it, and goes on when it is there again."""
     other = make_backend()
