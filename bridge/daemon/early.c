@@ -18,18 +18,36 @@ void early_made(struct early_limit *limit, int64_t now_ms)
     limit->oldest = (limit->oldest + 1) % EARLY_MOST;
 }
 
+/* An address often comes before the name server can be reached, or the route: the trials are repeated so
+ * long after the change. */
+static const uint64_t again_ms[EARLY_REPEATS] = {2 * 1000, 10 * 1000};
+
 /* A trial is made only where something is away. */
-static void on_allowed(uv_timer_t *timer)
+static void try_now(struct daemon *daemon, bool only_unreached)
 {
-    struct daemon *daemon = timer->data;
     if (daemon->stopping)
         return;
-    bool backends = deliver_try_early(daemon->deliver);
+    bool backends = deliver_try_early(daemon->deliver, only_unreached);
     bool broker = daemon->mqtt && mqtt_try_early(daemon->mqtt);
     if (!backends && !broker)
         return;
     early_made(&daemon->early.limit, clock_uptime_ms());
     log_info(EVENT_PAUSES_ENDED, "%s: what is away is tried at once", daemon->early.why);
+}
+
+static void on_allowed(uv_timer_t *timer)
+{
+    try_now(timer->data, false);
+}
+
+static void on_again(uv_timer_t *timer)
+{
+    struct daemon *daemon = timer->data;
+    struct early *early = &daemon->early;
+    if (early_wait_ms(&early->limit, clock_uptime_ms()) == 0)
+        try_now(daemon, true);
+    if (++early->repeat < EARLY_REPEATS)
+        uv_timer_start(timer, on_again, again_ms[early->repeat] - again_ms[early->repeat - 1], 0);
 }
 
 void early_try(struct daemon *daemon, const char *why)
@@ -46,15 +64,19 @@ void early_try(struct daemon *daemon, const char *why)
 
 static void on_network(void *context, const char *what)
 {
+    struct daemon *daemon = context;
     cleanup_free char *why = xasprintf("the network changed (%s)", what);
-    early_try(context, why);
+    early_try(daemon, why);
+    daemon->early.repeat = 0;
+    uv_timer_start(&daemon->early.again, on_again, again_ms[0], 0);
 }
 
 void early_start(struct daemon *daemon)
 {
     struct early *early = &daemon->early;
     uv_timer_init(&daemon->loop, &early->timer);
-    early->timer.data = daemon;
+    uv_timer_init(&daemon->loop, &early->again);
+    early->timer.data = early->again.data = daemon;
     early->network = network_new(&daemon->loop, on_network, daemon);
 }
 
@@ -62,6 +84,7 @@ void early_stop(struct daemon *daemon)
 {
     network_free(daemon->early.network);
     uv_close((uv_handle_t *)&daemon->early.timer, NULL);
+    uv_close((uv_handle_t *)&daemon->early.again, NULL);
     free(daemon->early.why);
     daemon->early.why = NULL;
 }

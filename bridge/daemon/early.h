@@ -10,7 +10,7 @@ struct daemon;
 
 /* A network that comes and goes must not become a storm of requests: at most EARLY_MOST trials in
  * EARLY_SPAN_MS. A network often comes back in steps, so several may follow one another at once. */
-enum { EARLY_MOST = 3, EARLY_SPAN_MS = 30 * 1000 };
+enum { EARLY_MOST = 3, EARLY_SPAN_MS = 30 * 1000, EARLY_REPEATS = 2 };
 
 struct early_limit {
     int64_t made_ms[EARLY_MOST]; /* uptimes of the last trials; 0: none */
@@ -25,6 +25,8 @@ void early_made(struct early_limit *limit, int64_t now_ms);
 struct early {
     struct network *network;
     uv_timer_t timer; /* until a trial is allowed */
+    uv_timer_t again; /* until one is repeated, after a change of the network */
+    unsigned repeat;  /* how many were */
     char *why;
     struct early_limit limit;
 };

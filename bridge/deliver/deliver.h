@@ -37,9 +37,9 @@ void deliver_released(struct deliver *deliver);
 void deliver_look_again(struct deliver *deliver, int64_t lowest);
 
 /* Something changed that may have ended an outage: what is away is tried now, unless the backend asked
- * for its pause. If that fails, the next pause is as long as it would have been. Returns whether
- * anything is tried. (deliver/round.c) */
-bool deliver_try_early(struct deliver *deliver);
+ * for its pause. If that fails, the next pause is as long as it would have been. only_unreached: not
+ * those that were reached and failed. Returns whether anything is tried. (deliver/round.c) */
+bool deliver_try_early(struct deliver *deliver, bool only_unreached);
 
 /* Starts nothing more; calls idle, from the loop, when no request is in flight.
  * to_end: not before what was stored until now is confirmed (see queue_confirm),

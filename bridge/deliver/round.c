@@ -100,6 +100,7 @@ void round_suspect_backend(const struct outcome *outcome, bool by_routes)
     enum scope_step step = destination_failed(&backend->destination, outcome->verdict,
                                               outcome->flight->backend_probe, checks, outcome->now_ms);
     backend->by_routes = by_routes;
+    scope->unreached = outcome->reply->failure == TRANSFER_UNREACHABLE;
     scope->firm = scope->asked = outcome_kind(outcome) == OUTCOME_ASKS_TO_WAIT;
     announce_reason(&backend->report, outcome->reason);
     if (step == SCOPE_WAIT)
@@ -122,13 +123,15 @@ void round_suspect_route(const struct outcome *outcome)
                       outcome_backoff_ms(outcome, scope->rounds), outcome_kind(outcome) != OUTCOME_DOUBTFUL);
 }
 
-bool deliver_try_early(struct deliver *deliver)
+bool deliver_try_early(struct deliver *deliver, bool only_unreached)
 {
     int64_t now_ms = clock_uptime_ms();
     bool any = false;
-    for (size_t i = 0; i < deliver->config->backend_count; i++)
-        any |= scope_hurry(&deliver->backends[i].destination.scope, now_ms);
-    for (size_t i = 0; i < deliver->config->route_count; i++)
+    for (size_t i = 0; i < deliver->config->backend_count; i++) {
+        struct scope *scope = &deliver->backends[i].destination.scope;
+        any |= (scope->unreached || !only_unreached) && scope_hurry(scope, now_ms);
+    }
+    for (size_t i = 0; !only_unreached && i < deliver->config->route_count; i++)
         any |= scope_hurry(&deliver->routes[i].scope, now_ms);
     if (any)
         deliver_wake_at(deliver, now_ms);

@@ -24,6 +24,7 @@ struct scope {
     bool suspected;       /* not trusted */
     bool firm;            /* only what started after the failure ends the suspicion */
     bool asked;           /* the backend asked for the wait (429, Retry-After): nothing shortens it */
+    bool unreached;       /* nothing of the last request was sent: no name, no route, refused */
     bool hurried;         /* the next wait is none: scope_hurry came during this round */
     unsigned checks;      /* of this round that ended or are in flight; 0: the next request is its probe */
     unsigned checks_left; /* of this round that may still start */

@@ -98,6 +98,27 @@ def test_a_network_that_comes_back_ends_a_pause(make_sluice, make_far, network, 
     sluice.wait_event("pauses-ended", "network")
 
 
+def test_what_is_reached_a_moment_later_is_tried_again(make_sluice, make_far, network):
+    """The address is there, and the other side is not yet: a name server, a route, a backend that starts."""
+    backend = make_far()
+    network.here("link set eth0 up")
+    sluice = make_sluice(backends={"garden": slow(backend)})
+    sluice.start(prefix=network.prefix())
+    sluice.command("send", "garden/a/sensor", "1")
+    away(sluice, "garden")
+    backend.stop()
+
+    def next_try():
+        return sluice.status()["daemon"]["backends"][0]["next_try"]
+
+    first = next_try()
+    network.here(f"addr add {OURS} dev eth0")
+    sluice.wait_event("pauses-ended", "network")
+    wait_until(lambda: next_try() not in (None, first), what="the first trial to fail")
+    backend.start()
+    backend.wait_for(1)
+
+
 def test_what_goes_ends_no_pause(make_sluice, make_far, network):
     """Only what comes does. And what the kernel repeats is no news."""
     backend = make_far()
