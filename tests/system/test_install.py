@@ -25,7 +25,7 @@ PAGES = [f"share/man/man{page.suffix[1:]}/{page.name}" for page in (REPO / "conf
 FILES = {"bin/sluice", "lib/systemd/system/sluice.service", "lib/sysusers.d/sluice.conf", *PAGES,
          "share/bash-completion/completions/sluice", "share/doc/sluice/LICENSE", "share/doc/sluice/README.md",
          "share/sluice/sluice.conf", "share/sluice/limitless-garden.conf",
-         "share/sluice/mosquitto-sluice.acl", "share/sluice/mosquitto-sluice.conf"}  # fmt: skip
+         "share/sluice/mosquitto-sluice.acl", "share/sluice/mosquitto-sluice.conf", "share/sluice/setup.bash"}  # fmt: skip
 LOOPBACK_UP = (
     "import fcntl, socket, struct\n"
     "fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh14x', b'lo', 0x41))\n"  # SIOCSIFFLAGS: up, running
@@ -200,11 +200,11 @@ def test_upgrade_keeps_queue_passwords_and_changed_files(installed):
 
 def test_an_unchanged_setting_is_upgraded(installed):
     acl = installed / "etc/mosquitto/sluice.acl"
-    shipped = installed / "usr/local/share/sluice/mosquitto-sluice.acl"
-    for path in (acl, shipped):
+    written = installed / "etc/sluice/written/sluice.acl"
+    for path in (acl, written):
         path.write_text("# as an older sluice shipped it\n")
     installed.install()
-    assert acl.read_text() == (REPO / "config/mosquitto-sluice.acl").read_text() == shipped.read_text()
+    assert acl.read_text() == (REPO / "config/mosquitto-sluice.acl").read_text() == written.read_text()
 
 
 def test_uninstall_keeps_queue_and_configuration(installed):
