@@ -7,6 +7,7 @@
 #include <libgen.h>
 #include <linux/magic.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -46,11 +47,23 @@ int disk_sync_path(const char *path)
     return error;
 }
 
+/* The file system of the nearest directory that is there: what is missing will be made in it. */
+static int find_file_system(const char *path, struct statfs *ret)
+{
+    cleanup_free char *copy = xstrdup(path);
+    char *at = copy;
+    while (statfs(at, ret) != 0) {
+        if (errno != ENOENT || strcmp(at, "/") == 0 || strcmp(at, ".") == 0)
+            return -errno;
+        at = dirname(at);
+    }
+    return 0;
+}
+
 const char *disk_volatile(const char *path)
 {
     struct statfs found;
-    cleanup_free char *copy = xstrdup(path);
-    if (statfs(path, &found) != 0 && statfs(dirname(copy), &found) != 0)
+    if (find_file_system(path, &found) != 0)
         return NULL;
     switch ((unsigned long)found.f_type) {
     case TMPFS_MAGIC:
