@@ -17,7 +17,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
     packages_pi=(ca-certificates mosquitto mosquitto-clients sqlite3 systemd)
     packages_demo=(g++ mosquitto mosquitto-clients python3 openssl sqlite3)
     packages_test=(clang libclang-rt-dev clang-format shellcheck libcmocka-dev nginx debootstrap systemd procps
-        util-linux mandoc curl python3-pytest python3-pytest-xdist python3-paho-mqtt python3-h2 python3-cryptography
+        e2fsprogs util-linux mandoc curl python3-pytest python3-pytest-xdist python3-paho-mqtt python3-h2 python3-cryptography
         gcc-avr avr-libc arduino-core-avr libsimavr-dev gcc-xtensa-lx106 picolibc-xtensa-lx106-elf)
 }
 

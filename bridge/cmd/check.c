@@ -14,13 +14,13 @@
 #include <stdio.h>
 
 /* What keeps messages out, or may lose them, though the configuration itself is right. */
-static void warn(const char *path, const struct config *config, const struct broker_files *files)
+static void warn(const char *path, const struct config *config, const struct broker_files *files, bool ok)
 {
     struct config_errors warnings = {0};
     broker_files_judge(files, config, &warnings);
     for (size_t i = 0; i < warnings.count; i++)
         fprintf(stderr, "%s: warning: %s\n", path, warnings.lines[i]);
-    if (disk_volatile(config->queue.path))
+    if (ok && disk_volatile(config->queue.path))
         fprintf(stderr, "%s: warning: [queue]: path = %s: %s\n", path, config->queue.path,
                 disk_volatile(config->queue.path));
     config_errors_done(&warnings);
@@ -52,7 +52,7 @@ static int examine(const char *path)
     for (size_t i = 0; i < errors.count; i++)
         fprintf(stderr, "%s\n", errors.lines[i]);
     if (config)
-        warn(path, config, &files);
+        warn(path, config, &files, errors.count == 0);
     if (errors.count == 0)
         print_ok(path, config, seen);
     else if (seen)

@@ -101,6 +101,8 @@ static enum transfer_failure failure_of(const struct exchange *exchange, CURLcod
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_BAD_FUNCTION_ARGUMENT:
         return TRANSFER_LOCAL;
+    case CURLE_SEND_ERROR: /* newer versions (8.14) then do not give the time that was_sent() asks for */
+        return TRANSFER_BROKEN;
     default:
         if (is_certificate_refused(exchange))
             return TRANSFER_TLS;

@@ -19,7 +19,7 @@ MODE = ["-m32", "-Wno-psabi"] if platform.machine() == "x86_64" else []
 
 def commands(directory):
     """The compiler's command for each source of sluice: (command, its directory)."""
-    made = subprocess.run(["cmake", "-S", REPO, "-B", directory, "-DSLUICE_WERROR=ON", "-DBUILD_TESTING=OFF",
+    made = subprocess.run(["cmake", "-G", "Ninja", "-S", REPO, "-B", directory, "-DSLUICE_WERROR=ON", "-DBUILD_TESTING=OFF",
                            "-DCMAKE_BUILD_TYPE=Debug"], capture_output=True, text=True)  # fmt: skip
     assert made.returncode == 0, made.stderr
     for entry in json.loads((directory / "compile_commands.json").read_text()):

@@ -213,13 +213,6 @@ def test_a_queue_that_a_power_cut_loses(case, tmpfs, kind, words):
     assert re.search(rf"warning queue-volatile: queue {path}: {words}", (case.dir / "log").read_text())
 
 
-def test_a_power_cut_also_loses_a_queue_whose_directory_is_still_missing(case, tmpfs):
-    path = tmpfs.path["tmpfs"].with_name("new") / "deeper" / "queue.db"
-    case.check(queue=path)  # writes the configuration
-    result = tmpfs("tmpfs", f"{binary()} check {case.conf}")
-    assert f"warning: [queue]: path = {path}: it is in memory" in result.stderr
-
-
 def test_a_queue_on_a_disk_draws_no_warning(case):
     """Unless this machine itself is a container on an overlay."""
     kind = subprocess.run(["stat", "-f", "-c", "%T", "/var"], capture_output=True, text=True).stdout.strip()

@@ -7,6 +7,7 @@ machine. No systemd runs in the tree. The tests depend on their order in this fi
 starts with the tree that the previous one left.
 """
 import os
+import platform
 import re
 import shutil
 import stat
@@ -80,9 +81,10 @@ def apt_sources():
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     sources = sorted(set(apt_sources()))
-    mirror = next(line.split()[0] for line in sources if line.split()[1] == "bookworm")
+    release = platform.freedesktop_os_release()["VERSION_CODENAME"]
+    mirror = next(line.split()[0] for line in sources if line.split()[1] == release)
     path = tmp_path_factory.mktemp("tree") / "debian"
-    run(["debootstrap", "--variant=minbase", "bookworm", str(path), mirror])
+    run(["debootstrap", "--variant=minbase", release, str(path), mirror])
     tree = Tree(path)
     (tree / "etc/apt/sources.list").write_text(
         "".join("deb {} {} {}\n".format(*line.split()) for line in sources if line.split()[2] == "main")
@@ -361,6 +363,71 @@ def test_a_user_builds_after_root_has_installed(installed):
     assert "/home/pi/sluice/build cannot be written: build as pi, or in a copy" in output
 
 
+# -- the Debian package
+
+
+@pytest.fixture(scope="module")
+def package(installed):
+    """The package, in a tree that has neither sluice nor Mosquitto."""
+    installed.install("--uninstall --purge")
+    installed.run("""rm -f /etc/mosquitto/conf.d/home.conf
+                  DEBIAN_FRONTEND=noninteractive apt-get -qq purge mosquitto""")
+    output = installed.run(f"cd /{SOURCE} && ./scripts/package")
+    assert re.search(rf"built: /{SOURCE}/build/packages/sluice_0.1.0_\w+.deb", output)
+    return f"/{SOURCE}/build/packages/sluice_0.1.0_*.deb"
+
+
+def apt(tree, arguments, network=True):
+    return tree.run(f"DEBIAN_FRONTEND=noninteractive apt-get -qq --no-install-recommends {arguments} 2>&1", network=network)
+
+
+def test_a_package_is_installed_before_and_after_mosquitto(installed, package):
+    output = apt(installed, f"install {package}")
+    assert "systemctl start sluice" in output
+    assert installed.facts("/etc/sluice/sluice.conf") == "640 root:sluice"
+    assert installed.facts("/var/lib/sluice") == "2750 sluice:sluice"
+    assert not (installed / "etc/mosquitto").exists()
+    assert installed.run("systemctl is-enabled sluice") == "enabled\n"
+    installed.run("systemd-analyze verify sluice.service")
+    apt(installed, "install mosquitto")
+    assert installed.facts("/etc/mosquitto/sluice.passwd") == "600 mosquitto:mosquitto"
+    assert installed.facts("/etc/sluice/broker_password") == "640 root:sluice"
+    installed.run("sed -i s/garden.example.org/garden.home.arpa/ /etc/sluice/sluice.conf")
+    assert ": ok: 1 backend, 1 route" in installed.run("runuser -u sluice -- sluice check")
+    assert "\nusername = sluice\n" in (installed / "etc/sluice/sluice.conf").read_text()
+
+
+def test_an_upgrade_of_the_package_keeps_what_a_person_changed(installed, package):
+    drop_in, acl = installed / "etc/mosquitto/conf.d/sluice.conf", installed / "etc/mosquitto/sluice.acl"
+    drop_in.write_text(drop_in.read_text() + "# mine\n")
+    for path in (acl, installed / "etc/sluice/written/sluice.acl"):
+        path.write_text("# as an older sluice shipped it\n")
+    (installed / "var/lib/sluice/queue.db").write_text("the queue")
+    kept = {path: path.read_bytes() for path in (drop_in, installed / "etc/sluice/sluice.conf",
+                                                 installed / "var/lib/sluice/queue.db",
+                                                 installed / "etc/mosquitto/sluice.passwd")}  # fmt: skip
+    output = apt(installed, f"install --reinstall {package}", network=False)
+    assert "kept: /etc/mosquitto/conf.d/sluice.conf (changed here" in output and "What is left to do" not in output
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert acl.read_text() == (REPO / "config/mosquitto-sluice.acl").read_text()
+
+
+def test_a_package_that_is_removed_keeps_the_queue_and_purged_leaves_nothing(installed, package):
+    output = apt(installed, "remove sluice", network=False)
+    assert "kept: /etc/mosquitto/conf.d/sluice.conf (changed here)" in output
+    for path in ("etc/sluice/sluice.conf", "var/lib/sluice/queue.db", "etc/mosquitto/conf.d/sluice.conf"):
+        assert (installed / path).exists()
+    (installed / "etc/mosquitto/conf.d/sluice.conf").unlink()
+    (installed / "etc/sluice/written/sluice.conf").unlink()
+    apt(installed, f"install {package}", network=False)
+    assert (installed / "etc/mosquitto/conf.d/sluice.conf").exists()
+    apt(installed, "remove sluice", network=False)
+    assert not (installed / "etc/mosquitto/conf.d/sluice.conf").exists()  # nobody changed this one
+    apt(installed, "purge sluice", network=False)
+    left = installed.run("find / -xdev -path /root -prune -o -path '*sluice*' -print | grep -v -e ^/home -e ^/var/cache/man || true")
+    assert left == ""
+
+
 def test_root_option_installs_into_an_image(tmp_path):
     run([REPO / "scripts/install", "--root", "image"], cwd=tmp_path)
     prefix = tmp_path / "image/usr/local"
@@ -375,7 +442,7 @@ def test_root_option_installs_into_an_image(tmp_path):
 def test_a_package_can_be_made_with_cmake_alone(tmp_path):
     """Another prefix and DESTDIR: every file, and the unit names the program there."""
     build, package = tmp_path / "build", tmp_path / "package"
-    run(["cmake", "-S", REPO, "-B", build, "-DCMAKE_INSTALL_PREFIX=/usr", "-DBUILD_TESTING=OFF"])
+    run(["cmake", "-G", "Ninja", "-S", REPO, "-B", build, "-DCMAKE_INSTALL_PREFIX=/usr", "-DBUILD_TESTING=OFF"])
     shutil.copy(binary(), build / "sluice")  # it is built already; --install does not build
     run(["cmake", "--install", build], env={**os.environ, "DESTDIR": str(package)})
     assert files_below(package) == {f"usr/{path}" for path in FILES}

@@ -325,6 +325,13 @@ def test_a_queue_in_a_place_that_the_unit_hides(machine, directory):
     assert "its unit hides /" in error and "choose another directory, such as /var/lib/sluice" in error
 
 
+def test_a_queue_in_memory_whose_directory_systemd_will_make(machine):
+    machine.configure()
+    result = machine.run("mount -t tmpfs none /var/lib; sluice check")
+    assert result.returncode == 0, result
+    assert "warning: [queue]: path = /var/lib/sluice/queue.db: it is in memory" in result.stderr
+
+
 def test_a_link_in_the_place_of_the_state_directory(machine):
     """systemd does not start the service then: 238/STATE_DIRECTORY. What it says helps."""
     machine.configure()

@@ -78,7 +78,7 @@ def test_two_clients_with_one_client_id_are_a_problem(make_sluice, mosquitto, ba
     one, two = (make_sluice(backends={"garden": backend}, queue=TRUST).start() for _ in range(2))
     for sluice in (one, two):
         sluice.wait_event("client-id-clash", "client_id sluice", timeout=SLOW)
-        [line] = problems(sluice, "another client")
+        [line] = problems(sluice, "does another client")
         assert re.match(r"broker 127\.0\.0\.1:\d+: it ends each connection soon .*client_id sluice\?", line)
         assert sluice.status()["daemon"]["broker"]["clash"]
     two.stop()
