@@ -210,6 +210,7 @@ def test_a_lock_file_of_root_can_be_put_right(make_sluice, mosquitto, make_backe
         sluice.wait_event("queue-rescued", level="error")
         backend.answer = 200
         all_arrived(backend, 5)
+        sluice.wait_empty()
         stops_empty(sluice)
 
 
