@@ -72,10 +72,14 @@ class Machine:
         self.file("etc/sluice/sluice.conf", f"[queue]\n{queue}\n[backend garden]\nurl = {url}\n{backend}\n"
                   f"[route sensor]\ntopic = garden/+/sensor\n{more}", 0o640, USER)  # fmt: skip
 
+    def mounts(self):
+        """The script that makes this process see the machine."""
+        return f"mount --bind {binary()} {self.root}/var/program\n" + "".join(
+            f"mount --rbind {self.root}/{place} /{place}\n" for place in PLACES)  # fmt: skip
+
     def run(self, script, **environment):
         """Runs a script of root. Returns the ended process."""
-        setup = f"mount --bind {binary()} {self.root}/var/program\n"
-        setup += "".join(f"mount --rbind {self.root}/{place} /{place}\n" for place in PLACES)
+        setup = self.mounts()
         setup += 'sluice() { /var/program "$@"; }; sudo() { "$@"; }; cd /\n'
         return subprocess.run(["unshare", "--mount", "/bin/sh", "-euc", setup + script], env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **environment},
                               stdin=subprocess.DEVNULL, capture_output=True, text=True)  # fmt: skip

@@ -1,16 +1,18 @@
 """Lines of the unit that name what is not there: systemd accepts them, and does not start the service.
 
-The machine is that of test_service_view.py. CASES has what systemd 252 does.
+The machine is that of test_service_view.py. A real systemd judges what `check` says about each case.
 """
 import re
 import shutil
 
 import pytest
+from harness.booted import TARGET, Systemd
 from test_service_view import UNIT, USER, Machine
 
 OVERRIDE = f"/{UNIT}.d/override.conf"
 NAMESPACE, CREDENTIALS, CHDIR, EXEC, RESOURCES = "226/NAMESPACE", "243/CREDENTIALS", "200/CHDIR", "203/EXEC", "resources"
-USER_, GROUP = "217/USER", "216/GROUP"
+NO_USER, NO_GROUP = "217/USER", "216/GROUP"
+STATUSES = NAMESPACE, CREDENTIALS, CHDIR, EXEC, NO_USER, NO_GROUP
 PROGRAM = "#!/bin/sh\nexec sleep infinity\n"
 
 # The lines of a drop-in, and with which status the service fails, or None.
@@ -78,13 +80,13 @@ CASES = [
     (["WorkingDirectory=/mnt/my dir"], None),
     (["WorkingDirectory=/tmp"], None),
     # users, groups and programs
-    (["User=gone"], USER_),
-    (["User=64999"], USER_),
+    (["User=gone"], NO_USER),
+    (["User=64999"], NO_USER),
     ([f"User={USER}", f"Group={USER}"], None),
     (["User=gone", "DynamicUser=yes"], None),
-    (["Group=gone"], GROUP),
-    (["Group=64999"], GROUP),
-    (["SupplementaryGroups=root gone"], GROUP),
+    (["Group=gone"], NO_GROUP),
+    (["Group=64999"], NO_GROUP),
+    (["SupplementaryGroups=root gone"], NO_GROUP),
     (["SupplementaryGroups=root"], None),
     (["ExecStart=", "ExecStart=/mnt/gone run"], EXEC),
     (["ExecStart=", "ExecStart=/mnt/file run"], EXEC),
@@ -98,6 +100,17 @@ CASES = [
     (["ExecStartPre=-/mnt/gone"], None),
     (["ExecStartPost=/mnt/gone"], EXEC),
 ]  # fmt: skip
+
+
+# Nothing of the system starts with it. The programs of the cases report nothing, and a failure is final.
+DROP_IN = "[Unit]\nDefaultDependencies=no\n[Service]\nType=exec\nWatchdogSec=0\nRestart=no\nTimeoutStopSec=2"
+JUDGE = """
+    systemctl daemon-reload
+    systemctl start sluice 2>/dev/null || true
+    systemctl show -p Result -p ExecStartPre -p ExecStart -p ExecStartPost sluice
+    systemctl stop sluice
+    systemctl reset-failed sluice 2>/dev/null || true
+"""
 
 
 @pytest.fixture
@@ -134,6 +147,33 @@ def test_a_line_of_the_unit(machine, lines, status):
         return
     [error] = faults(machine)
     assert re.match(rf"{OVERRIDE}:[2-9]: [A-Z]\w+=\S.*: .+, so the service does not start \({status}\); .+", error), error
+
+
+def verdict(judged):
+    """With which status the service fails, or None: its program started, whatever came of it."""
+    assert judged.returncode == 0, judged
+    shown = dict(line.split("=", 1) for line in judged.stdout.splitlines())
+    if shown["Result"] == RESOURCES:
+        return RESOURCES
+    assert shown["Result"] in ("success", "exit-code", "signal"), shown
+    codes = re.findall(r"status=(\d+)", judged.stdout)
+    return next((status for status in STATUSES if status.split("/")[0] in codes), None)
+
+
+def test_systemd_starts_what_check_says(machine):
+    """The same cases."""
+    machine.file("etc/systemd/system/test.target", TARGET, 0o644)
+    machine.file("etc/machine-id", "0123456789abcdef0123456789abcdef\n", 0o444)
+    drop_in = machine.root / OVERRIDE[1:]
+    drop_in.parent.mkdir()
+    systemd, found = Systemd(machine.root, machine.mounts()), []
+    try:
+        for lines, _ in CASES:
+            drop_in.write_text("\n".join([DROP_IN, *lines, ""]))
+            found.append((lines, verdict(systemd.run(JUDGE))))
+    finally:
+        systemd.stop()
+    assert found == CASES
 
 
 def test_the_remedy_of_a_path_that_may_be_missing(machine):
