@@ -37,13 +37,26 @@ static char *trimmed(const char *text, size_t bytes)
     return xstrndup(text + start, bytes - start);
 }
 
+/* Whether an empty value of one of the keys resets the other: they are one list for systemd. */
+static bool are_one_list(const char *one, const char *other)
+{
+    static const char *const lists[][2] = {{"BindPaths", "BindReadOnlyPaths"},
+                                           {"LoadCredential", "LoadCredentialEncrypted"},
+                                           {"SetCredential", "SetCredentialEncrypted"}};
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        for (size_t j = 0; j < 2; j++)
+            if (strcmp(one, lists[i][j]) == 0 && strcmp(other, lists[i][1 - j]) == 0)
+                return true;
+    return strcmp(one, other) == 0;
+}
+
 /* Removes the values that the key has so far. */
 static void reset(struct unit *unit, const char *key)
 {
     size_t kept = 0;
     for (size_t i = 0; i < unit->count; i++) {
         struct setting setting = unit->settings[i];
-        if (strcmp(setting.key, key) != 0) {
+        if (!are_one_list(setting.key, key)) {
             unit->settings[kept++] = setting;
             continue;
         }
