@@ -30,5 +30,8 @@ int db_create_done(struct db *db, bool keep);
 /* Makes a file at path with all that the open database has, also of its write-ahead log. The file must
  * not exist. The caller syncs it; after a failure, the caller removes it. 0 or -Exxx. */
 int db_copy(struct db *from, const char *path);
+/* The same for a database that SQLite cannot read: its file and its write-ahead log as they are, with zeros
+ * for what the disk cannot read. */
+int db_copy_files(struct db *from, const char *path, const char *log_path);
 
 #endif

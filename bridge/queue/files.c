@@ -100,7 +100,9 @@ int queue_files_save(struct queue *queue, struct queue_saved *ret, char **ret_wh
     if (error != 0)
         return error;
     ret->messages = 0;
-    db_number(&queue->db, "SELECT count(*) FROM message", &ret->messages);
+    if (!queue->db.damaged)
+        db_number(&queue->db, "SELECT count(*) FROM message", &ret->messages);
+    ret->damaged = queue->db.damaged;
     for (int i = 0; i < DB_FILES; i++)
         ret->ours[i] = db_file_is_there(&queue->files, &queue->db, queue->path, (enum db_file)i);
     return 0;
@@ -110,10 +112,13 @@ int queue_files_put_back(struct queue *queue, const struct queue_saved *saved, c
 {
     char *kept = NULL;
     int error = queue_rescue_finish(queue->path, saved->ours, &kept, ret_why);
+    cleanup_free char *what =
+        saved->damaged
+            ? xstrdup("the files that were deleted or replaced are saved; they are damaged, and are salvaged")
+            : xasprintf("the %lld messages of the files that were deleted or replaced are in a new queue",
+                        (long long)saved->messages);
     if (error == 0)
-        log_error(EVENT_QUEUE_RESCUED,
-                  "%s: the %lld messages of the files that were deleted or replaced are in a new queue%s%s",
-                  queue->path, (long long)saved->messages,
+        log_error(EVENT_QUEUE_RESCUED, "%s: %s%s%s", queue->path, what,
                   kept ? "; what was put in their place is kept as " : "", kept ? kept : "");
     free(kept);
     return error;

@@ -12,7 +12,8 @@ int queue_files_look(struct queue *queue);
 /* Saves what the open files have beside their place, and then, when they are closed, puts that in their
  * place. Errors with *ret_why (freed by the caller). */
 struct queue_saved {
-    int64_t messages;
+    int64_t messages;    /* unless damaged */
+    bool damaged;        /* it must be salvaged */
     bool ours[DB_FILES]; /* these are still in their places */
 };
 int queue_files_save(struct queue *queue, struct queue_saved *ret, char **ret_why);

@@ -132,8 +132,8 @@ static int open_database(struct queue *queue, enum db_trust trust, const char *t
     return queue->db.damaged ? -EBADMSG : error;
 }
 
-/* Opens it; if it is damaged, salvages it first. */
-static int open_or_salvage(struct queue *queue, bool damaged, char **ret_why)
+/* Opens it; if it is damaged, or was when it was closed, salvages it first. */
+static int open_or_salvage(struct queue *queue, char **ret_why)
 {
     char token[17] = "";
     int error = queue_salvage_resume(queue->path, ret_why);
@@ -141,9 +141,9 @@ static int open_or_salvage(struct queue *queue, bool damaged, char **ret_why)
         return error;
     enum lock_state last = queue_lock_read(queue->lock_fd, token);
     cleanup_free char *seen = queue_salvage_check_wal(queue->path);
-    enum db_trust trust = damaged || seen || last == LOCK_DAMAGED ? DB_DAMAGED
-                          : last == LOCK_RUNNING                  ? DB_DOUBTED
-                                                                  : DB_TRUSTED;
+    enum db_trust trust = queue->db.damaged || seen || last == LOCK_DAMAGED ? DB_DAMAGED
+                          : last == LOCK_RUNNING                            ? DB_DOUBTED
+                                                                            : DB_TRUSTED;
     error = open_database(queue, trust, token, false, ret_why);
     if (error == -ENOSPC && queue_reserve_remove(queue->storage.reserve)) {
         log_warning(EVENT_RESERVE_USED,
@@ -197,7 +197,7 @@ int queue_open(const char *path, struct queue **ret, char **ret_why)
     if (error != 0)
         why = lock_fault(path, error);
     else
-        error = open_or_salvage(queue, false, &why);
+        error = open_or_salvage(queue, &why);
     if (error != 0) {
         *ret_why = open_fault(path, error, why);
         close_database(queue);
@@ -236,15 +236,14 @@ static void stand_in(struct queue *queue)
 static int close_to_reopen(struct queue *queue, char **ret_why)
 {
     struct queue_saved saved;
-    if (!queue->lost) {
-        queue_lock_write(queue->lock_fd, LOCK_DAMAGED, queue->clock.token);
-        close_database(queue);
-        return 0;
-    }
-    int error = queue_files_save(queue, &saved, ret_why);
+    int error = queue->lost ? queue_files_save(queue, &saved, ret_why) : 0;
     if (error != 0)
         return error;
+    if (queue->db.damaged)
+        queue_lock_write(queue->lock_fd, LOCK_DAMAGED, queue->clock.token);
     close_database(queue);
+    if (!queue->lost)
+        return 0;
     error = queue_files_put_back(queue, &saved, ret_why);
     queue->lost = false;
     queue_reserve_free(queue->storage.reserve);
@@ -255,9 +254,8 @@ static int close_to_reopen(struct queue *queue, char **ret_why)
 int queue_reopen(struct queue *queue, char **ret_why)
 {
     char *why = NULL;
-    bool damaged = queue->db.damaged;
     int64_t confirmed_id = queue_confirmed_id(queue), last_id = queue->last_id;
-    if (queue_files_look(queue) == 0 && !damaged)
+    if (queue_files_look(queue) == 0 && !queue->db.damaged)
         return 0; /* they are in their places again */
     int error = close_to_reopen(queue, &why);
     if (error != 0 && queue->lost) {
@@ -266,7 +264,7 @@ int queue_reopen(struct queue *queue, char **ret_why)
     }
     forget_rows(queue);
     if (error == 0)
-        error = open_or_salvage(queue, damaged, &why);
+        error = open_or_salvage(queue, &why);
     if (error != 0) {
         *ret_why = why ? why : xasprintf("%s: %s", queue->path, strerror(-error));
         stand_in(queue);

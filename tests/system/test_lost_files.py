@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,52 @@ def test_a_backup_that_was_moved_over_the_queue_is_kept_beside_it(sluice, mosqui
     sluice.kill()
     sluice.start()
     all_arrived(away, 23)
+    stops_empty(sluice)
+
+
+PAGE = 4096
+FRAME_HEADER = 24
+
+
+def overwrite_first_page(path):
+    """In the database, and in each frame of the log that has it."""
+    with open(path, "r+b") as file:
+        file.write(bytes(PAGE))
+    with open(path + "-wal", "r+b") as log:
+        for at in range(32, os.path.getsize(path + "-wal"), FRAME_HEADER + PAGE):
+            log.seek(at)
+            if log.read(4) == b"\0\0\0\1":
+                log.seek(at + FRAME_HEADER)
+                log.write(bytes(PAGE))
+
+
+def damage_and_delete(sluice):
+    """SQLite cannot copy such a database."""
+    with closing(sqlite3.connect(sluice.db, isolation_level=None)) as other:
+        other.execute("select count(*) from message").fetchall()
+        sluice.signal(signal.SIGSTOP)
+        overwrite_first_page(sluice.db)
+        other.execute("insert into problem values ('test', 1, 'a change')")  # so that sluice's connection reads the page again
+    delete_files(sluice)
+    sluice.signal(signal.SIGCONT)
+
+
+def test_a_damaged_queue_that_is_deleted_is_salvaged(sluice, mosquitto, away):
+    """What is readable goes into the new queue, and the damaged one is kept."""
+    sluice.start().wait_connected()
+    publish(mosquitto, 0, 40)
+    sluice.wait_pending(40)
+    damage_and_delete(sluice)
+    sluice.wait_event("queue-rescued", "damaged", level="error")
+    line = sluice.wait_event("salvaged", level="error")
+    [damaged] = [str(path) for path in Path(sluice.db).parent.glob("queue.db.damaged-*")]
+    assert damaged in line and "40 messages" in line
+    assert not list(Path(sluice.db).parent.glob("queue.db.*salvage*")) and not os.path.exists(sluice.db + ".rescued")
+    publish(mosquitto, 40, 2)
+    sluice.wait_pending(42)
+    sluice.kill()
+    sluice.start()
+    all_arrived(away, 42)
     stops_empty(sluice)
 
 
@@ -264,3 +311,30 @@ def test_a_kill_at_each_step_of_the_rescue_loses_nothing(make_sluice, mosquitto,
         if not died:
             break
     assert steps > 5 and seen == {False, True}
+
+
+def test_a_kill_at_each_step_of_the_rescue_of_a_damaged_queue_loses_nothing(make_sluice, mosquitto, make_backend):
+    """As soon as the copy of the files is complete."""
+    steps, seen = 0, set()
+    while True:
+        steps += 1
+        away = make_backend(start=False)
+        sluice = make_sluice(backends={"garden": away}, broker={"client_id": f"d{steps}"})
+        sluice.start(env={"SLUICE_FAULT": f"salvage.step:{steps + 1}:kill"}).wait_connected()
+        publish(mosquitto, 0, 10)
+        sluice.wait_pending(10)
+        damage_and_delete(sluice)
+        wait_until(lambda: not sluice.running() or sluice.find_events("queue-recovered"), what="the rescue")
+        died = not sluice.running()
+        rescued = [path for path in Path(sluice.db).parent.glob("queue.db*") if path.name in ("queue.db", "queue.db.rescued", "queue.db.salvaged")]
+        if died:
+            assert sluice.wait_exit() == -signal.SIGKILL
+            seen.add(bool(rescued))
+        else:
+            sluice.kill()
+        sluice.start()
+        all_arrived(away, 10 if rescued else 0)
+        sluice.stop()
+        if not died:
+            break
+    assert steps > 8 and seen == {False, True}

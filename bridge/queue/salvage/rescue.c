@@ -3,16 +3,62 @@
 #include "base/disk.h"
 #include "base/log.h"
 #include "db/db.h"
+#include "queue/salvage/pages.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
+
+static int write_page(int fd, uint32_t number, const uint8_t *page)
+{
+    ssize_t written = pwrite(fd, page, PAGE_BYTES, (off_t)(number - 1) * PAGE_BYTES);
+    return written == PAGE_BYTES ? 0 : written < 0 ? -errno : -ENOSPC;
+}
+
+/* Writes what the log has into the copy of the database. No power was cut, so all of its commits count. */
+static int apply_log(const char *path)
+{
+    struct pages pages;
+    uint8_t page[PAGE_BYTES];
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    int error = fd < 0 ? -errno : pages_open(path, &pages);
+    if (error == 0) {
+        pages_use_frames(&pages, pages.wal.committed);
+        for (uint32_t i = 1; i <= pages.count && error == 0; i++)
+            if (pages.frames[i] != 0 && pages_read(&pages, i, page))
+                error = write_page(fd, i, page);
+        pages_close(&pages);
+    }
+    if (fd >= 0)
+        close(fd);
+    return error;
+}
+
+/* SQLite cannot read it: makes one file that is as damaged, to be salvaged in its place. */
+static int copy_damaged(struct db *from, const char *to)
+{
+    cleanup_free char *log = xasprintf("%s-wal", to);
+    int error = place_remove(to);
+    if (error == 0)
+        error = place_remove(log);
+    if (error == 0)
+        error = db_copy_files(from, to, log);
+    if (error == 0)
+        error = apply_log(to);
+    unlink(log);
+    return error;
+}
 
 static int copy(struct db *from, const struct place *place)
 {
     int error = place_remove(place->tmp);
     if (error == 0)
         error = db_copy(from, place->tmp);
+    if (error == -EBADMSG || error == -EIO) {
+        from->damaged = true;
+        error = copy_damaged(from, place->tmp);
+    }
     if (error == 0)
         error = disk_sync_path(place->tmp);
     if (error == 0)

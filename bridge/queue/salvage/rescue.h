@@ -2,7 +2,7 @@
  * have is saved into a new queue.
  *
  *     the open files, which have no name or another one
- *        │ all pages
+ *        │ all pages; of a damaged database, its bytes, and it is salvaged in its place
  *        ▼
  *     queue.db.salvage-tmp          worthless if the process dies
  *        │ complete and synced: renamed
@@ -21,8 +21,8 @@
 #include "db/files.h"
 #include "queue/salvage/place.h"
 
-/* Makes PATH.rescued, durably. 0, or -Exxx with *ret_why (freed by the caller): then nothing has
- * changed. */
+/* Makes PATH.rescued, durably. Afterwards from->damaged says whether it must be salvaged. 0, or -Exxx with
+ * *ret_why (freed by the caller): then no file has changed. */
 int queue_rescue_copy(struct db *from, const char *path, char **ret_why);
 /* Puts it in the place of the database, which must be closed: `ours` says which files in the places
  * of the database are those that were open. These are deleted, others are kept. *ret_kept: under
