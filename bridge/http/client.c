@@ -75,7 +75,7 @@ void client_drop(struct client *client)
     if (uv_is_closing((const uv_handle_t *)&client->socket))
         return;
     assert(!request || request->state != WAITING || request->responded);
-    bool unfinished = request ? !request->responded : client->in.bytes > 0;
+    bool unfinished = request ? !request->responded : client->in.bytes > 0 && client->unsent_bytes == 0;
     if (unfinished && !client->closing)
         server->counts.refused++;
     client->closing = true;
@@ -104,7 +104,10 @@ void client_close(struct client *client)
 {
     client->closing = true;
     buf_done(&client->in);
+    client->used = 0;
     client->shutdown.data = client;
     if (client->ended || uv_shutdown(&client->shutdown, (uv_stream_t *)&client->socket, on_shutdown) != 0)
         client_drop(client);
+    else
+        client_wake(client); /* it may have stopped reading */
 }

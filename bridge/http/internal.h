@@ -13,7 +13,8 @@
 
 enum {
     READ_BYTES = 64 * 1024,
-    RESPONSE_HEAD_BYTES = 4096, /* the longest content type is 1 KiB */
+    RESPONSE_HEAD_BYTES = 4096,
+    CONTENT_TYPE_BYTES = 1024, /* a longer one of the backend is not passed on */
 };
 
 /* A connection. */
@@ -28,7 +29,8 @@ struct client {
     bool ended;          /* the client sends nothing more */
     bool closing;        /* it got its last response; whatever comes is dropped */
     size_t unsent_bytes; /* of a response that is being sent */
-    struct buf in;       /* what came, and is not used yet */
+    struct buf in;       /* what came; */
+    size_t used;         /* so many bytes of it are used */
     struct http_request *request;
     TAILQ_ENTRY(client) line;  /* those whose time-out runs, the oldest first */
     TAILQ_ENTRY(client) ready; /* those whose next request may be here already */
@@ -43,6 +45,7 @@ struct http_request {
     struct chunks chunks;
     uint64_t left; /* of a body with a length */
     struct buf body;
+    size_t drained; /* bytes of the body that came after it was refused */
     /* The response, from http_respond until it is sent. */
     bool responded, close;
     struct buf response_head;
@@ -101,5 +104,7 @@ void http_request_send(struct client *client);
 void client_new(struct http_server *server, int fd, const struct address *address);
 /* Reads the next request, of which something may have come already. */
 void client_go_on(struct client *client);
+/* Its time is over. */
+void client_end(struct client *client);
 
 #endif

@@ -6,7 +6,7 @@
  *                        then the response is sent               be read, the connection closes
  *
  * libuv reads. What came before the client ended the connection is used, also before a reset: the
- * kernel still has it.
+ * kernel still has it. It is not used after a response that could not be sent.
  */
 #include "http/request.h"
 #include "base/log.h"
@@ -16,19 +16,38 @@
 #include <unistd.h>
 
 enum {
-    IN_BYTES = HEAD_BYTES + 2 * READ_BYTES, /* of a client whose turn has not come: no more is read */
+    IN_BYTES = HEAD_BYTES + 1 + READ_BYTES, /* the most that is kept of what came */
     BODIES_BYTES = 16 * 1024 * 1024,        /* that are kept at once, over all connections of one [http] */
-    DRAIN_BYTES =
-        64 * 1024, /* of a body that was refused by its head are read, so that the connection goes on */
+    DRAIN_BYTES = 64 * 1024,                /* of a refused body are read, so that the connection goes on */
 };
 
 /* ---- reading ---- */
 
+static const char *next_data(const struct client *client)
+{
+    return buf_text(&client->in) + client->used;
+}
+
+static size_t next_bytes(const struct client *client)
+{
+    return client->in.bytes - client->used;
+}
+
+/* While a client waits for its turn, no more than the longest head is kept. */
 static void on_space(uv_handle_t *handle, size_t wanted, uv_buf_t *ret)
 {
     (void)wanted;
     struct client *client = handle->data;
-    *ret = uv_buf_init(client->server->read, sizeof client->server->read);
+    bool body = client->closing || (client->request && client->request->state == BODY);
+    size_t most = body ? READ_BYTES : HEAD_BYTES + 1 - client->in.bytes;
+    *ret = uv_buf_init(client->server->read, (unsigned)most);
+}
+
+/* The whole request must come in time. Empty lines are not the beginning of one. */
+static bool begins_request(const struct client *client, const char *data, size_t bytes)
+{
+    return !client->request && client->unsent_bytes == 0 && client->in.bytes == 0 &&
+           head_skip(data, bytes) < bytes;
 }
 
 static void on_read(uv_stream_t *stream, ssize_t bytes, const uv_buf_t *data)
@@ -40,29 +59,29 @@ static void on_read(uv_stream_t *stream, ssize_t bytes, const uv_buf_t *data)
     } else if (client->closing) {
         return;
     } else {
-        if (!client->request && client->in.bytes == 0 && bytes > 0)
-            client_restart_time(client); /* of a request, the whole of which must come in time */
+        if (begins_request(client, data->base, (size_t)bytes))
+            client_restart_time(client);
         buf_append(&client->in, data->base, (size_t)bytes);
-        if (client->in.bytes > IN_BYTES - READ_BYTES)
+        if (client->in.bytes > HEAD_BYTES)
             uv_read_stop(stream);
     }
     client->server->wake(client->server);
     client_go_on(client);
 }
 
-/* The first bytes of what came are used. */
-static void use(struct client *client, size_t bytes)
+/* Forgets what is used, and reads on if there is space. */
+static void make_space(struct client *client)
 {
-    size_t left = client->in.bytes - bytes;
+    size_t left = next_bytes(client);
     if (left == 0) {
         buf_done(&client->in);
-    } else {
-        memmove(client->in.data, client->in.data + bytes, left);
+    } else if (client->used > 0) {
+        memmove(client->in.data, next_data(client), left);
         buf_cut(&client->in, left);
     }
-    if (!client->ended && client->in.bytes <= IN_BYTES - READ_BYTES)
-        uv_read_start((uv_stream_t *)&client->socket, on_space,
-                      on_read); /* does nothing if it reads already */
+    client->used = 0;
+    if (!client->ended && client->in.bytes <= HEAD_BYTES && !uv_is_closing((uv_handle_t *)&client->socket))
+        uv_read_start((uv_stream_t *)&client->socket, on_space, on_read); /* nothing, if it reads already */
 }
 
 /* ---- a request ---- */
@@ -90,8 +109,8 @@ static void refuse_rest(struct client *client)
 /* Refuses a head after which nothing else can be read. */
 static void refuse_head(struct client *client, unsigned status, const char *why)
 {
-    client->request->close = true;
     http_respond_error(client->request, status, 0, why);
+    client->request->close = true;
     http_request_send(client);
 }
 
@@ -99,7 +118,8 @@ static void say_continue(struct client *client)
 {
     static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
     const uv_buf_t data = uv_buf_init((char *)(uintptr_t)text, sizeof text - 1);
-    if (client->request->head.expects && client->in.bytes == 0 &&
+    const struct http_request *request = client->request;
+    if (request->head.expects && (request->left > 0 || request->head.chunked) && next_bytes(client) == 0 &&
         uv_try_write((uv_stream_t *)&client->socket, &data, 1) < 0)
         log_debug(EVENT_HTTP_RESPONSE_FAILED, "100 Continue was not sent");
 }
@@ -109,8 +129,8 @@ static void take_head(struct client *client, size_t bytes)
     const struct http_server *server = client->server;
     struct http_request *request = client->request = new_request(client);
     const char *why = NULL;
-    request->text = xstrndup(client->in.data, bytes); /* it ends at a NUL, and is then refused */
-    use(client, bytes);
+    request->text = xstrndup(next_data(client), bytes); /* it ends at a NUL, and is then refused */
+    client->used += bytes;
     int status = head_read(&request->head, request->text, &why);
     if (status != 0) {
         refuse_head(client, (unsigned)status, why);
@@ -131,9 +151,9 @@ static void take_head(struct client *client, size_t bytes)
 /* Returns whether there is more to do with what came. */
 static bool read_head(struct client *client)
 {
-    use(client, head_skip(buf_text(&client->in), client->in.bytes));
-    ssize_t end = head_find_end(buf_text(&client->in), client->in.bytes);
-    if (end > HEAD_BYTES || (end == 0 && client->in.bytes > HEAD_BYTES)) {
+    client->used += head_skip(next_data(client), next_bytes(client));
+    ssize_t end = head_find_end(next_data(client), next_bytes(client));
+    if (end > HEAD_BYTES || (end == 0 && next_bytes(client) > HEAD_BYTES)) {
         client->request = new_request(client);
         refuse_head(client, 431, "the request line and the headers are too long");
     } else if (end < 0) {
@@ -153,8 +173,8 @@ static void take_piece(struct client *client, const char *data, size_t bytes)
     struct http_server *server = client->server;
     struct http_request *request = client->request;
     if (request->responded)
-        return; /* it is refused, and the rest is only read */
-    if (server->body_bytes + bytes > BODIES_BYTES)
+        request->drained += bytes;
+    else if (server->body_bytes + bytes > BODIES_BYTES)
         http_respond_error(request, 503, HTTP_RETRY_AFTER_S,
                            "too much is being sent at once; try again later");
     else if (buf_append(&request->body, data, bytes) != 0)
@@ -163,27 +183,34 @@ static void take_piece(struct client *client, const char *data, size_t bytes)
         server->body_bytes += bytes;
 }
 
-/* Uses some of what came. Returns whether the body ended; if it is not valid, there is no
- * request any more. */
+/* The response, which is a refusal, is the last one. */
+static void send_last(struct client *client)
+{
+    client->request->close = true;
+    http_request_send(client);
+}
+
+/* Uses some of what came. Returns whether the body ended. Afterwards there may be no request any more. */
 static bool read_body(struct client *client)
 {
     struct http_request *request = client->request;
-    const char *data = buf_text(&client->in);
-    size_t piece_bytes = client->in.bytes < request->left ? client->in.bytes : (size_t)request->left;
+    const char *data = next_data(client);
+    size_t bytes = next_bytes(client), piece_bytes = bytes < request->left ? bytes : (size_t)request->left;
     ssize_t used = (ssize_t)piece_bytes;
     if (request->head.chunked)
-        used = chunks_read(&request->chunks, data, client->in.bytes, &data, &piece_bytes);
+        used = chunks_read(&request->chunks, data, bytes, &data, &piece_bytes);
     else
         request->left -= piece_bytes;
-    if (used < 0) {
-        if (!request->responded)
-            http_respond_error(request, 400, 0, "the body is not in valid chunks");
-        request->close = true;
-        http_request_send(client);
+    if (used >= 0) {
+        take_piece(client, data, piece_bytes);
+        client->used += (size_t)used;
+    } else if (!request->responded) {
+        http_respond_error(request, 400, 0, "the body is not in valid chunks");
+    }
+    if (used < 0 || request->drained > DRAIN_BYTES) {
+        send_last(client);
         return false;
     }
-    take_piece(client, data, piece_bytes);
-    use(client, (size_t)used);
     return request->head.chunked ? request->chunks.state == CHUNKS_END : request->left == 0;
 }
 
@@ -200,27 +227,46 @@ static void take_whole(struct client *client)
     }
 }
 
-void client_go_on(struct client *client)
+/* What came of the body is used, and the rest will not come. */
+static void end_in_body(struct client *client)
 {
-    if (client->closing) {
-        if (client->ended)
-            client_drop(client);
-        return;
-    }
+    if (client->request->responded)
+        send_last(client);
+    else
+        client_drop(client);
+}
+
+static void read_request(struct client *client)
+{
     if (!client->request && client->unsent_bytes == 0 && !read_head(client))
         return;
     while (client->request && client->request->state == BODY) {
-        size_t before = client->in.bytes;
+        size_t before = client->used;
         if (read_body(client)) {
             take_whole(client);
-            return;
-        }
-        if (client->request && client->in.bytes == before) { /* the rest did not come yet */
+        } else if (client->request && client->used == before) { /* the rest did not come yet */
             if (client->ended)
-                client_drop(client);
+                end_in_body(client);
             return;
         }
     }
+}
+
+void client_go_on(struct client *client)
+{
+    if (!client->closing)
+        read_request(client);
+    else if (client->ended)
+        client_drop(client);
+    make_space(client);
+}
+
+void client_end(struct client *client)
+{
+    if (client->request && client->request->responded && !client->closing)
+        send_last(client);
+    else
+        client_drop(client);
 }
 
 /* ---- the beginning ---- */

@@ -61,15 +61,18 @@ static uint64_t *count_of(struct counts *counts, const struct http_response *res
 
 /* All but the last header, Connection. There is no Date: the clock of a Pi may be wrong
  * (RFC 9110, section 6.6.1). */
-static void write_head(struct buf *head, const struct http_response *response)
+static void write_head(struct buf *head, const struct http_response *response, bool is_head)
 {
     buf_printf(head, "HTTP/1.1 %u %s\r\n", response->status, reason_of(response->status));
-    if (response->status != 204 && response->status != 304)
+    bool unknown = is_head && response->body_bytes == 0; /* RFC 9110, section 8.6 */
+    if (response->status != 204 && response->status != 304 && !unknown)
         buf_printf(head, "Content-Length: %zu\r\n", response->body_bytes);
     const char *type = response->content_type ? response->content_type : "application/json";
-    if (response->body_bytes > 0 && *type && buf_printf(head, "Content-Type: %s\r\n", type) != 0)
+    if (strlen(type) > CONTENT_TYPE_BYTES)
         log_debug(EVENT_HTTP_RESPONSE_FAILED,
                   "the response lacks the header Content-Type, which is too long");
+    else if (response->body_bytes > 0 && *type)
+        buf_printf(head, "Content-Type: %s\r\n", type);
     if (response->allow)
         buf_printf(head, "Allow: %s\r\n", response->allow);
     if (response->retry_after_s > 0)
@@ -124,9 +127,9 @@ static void write_rest(struct client *client, struct http_request *request, size
     request->response_bytes = 0;
     buf_init(&request->response_head, 0);
     size_t of_head = sent < rest->head.bytes ? sent : rest->head.bytes;
-    uv_buf_t data[2] = {
-        uv_buf_init(rest->head.data + of_head, (unsigned)(rest->head.bytes - of_head)),
-        uv_buf_init(rest->body + (sent - of_head), (unsigned)(rest->body_bytes - (sent - of_head)))};
+    uv_buf_t data[2] = {uv_buf_init(rest->head.data + of_head, (unsigned)(rest->head.bytes - of_head)),
+                        uv_buf_init(rest->body ? rest->body + (sent - of_head) : NULL,
+                                    (unsigned)(rest->body_bytes - (sent - of_head)))};
     client->unsent_bytes = data[0].len + data[1].len;
     if (uv_write(&rest->write, (uv_stream_t *)&client->socket, data, 2, on_written) != 0)
         on_written(&rest->write, -EPIPE);
@@ -138,6 +141,7 @@ void http_request_send(struct client *client)
     bool close = request->close;
     buf_append_text(&request->response_head,
                     close ? "Connection: close\r\n\r\n" : "Connection: keep-alive\r\n\r\n");
+    assert(!buf_overflowed(&request->response_head));
     size_t body_bytes = request->response_body ? request->response_bytes : 0;
     const uv_buf_t data[2] = {
         uv_buf_init(request->response_head.data, (unsigned)request->response_head.bytes),
@@ -159,12 +163,12 @@ void http_respond(struct http_request *request, const struct http_response *resp
 {
     assert(!request->responded);
     struct http_server *server = request->client->server;
-    bool bodyless =
-        strcmp(request->head.method, "HEAD") == 0 || response->status == 204 || response->status == 304;
+    bool is_head = strcmp(request->head.method, "HEAD") == 0;
+    bool bodyless = is_head || response->status == 204 || response->status == 304;
     ++*count_of(&server->counts, response);
     request->responded = true;
     request->close = request->close || !request->head.keep_alive;
-    write_head(&request->response_head, response);
+    write_head(&request->response_head, response, is_head);
     if (response->body && response->body_bytes > 0 && !bodyless) {
         request->response_body = xrealloc(NULL, response->body_bytes);
         memcpy(request->response_body, response->body, response->body_bytes);

@@ -55,7 +55,7 @@ static void on_look(uv_timer_t *timer)
     struct client *client;
     int64_t late_ms = clock_uptime_ms() - server->config->timeout_ms;
     while ((client = TAILQ_FIRST(&server->line)) != NULL && client->since_ms <= late_ms)
-        client_drop(client);
+        client_end(client);
     if (server->listen)
         http_listen_look(server->listen);
 }

@@ -161,6 +161,7 @@ void http_store_settle(struct http_store *store)
     commit(store);
     batch_stop_waiting(store->batch);
     send_all_away(store, "the queue is locked");
+    batch_release(store->batch); /* no round may follow: the section may be gone */
 }
 
 void http_store_hurry(struct http_store *store)

@@ -1,8 +1,10 @@
 """The plain-HTTP door: what clients send and get, byte by byte."""
+import contextlib
 import json
-import resource
 import re
+import resource
 import signal
+import socket
 import subprocess
 import threading
 
@@ -397,6 +399,54 @@ def test_a_refused_client_that_sends_everything_first_gets_the_response(shared_d
         assert (response.status, response.headers["connection"]) == (413, "close")
 
 
+def test_a_refused_client_that_sent_much_before_its_turn_gets_the_response(door):
+    """Its data stood behind a request that waited, and sluice had stopped to read."""
+    sluice = door()
+    data = post("/api/c") + post("/api/c", b"x" * 20_000_000)
+    with Web(sluice.port) as web:
+        sluice.signal(signal.SIGSTOP)
+        web.socket.setblocking(False)
+        sent = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                sent += web.socket.send(data[sent : sent + 65536])
+        sluice.signal(signal.SIGCONT)
+        web.socket.settimeout(60)
+        web.send(data[sent:])
+        assert [web.response().status for _ in range(2)] == [202, 413]
+
+
+def test_a_body_that_is_refused_on_the_way_is_not_read_for_ever(door):
+    sluice = door({"max_body": "1K"})
+    chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
+    with Web(sluice.port) as web:
+        web.send(b"POST /api/c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + 3 * chunk)
+        response = web.response()
+        assert (response.status, response.headers["connection"]) == (413, "close")
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_refused_body_that_never_comes_does_not_hold_the_response_back(door, ends):
+    sluice = door({"timeout": "1s"})
+    with Web(sluice.port) as web:
+        web.send(b"POST /elsewhere HTTP/1.1\r\nContent-Length: 10\r\n\r\n12345")
+        if ends:
+            web.socket.shutdown(socket.SHUT_WR)
+        assert web.response().status == 404
+
+
+def test_empty_lines_hold_no_place(door):
+    sluice = door({"timeout": "1s"})
+    with Web(sluice.port) as web:
+        web.socket.settimeout(0.05)
+        with pytest.raises((ConnectionResetError, BrokenPipeError, EOFError)):
+            for _ in range(1200):
+                web.send(b"\r\n")
+                with contextlib.suppress(TimeoutError):
+                    if web.socket.recv(10) == b"":
+                        raise EOFError
+
+
 def test_garbage_is_refused(shared_door):
     sluice, _ = shared_door
     for data in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"GET\r\n\r\n", b"GET /api/c\r\n\r\n",
@@ -637,6 +687,13 @@ def test_long_responses_are_passed_on_up_to_a_limit(door, backend):
     assert ask(sluice.port, b"GET /api/%d HTTP/1.1\r\n\r\n" % 102_401).status == 502
 
 
+@pytest.mark.parametrize("bytes_", [1024, 4025, 4044])
+def test_a_long_content_type_does_not_spoil_the_response(door, backend, bytes_):
+    backend.answer = lambda r: (200, {"Content-Type": "a/" + "b" * (bytes_ - 2)}, b"ok")
+    response = ask(door().port, b"GET /api/x HTTP/1.1\r\n\r\n")
+    assert response.body == b"ok" and len(response.headers.get("content-type", "")) == (1024 if bytes_ == 1024 else 0)
+
+
 def test_passthrough_has_a_limit_of_requests_at_once(door, backend):
     backend.answer = lambda request: "stall"
     sluice = door({"passthrough_requests": "2"})
@@ -737,6 +794,21 @@ def test_a_port_that_is_taken_is_tried_again(make_sluice, backend):
         sluice.wait_event("http-listen-failed", "Address already in use")
     wait_listening(port)
     assert ask(port, post("/api/c")).status == 202
+
+
+def test_a_request_that_a_reload_stored_is_delivered(door, backend):
+    """Its section went away at that moment, and came back."""
+    sluice = door(queue={"commit_delay": "1s"}, routes={"sensor": {"topic": "garden/+/sensor", "path": "/c"}})
+    before = sluice.config_text()
+    assert ask(sluice.port, post("/api/c", b'{"n":1}')).status == 202
+    backend.wait_for(1)
+    with Web(sluice.port) as web:
+        web.send(post("/api/c", b'{"n":2}')) # the last commit was a moment ago: it waits
+        wait_until(lambda: sluice.status()["daemon"]["http"][0]["connections"] == 1, what="the connection")
+        sluice.reload(re.sub(r"\n\[http\].*?(?=\n\[|\Z)", "\n[http]\n", before, flags=re.S))
+        assert web.response().status == 202
+    sluice.reload(before)
+    backend.wait_for(2)
 
 
 def test_without_http_section_nothing_listens(make_sluice, backend):
