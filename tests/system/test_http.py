@@ -573,8 +573,12 @@ def test_connections_of_one_client_are_limited(door, backend):
     sluice.wait_event("http-client-refused", "127.0.0.1", "max_connections_per_client")
     backend.drop_connections()
     assert [web.response().status for web in webs] == [502] * 3
-    assert ask(sluice.port, post("/api/c")).status == 202
-    assert webs[2].send(post("/api/c")).response().status == 202
+    assert ask(sluice.port, post("/api/c")).status == 202 # in the place of the one that got its 502 first
+    left = []
+    for web in webs:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            left.append(web.send(post("/api/c")).response())
+    assert [response.status for response in left if response] == [202] * 2
 
 
 def test_a_client_with_its_share_of_connections_loses_the_oldest_idle_one(door, backend):
