@@ -103,6 +103,7 @@
     EVENT(SALVAGE_WAL_IGNORED, "salvage-wal-ignored", "a write-ahead log of another database was ignored") \
     EVENT(SALVAGE_KEYS_LOST, "salvage-keys-lost", "salvaged messages got new keys") \
     EVENT(DISK_FAILING, "disk-failing", "the database was damaged again and again") \
+    EVENT(QUEUE_REPLACED_OFTEN, "queue-replaced-often", "the files of the queue were replaced again and again while it was in use") \
     /* the clock */ \
     EVENT(CLOCK_UNSYNCHRONISED, "clock-unsynchronised", "the time is not known yet") \
     EVENT(CLOCK_SYNCHRONISED, "clock-synchronised", "the time is known, and earlier times were corrected") \

@@ -191,6 +191,7 @@ struct queue {
     LIST_HEAD(, queue_claim) claims;
     struct storage storage;
     struct db_files files; /* that are open */
+    int64_t kept_look_ms;  /* the next look at those that are kept beside them */
     bool lost;             /* one of them is not in its place */
     struct problem problems[QUEUE_PROBLEMS];
     struct queue_readers readers;

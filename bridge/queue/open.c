@@ -213,6 +213,7 @@ int queue_open(const char *path, struct queue **ret, char **ret_why)
 static void forget_rows(struct queue *queue)
 {
     queue->files = (struct db_files){0};
+    queue->kept_look_ms = 0;
     queue->known_run.id = 0;
     queue->data_version = 0;
     queue->edition++;

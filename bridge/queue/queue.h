@@ -205,8 +205,8 @@ bool queue_is_claimed(const struct queue *queue, int64_t id);
 void queue_upkeep(struct queue *queue, bool quiet);
 /* Gives memory back. */
 void queue_trim(struct queue *queue);
-/* Sets a problem for the view `summary`: name is "storage", "full", "reader" or "clock",
- * description is what is wrong and what to do; NULL: it is over. It is written as soon as
+/* Sets a problem for the view `summary`: name is "storage", "full", "reader", "kept" or
+ * "clock", description is what is wrong and what to do; NULL: it is over. It is written as soon as
  * that is possible; the same description again writes nothing. */
 void queue_problem_set(struct queue *queue, const char *name, const char *description);
 /* Calls visit for each problem of now, also for those that cannot be written. It must not use the

@@ -9,12 +9,24 @@
 #include "queue/limits.h"
 #include "queue/problems.h"
 #include "queue/readers.h"
+#include "queue/salvage/kept.h"
 #include "queue/settle.h"
 #include "queue/storage.h"
 
 #include <errno.h>
 
-enum { RETRY_MS = 5000 };
+enum { RETRY_MS = 5000, KEPT_LOOK_MS = 10000 };
+
+/* Sets the problem "kept". */
+static void look_at_kept(struct queue *queue)
+{
+    int64_t now_ms = clock_uptime_ms();
+    if (now_ms < queue->kept_look_ms)
+        return;
+    queue->kept_look_ms = now_ms + KEPT_LOOK_MS;
+    cleanup_free char *description = queue_kept_problem(queue->path);
+    queue_problem_set(queue, "kept", description);
+}
 
 void queue_upkeep(struct queue *queue, bool quiet)
 {
@@ -24,6 +36,7 @@ void queue_upkeep(struct queue *queue, bool quiet)
     queue_drop_report(queue);
     queue_storage_problem_set(queue);
     queue_limits_problem_set(queue);
+    look_at_kept(queue);
     int64_t now_ms = clock_uptime_ms();
     if (now_ms < queue->storage.try_again_ms)
         return;

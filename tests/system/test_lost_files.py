@@ -156,6 +156,36 @@ def test_a_damaged_queue_that_is_deleted_is_salvaged(sluice, mosquitto, away):
     stops_empty(sluice)
 
 
+def kept_problems(sluice):
+    return [line for line in sluice.status()["problems"] if line.startswith("kept: ")]
+
+
+def test_many_replaced_databases_are_reported_until_they_are_deleted(sluice, mosquitto, away):
+    """sluice deletes none of them."""
+    sluice.start().wait_connected()
+    publish(mosquitto, 0, 3)
+    sluice.wait_pending(3)
+    old = backup(sluice)
+    for day in "123":
+        Path(f"{sluice.db}.replaced-2026010{day}T000000Z").touch()
+        Path(f"{sluice.db}.replaced-2026010{day}T000000Z-wal").touch()
+    os.rename(old, sluice.db)
+    sluice.wait_event("queue-replaced-often", "4 databases", level="warning")
+    [line] = wait_until(lambda: kept_problems(sluice), what="the problem")
+    assert "4 databases that somebody put in its place while sluice used it are kept beside it" in line
+    assert f"({sluice.db}.replaced-*)" in line
+    os.unlink(kept(sluice)[0])
+    wait_until(lambda: not kept_problems(sluice), what="a status without the problem")
+
+
+def test_many_damaged_databases_are_reported(sluice):
+    for day in "1234":
+        Path(f"{sluice.db}.damaged-2026010{day}T000000Z").touch()
+    sluice.start()
+    [line] = wait_until(lambda: kept_problems(sluice), what="the problem")
+    assert "4 damaged databases" in line and f"({sluice.db}.damaged-*)" in line
+
+
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-lock"])
 def test_each_single_file_may_go(sluice, mosquitto, away, suffix):
     sluice.start().wait_connected()

@@ -2,6 +2,7 @@
  *
  *   salvage.c    order of the steps: which file is renamed or removed when
  *   rescue.c     the same for files that were deleted or replaced while they were open
+ *   kept.c       databases that are kept beside the queue
  *   place.c      the names of these files
  *   wal_check.c  finds damage in the write-ahead log that SQLite would ignore
  *   copy.c       chooses the pages and copies their rows

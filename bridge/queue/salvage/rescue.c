@@ -3,6 +3,7 @@
 #include "base/disk.h"
 #include "base/log.h"
 #include "db/db.h"
+#include "queue/salvage/kept.h"
 #include "queue/salvage/pages.h"
 
 #include <errno.h>
@@ -110,16 +111,19 @@ int queue_rescue_finish(const char *path, const bool ours[static DB_FILES], char
 {
     struct place place;
     place_init(&place, path);
-    char *kept = place_unused_name(&place, "replaced");
+    char *kept = kept_new_name(&place, KEPT_REPLACED);
     int error = finish(&place, ours[DB_FILE_MAIN], ours[DB_FILE_WAL], kept);
     if (error != 0)
         *ret_why =
             xasprintf("%s: what its deleted files had is saved as %s, which cannot be put in its place: %s",
                       path, place.rescued, strerror(-error));
-    if (error == 0 && place_exists(kept))
+    bool is_kept = error == 0 && place_exists(kept);
+    if (is_kept) {
         *ret_kept = kept;
-    else
+        kept_warn(&place, KEPT_REPLACED);
+    } else {
         free(kept);
+    }
     place_done(&place);
     return error;
 }
@@ -128,7 +132,7 @@ int queue_rescue_resume(const struct place *place)
 {
     if (!place_exists(place->rescued))
         return 0;
-    cleanup_free char *kept = place_unused_name(place, "replaced");
+    cleanup_free char *kept = kept_new_name(place, KEPT_REPLACED);
     log_notice(EVENT_SALVAGE_RESUMED, "%s: %s is put in its place", place->path, place->rescued);
     return finish(place, false, false, kept);
 }

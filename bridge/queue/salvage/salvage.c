@@ -13,11 +13,11 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "queue/salvage/copy.h"
+#include "queue/salvage/kept.h"
 #include "queue/salvage/place.h"
 #include "queue/salvage/rescue.h"
 #include "queue/salvage/wal_check.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,37 +25,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { KEPT_MANY = 3 };
-
 /* -1: there is no such file. */
 static int64_t size_of(const char *path)
 {
     struct stat status;
     return stat(path, &status) == 0 ? (int64_t)status.st_size : -1;
-}
-
-/* How many damaged databases are kept, and the name of the last one (or NULL). */
-static unsigned count_kept(const struct place *place, char **ret_last)
-{
-    unsigned count = 0;
-    cleanup_free char *prefix = xasprintf("%s.damaged-", place->name);
-    *ret_last = NULL;
-    DIR *directory = opendir(place->directory);
-    struct dirent *entry;
-    while (directory && (entry = readdir(directory))) {
-        size_t bytes = strlen(entry->d_name);
-        if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 ||
-            (bytes > 4 && strcmp(entry->d_name + bytes - 4, "-wal") == 0))
-            continue;
-        count++;
-        if (!*ret_last || strcmp(entry->d_name, strrchr(*ret_last, '/') + 1) > 0) {
-            free(*ret_last);
-            *ret_last = xasprintf("%s/%s", place->directory, entry->d_name);
-        }
-    }
-    if (directory)
-        closedir(directory);
-    return count;
 }
 
 /* After the damaged database was renamed: renames its log, and then the new database. */
@@ -93,7 +67,7 @@ static int resume(const struct place *place)
     if (size_of(place->path) > 0) /* it was not renamed yet: the salvage starts again */
         return place_remove(place->salvaged);
     char *last;
-    count_kept(place, &last);
+    kept_count(place, KEPT_DAMAGED, &last);
     if (last) {
         log_notice(EVENT_SALVAGE_RESUMED, "%s", place->path);
         error = finish_swap(place, last);
@@ -165,19 +139,6 @@ static void log_result(const char *path, const struct salvage_result *result, en
             path, (unsigned long long)result->counts.rekeyed);
 }
 
-static void warn_of_many(const struct place *place)
-{
-    char *last;
-    unsigned count = count_kept(place, &last);
-    free(last);
-    if (count > KEPT_MANY)
-        log_warning(
-            EVENT_DISK_FAILING,
-            "%s: there are %u damaged databases beside it: the disk seems to fail; replace it, and delete "
-            "the databases that you do not need",
-            place->path, count);
-}
-
 static int copy_database(const struct place *place, struct salvage_result *ret, enum wal_state *ret_wal)
 {
     struct pages pages;
@@ -216,13 +177,13 @@ int queue_salvage(const char *path, char **ret_why)
     if (error == 0)
         error = copy_database(&place, &result, &wal);
     if (error == 0) {
-        cleanup_free char *kept = place_unused_name(&place, "damaged");
+        cleanup_free char *kept = kept_new_name(&place, KEPT_DAMAGED);
         error = swap(&place, kept);
         if (error == 0)
             log_result(place.path, &result, wal, kept);
     }
     if (error == 0) {
-        warn_of_many(&place);
+        kept_warn(&place, KEPT_DAMAGED);
     } else {
         *ret_why = explain(&place, error);
         unlink(place.tmp);
