@@ -6,6 +6,7 @@ from datetime import datetime
 
 import pytest
 
+from harness.blackhole import Resolver
 from harness.clock import Clock
 from harness.network import ADDRESS, FAR, OURS, Network, without_netlink
 from harness.ports import free_port
@@ -51,6 +52,10 @@ def connected(network):
 def away(sluice, *names):
     for name in names:
         sluice.wait_event("backend-away", name)
+
+
+def next_try(sluice):
+    return sluice.status()["daemon"]["backends"][0]["next_try"]
 
 
 def address(network):
@@ -108,15 +113,34 @@ def test_what_is_reached_a_moment_later_is_tried_again(make_sluice, make_far, ne
     away(sluice, "garden")
     backend.stop()
 
-    def next_try():
-        return sluice.status()["daemon"]["backends"][0]["next_try"]
-
-    first = next_try()
+    first = next_try(sluice)
     network.here(f"addr add {OURS} dev eth0")
     sluice.wait_event("pauses-ended", "network")
-    wait_until(lambda: next_try() not in (None, first), what="the first trial to fail")
+    wait_until(lambda: next_try(sluice) not in (None, first), what="the first trial to fail")
     backend.start()
     backend.wait_for(1)
+
+
+def test_a_name_that_is_found_a_moment_later_is_tried_again(make_sluice, make_backend, network, ca, tmp_path):
+    """The address comes before the name server answers."""
+    name = "garden.example.org"
+    backend = make_backend(host=ADDRESS, network=network, cert=ca.issue(name))
+    resolver = Resolver(tmp_path / "resolver", "nxdomain", found=ADDRESS, make_socket=network.udp_socket)
+    try:
+        network.here("link set eth0 up")
+        sluice = make_sluice(backends={"garden": {**slow(backend), "url": backend.url.replace(ADDRESS, name)}})
+        sluice.start(prefix=[*resolver.prefix(), *network.prefix()])
+        sluice.command("send", "garden/a/sensor", "1")
+        away(sluice, "garden")
+        first = next_try(sluice)
+        network.here(f"addr add {OURS} dev eth0")
+        sluice.wait_event("pauses-ended", "network")
+        wait_until(lambda: next_try(sluice) not in (None, first), what="the first trial to fail")
+        assert resolver.queries > 0
+        resolver.mode = "answer"
+        backend.wait_for(1)
+    finally:
+        resolver.close()
 
 
 def test_what_goes_ends_no_pause(make_sluice, make_far, network):

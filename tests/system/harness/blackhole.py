@@ -33,14 +33,17 @@ class BlackHole:
 
 class Resolver:
     """A name server on a loopback address of its own. mode: "silent" (never answers),
-    "nxdomain", "answer" (every name is 127.0.0.1), or "no-aaaa" (the same, and it never answers
+    "nxdomain", "answer" (every name is `found`), or "no-aaaa" (the same, and it never answers
     questions for an IPv6 address). prefix() is a command that
-    runs a program in a mount namespace where it is the only name server."""
+    runs a program in a mount namespace where it is the only name server. make_socket: makes a UDP socket
+    in the network namespace of that program."""
 
-    def __init__(self, directory, mode="silent"):
+    def __init__(self, directory, mode="silent", found="127.0.0.1", make_socket=None):
         self.mode = mode
+        self.found = found
         self.queries = 0
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._make_socket = make_socket or (lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        self.socket = self._make_socket()
         self.address = self._bind()
         self.dir = Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
@@ -97,11 +100,11 @@ class Resolver:
         found = self.mode in ("answer", "no-aaaa") and kind == 1  # an A record
         code = 3 if self.mode == "nxdomain" else 0
         head = query[:2] + struct.pack("!HHHHH", 0x8180 | code, 1, int(found), 0, 0)
-        record = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 0, 4) + bytes([127, 0, 0, 1])
+        record = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 0, 4) + socket.inet_aton(self.found)
         return head + query[12:end] + (record if found else b"")
 
     def close(self):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as waker:
+        with self._make_socket() as waker:
             waker.sendto(b"", (self.address, 53))
         self._thread.join(5)
         self.socket.close()

@@ -67,21 +67,27 @@ class Network:
     def listener(self, address, port):
         """A function that returns a socket that listens in `there`."""
 
-        def listen():
-            made = []
-            # Only the thread moves into the namespace, and a socket stays where it was made.
-            thread = threading.Thread(target=self._listen, args=(address, port, made))
-            thread.start()
-            thread.join()
-            return made[0]
+        return lambda: self._inside(self._there, lambda: socket.create_server((address, port)))
 
-        return listen
+    def udp_socket(self):
+        """In `here`."""
+        return self._inside(self._here, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
 
-    def _listen(self, address, port, made):
-        with open(f"/proc/{self._there.pid}/ns/net", encoding="ascii") as namespace:
-            if _libc.setns(namespace.fileno(), _CLONE_NEWNET) != 0:
-                raise OSError(ctypes.get_errno(), "setns")
-        made.append(socket.create_server((address, port)))
+    @staticmethod
+    def _inside(process, make):
+        made = []
+
+        def enter():
+            with open(f"/proc/{process.pid}/ns/net", encoding="ascii") as namespace:
+                if _libc.setns(namespace.fileno(), _CLONE_NEWNET) != 0:
+                    raise OSError(ctypes.get_errno(), "setns")
+            made.append(make())
+
+        # Only the thread moves into the namespace, and a socket stays where it was made.
+        thread = threading.Thread(target=enter)
+        thread.start()
+        thread.join()
+        return made[0]
 
     def close(self):
         end(self._here)
