@@ -1,6 +1,7 @@
 /* cmd/problem.c - see cmd/problem.h. */
 #include "cmd/problem.h"
 #include "cmd/owner.h"
+#include "text/shell.h"
 #include "text/units.h"
 
 #include <cjson/cJSON.h>
@@ -79,4 +80,22 @@ void problem_of_configuration(struct status_facts *facts)
                     reload);
     if (restart)
         add_problem(facts, "configuration: restart sluice to apply the changes of: %s", restart);
+}
+
+void problem_of_session_left(struct status_facts *facts, const cJSON *session)
+{
+    const char *client_id = status_text(session, STATUS_SESSION_CLIENT_ID);
+    const char *broker = status_text(session, STATUS_SESSION_BROKER);
+    const char *port = strrchr(broker, ':');
+    int64_t expires_ms = status_time(session, STATUS_SESSION_EXPIRES);
+    cleanup_free char *word = shell_word(client_id);
+    char time[UNITS_BYTES];
+    add_problem(facts,
+                "session %s: the configuration had this client_id before, and the broker still collects "
+                "messages in its session%s%s. To get them, use this client_id again. To delete them: "
+                "mosquitto_sub -h %.*s -p %s -i %s -t %s -E, and then sluice queue forget%s %s",
+                client_id, expires_ms > 0 ? " until " : "",
+                expires_ms > 0 ? units_time(expires_ms, true, time) : "",
+                (int)(port ? port - broker : (ptrdiff_t)strlen(broker)), broker, port ? port + 1 : "1883",
+                word, word, facts->option, word);
 }

@@ -21,4 +21,7 @@ void problem_of_owner(struct status_facts *facts, const char *queue);
 /* The files of the configuration have errors, or are not in force. */
 void problem_of_configuration(struct status_facts *facts);
 
+/* The broker still has the session of an earlier client_id. */
+void problem_of_session_left(struct status_facts *facts, const struct cJSON *session);
+
 #endif

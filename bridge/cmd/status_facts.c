@@ -284,28 +284,11 @@ static void judge_unseen(struct status_facts *facts)
             units_count(unseen, number), unseen == 1 ? "" : "s", facts->option, unseen == 1 ? "it" : "them");
 }
 
-static void judge_session_left(struct status_facts *facts, const cJSON *session)
-{
-    const char *client_id = status_text(session, STATUS_SESSION_CLIENT_ID);
-    const char *broker = status_text(session, STATUS_SESSION_BROKER);
-    const char *port = strrchr(broker, ':');
-    int64_t expires_ms = status_time(session, STATUS_SESSION_EXPIRES);
-    char time[UNITS_BYTES];
-    add_problem(facts,
-                "session %s: the configuration had this client_id before, and the broker still collects "
-                "messages in its session%s%s. To get them, use this client_id again. To delete them: "
-                "mosquitto_sub -h %.*s -p %s -i %s -t %s -E, and then sluice queue forget%s %s",
-                client_id, expires_ms > 0 ? " until " : "",
-                expires_ms > 0 ? units_time(expires_ms, true, time) : "",
-                (int)(port ? port - broker : (ptrdiff_t)strlen(broker)), broker, port ? port + 1 : "1883",
-                client_id, client_id, facts->option, client_id);
-}
-
 static void judge_queue(struct status_facts *facts)
 {
     const cJSON *session = status_first(facts->queue, STATUS_SESSIONS);
     for (; session; session = session->next)
-        judge_session_left(facts, session);
+        problem_of_session_left(facts, session);
     judge_unseen(facts);
     const cJSON *route = status_first(facts->queue, STATUS_QUEUE_ROUTES);
     for (; facts->daemon && route; route = route->next) {

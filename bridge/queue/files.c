@@ -9,6 +9,7 @@
 #include "queue/access.h"
 #include "queue/lock.h"
 #include "queue/salvage/rescue.h"
+#include "text/shell.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -59,14 +60,16 @@ char *queue_files_advice(const char *path)
                          remedy);
     if (access(directory, W_OK) == 0)
         return xstrdup("do not restart sluice, which saves what they had into a new queue");
-    if (errno == EROFS)
+    bool read_only = errno == EROFS;
+    cleanup_free char *word = shell_word(directory);
+    if (read_only)
         return xasprintf("do not restart sluice, which still has them, but let it write: "
                          "sudo nsenter -t %d -m mount --bind %s %s && "
                          "sudo nsenter -t %d -m mount -o remount,bind,rw %s",
-                         pid, directory, directory, pid, directory);
+                         pid, word, word, pid, word);
     return xasprintf("do not restart sluice, which still has them, but move the directory back, or make it: "
                      "sudo install -d -o %u -g %u -m 2750 %s",
-                     (unsigned)geteuid(), (unsigned)getegid(), directory);
+                     (unsigned)geteuid(), (unsigned)getegid(), word);
 }
 
 /* Another sluice may have begun to use the place. */
