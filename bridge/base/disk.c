@@ -7,7 +7,9 @@
 #include <libgen.h>
 #include <linux/magic.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -76,6 +78,25 @@ const char *disk_volatile(const char *path)
     default:
         return NULL;
     }
+}
+
+/* mountinfo has it for each mount (proc_pid_mountinfo(5)). */
+bool disk_device(const char *path, unsigned *ret_major, unsigned *ret_minor)
+{
+    struct statx found;
+    if (statx(AT_FDCWD, path, 0, STATX_MNT_ID, &found) != 0 || !(found.stx_mask & STATX_MNT_ID))
+        return false;
+    FILE *mounts = fopen("/proc/self/mountinfo", "re");
+    char *line = NULL;
+    size_t capacity = 0;
+    bool is_it = false;
+    unsigned long long id;
+    while (mounts && !is_it && getline(&line, &capacity, mounts) > 0)
+        is_it = sscanf(line, "%llu %*d %u:%u ", &id, ret_major, ret_minor) == 3 && id == found.stx_mnt_id;
+    free(line);
+    if (mounts)
+        fclose(mounts);
+    return is_it;
 }
 
 struct disk_signs disk_signs(void)

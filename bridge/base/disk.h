@@ -9,6 +9,7 @@
 #define SLUICE_DISK_H
 
 #include "base/base.h"
+#include <stdbool.h>
 
 /* Around an operation. They do not nest. */
 void disk_begin(void);
@@ -23,6 +24,10 @@ int disk_sync_path(const char *path);
 /* Why a power cut loses this file, or the one that will be made there: its file system is in memory,
  * or may be. NULL: it does not. Static text. */
 const char *disk_volatile(const char *path);
+
+/* The number of a file's file system in the kernel's lists, such as /proc/locks: of btrfs and overlayfs,
+ * stat(2) returns another one. False: it cannot be found out. */
+bool disk_device(const char *path, unsigned *ret_major, unsigned *ret_minor);
 
 /* Any thread may ask. steps: how many operations began and how many ended, together; it is odd
  * while an operation is in flight. progress: how often disk_progress() was called. */

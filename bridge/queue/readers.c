@@ -13,6 +13,7 @@
  */
 #include "queue/readers.h"
 #include "base/clock.h"
+#include "base/disk.h"
 #include "base/log.h"
 #include "text/units.h"
 
@@ -39,21 +40,29 @@ enum {
 
 /* ---- the kernel's list of locks ---- */
 
+/* A file, as the list names it. */
+struct listed {
+    ino_t inode;
+    bool has_device;
+    unsigned major, minor;
+};
+
 /* The process that has, by a line of /proc/locks, locked one of these bytes, or 0. A line is like
- *     5: POSIX  ADVISORY  READ  4711 08:02:131075 124 124
- * Devices are not compared: the kernel does not always print the number that stat(2)
- * returns (btrfs, overlayfs). */
-static pid_t holder_in(const char *line, ino_t inode, int64_t from, int64_t to)
+ *     5: POSIX  ADVISORY  READ  4711 08:02:131075 124 124 */
+static pid_t holder_in(const char *line, const struct listed *file, int64_t from, int64_t to)
 {
     char kind[16], last_text[24];
     int pid;
     unsigned long long of_inode;
+    unsigned major, minor;
     int64_t first;
-    if (sscanf(line, "%*d: %15s %*s %*s %d %*x:%*x:%llu %" SCNd64 " %23s", kind, &pid, &of_inode, &first,
-               last_text) != 5)
+    if (sscanf(line, "%*d: %15s %*s %*s %d %x:%x:%llu %" SCNd64 " %23s", kind, &pid, &major, &minor,
+               &of_inode, &first, last_text) != 7)
         return 0; /* a process that waits for a lock has another line, and holds nothing */
     int64_t last = strcmp(last_text, "EOF") == 0 ? INT64_MAX : strtoll(last_text, NULL, 10);
-    bool is_holder = strcmp(kind, "POSIX") == 0 && of_inode == inode && first <= to && last >= from;
+    bool same =
+        of_inode == file->inode && (!file->has_device || (major == file->major && minor == file->minor));
+    bool is_holder = strcmp(kind, "POSIX") == 0 && same && first <= to && last >= from;
     return is_holder && pid > 0 && pid != getpid() ? pid : 0;
 }
 
@@ -63,13 +72,15 @@ static unsigned find_holders(const char *shm_path, int64_t from, int64_t to, pid
     struct stat status;
     if (stat(shm_path, &status) != 0)
         return 0;
+    struct listed file = {.inode = status.st_ino};
+    file.has_device = disk_device(shm_path, &file.major, &file.minor);
     FILE *locks = fopen("/proc/locks", "re");
     if (!locks)
         return 0;
     unsigned count = 0;
     char line[256];
     while (count < MOST_NAMED && fgets(line, sizeof line, locks)) {
-        pid_t pid = holder_in(line, status.st_ino, from, to);
+        pid_t pid = holder_in(line, &file, from, to);
         bool known = pid == 0;
         for (unsigned i = 0; i < count; i++)
             known = known || pids[i] == pid;

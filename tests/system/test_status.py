@@ -326,3 +326,20 @@ def test_output_that_cannot_be_written_is_a_failure(sluice, words):
         ended = subprocess.run([binary(), *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert ended.returncode == 1
     assert ended.stderr == f"sluice {' '.join(words[:2 if words[0] == 'queue' else 1])}: standard output cannot be written\n"
+
+
+def test_a_lock_on_another_disk_is_not_sluice_s(make_sluice, backend, tmp_path):
+    """A file there may have the same inode number."""
+    sluice = make_sluice(backends={"garden": backend})
+    for name in ("queue", "other"):
+        (tmp_path / name).mkdir()
+    config = tmp_path / "sluice.conf"
+    config.write_text(f"[queue]\npath = {tmp_path}/queue/queue.db\n" + sluice.config_text().replace("[queue]\n", "", 1))
+    result = subprocess.run(["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-euc", """
+        cd "$0"; mount -t tmpfs one queue; mount -t tmpfs two other
+        touch queue/queue.db-lock; wanted=$(stat -c %i queue/queue.db-lock); n=0
+        while touch other/$n; [ $(stat -c %i other/$n) != $wanted ]; do n=$((n + 1)); [ $n -lt 1000 ]; done
+        flock other/$n sleep 600 &
+        until grep -q ":$wanted " /proc/locks; do sleep 0.05; done
+        "$1" status -c sluice.conf""", tmp_path, binary()], stdin=subprocess.DEVNULL, capture_output=True, text=True)  # fmt: skip
+    assert "sluice is stopped" in result.stdout, result

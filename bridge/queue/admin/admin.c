@@ -1,6 +1,7 @@
 /* queue/admin/admin.c - reading the queue; see queue/admin/admin.h. */
 #include "queue/admin/admin.h"
 #include "base/clock.h"
+#include "base/disk.h"
 #include "db/columns.h"
 #include "message/topic.h"
 #include "queue/admin/internal.h"
@@ -68,6 +69,8 @@ pid_t queue_admin_holder(const char *path)
 {
     cleanup_free char *name = xasprintf("%s-lock", path);
     struct stat status;
+    unsigned major, minor, of_major, of_minor;
+    bool compares = disk_device(name, &major, &minor);
     FILE *locks = stat(name, &status) == 0 ? fopen("/proc/locks", "re") : NULL;
     if (!locks)
         return 0;
@@ -76,8 +79,9 @@ pid_t queue_admin_holder(const char *path)
     int pid;
     unsigned long long inode;
     while (found == 0 && fgets(line, sizeof line, locks))
-        if (sscanf(line, "%*d: %15s %*s %*s %d %*x:%*x:%llu", kind, &pid, &inode) == 3 &&
-            strcmp(kind, "FLOCK") == 0 && inode == status.st_ino)
+        if (sscanf(line, "%*d: %15s %*s %*s %d %x:%x:%llu", kind, &pid, &of_major, &of_minor, &inode) == 5 &&
+            strcmp(kind, "FLOCK") == 0 && inode == status.st_ino &&
+            (!compares || (of_major == major && of_minor == minor)))
             found = pid;
     fclose(locks);
     return found;

@@ -154,8 +154,8 @@ class Sluice:
         self._reap()
         self.process = None
 
-    def stop(self, sig=signal.SIGTERM, limit_s=5):
-        """Stops it with a signal; returns the exit status."""
+    def stop(self, sig=signal.SIGTERM, limit_s=15):
+        """Stops it with a signal; returns the exit status. systemd waits 15 s (TimeoutStopSec)."""
         started = time.monotonic()
         self.process.send_signal(sig)
         status = self.wait_exit(limit_s + 10)
