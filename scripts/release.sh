@@ -23,7 +23,7 @@ enter_system() { # TREE COMMAND...
         mkdir -p .old
         pivot_root . .old
         umount -l /.old
-        cd /root/sluice
+        cd /srv/sluice
         exec "$@"' "$tree" "$@"
 }
 
@@ -36,12 +36,13 @@ test_in_release() { # RELEASE ARGUMENT...
     mirror=$(debian_mirror)
     [ -n "$mirror" ] || die "apt has no mirror of Debian's main archive"
     tree=$(mktemp -d "${TMPDIR:-/var/tmp}/sluice-$release.XXXXXX")
+    chmod 755 "$tree" # other users work in it, too
     # shellcheck disable=SC2064  # its value now
     trap "rm -rf --one-file-system '$tree'" EXIT
     quietly "making a system with Debian $release" debootstrap --variant=minbase "$release" "$tree" "$mirror"
     cp /etc/resolv.conf "$tree/etc/"
-    mkdir -p "$tree/root/sluice"
-    tar -c --exclude=./build --exclude=./.git . | tar -x -C "$tree/root/sluice"
+    mkdir -p "$tree/srv/sluice"
+    tar -c --exclude=./build --exclude=./.git . | tar -x -C "$tree/srv/sluice"
     enter_system "$tree" ./scripts/test "$@" || status=$?
     return "$status"
 }
