@@ -15,7 +15,7 @@
 
 void buf_init(struct buf *buf, size_t limit_bytes)
 {
-    assert(limit_bytes <= SIZE_MAX / 4); /* so that no sum below can overflow */
+    assert(limit_bytes <= BUF_MOST_BYTES); /* so that no sum below can overflow */
     *buf = (struct buf){.limit_bytes = limit_bytes};
 }
 

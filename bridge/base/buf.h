@@ -12,6 +12,9 @@
 #include "base/base.h"
 #include <stdbool.h>
 
+/* The highest limit. */
+#define BUF_MOST_BYTES (SIZE_MAX / 4)
+
 struct buf {
     char *data;
     size_t bytes;

@@ -129,7 +129,7 @@ static bool same_user(const char *one, const char *other)
 static char *expand(const char *pattern, enum who who, const struct config_broker *broker)
 {
     struct buf filter cleanup_buf;
-    buf_init(&filter, SIZE_MAX / 4);
+    buf_init(&filter, BUF_MOST_BYTES);
     for (const char *level = pattern;; level++) {
         size_t bytes = strcspn(level, "/");
         cleanup_free char *text = xstrndup(level, bytes);

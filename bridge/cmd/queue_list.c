@@ -48,7 +48,7 @@ struct listing {
 static char *text_of(const struct message_row *row, size_t columns)
 {
     struct buf text cleanup_buf;
-    buf_init(&text, SIZE_MAX / 4);
+    buf_init(&text, BUF_MOST_BYTES);
     display_append_payload(&text, row->message.payload, row->message.payload_bytes, columns);
     return xstrdup(buf_text(&text));
 }
@@ -56,8 +56,8 @@ static char *text_of(const struct message_row *row, size_t columns)
 static char *name_of(const char *name, size_t columns)
 {
     struct buf safe cleanup_buf, text cleanup_buf;
-    buf_init(&safe, SIZE_MAX / 4);
-    buf_init(&text, SIZE_MAX / 4);
+    buf_init(&safe, BUF_MOST_BYTES);
+    buf_init(&text, BUF_MOST_BYTES);
     display_append_safe(&safe, name, strlen(name));
     display_append_payload(&text, buf_text(&safe), safe.bytes, columns);
     return xstrdup(buf_text(&text));
@@ -156,7 +156,7 @@ static void print_line(const struct listing *listing, const struct line *line)
     for (size_t c = 0; c < PAYLOAD; c++)
         print_cell(listing, c, line->columns[c], c == STATE ? colour : "");
     struct buf text cleanup_buf;
-    buf_init(&text, SIZE_MAX / 4);
+    buf_init(&text, BUF_MOST_BYTES);
     display_append_payload(&text, line->columns[PAYLOAD], strlen(line->columns[PAYLOAD]),
                            payload_room(listing));
     puts(buf_text(&text));

@@ -174,7 +174,7 @@ static bool queue_has_route(const struct queue_command *queue)
 static int unknown_route(const struct args *args, const char *route, const char *const *names, size_t count)
 {
     struct buf list cleanup_buf;
-    buf_init(&list, SIZE_MAX / 4);
+    buf_init(&list, BUF_MOST_BYTES);
     for (size_t i = 0; i < count; i++)
         buf_printf(&list, "%s%s", i > 0 ? ", " : "", names[i]);
     return args_wrong(args, "--route %s: unknown; the configuration has %s", route, buf_text(&list));

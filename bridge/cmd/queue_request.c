@@ -16,7 +16,7 @@ void print_indented(const char *text, size_t bytes)
         const char *newline = memchr(text, '\n', (size_t)(end - text));
         const char *line_end = newline ? newline : end;
         struct buf safe cleanup_buf;
-        buf_init(&safe, SIZE_MAX / 4);
+        buf_init(&safe, BUF_MOST_BYTES);
         display_append_safe(&safe, text, (size_t)(line_end - text));
         printf("    %s\n", buf_text(&safe));
         text = newline ? newline + 1 : end;
@@ -83,7 +83,7 @@ static char *url_of(const struct request *request, const struct message *message
     const char *at = strchr(url, '?') + 1; /* the query of the client comes first */
     const char *end = at + strlen(query + 1);
     struct buf shown;
-    buf_init(&shown, SIZE_MAX / 4);
+    buf_init(&shown, BUF_MOST_BYTES);
     buf_append(&shown, url, (size_t)(at - url));
     while (at < end) {
         size_t pair = strcspn(at, "&"), name = strcspn(at, "=");

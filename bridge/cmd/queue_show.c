@@ -72,7 +72,7 @@ static void print_fact(const char *name, const char *format, ...)
     cleanup_free char *text = xvasprintf(format, arguments);
     va_end(arguments);
     struct buf safe cleanup_buf;
-    buf_init(&safe, SIZE_MAX / 4);
+    buf_init(&safe, BUF_MOST_BYTES);
     display_append_safe(&safe, text, strlen(text));
     printf("  %-13s %s\n", name, buf_text(&safe));
 }

@@ -83,7 +83,7 @@ static int write_all(struct sender *sender, const char *data, size_t bytes)
 static int write_messages(struct sender *sender, const struct send_message *messages, size_t count)
 {
     struct buf frames cleanup_buf;
-    buf_init(&frames, SIZE_MAX / 4);
+    buf_init(&frames, BUF_MOST_BYTES);
     for (size_t i = 0; i < count; i++) {
         if (messages[i].result != SEND_PENDING)
             continue;

@@ -22,7 +22,7 @@ static void print_text(const struct printing *printing, const char *label, const
 {
     size_t columns = printing->terminal.columns;
     struct buf line cleanup_buf;
-    buf_init(&line, SIZE_MAX / 4);
+    buf_init(&line, BUF_MOST_BYTES);
     display_append_payload(&line, text, strlen(text), columns > 24 ? columns - 14 : 1000);
     printf("%s%-13s%s %s\n", terminal_style(&printing->terminal, TERMINAL_BOLD), label,
            terminal_style(&printing->terminal, TERMINAL_PLAIN), buf_text(&line));
@@ -97,7 +97,7 @@ static void print_listeners(const struct printing *printing, const char *label, 
     const char *name = status_text(http, STATUS_HTTP_NAME);
     char open[UNITS_BYTES], most[UNITS_BYTES];
     struct buf line cleanup_buf;
-    buf_init(&line, SIZE_MAX / 4);
+    buf_init(&line, BUF_MOST_BYTES);
     buf_printf(&line, "%s%s", name, *name ? " " : "");
     const cJSON *address = status_first(http, STATUS_HTTP_LISTEN);
     for (; address; address = address->next)
@@ -136,7 +136,7 @@ static void print_rates(const struct printing *printing)
     int64_t seconds = status_number(minute, STATUS_MINUTE_SECONDS, 0);
     char in[UNITS_BYTES], out[UNITS_BYTES], time[UNITS_BYTES];
     struct buf line cleanup_buf;
-    buf_init(&line, SIZE_MAX / 4);
+    buf_init(&line, BUF_MOST_BYTES);
     if (seconds > 0) /* 0: it has just started */
         buf_printf(&line, "%s in and %s out in the last %s; ", count(minute, STATUS_MINUTE_STORED, in),
                    count(minute, STATUS_MINUTE_DELIVERED, out),
@@ -191,7 +191,7 @@ static void print_route(const struct printing *printing, const char *label, cons
     int64_t oldest_ms = status_time(route, STATUS_QUEUE_ROUTE_OLDEST), dead = count_dead(queue, name);
     char text[UNITS_BYTES];
     struct buf line cleanup_buf;
-    buf_init(&line, SIZE_MAX / 4);
+    buf_init(&line, BUF_MOST_BYTES);
     buf_printf(&line, "%s %s%s%s waiting", name, state, *state ? ", " : "",
                count(route, STATUS_QUEUE_ROUTE_WAITING, text));
     if (oldest_ms > 0)
@@ -245,7 +245,7 @@ static void print_device(const struct printing *printing, const char *label, con
     int64_t last_ms = status_time(device, STATUS_DEVICE_LAST_SEEN);
     char up_to[UNITS_BYTES], lost[UNITS_BYTES], text[UNITS_BYTES];
     struct buf line cleanup_buf;
-    buf_init(&line, SIZE_MAX / 4);
+    buf_init(&line, BUF_MOST_BYTES);
     buf_printf(&line, "%s acknowledged up to %s, %s lost", status_text(device, STATUS_DEVICE_NAME),
                count(device, STATUS_DEVICE_ACKNOWLEDGED, up_to), count(device, STATUS_DEVICE_LOST, lost));
     if (status_number(device, STATUS_DEVICE_GAPS, 0) > 0)
@@ -277,7 +277,7 @@ static void print_by_reason(const struct printing *printing, const char *label, 
 {
     const cJSON *queue = printing->facts->queue;
     struct buf line cleanup_buf;
-    buf_init(&line, SIZE_MAX / 4);
+    buf_init(&line, BUF_MOST_BYTES);
     for (const cJSON *part = status_first(queue, list); part; part = part->next) {
         const char *reason = status_text(part, STATUS_DROP_REASON);
         if (status_find(queue, list, STATUS_DROP_REASON, reason) != part)
@@ -323,7 +323,7 @@ static void print_problem(const struct printing *printing, const char *text)
 {
     const struct terminal *terminal = &printing->terminal;
     struct buf line cleanup_buf;
-    buf_init(&line, SIZE_MAX / 4);
+    buf_init(&line, BUF_MOST_BYTES);
     display_append_safe(&line, text, strlen(text));
     printf("%s! %s%s\n", terminal_style(terminal, TERMINAL_RED), buf_text(&line),
            terminal_style(terminal, TERMINAL_PLAIN));

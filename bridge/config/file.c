@@ -162,7 +162,7 @@ static struct config *finish(struct config *config, struct secret_reader *reader
 
 static struct config *load_with(struct secret_reader reader, const char *path, struct config_errors *errors)
 {
-    buf_init(&reader.all, SIZE_MAX / 4);
+    buf_init(&reader.all, BUF_MOST_BYTES);
     struct config_parser *parser = config_parser_new(errors, secret_fetch, &reader);
 
     parser->readable = file_readable;
@@ -183,7 +183,7 @@ struct config *config_file_examine(const char *path, const struct config_view *v
                                    struct config_errors *errors, bool *ret_valid)
 {
     struct secret_reader reader = {.view = view};
-    buf_init(&reader.all, SIZE_MAX / 4);
+    buf_init(&reader.all, BUF_MOST_BYTES);
     struct config_parser *parser = config_parser_new(errors, secret_fetch, &reader);
     struct config *config = NULL;
 
@@ -201,7 +201,7 @@ struct config *config_file_load_source(const char *source_path, const char *path
     char *text = NULL;
     size_t bytes;
     mode_t mode;
-    buf_init(&reader.all, SIZE_MAX / 4);
+    buf_init(&reader.all, BUF_MOST_BYTES);
     struct config_parser *parser = config_parser_new(errors, secret_fetch, &reader);
 
     parser->has_faults = true;
@@ -223,7 +223,7 @@ struct config *config_file_refresh(const struct config *config, const char *path
     struct secret_reader reader = {.looks = true, .before = config->secrets};
     struct config_errors none = {0};
     struct config *next = NULL;
-    buf_init(&reader.all, SIZE_MAX / 4);
+    buf_init(&reader.all, BUF_MOST_BYTES);
     struct config_parser *parser = config_parser_new(&none, secret_fetch, &reader);
 
     parser->has_faults = true; /* as config_file_load_source(), which may have given this configuration */

@@ -305,7 +305,7 @@ struct config_parser *config_parser_new(struct config_errors *errors, config_sec
     parser->context = context;
     parser->config = xcalloc(1, sizeof(*parser->config));
     parser->current = SIZE_MAX;
-    buf_init(&parser->source, SIZE_MAX / 4);
+    buf_init(&parser->source, BUF_MOST_BYTES);
     for (size_t i = 0; i < CONFIG_KIND_COUNT; i++)
         if (config_keys[i].naming == CONFIG_UNNAMED)
             add_section(parser, (enum config_kind)i, "");

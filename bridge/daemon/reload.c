@@ -20,7 +20,7 @@
 static void respond_refused(struct daemon *daemon, const struct config_errors *errors)
 {
     struct buf text cleanup_buf;
-    buf_init(&text, SIZE_MAX / 4);
+    buf_init(&text, BUF_MOST_BYTES);
     buf_append_text(&text, CONTROL_REFUSED "\n");
     for (size_t i = 0; i < errors->count; i++)
         buf_printf(&text, "%s\n", errors->lines[i]);

@@ -49,7 +49,7 @@ static void add_payload(cJSON *to, const struct message *message)
     bool text = utf8_valid(message->payload, message->payload_bytes) &&
                 !(message->payload_bytes > 0 && memchr(message->payload, '\0', message->payload_bytes));
     struct buf out cleanup_buf;
-    buf_init(&out, SIZE_MAX / 4);
+    buf_init(&out, BUF_MOST_BYTES);
     if (text)
         buf_append(&out, message->payload, message->payload_bytes);
     else

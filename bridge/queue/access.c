@@ -51,7 +51,7 @@ char *queue_access_remedy(const char *path, const char *more, const char *owner)
     cleanup_free char *real = realpath(path, NULL);
     cleanup_free char *of_place = owner ? NULL : owner_of_place(path);
     struct refused refused = {.mode = false};
-    buf_init(&refused.words, SIZE_MAX / 4);
+    buf_init(&refused.words, BUF_MOST_BYTES);
     for (size_t i = 0; i < ARRAY_LEN(suffixes); i++)
         look_beside(&refused, real ? real : path, suffixes[i]);
     look_beside(&refused, path, "-lock");

@@ -231,7 +231,7 @@ char *redact_text(const struct config_backend *backend, const struct config_rout
                   const char *text, size_t bytes)
 {
     cleanup_buf struct buf secrets;
-    buf_init(&secrets, INT32_MAX);
+    buf_init(&secrets, BUF_MOST_BYTES);
     add_all(&secrets, backend, route, target);
     cleanup_free char *copy = xcalloc(bytes + 1, 1);
     memcpy(copy, text, bytes);

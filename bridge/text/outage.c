@@ -8,7 +8,7 @@ char *outage_text(const struct outage *outage)
 {
     char text[UNITS_BYTES];
     struct buf line cleanup_buf;
-    buf_init(&line, SIZE_MAX / 4);
+    buf_init(&line, BUF_MOST_BYTES);
     buf_append_text(&line, outage->state);
     if (outage->since_ms > 0)
         buf_printf(&line, " since %s", units_time(outage->since_ms, true, text));

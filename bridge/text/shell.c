@@ -11,7 +11,7 @@ char *shell_word(const char *text)
     if (*text && text[strspn(text, plain)] == '\0')
         return xstrdup(text);
     cleanup_buf struct buf word;
-    buf_init(&word, SIZE_MAX / 4);
+    buf_init(&word, BUF_MOST_BYTES);
     buf_append_text(&word, "'");
     for (const char *part = text; *part;) {
         size_t bytes = strcspn(part, "'");
