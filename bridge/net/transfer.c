@@ -46,6 +46,10 @@ static void finish(struct transfer *transfer, struct exchange *exchange, CURLcod
     struct reply reply = exchange_reply(exchange, code);
     exchange->done(exchange->context, &reply);
     exchange_clear(exchange);
+    if (code == CURLE_COULDNT_RESOLVE_HOST) { /* libcurl 8.14 would leak the name at the next look-up */
+        exchange_free(exchange);
+        return;
+    }
     exchange->next = transfer->idle;
     transfer->idle = exchange;
 }
