@@ -119,10 +119,11 @@ const char *secret_fault(const char *secret)
 static int take_before(struct secret_reader *reader, const char **ret_value, size_t *ret_bytes)
 {
     int error = 0, start = 0;
-    if (sscanf(reader->before, "%d %zu %n", &error, ret_bytes, &start) != 2)
+    /* No blank before %n: it would take the blanks at the beginning of the value, too. */
+    if (sscanf(reader->before, "%d %zu%n", &error, ret_bytes, &start) != 2)
         return -EINVAL;
-    *ret_value = reader->before + start;
-    reader->before += (size_t)start + *ret_bytes + strlen("\n");
+    *ret_value = reader->before + start + strlen(" ");
+    reader->before = *ret_value + *ret_bytes + strlen("\n");
     return error;
 }
 
