@@ -88,10 +88,14 @@ allow_services() {
     fi
 }
 
-apt_install() {
+apt_run() { # COMMAND ARGUMENT...: of apt-get
     export DEBIAN_FRONTEND=noninteractive
     apt-get -q -o DPkg::Lock::Timeout=300 update &&
-        apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "$@"
+        apt-get -q -y -o DPkg::Lock::Timeout=300 --no-install-recommends "$@"
+}
+
+apt_install() {
+    apt_run install "$@"
 }
 
 # The subshell has its own traps, so that an interrupted installation restores the file too.

@@ -9,7 +9,9 @@
 #include "queue/confirm.h"
 #include "queue/queue.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,6 +33,16 @@ static inline int make_place(void **state)
         return -1;
     snprintf(place.path, sizeof place.path, "%s/queue.db", place.dir);
     return 0;
+}
+
+/* With all files that are in it. */
+static inline int remove_whole_place(void **state)
+{
+    DIR *dir = opendir(place.dir);
+    for (struct dirent *entry; (entry = readdir(dir));)
+        unlinkat(dirfd(dir), entry->d_name, 0);
+    closedir(dir);
+    return rmdir(place.dir);
 }
 
 static inline int remove_place(void **state)

@@ -50,19 +50,11 @@ static void a_message_of_an_unknown_run_is_salvaged_once(void **state)
     assert_answer("SELECT count(*) FROM message", "8");
 }
 
-static int remove_all(void **state)
-{
-    DIR *dir = opendir(place.dir);
-    for (struct dirent *entry; (entry = readdir(dir));)
-        unlinkat(dirfd(dir), entry->d_name, 0);
-    closedir(dir);
-    return rmdir(place.dir);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_message_of_an_unknown_run_is_salvaged_once, make_place, remove_all),
+        cmocka_unit_test_setup_teardown(a_message_of_an_unknown_run_is_salvaged_once, make_place,
+                                        remove_whole_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

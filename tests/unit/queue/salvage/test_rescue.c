@@ -7,15 +7,6 @@
 
 enum { MESSAGES = 300, READS = 20 };
 
-static int remove_all(void **state)
-{
-    DIR *dir = opendir(place.dir);
-    for (struct dirent *entry; (entry = readdir(dir));)
-        unlinkat(dirfd(dir), entry->d_name, 0);
-    closedir(dir);
-    return rmdir(place.dir);
-}
-
 static void delete_files(void)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm"};
@@ -47,7 +38,7 @@ static void a_read_error_does_not_stop_the_rescue(void **state)
         assert_false(queue_is_lost(queue) || queue_is_damaged(queue));
         assert_answer("SELECT count(*) FROM message", "300");
         queue_close(queue);
-        remove_all(state);
+        remove_whole_place(state);
     }
 }
 
