@@ -1,6 +1,7 @@
 /* config/config.c - the finished configuration. */
 #include "base/buf.h"
 #include "config/keys.h"
+#include "config/secret.h"
 #include "config/values.h"
 #include <string.h>
 
@@ -21,7 +22,7 @@ void config_free(struct config *config)
         return;
     free(config->gateway);
     free(config->source);
-    free(config->secrets);
+    secrets_done(&config->secrets);
     free(config->broker.fault);
     fields_done(CONFIG_DAEMON, &config->daemon);
     fields_done(CONFIG_BROKER, &config->broker);

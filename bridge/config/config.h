@@ -130,11 +130,21 @@ struct config_http {
 #undef KEY
 #undef KEY_OF_ROUTE
 
+/* What was read of each reference to a secret, in the order of the references. */
+struct config_secret {
+    int error;   /* 0, or -Exxx */
+    char *value; /* NULL after an error */
+};
+struct config_secrets {
+    struct config_secret *items;
+    size_t count;
+};
+
 struct config {
     char *gateway; /* this machine's name, for {gateway}; NULL unless config/file.c set it */
     char *source;  /* the texts that it was made of, for config_parser_source(), */
     size_t source_bytes;
-    char *secrets; /* what config/secret.c read for it, as one text, or NULL */
+    struct config_secrets secrets; /* what config/secret.c read for it */
     struct config_daemon daemon;
     struct config_broker broker;
     struct config_queue queue;

@@ -154,15 +154,15 @@ static struct config *finish(struct config *config, struct secret_reader *reader
 {
     if (config) {
         config->gateway = machine_name();
-        config->secrets = xstrdup(buf_text(&reader->all));
+        config->secrets = reader->all;
+    } else {
+        secrets_done(&reader->all);
     }
-    buf_done(&reader->all);
     return config;
 }
 
 static struct config *load_with(struct secret_reader reader, const char *path, struct config_errors *errors)
 {
-    buf_init(&reader.all, BUF_MOST_BYTES);
     struct config_parser *parser = config_parser_new(errors, secret_fetch, &reader);
 
     parser->readable = file_readable;
@@ -183,7 +183,6 @@ struct config *config_file_examine(const char *path, const struct config_view *v
                                    struct config_errors *errors, bool *ret_valid)
 {
     struct secret_reader reader = {.view = view};
-    buf_init(&reader.all, BUF_MOST_BYTES);
     struct config_parser *parser = config_parser_new(errors, secret_fetch, &reader);
     struct config *config = NULL;
 
@@ -201,7 +200,6 @@ struct config *config_file_load_source(const char *source_path, const char *path
     char *text = NULL;
     size_t bytes;
     mode_t mode;
-    buf_init(&reader.all, BUF_MOST_BYTES);
     struct config_parser *parser = config_parser_new(errors, secret_fetch, &reader);
 
     parser->has_faults = true;
@@ -212,7 +210,7 @@ struct config *config_file_load_source(const char *source_path, const char *path
     if (error == 0)
         return finish(config_parser_finish(parser), &reader);
     drop_parser(parser);
-    buf_done(&reader.all);
+    secrets_done(&reader.all);
     config_errors_add(errors, "%s: %s", source_path,
                       error == -EBADMSG ? "it is damaged, or of another configuration" : strerror(-error));
     return NULL;
@@ -220,10 +218,9 @@ struct config *config_file_load_source(const char *source_path, const char *path
 
 struct config *config_file_refresh(const struct config *config, const char *path)
 {
-    struct secret_reader reader = {.looks = true, .before = config->secrets};
+    struct secret_reader reader = {.looks = true, .before = &config->secrets};
     struct config_errors none = {0};
     struct config *next = NULL;
-    buf_init(&reader.all, BUF_MOST_BYTES);
     struct config_parser *parser = config_parser_new(&none, secret_fetch, &reader);
 
     parser->has_faults = true; /* as config_file_load_source(), which may have given this configuration */
@@ -231,9 +228,10 @@ struct config *config_file_refresh(const struct config *config, const char *path
         next = finish(config_parser_finish(parser), &reader);
     else
         drop_parser(parser);
-    buf_done(&reader.all);
+    if (!next)
+        secrets_done(&reader.all);
     config_errors_done(&none);
-    if (next && strcmp(next->secrets, config->secrets) != 0)
+    if (next && !secrets_equal(&next->secrets, &config->secrets))
         return next;
     config_free(next);
     return NULL;

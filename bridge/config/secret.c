@@ -5,7 +5,6 @@
 #include "config/whole_file.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #define SECRET_MAX_BYTES (16 * 1024)
@@ -115,33 +114,45 @@ const char *secret_fault(const char *secret)
     return NULL;
 }
 
-/* Reads the next secret of an earlier reader. Returns its error; *ret_value is not ended by a NUL. */
-static int take_before(struct secret_reader *reader, const char **ret_value, size_t *ret_bytes)
-{
-    int error = 0, start = 0;
-    /* No blank before %n: it would take the blanks at the beginning of the value, too. */
-    if (sscanf(reader->before, "%d %zu%n", &error, ret_bytes, &start) != 2)
-        return -EINVAL;
-    *ret_value = reader->before + start + strlen(" ");
-    reader->before = *ret_value + *ret_bytes + strlen("\n");
-    return error;
-}
-
 /* The earlier value, where the file cannot be used now. */
-static int keep_before(struct secret_reader *reader, int error, char **ret_value, char **ret_why)
+static int keep_before(const struct secret_reader *reader, int error, char **ret_value, char **ret_why)
 {
-    const char *value = NULL;
-    size_t bytes = 0;
-    int error_before = take_before(reader, &value, &bytes);
+    size_t at = reader->all.count;
+    const char *value = reader->before && at < reader->before->count ? reader->before->items[at].value : NULL;
     if (error == 0 && secret_fault(*ret_value))
         error = -EINVAL;
-    if (error == 0 || error_before != 0)
+    if (error == 0 || !value)
         return error;
     free(*ret_value);
     free(*ret_why);
     *ret_why = NULL;
-    *ret_value = xstrndup(value, bytes);
+    *ret_value = xstrdup(value);
     return 0;
+}
+
+static void remember(struct config_secrets *all, int error, const char *value)
+{
+    all->items = xrealloc(all->items, (all->count + 1) * sizeof(*all->items));
+    all->items[all->count++] =
+        (struct config_secret){.error = error, .value = error == 0 ? xstrdup(value) : NULL};
+}
+
+void secrets_done(struct config_secrets *secrets)
+{
+    for (size_t i = 0; i < secrets->count; i++)
+        free(secrets->items[i].value);
+    free(secrets->items);
+}
+
+bool secrets_equal(const struct config_secrets *one, const struct config_secrets *other)
+{
+    bool equal = one->count == other->count;
+    for (size_t i = 0; equal && i < one->count; i++) {
+        const char *value = one->items[i].value, *other_value = other->items[i].value;
+        equal = one->items[i].error == other->items[i].error &&
+                (value && other_value ? strcmp(value, other_value) == 0 : value == other_value);
+    }
+    return equal;
 }
 
 int secret_fetch(void *context, const char *name, char **ret_value, char **ret_why)
@@ -158,7 +169,6 @@ int secret_fetch(void *context, const char *name, char **ret_value, char **ret_w
         *ret_value = xstrdup(SECRET_UNKNOWN);
     if (reader->before)
         error = keep_before(reader, error, ret_value, ret_why);
-    const char *value = error == 0 ? *ret_value : "";
-    buf_printf(&reader->all, "%d %zu %s\n", error, strlen(value), value);
+    remember(&reader->all, error, *ret_value);
     return error;
 }

@@ -95,6 +95,31 @@ def test_an_unusable_secret_does_not_delay_the_others(make_sluice, mosquitto, ba
     sluice.wait_events(2, "secrets-reloaded")
 
 
+@pytest.mark.parametrize("missing", range(3))
+def test_a_start_without_a_secret_takes_the_others_as_they_are(make_sluice, mosquitto, make_backend, tmp_path, missing):
+    """One begins with digits, one with a blank."""
+    values = ["plain", "202511180001", " 7 8"]
+    backends = [make_backend() for _ in values]
+    files = [write(tmp_path / f"s{i}", values[i] + "\n") for i in range(3)]
+    sluice = make_sluice(queue=TRUSTED,
+                         backends={f"b{i}": backend_section(backends[i], header=f"X-Key: @{files[i]}") for i in range(3)},
+                         routes={f"r{i}": {"topic": f"t/{i}", "path": "/", "backend": f"b{i}"} for i in range(3)})  # fmt: skip
+    sluice.start().wait_connected()
+    sluice.stop()
+    files[missing].unlink()
+    sluice.start().wait_connected()
+    for i in range(3):
+        mosquitto.publish(f"t/{i}", b"1")
+    others = [i for i in range(3) if i != missing]
+    assert [backends[i].wait_for(1)[0].headers["x-key"].strip() for i in others] == [values[i].strip() for i in others]
+    write(files[others[0]], "n3w\n")
+    sluice.wait_event("secrets-reloaded")
+    mosquitto.publish(f"t/{others[0]}", b"2")
+    assert backends[others[0]].wait_for(2)[1].headers["x-key"] == "n3w"
+    write(files[missing], values[missing] + "\n")
+    assert backends[missing].wait_for(1)[0].headers["x-key"].strip() == values[missing].strip()
+
+
 def test_a_start_without_a_secret_delivers_to_the_other_backends(make_sluice, mosquitto, backend, make_backend, token):
     """The one that lacks its secret waits, gets no request without it, and goes on when it is there again."""
     other = make_backend()
