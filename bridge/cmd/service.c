@@ -278,8 +278,8 @@ char *service_permission_fault(const struct service *service, const char *path)
         return NULL;
     if (errno != EACCES)
         return xasprintf("the service cannot write to %s: %s", path, strerror(errno));
-    cleanup_free char *word = shell_word(path);
-    return xasprintf("the user %s of the service may not write to %s; sudo chown %s:%s %s",
+    cleanup_free char *real = realpath(path, NULL), *word = shell_word(real ? real : path);
+    return xasprintf("the user %s of the service may not write to %s; sudo chown -h %s:%s %s",
                      service->account.user, path, service->account.user, service->account.group, word);
 }
 

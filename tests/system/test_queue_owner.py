@@ -10,7 +10,7 @@ from test_service_view import USER, Machine
 
 QUEUE = "var/lib/sluice"
 BOOTED = "mount -t tmpfs none /run; mkdir -p /run/systemd/system /run/sluice; "  # sd_booted(3)
-REMEDY = r"sudo chown (\S+) (.*)"
+REMEDY = r"sudo chown -h (\S+) (.*)"
 AS_USER = f"setpriv --reuid={USER} --regid={USER} --clear-groups"
 
 
@@ -86,13 +86,30 @@ def test_a_file_that_its_own_user_may_not_write_to(machine):
     assert machine.check() == [] and machine.serves(), machine.log
 
 
+@pytest.mark.parametrize("name", ["queue.db", "queue.db-wal", "queue.db-lock", "last.conf"])
+def test_a_link_beside_the_queue_gives_nothing_away(machine, name):
+    """Whoever may write to the directory can make one."""
+    machine.file("etc/private", "of root\n", 0o600)
+    private = machine.root / "etc/private"
+    link = machine.root / QUEUE / name
+    link.unlink(missing_ok=True)
+    link.symlink_to("/etc/private")
+    give(machine, ["queue.db-shm"])
+    errors = machine.check()
+    assert any("is a symbolic link" in error for error in errors) and not machine.serves()
+    for error in errors:
+        machine.obey(error)
+    assert (private.stat().st_uid, private.stat().st_mode & 0o777) == (0, 0o600)
+    assert not link.is_symlink() and machine.check() == [] and machine.serves(), machine.log
+
+
 def test_a_queue_in_a_directory_with_a_blank_in_its_name(machine):
     machine.file("mnt/ssd/a queue/queue.db", "")
     shutil.chown(machine.root / "mnt/ssd/a queue", USER, USER)
     machine.configure(queue="path = /mnt/ssd/a queue/queue.db")
     machine.edit("[Service]", "ReadWritePaths=/mnt/ssd")
     [error] = machine.check()
-    assert "sudo chown sluice:sluice '/mnt/ssd/a queue/queue.db'" in error
+    assert "sudo chown -h sluice:sluice '/mnt/ssd/a queue/queue.db'" in error
     machine.obey(error)
     assert machine.check() == []
 
