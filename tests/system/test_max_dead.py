@@ -113,6 +113,12 @@ def test_max_dead_messages_keeps_the_newest(make_sluice, mosquitto, backend):
     stops_empty(sluice)
 
 
+def full_line(sluice):
+    """What the log says of the full queue, if it is still so: a log that is written back can make room once more."""
+    lines = sluice.find_events("queue-full", level="warning")
+    return lines and f" {sluice.pending():,} messages wait" in lines[-1] and lines[-1]
+
+
 def test_a_full_queue_drops_dead_letters_first_and_says_what_fills_it(make_sluice, mosquitto, make_backend):
     """An outage: messages that can be delivered are worth more than dead letters. Then the messages wait at
     the broker, and the log and the status report what fills the queue."""
@@ -126,10 +132,10 @@ def test_a_full_queue_drops_dead_letters_first_and_says_what_fills_it(make_sluic
     wait_dead_lettered(sluice, 999)
     away.stop()
     mosquitto.publish_many([("garden/a", b"%d " % n + b"y" * 3000, 1) for n in range(5000)])
-    line = sluice.wait_event("queue-full", "max_size 16M", level="warning")
+    line = wait_until(lambda: full_line(sluice), what="a queue that stays full")
     waiting = sluice.pending()
+    assert "max_size 16M" in line
     assert re.search(r": [\d,]+ messages wait, no dead letters\b", line) or re.search(r" dead letters? takes? ", line), line
-    assert f"{waiting:,} messages wait" in line
     assert dropped(sluice).get("max_dead", 0) + len(sluice.dead()) == 999 and dropped(sluice)["max_dead"] > 900
     wait_until(lambda: re.search(r"^! full: max_size 16M: messages wait at the broker \(when_full = hold\); "
                                  rf"{waiting:,} messages wait, ", sluice.command("status", expect=4), re.M),
