@@ -282,7 +282,7 @@ def test_a_lock_file_of_root_can_be_put_right(make_sluice, mosquitto, make_backe
         (state / "queue.db-lock").touch(mode=0o640)
         text = wait_until(lambda: (said := sluice.command("status", expect=None)) and "sudo chown" in said and said, what="the remedy")
         [advice] = re.findall(r"\n! queue: .* do not restart sluice, which still has them, but .*?: sudo (.*?)[;)]", text)
-        assert advice == f"chown --reference={state} {state}/queue.db-lock"
+        assert advice == f"chown -h --reference={state} {state}/queue.db-lock"
         subprocess.run(["/bin/sh", "-euc", advice], check=True)
         sluice.wait_event("queue-rescued", level="error")
         backend.answer = 200
