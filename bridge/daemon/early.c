@@ -40,12 +40,18 @@ static void on_allowed(uv_timer_t *timer)
     try_now(timer->data, false);
 }
 
+/* A repeat that the limit does not allow yet waits: a network that came up in many steps has used the
+ * trials before it worked. */
 static void on_again(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
     struct early *early = &daemon->early;
-    if (early_wait_ms(&early->limit, clock_uptime_ms()) == 0)
-        try_now(daemon, true);
+    uint64_t wait_ms = (uint64_t)early_wait_ms(&early->limit, clock_uptime_ms());
+    if (wait_ms > 0) {
+        uv_timer_start(timer, on_again, wait_ms, 0);
+        return;
+    }
+    try_now(daemon, true);
     if (++early->repeat < EARLY_REPEATS)
         uv_timer_start(timer, on_again, again_ms[early->repeat] - again_ms[early->repeat - 1], 0);
 }

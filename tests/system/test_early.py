@@ -187,6 +187,24 @@ def test_a_network_that_flaps_makes_no_storm(make_sluice, make_far, network):
     backend.wait_for(1)  # without another change
 
 
+def test_three_changes_do_not_use_up_the_repeats(make_sluice, make_far, network):
+    """The network came up in steps, each with a trial, and the other side is there only after the last."""
+    backend = make_far()
+    backend.stop()
+    connected(network)
+    sluice = make_sluice(backends={"garden": slow(backend)})
+    sluice.start(prefix=network.prefix())
+    sluice.command("send", "garden/a/sensor", "1")
+    away(sluice, "garden")
+    for n in range(ALLOWED):
+        before, first = len(sluice.log), next_try(sluice)
+        network.here(f"addr add 192.168.77.{n + 1}/24 dev eth0")
+        sluice.wait_event("pauses-ended", f"192.168.77.{n + 1}", after=before)
+        wait_until(lambda: next_try(sluice) not in (None, first), what="the trial to fail")
+    backend.start()
+    backend.wait_for(1, timeout=ALLOWED_S + 15)
+
+
 def test_a_pause_that_the_backend_asked_for_is_kept(make_sluice, make_far, network):
     garden, house = make_far(), make_far()
     garden.answer = lambda request: (503, {"Retry-After": "80000"}, b"")

@@ -56,9 +56,9 @@ static int copy(struct db *from, const struct place *place)
     int error = place_remove(place->tmp);
     if (error == 0)
         error = db_copy(from, place->tmp);
-    if (error == -EBADMSG || error == -EIO) {
-        from->damaged = true;
+    if (error == -EBADMSG || error == -EIO) { /* of the database, or of the target */
         error = copy_damaged(from, place->tmp);
+        from->damaged |= error == 0;
     }
     if (error == 0)
         error = disk_sync_path(place->tmp);
