@@ -106,6 +106,15 @@ settings_files() {
         done
 }
 
+# Also where include_dir has another spelling of the path: a slash at its end, or a link.
+mosquitto_reads() { # FILE
+    local file
+    while read -r file; do
+        [ ! "$file" -ef "$1" ] || return 0
+    done < <(settings_files)
+    return 1
+}
+
 # setting NAME DEFAULT: its last value.
 setting() {
     local files value
@@ -189,7 +198,7 @@ install_broker_settings() {
     if install_setting "$shipped/mosquitto-sluice.conf" "$drop_in"; then
         broker_changed=yes
     fi
-    if [ -e "$drop_in" ] && settings_files | grep -qxF "$drop_in"; then
+    if mosquitto_reads "$drop_in"; then
         broker_is_ours=yes
     elif [ -e "$drop_in" ]; then
         say "Mosquitto does not read $drop_in: add this line to $mosquitto/mosquitto.conf, and restart" \

@@ -328,6 +328,15 @@ def test_a_missing_include_dir_is_reported(install_again):
     assert "does not read" not in output
 
 
+@pytest.mark.parametrize("spelling", ["/etc/mosquitto/conf.d/", "/etc//mosquitto/conf.d", "/etc/mosquitto/../mosquitto/conf.d"])
+def test_an_include_dir_with_another_spelling_is_read(install_again, spelling):
+    output = install_again(f"sed -i.bak 's#^include_dir.*#include_dir {spelling}#' /etc/mosquitto/mosquitto.conf")
+    try:
+        assert "does not read" not in output
+    finally:
+        install_again("mv /etc/mosquitto/mosquitto.conf.bak /etc/mosquitto/mosquitto.conf")
+
+
 LISTEN = "for i in $(seq 600); do ! (: <>/dev/tcp/127.0.0.1/1883) 2>/dev/null || break; sleep 0.1; done"
 
 
