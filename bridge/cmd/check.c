@@ -18,6 +18,7 @@ static void warn(const char *path, const struct config *config, const struct bro
 {
     struct config_errors warnings = {0};
     broker_files_judge(files, config, &warnings);
+    inspect_literals(config, &warnings);
     for (size_t i = 0; i < warnings.count; i++)
         fprintf(stderr, "%s: warning: %s\n", path, warnings.lines[i]);
     if (ok && disk_volatile(config->queue.path))

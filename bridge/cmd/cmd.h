@@ -19,7 +19,7 @@
     COMMAND(status, "[-c FILE] [--json | -q]", "report how sluice works, and what is wrong") \
     COMMAND(reload, "[-c FILE]", "put a changed configuration in force") \
     COMMAND(queue, "COMMAND [OPTION ...] [ID ...]", "look into the queue, and change it") \
-    COMMAND(send, "[-c FILE] TOPIC [PAYLOAD | - | -l]", "put a message into the queue") \
+    COMMAND(send, "[-c FILE] TOPIC PAYLOAD | - | -l", "put a message into the queue") \
     COMMAND(check, "[[-c] FILE]", "report every error in a configuration")
 /* clang-format on */
 

@@ -14,8 +14,24 @@ static const struct command_row *find(const struct command_table *table, const c
     return NULL;
 }
 
+/* Reports a command that belongs to another one: "retry" is "queue retry". */
+static bool report_inner(const struct command_table *table, const char *name)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        const struct command_table *inner = table->rows[i].command->commands;
+        if (!inner || !find(inner, name))
+            continue;
+        fprintf(stderr, "%s: unknown command '%s'; did you mean '%s %s'?\n", table->prefix, name,
+                table->rows[i].name, name);
+        return true;
+    }
+    return false;
+}
+
 static int report_unknown(const struct command_table *table, const char *name)
 {
+    if (report_inner(table, name))
+        return CMD_EXIT_USAGE;
     const char **known = xcalloc(table->count + 1, sizeof *known);
     for (size_t i = 0; i < table->count; i++)
         known[i] = table->rows[i].name;

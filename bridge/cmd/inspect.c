@@ -69,6 +69,44 @@ static char *host_fault(const char *url)
     return xstrdup("this host is only an example; write the host of your backend");
 }
 
+/* ---- secrets ---- */
+
+/* Whether it is the usual name of a secret: "api_key", "X-Auth-Token". "monkey" is not. */
+static bool names_secret(const char *name)
+{
+    static const char *const words[] = {"key",    "apikey", "token",         "secret", "password",
+                                        "passwd", "auth",   "authorization", "sig"};
+    while (*name) {
+        size_t bytes = strcspn(name, "-_.");
+        for (size_t i = 0; i < ARRAY_LEN(words); i++)
+            if (bytes == strlen(words[i]) && strncasecmp(name, words[i], bytes) == 0)
+                return true;
+        name += bytes + (name[bytes] != '\0');
+    }
+    return false;
+}
+
+static void inspect_pairs(const char *backend, const char *key, const char *separator,
+                          const struct config_pairs *pairs, struct config_errors *warnings)
+{
+    for (size_t i = 0; i < pairs->count; i++)
+        if (!pairs->items[i].secret && names_secret(pairs->items[i].name))
+            config_errors_add(
+                warnings,
+                "[backend %s]: %s = %s%s...: if this is a secret, sluice does not know it and may "
+                "show it: write it into a file, and here %s%s@/etc/sluice/FILE",
+                backend, key, pairs->items[i].name, separator, pairs->items[i].name, separator);
+}
+
+void inspect_literals(const struct config *config, struct config_errors *warnings)
+{
+    for (size_t i = 0; i < config->backend_count; i++) {
+        const struct config_backend *backend = &config->backends[i];
+        inspect_pairs(backend->name, "query", "=", &backend->query, warnings);
+        inspect_pairs(backend->name, "header", ": ", &backend->headers, warnings);
+    }
+}
+
 /* ---- directories ---- */
 
 /* Whether systemd makes it when the service starts. */

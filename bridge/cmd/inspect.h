@@ -14,4 +14,7 @@
 void inspect_config(const struct config *config, const char *file, const struct service *service,
                     struct config_errors *errors);
 
+/* Adds what is valid, and probably not meant: a secret that stands in the configuration itself. */
+void inspect_literals(const struct config *config, struct config_errors *warnings);
+
 #endif

@@ -79,7 +79,8 @@ void problem_of_configuration(struct status_facts *facts)
         add_problem(facts, "configuration: %s, because the files had errors; now they have none: %s", old,
                     reload);
     if (restart)
-        add_problem(facts, "configuration: restart sluice to apply the changes of: %s", restart);
+        add_problem(facts, "configuration: restart sluice to apply the changes of: %s%s", restart,
+                    *facts->option ? "" : " (sudo systemctl restart sluice)");
 }
 
 void problem_of_session_left(struct status_facts *facts, const cJSON *session)

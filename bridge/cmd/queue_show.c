@@ -181,7 +181,7 @@ static void print_payload(const struct message *message)
     size_t bad = display_bad_bytes(payload, message->payload_bytes);
     cleanup_free char *escaped =
         text && bad > 0 ? xasprintf(", %zu of them shown as \\xNN", bad) : xstrdup("");
-    print_fact("payload", "%zu bytes, %s%s", message->payload_bytes,
+    print_fact("payload", "%zu byte%s, %s%s", message->payload_bytes, message->payload_bytes == 1 ? "" : "s",
                json   ? "JSON"
                : text ? "text"
                       : "binary",

@@ -26,7 +26,7 @@ enum {
 };
 
 struct sending {
-    const char *config_path, *topic, *payload; /* NULL: empty, or lines */
+    const char *config_path, *topic, *payload; /* NULL: lines */
     bool lines;
     struct config_place place;
     struct sender sender;
@@ -233,6 +233,9 @@ static int read_args(struct sending *sending, const struct command *command, int
     }
     if (!sending->topic)
         return args_wrong(&args, "the topic is missing");
+    if (!sending->lines && !sending->payload)
+        return args_wrong(&args,
+                          "the payload is missing; use - for standard input, or '' for an empty payload");
     if (sending->lines && sending->payload)
         return args_wrong(&args, "-l takes payloads from standard input, and none from here");
     return CMD_EXIT_OK;
@@ -261,11 +264,10 @@ static int send_command(const struct command *command, int argc, char **argv)
     };
     if (sending.lines)
         status = send_lines(&sending);
-    else if (sending.payload && strcmp(sending.payload, "-") == 0)
+    else if (strcmp(sending.payload, "-") == 0)
         status = send_input(&sending);
     else
-        status = send_one(&sending, sending.payload ? sending.payload : "",
-                          sending.payload ? strlen(sending.payload) : 0);
+        status = send_one(&sending, sending.payload, strlen(sending.payload));
     sender_done(&sending.sender);
     config_place_done(&sending.place);
     return status;
@@ -279,7 +281,7 @@ const struct command cmd_send = {
             "the disk.\n"
             "\n"
             "  TOPIC    goes to every route whose topic filter matches\n"
-            "  PAYLOAD  as it is, at most 1 MiB; default: none; after -- if it begins with -\n"
+            "  PAYLOAD  as it is, at most 1 MiB; after -- if it begins with -\n"
             "  -        the payload is all of standard input\n"
             "  -l       each line of standard input is a payload, until it ends, as in\n"
             "               sluice send -l garden/usb/sensor </dev/ttyUSB0\n"

@@ -146,6 +146,7 @@ static void on_dead_seen(void *context)
 static char *on_status_asked(void *context)
 {
     struct daemon *daemon = context;
+    deliver_settle(daemon->deliver);
     return daemon_status_json(&(struct daemon_status){.config_path = daemon->config_path,
                                                       .first_config = daemon->first_config,
                                                       .kept_ms = daemon->kept_ms,

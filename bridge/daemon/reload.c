@@ -92,7 +92,8 @@ static void refuse(struct daemon *daemon, const struct config_errors *errors)
 {
     for (size_t i = 0; i < errors->count; i++)
         log_error(EVENT_CONFIG_ERROR, "%s", errors->lines[i]);
-    log_error(EVENT_CONFIG_REFUSED, "%zu errors; the earlier configuration stays in force", errors->count);
+    log_error(EVENT_CONFIG_REFUSED, "%zu error%s; the earlier configuration stays in force", errors->count,
+              errors->count == 1 ? "" : "s");
     notify_ready();
     respond_refused(daemon, errors);
 }

@@ -52,6 +52,10 @@ void deliver_pause(struct deliver *deliver, bool to_end, deliver_idle_fn *idle, 
  * The old configuration is no longer used on return. */
 void deliver_restart(struct deliver *deliver, const struct config *config);
 
+/* Deletes what was delivered now, and not within a second, so that who counts the queue does not count it.
+ * (deliver/settle.c) */
+void deliver_settle(struct deliver *deliver);
+
 /* Each backend's and each route's state, since when, why, until when; appended to two
  * arrays (deliver/status.c). */
 void deliver_describe(const struct deliver *deliver, struct cJSON *backends, struct cJSON *routes);

@@ -65,6 +65,12 @@ void settle_later(struct deliver *deliver)
                    0);
 }
 
+void deliver_settle(struct deliver *deliver)
+{
+    if (queue_settled_count(deliver->queue) > 0 && !deliver->settle_failed)
+        deliver->settle_failed = queue_settle_commit(deliver->queue, SIZE_MAX) != 0;
+}
+
 void settle_soon(struct deliver *deliver)
 {
     uv_timer_start(&deliver->settle, on_settle, 0, 0);

@@ -73,6 +73,18 @@ def test_a_secret_in_quotes(case, content):
     case.warns("in quotes", backend=f"bearer = @{secret}\n")
 
 
+@pytest.mark.parametrize("line", ["query = user_key=abc", "query = apikey=abc", "header = X-Auth-Token: abc"])
+def test_a_secret_that_stands_in_the_configuration(case, line):
+    case.warns("write it into a file", backend=line + "\n")
+    assert "abc" not in case.err
+
+
+def test_other_parameters_may_stand_in_the_configuration(case):
+    secret = case.file("user_key", "abc")
+    assert case.check(backend=f"query = user_key=@{secret}\nquery = keyboard=1\nheader = X-Monkey: 2\n") == 0
+    assert case.err == ""
+
+
 def test_a_secret_with_a_blank_or_a_quote_inside_is_right(case):
     for content in ("two words\n", "it's\n", '"\n'):
         secret = case.file("key", content)

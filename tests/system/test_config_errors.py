@@ -253,6 +253,7 @@ def test_no_command():
     (["chekc"], "unknown command 'chekc'; did you mean 'check'?"),
     (["rum"], "did you mean 'run'?"),
     (["Run"], "did you mean 'run'?"),
+    (["retry"], "unknown command 'retry'; did you mean 'queue retry'?"),
     (["transmogrify"], "sluice --help lists them"),
     (["help", "chek"], "did you mean 'check'?"),
     (["--verbose"], "unknown command '--verbose'"),

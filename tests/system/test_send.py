@@ -61,7 +61,7 @@ def test_a_sent_message_is_like_one_from_mqtt(house, backend):
     """It goes to every matching route, and exit status 0 means that it is durable."""
     assert house.command("send", "garden/usb/sensor", '{"soil": 512}') == ""
     assert house.command("send", "garden/usb/air", "-", input=b"\0\1\2\n\n") == ""
-    house.command("send", "garden/usb/empty")
+    house.command("send", "garden/usb/empty", "")
     if house.running():
         house.kill()  # as a power cut
     house.start()
@@ -104,6 +104,7 @@ def test_invalid_and_unrouted_topics_are_refused(house, topic, words):
 
 @pytest.mark.parametrize("words, said", [
     ([], "the topic is missing"),
+    (["a"], "the payload is missing; use - for standard input"),  # also in: echo x | sluice send a
     (["a", "b", "c"], "put a payload with blanks into quotes"),
     (["a", "b", "-l"], "-l takes payloads from standard input"),
     (["a", "--lines"], "unknown option '--lines'"),

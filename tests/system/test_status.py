@@ -56,6 +56,16 @@ def test_a_stopped_sluice_has_the_status_of_its_queue(sluice):
     assert sluice.command("status", "--quiet", expect=3) == ""
 
 
+def test_a_message_that_was_delivered_does_not_wait(make_sluice, make_backend):
+    """Its row is deleted within a second; a person who asks earlier must not see it."""
+    sluice = make_sluice(backends={"garden": make_backend()}, queue={"clock": "trust"}, broker=None)
+    sluice.start()
+    for n in range(5):
+        sluice.command("send", "garden/a/sensor", str(n))
+        status = wait_until(lambda: (s := sluice.status())["daemon"]["since_start"]["delivered"] > n and s, what="the delivery")
+        assert not any(route["waiting"] for route in status["queue"]["routes"])
+
+
 def test_a_running_sluice_without_problems(make_sluice, mosquitto, backend):
     sluice = make_sluice(backends={"garden": backend}, queue={"clock": "trust"})
     sluice.start().wait_connected()
