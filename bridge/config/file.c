@@ -97,8 +97,8 @@ static char *main_file_reason(const char *path, int error)
                          path);
     if ((error == -EACCES || error == -EPERM) && geteuid() != 0)
         return xasprintf(
-            "%s: it cannot be read: %s; use sudo, or become a member of the group sluice (sudo usermod -aG "
-            "sluice $USER, and log in again); the user that sluice runs as must be able to read it, too",
+            "%s: it cannot be read: %s; use sudo; members of the group sluice can read it (sudo usermod "
+            "-aG sluice $USER, and log in again); the user that sluice runs as must be able to read it, too",
             path, strerror(-error));
     cleanup_free char *why = whole_file_reason(error);
     return xasprintf("%s: %s", path, why);
