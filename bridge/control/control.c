@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 16, SWEEP_MS = 1000 };
+enum { BACKLOG = 16 };
 
 /* ---- clients ---- */
 
@@ -103,6 +103,7 @@ static void on_connection(uv_stream_t *listener, int status)
     if (status < 0 || control->closing)
         return;
     control->client_count++;
+    pace_hurry(&control->sweep);
     struct control_client *client = control_client_accept(control, read_request, on_client_closed);
     if (control->client_count > CONTROL_CLIENTS_MOST)
         control_client_close(client);
@@ -174,9 +175,9 @@ static void look_for_socket(struct control *control)
 }
 
 /* Closes clients that do not read, or that stopped in the middle of a line or a message. */
-static void on_sweep(uv_timer_t *timer)
+static bool on_sweep(void *context)
 {
-    struct control *control = timer->data;
+    struct control *control = context;
     int64_t now_ms = clock_uptime_ms();
     struct control_client *client, *next;
     for (client = LIST_FIRST(&control->clients); client; client = next) {
@@ -185,6 +186,7 @@ static void on_sweep(uv_timer_t *timer)
             control_client_close(client);
     }
     look_for_socket(control);
+    return !LIST_EMPTY(&control->clients);
 }
 
 struct control *control_new(uv_loop_t *loop, const char *path, struct intake *intake, struct queue *queue,
@@ -195,9 +197,8 @@ struct control *control_new(uv_loop_t *loop, const char *path, struct intake *in
         .loop = loop, .path = path, .intake = intake, .queue = queue, .calls = *calls, .open_handles = 2};
     LIST_INIT(&control->clients);
     uv_pipe_init(loop, &control->listener, 0);
-    uv_timer_init(loop, &control->sweep);
-    control->listener.data = control->sweep.data = control;
-    uv_timer_start(&control->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+    control->listener.data = control;
+    pace_start(&control->sweep, loop, on_sweep, control);
     int error = listen_at(control);
     control->listens = error == 0;
     if (error == -ENOENT || error == -EACCES)
@@ -221,5 +222,5 @@ void control_free(struct control *control)
         control_client_close(LIST_FIRST(&control->clients));
     if (!uv_is_closing((uv_handle_t *)&control->listener))
         uv_close((uv_handle_t *)&control->listener, on_closed);
-    uv_close((uv_handle_t *)&control->sweep, on_closed);
+    uv_close((uv_handle_t *)&control->sweep.timer, on_closed);
 }

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "control/control.h"
 #include "intake/batch.h"
+#include "net/pace.h"
 #include <sys/queue.h>
 
 struct control_client {
@@ -42,7 +43,7 @@ struct control {
     struct queue *queue;
     struct control_calls calls;
     uv_pipe_t listener;
-    uv_timer_t sweep;
+    struct pace sweep;
     int open_handles;
     bool closing;
     bool listens;

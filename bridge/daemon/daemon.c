@@ -42,10 +42,8 @@
 
 enum {
     STOP_MOST_MS = 3000,
-    STATUS_FIRST_MS = 1000,
     STATUS_EVERY_MS = 10000,
     STATUS_QUIET = 100, /* fewer messages and requests than this in the time: idle */
-    UPKEEP_EVERY_MS = 1000,
     UPKEEP_QUIET = 10,
     OPEN_TRIES = 20,
     OPEN_WAIT_MS = 100,
@@ -70,12 +68,11 @@ static void finish(void *context)
     clock_watch_free(daemon->clock);
     early_stop(daemon);
     uv_handle_t *const handles[] = {
-        (uv_handle_t *)&daemon->terminate,      (uv_handle_t *)&daemon->interrupt,
-        (uv_handle_t *)&daemon->hangup,         (uv_handle_t *)&daemon->deadline,
-        (uv_handle_t *)&daemon->watchdog.timer, (uv_handle_t *)&daemon->status,
-        (uv_handle_t *)&daemon->upkeep,         (uv_handle_t *)&daemon->loop_time.round,
-        (uv_handle_t *)&daemon->wear.timer,     (uv_handle_t *)&daemon->recovery.check,
-        (uv_handle_t *)&daemon->recovery.timer,
+        (uv_handle_t *)&daemon->terminate,       (uv_handle_t *)&daemon->interrupt,
+        (uv_handle_t *)&daemon->hangup,          (uv_handle_t *)&daemon->deadline,
+        (uv_handle_t *)&daemon->watchdog.timer,  (uv_handle_t *)&daemon->upkeep.timer,
+        (uv_handle_t *)&daemon->loop_time.round, (uv_handle_t *)&daemon->wear.timer,
+        (uv_handle_t *)&daemon->recovery.check,  (uv_handle_t *)&daemon->recovery.timer,
     };
     for (size_t i = 0; i < ARRAY_LEN(handles); i++)
         if (!uv_is_closing(handles[i]))
@@ -171,6 +168,7 @@ static void on_clock_set(void *context)
 static void on_released(void *context)
 {
     struct daemon *daemon = context;
+    pace_hurry(&daemon->upkeep);
     deliver_released(daemon->deliver);
 }
 
@@ -187,20 +185,8 @@ static void trim_when_idle(struct daemon *daemon)
     daemon->activity = activity;
 }
 
-static void on_upkeep(uv_timer_t *timer)
+static void report_status(struct daemon *daemon)
 {
-    struct daemon *daemon = timer->data;
-    uint64_t activity = daemon->metrics.received + daemon->metrics.requests;
-    queue_upkeep(daemon->queue, activity - daemon->upkeep_activity < UPKEEP_QUIET);
-    daemon->upkeep_activity = activity;
-    deliver_returned(daemon);
-    log_repetitions(false);
-    daemon_status_sample(&daemon->minute, &daemon->metrics);
-}
-
-static void on_status(uv_timer_t *timer)
-{
-    struct daemon *daemon = timer->data;
     trim_when_idle(daemon);
     reload_secrets(daemon);
     clock_watch_look(daemon->clock, clock_uptime_ms());
@@ -211,21 +197,36 @@ static void on_status(uv_timer_t *timer)
                   m->stored, m->delivered, m->dead, wear.syncs, (double)wear.bytes_written / 1000);
 }
 
+static bool on_upkeep(void *context)
+{
+    struct daemon *daemon = context;
+    uint64_t activity = daemon->metrics.received + daemon->metrics.requests;
+    uint64_t more = activity - daemon->upkeep_activity;
+    int64_t now_ms = clock_uptime_ms();
+    bool rests = queue_upkeep(daemon->queue, more < UPKEEP_QUIET);
+    daemon->upkeep_activity = activity;
+    deliver_returned(daemon);
+    log_repetitions(false);
+    daemon_status_sample(&daemon->minute, &daemon->metrics);
+    if (daemon->status_ms == 0 || now_ms - daemon->status_ms >= STATUS_EVERY_MS) {
+        daemon->status_ms = now_ms;
+        report_status(daemon);
+    }
+    return !rests || more > 0 || daemon->trim_due;
+}
+
 /* ---- starting ---- */
 
 static void start_handles(struct daemon *daemon)
 {
     uv_loop_t *loop = &daemon->loop;
     uv_signal_t *const signals[] = {&daemon->terminate, &daemon->interrupt, &daemon->hangup};
-    uv_timer_t *const timers[] = {&daemon->deadline, &daemon->status, &daemon->upkeep};
     for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
         uv_signal_init(loop, signals[i]);
         signals[i]->data = daemon;
     }
-    for (size_t i = 0; i < ARRAY_LEN(timers); i++) {
-        uv_timer_init(loop, timers[i]);
-        timers[i]->data = daemon;
-    }
+    uv_timer_init(loop, &daemon->deadline);
+    daemon->deadline.data = daemon;
     uv_signal_start(&daemon->terminate, on_terminate, SIGTERM);
     uv_signal_start(&daemon->interrupt, on_terminate, SIGINT);
     uv_signal_start(&daemon->hangup, on_hangup, SIGHUP);
@@ -234,8 +235,7 @@ static void start_handles(struct daemon *daemon)
     recover_start(daemon);
     early_start(daemon);
     daemon->trim_due = true; /* after the start */
-    uv_timer_start(&daemon->status, on_status, STATUS_FIRST_MS, STATUS_EVERY_MS);
-    uv_timer_start(&daemon->upkeep, on_upkeep, UPKEEP_EVERY_MS, UPKEEP_EVERY_MS);
+    pace_start(&daemon->upkeep, loop, on_upkeep, daemon);
     watchdog_watch(&daemon->watchdog, loop);
 }
 

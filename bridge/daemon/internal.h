@@ -17,6 +17,7 @@
 #include "daemon/watchdog.h"
 #include "daemon/wear.h"
 #include "deliver/deliver.h"
+#include "net/pace.h"
 #include "queue/queue.h"
 
 enum { RELOAD_MOST_MS = 1000 }; /* for requests in flight to end */
@@ -55,9 +56,9 @@ struct daemon {
     uv_loop_t loop;
     uv_signal_t terminate, interrupt, hangup;
     uv_timer_t deadline; /* of a stop or a reload */
-    uv_timer_t status;
-    uv_timer_t upkeep; /* of the queue */
-    uint64_t activity; /* when on_status() came last */
+    struct pace upkeep;  /* of the queue */
+    int64_t status_ms;   /* uptime of the last report_status() */
+    uint64_t activity;   /* at that time */
     uint64_t upkeep_activity;
     bool trim_due;
     bool reload_again; /* SIGHUP came during a reload */

@@ -2,6 +2,7 @@
 #include "daemon/watchdog.h"
 #include "base/log.h"
 #include "daemon/notify.h"
+#include "net/pace.h"
 
 #include <inttypes.h>
 
@@ -64,20 +65,31 @@ void watchdog_start(struct watchdog *watchdog)
     watchdog->has_thread = uv_thread_create(&watchdog->thread, run_thread, watchdog) == 0;
 }
 
+static void report_later(struct watchdog *watchdog);
+
 static void on_time(uv_timer_t *timer)
 {
     struct watchdog *watchdog = timer->data;
     atomic_fetch_add(&watchdog->reports, 1);
     notify_alive();
+    report_later(watchdog);
+}
+
+/* At a moment at which the loop wakes up anyway, if the limit is long enough. */
+static void report_later(struct watchdog *watchdog)
+{
+    uv_timer_t *timer = &watchdog->timer;
+    uint64_t report_ms = notify_watchdog_ms();
+    uint64_t rest_ms = pace_rest_ms(uv_now(timer->loop));
+    uv_timer_start(timer, on_time, report_ms < PACE_REST_MS ? report_ms : rest_ms, 0);
 }
 
 void watchdog_watch(struct watchdog *watchdog, uv_loop_t *loop)
 {
-    uint64_t report_ms = notify_watchdog_ms();
     uv_timer_init(loop, &watchdog->timer);
     watchdog->timer.data = watchdog;
-    if (report_ms > 0)
-        uv_timer_start(&watchdog->timer, on_time, report_ms, report_ms);
+    if (notify_watchdog_ms() > 0)
+        report_later(watchdog);
 }
 
 void watchdog_stop(struct watchdog *watchdog)

@@ -25,6 +25,7 @@ void client_restart_time(struct client *client)
     client->since_ms = clock_uptime_ms();
     TAILQ_INSERT_TAIL(&client->server->line, client, line);
     client->in_line = true;
+    pace_hurry(&client->server->look);
 }
 
 void client_wake(struct client *client)

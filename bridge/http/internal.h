@@ -8,6 +8,7 @@
 #include "http/chunks.h"
 #include "http/head.h"
 #include "http/request.h"
+#include "net/pace.h"
 #include <sys/queue.h>
 #include <uv.h>
 
@@ -68,7 +69,7 @@ struct http_server {
     /* http/server.c: there is more to do. The round of the loop ends with the call `round`. */
     void (*wake)(struct http_server *server);
     struct http_listen *listen;
-    uv_timer_t look;
+    struct pace look;
     uv_idle_t soon;   /* active: a client is ready */
     uv_check_t round; /* active: something came in this round of the loop */
     int open_handles; /* with those of connections */

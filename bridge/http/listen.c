@@ -219,8 +219,9 @@ static void close_socket(struct http_listen *listen, const struct socket *socket
     close(socket->fd);
 }
 
-void http_listen_look(struct http_listen *listen)
+bool http_listen_look(struct http_listen *listen)
 {
+    bool all = true;
     bool full = check_full(listen) && !listen->calls->has_idle(listen->context);
     for (size_t i = 0; i < listen->socket_count; i++) {
         struct socket *socket = &listen->sockets[i];
@@ -228,7 +229,9 @@ void http_listen_look(struct http_listen *listen)
             open_socket(listen, socket);
         if (socket->fd >= 0 && !full)
             watch_want(listen->watches, socket->fd, UV_READABLE);
+        all = all && socket->fd >= 0;
     }
+    return all && !full;
 }
 
 void http_listen_describe(const struct http_listen *listen, struct cJSON *array)

@@ -33,7 +33,8 @@ void http_listen_reconfigure(struct http_listen *listen, const struct config_htt
  * be NULL: there are none. */
 void http_listen_describe(const struct http_listen *listen, struct cJSON *array);
 /* Once a second, and when a connection ended. */
-void http_listen_look(struct http_listen *listen);
+/* Returns whether there is nothing to try again. */
+bool http_listen_look(struct http_listen *listen);
 /* Closes its sockets. The memory is released when the loop has run once more. Takes NULL. */
 void http_listen_free(struct http_listen *listen);
 

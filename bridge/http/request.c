@@ -277,7 +277,7 @@ void client_new(struct http_server *server, int fd, const struct address *addres
     struct client *client = xcalloc(1, sizeof *client);
     *client = (struct client){.server = server, .address = *address};
     buf_init(&client->in, IN_BYTES);
-    uv_tcp_init(server->look.loop, &client->socket);
+    uv_tcp_init(server->look.timer.loop, &client->socket);
     client->socket.data = client;
     server->open_handles++;
     server->client_count++;

@@ -11,8 +11,6 @@
 
 #include <stdlib.h>
 
-enum { LOOK_MS = 1000 };
-
 /* ---- on the loop ---- */
 
 static void on_round(uv_check_t *round)
@@ -49,15 +47,15 @@ static void wake(struct http_server *server)
     uv_check_start(&server->round, on_round);
 }
 
-static void on_look(uv_timer_t *timer)
+static bool on_look(void *context)
 {
-    struct http_server *server = timer->data;
+    struct http_server *server = context;
     struct client *client;
     int64_t late_ms = clock_uptime_ms() - server->config->timeout_ms;
     while ((client = TAILQ_FIRST(&server->line)) != NULL && client->since_ms <= late_ms)
         client_end(client);
-    if (server->listen)
-        http_listen_look(server->listen);
+    bool listens = !server->listen || http_listen_look(server->listen);
+    return !listens || !TAILQ_EMPTY(&server->line);
 }
 
 /* ---- connections ---- */
@@ -118,12 +116,11 @@ struct http_server *http_server_new(uv_loop_t *loop, const struct config_http *c
     LIST_INIT(&server->clients);
     TAILQ_INIT(&server->line);
     TAILQ_INIT(&server->ready);
-    uv_timer_init(loop, &server->look);
     uv_idle_init(loop, &server->soon);
     uv_check_init(loop, &server->round);
-    server->look.data = server->soon.data = server->round.data = server;
+    server->soon.data = server->round.data = server;
     server->open_handles = 3;
-    uv_timer_start(&server->look, on_look, LOOK_MS, LOOK_MS);
+    pace_start(&server->look, loop, on_look, server);
     server->listen = http_listen_new(loop, config, &listen_calls, server);
     return server;
 }
@@ -169,7 +166,7 @@ void http_server_free(struct http_server *server)
     struct client *client;
     while ((client = LIST_FIRST(&server->clients)) != NULL)
         client_drop(client);
-    uv_close((uv_handle_t *)&server->look, on_closed);
+    uv_close((uv_handle_t *)&server->look.timer, on_closed);
     uv_close((uv_handle_t *)&server->soon, on_closed);
     uv_close((uv_handle_t *)&server->round, on_closed);
 }

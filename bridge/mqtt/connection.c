@@ -163,6 +163,7 @@ static void connect_done(uv_work_t *work, int status)
         return;
     }
     mqtt->link = LINK_HANDSHAKE;
+    pace_hurry(&mqtt->tick);
     mqtt_flush(mqtt); /* the CONNECT */
     mqtt_watch(mqtt);
 }

@@ -203,11 +203,18 @@ static void work(struct mqtt *mqtt)
     mqtt_watch(mqtt);
 }
 
-static void on_tick(uv_timer_t *timer)
+/* Of a connection that has lasted. The keepalive must be looked at several times in its time. */
+static bool may_rest(const struct mqtt *mqtt)
 {
-    struct mqtt *mqtt = timer->data;
+    return mqtt->link == LINK_UP && clock_uptime_ms() - mqtt->since_ms > BRIEF_MS && !mqtt->one_by_one &&
+           mqtt->login->keepalive_s * 1000 >= 4 * PACE_REST_MS;
+}
+
+static bool on_tick(void *context)
+{
+    struct mqtt *mqtt = context;
     if (mqtt->link != LINK_HANDSHAKE && mqtt->link != LINK_UP)
-        return;
+        return true;
     int64_t lasted_ms = clock_uptime_ms() - mqtt->since_ms;
     if (mqtt->link == LINK_HANDSHAKE && lasted_ms > HANDSHAKE_MOST_MS) {
         mqtt->closed = true;
@@ -228,12 +235,13 @@ static void on_tick(uv_timer_t *timer)
     if (mqtt->closed) {
         batch_release(mqtt->batch);
         mqtt_connection_closed(mqtt);
-        return;
+        return true;
     }
     if (mqtt_flush(mqtt))
         batch_release(mqtt->batch);
     if (!pause_if_due(mqtt))
         mqtt_watch(mqtt);
+    return !may_rest(mqtt);
 }
 
 /* ---- life ---- */
@@ -267,10 +275,9 @@ struct mqtt *mqtt_new(uv_loop_t *loop, const struct config_broker *broker, const
     mqtt_protocol_init(mqtt);
     mqtt_redelivery_init(mqtt, route_count);
     mqtt_copies_load(mqtt);
-    uv_timer_init(loop, &mqtt->tick);
+    pace_start(&mqtt->tick, loop, on_tick, mqtt);
     uv_timer_init(loop, &mqtt->retry);
-    mqtt->tick.data = mqtt->retry.data = mqtt;
-    uv_timer_start(&mqtt->tick, on_tick, 1000, 1000);
+    mqtt->retry.data = mqtt;
     mqtt_try_connect(mqtt);
     return mqtt;
 }
@@ -321,7 +328,7 @@ bool mqtt_stop(struct mqtt *mqtt)
         mqtt_flush(mqtt);
     }
     mqtt_unwatch(mqtt);
-    uv_timer_stop(&mqtt->tick);
+    pace_stop(&mqtt->tick);
     uv_timer_stop(&mqtt->retry);
     batch_stop_waiting(mqtt->batch);
     mqtt->link = LINK_DOWN;
@@ -353,6 +360,6 @@ void mqtt_free(struct mqtt *mqtt)
     assert(mqtt->link == LINK_DOWN);
     batch_free(mqtt->batch);
     mqtt->open_handles = 2;
-    uv_close((uv_handle_t *)&mqtt->tick, on_closed);
+    uv_close((uv_handle_t *)&mqtt->tick.timer, on_closed);
     uv_close((uv_handle_t *)&mqtt->retry, on_closed);
 }

@@ -37,6 +37,7 @@
 #include "intake/batch.h"
 #include "message/replay.h"
 #include "mqtt/properties.h"
+#include "net/pace.h"
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
 
@@ -197,7 +198,7 @@ struct mqtt {
     int close_errno;
 
     /* connecting */
-    uv_timer_t tick;  /* once a second: keepalive, deadlines */
+    struct pace tick; /* keepalive, deadlines */
     uv_timer_t retry; /* LINK_DOWN: to the next attempt */
     uv_work_t work_request;
     int connect_result;

@@ -199,10 +199,11 @@ bool queue_is_claimed(const struct queue *queue, int64_t id);
 
 /* ---- upkeep (queue/upkeep.c) ---- */
 
-/* To be called about once a second. Does a bounded step of each of these: drops messages that are
+/* To be called about once a second, or seldom while the queue is at rest. Does a bounded step of each of these: drops messages that are
  * too old, returns free space to the disk, makes the reserve again, looks for readers that
- * keep the write-ahead log growing. quiet: nothing else is going on. */
-void queue_upkeep(struct queue *queue, bool quiet);
+ * keep the write-ahead log growing. quiet: nothing else is going on. Returns whether the queue is at rest:
+ * no message waits, and no step is left to do. */
+bool queue_upkeep(struct queue *queue, bool quiet);
 /* Gives memory back. */
 void queue_trim(struct queue *queue);
 /* Sets a problem for the view `summary`: name is "storage", "full", "reader", "kept" or

@@ -28,7 +28,13 @@ static void look_at_kept(struct queue *queue)
     queue_problem_set(queue, "kept", description);
 }
 
-void queue_upkeep(struct queue *queue, bool quiet)
+static bool is_at_rest(struct queue *queue)
+{
+    return queue_waiting(queue) == 0 && !queue_fails(queue) && !queue->lost && !queue_full(queue) &&
+           !queue->storage.giving_back && queue_reserve_is_made(queue->storage.reserve);
+}
+
+bool queue_upkeep(struct queue *queue, bool quiet)
 {
     queue_files_look(queue);
     queue_readers_step(queue);
@@ -39,7 +45,7 @@ void queue_upkeep(struct queue *queue, bool quiet)
     look_at_kept(queue);
     int64_t now_ms = clock_uptime_ms();
     if (now_ms < queue->storage.try_again_ms)
-        return;
+        return false;
     int error = queue_free_pages_give_back(queue, quiet);
     if (error == 0)
         error = queue_drop_step(queue);
@@ -53,4 +59,5 @@ void queue_upkeep(struct queue *queue, bool quiet)
         error = queue_confirmed_step(queue, queue_oldest_waiting(queue), now_ms);
     if (error != 0 && error != -EBUSY)
         queue->storage.try_again_ms = now_ms + RETRY_MS;
+    return error == 0 && is_at_rest(queue);
 }
