@@ -171,10 +171,11 @@ def test_a_retained_one_ends_one_connection_and_hides_no_other(make_sluice, scri
     scripted.wait(lambda: scripted.unsubacked.count(1) > qos, what="a round trip")
     live = scripted.publish(b"t/live", b"live")
     scripted.wait(lambda: live in scripted.acked(), what="what came after its response")
-    for _ in range(2):
-        attempts = len(scripted.attempts)
+    for connection in (2, 3):
         scripted.drop()
-        scripted.wait_packets("SUBSCRIBE", attempts + 1)
+        scripted.wait_packets("SUBSCRIBE", connection + 1)
+        if protocol == "3.1.1":  # which gets all again; without an end of the round trip, again on the next connection
+            scripted.wait(lambda: scripted.unsubacked.count(connection) > qos, what="a round trip")
         live = scripted.publish(b"t/live", b"live")
         scripted.wait(lambda: live in scripted.acked(), what="its acknowledgement")
     backend.wait_for(4)
