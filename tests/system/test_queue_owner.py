@@ -129,12 +129,12 @@ def test_status_of_a_stopped_sluice_says_it(machine):
     give(machine, names)
     for who in ("", AS_USER):
         result = machine.run(f"{who} /var/program status || exit $?")
-        assert result.returncode == 3 and "sluice is stopped" in result.stdout, result
+        assert result.returncode == 3 and "sluice is stopped" in result.stdout, result.stdout + result.stderr
         [line] = re.findall(r"^! queue: .*", result.stdout, re.M)
         assert "use" in line and named(line) == (f"--reference=/{QUEUE}", names)
     machine.obey(line)
     result = machine.run("sluice status || exit $?")
-    assert result.returncode == 3 and "! " not in result.stdout, result
+    assert result.returncode == 3 and "! " not in result.stdout, result.stdout + result.stderr
     assert machine.serves(), machine.log
 
 
