@@ -63,7 +63,8 @@ static void find_user(struct search *search, struct account *account)
 {
     size_t at = 0;
     const char *name = last_value(search->unit, "User", &at);
-    const struct passwd *entry = passwd_of(name ? name : "root");
+    const char *other = is_dynamic(search->unit) ? "sluice" : "root"; /* the name of the unit */
+    const struct passwd *entry = passwd_of(name ? name : other);
     if (entry) {
         account->user = xstrdup(entry->pw_name);
         account->uid = entry->pw_uid;

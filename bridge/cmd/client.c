@@ -25,7 +25,8 @@ static int stat_directory(const char *path, struct stat *ret)
 bool client_trusts(const struct config_place *place, uid_t user)
 {
     struct stat found;
-    if (user == 0 || user == geteuid() || (stat(place->queue, &found) == 0 && found.st_uid == user))
+    if (user == 0 || user == geteuid() || (place->service != 0 && user == place->service) ||
+        (stat(place->queue, &found) == 0 && found.st_uid == user))
         return true;
     return (stat_directory(place->queue, &found) == 0 || stat_directory(place->socket, &found) == 0) &&
            found.st_uid == user;

@@ -2,6 +2,7 @@
 #include "cmd/locate.h"
 #include "cmd/client.h"
 #include "cmd/cmd.h"
+#include "cmd/owner.h"
 #include "text/status.h"
 
 #include <cjson/cJSON.h>
@@ -70,7 +71,8 @@ static bool ask_place(const char *socket, const char *config_path, struct config
     struct stat directory;
     bool there = stat_directory(ret->queue, &directory) == 0;
     cleanup_free char *asked_socket = xstrdup(socket), *root = xstrdup("/");
-    struct config_place asked = {.queue = there ? ret->queue : root, .socket = asked_socket};
+    struct config_place asked = {
+        .queue = there ? ret->queue : root, .socket = asked_socket, .service = ret->service};
     cJSON *status = NULL;
     cleanup_free char *ours = realpath(config_path, NULL);
     if (!ours || client_status(&asked, &status) != 0)
@@ -80,7 +82,8 @@ static bool ask_place(const char *socket, const char *config_path, struct config
     bool same = theirs && queue && strcmp(ours, theirs) == 0 && may_follow(&asked, queue);
     if (same) {
         config_place_done(ret);
-        *ret = (struct config_place){.queue = xstrdup(queue), .socket = xstrdup(socket)};
+        *ret = (struct config_place){
+            .queue = xstrdup(queue), .socket = xstrdup(socket), .service = asked.service};
     }
     cJSON_Delete(status);
     return same;
@@ -105,6 +108,7 @@ int locate_queue(const char *command, const char *config_path, struct config_pla
         fprintf(stderr, "%s: %s\n", command, why);
         return CMD_EXIT_CONFIG;
     }
+    ret->service = owner_service_user(config_path);
     if (nobody_listens(ret))
         find_daemon(config_path, ret);
     if (become_owner(ret->queue))

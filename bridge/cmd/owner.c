@@ -42,16 +42,32 @@ static bool runs_systemd(void)
     return lstat("/run/systemd/system", &found) == 0 && S_ISDIR(found.st_mode);
 }
 
-char *owner_run_fault(const char *config_path, const char *queue)
+uid_t owner_service_user(const char *config_path)
 {
     struct config_errors errors = {0}; /* of the unit, which has no part in this */
-    struct service *service = geteuid() == 0 && runs_systemd() ? service_read(config_path, &errors) : NULL;
+    struct service *service = service_read(config_path, &errors);
     uid_t user = service ? service_reader(service).user : 0;
     service_free(service);
     config_errors_done(&errors);
+    return user;
+}
+
+char *owner_run_fault(const char *config_path, const char *queue)
+{
+    uid_t user = geteuid() == 0 && runs_systemd() ? owner_service_user(config_path) : 0;
     if (user == 0 || !owns_place(user, queue))
         return NULL;
     return xasprintf("%s: this is the queue of the service, which could not use the files that root makes in "
                      "it; sudo systemctl start sluice, or use a configuration with another queue",
                      queue);
+}
+
+char *owner_store_fault(uid_t service, const char *queue)
+{
+    if (geteuid() != 0 || service == 0 || !runs_systemd())
+        return NULL;
+    return xasprintf(
+        "%s: the service could not use a queue that root makes there: sudo sluice check reports what "
+        "to correct; then sudo systemctl restart sluice",
+        queue);
 }

@@ -15,5 +15,11 @@ char *owner_service_fault(const struct service *service, const char *queue);
 char *owner_fault(const char *queue);
 /* This process of root must not make files in the queue, which is that of the service. */
 char *owner_run_fault(const char *config_path, const char *queue);
+/* This process of root must not make a queue there: the service, which has this configuration, could not use
+ * it. */
+char *owner_store_fault(uid_t service, const char *queue);
+
+/* The user of the service that has this configuration; 0: root, or there is none. */
+uid_t owner_service_user(const char *config_path);
 
 #endif

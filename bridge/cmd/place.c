@@ -26,11 +26,12 @@ static bool is_unfit(const char *directory, const char *home)
 }
 
 /* Whether many programs have their directories in it. */
-static bool is_common(const char *directory)
+bool place_is_common(const char *directory)
 {
-    static const char *const common[] = {"/home",      "/media",   "/mnt",     "/opt",       "/root",
-                                         "/srv",       "/tmp",     "/var",     "/var/cache", "/var/lib",
-                                         "/var/local", "/var/log", "/var/opt", "/var/spool", "/var/tmp"};
+    static const char *const common[] = {
+        "/",          "/boot",    "/etc",       "/usr",     "/usr/local", "/usr/local/etc", "/home",
+        "/media",     "/mnt",     "/opt",       "/root",    "/srv",       "/tmp",           "/var",
+        "/var/cache", "/var/lib", "/var/local", "/var/log", "/var/opt",   "/var/spool",     "/var/tmp"};
     for (size_t i = 0; i < ARRAY_LEN(common); i++)
         if (strcmp(directory, common[i]) == 0)
             return true;
@@ -54,7 +55,7 @@ static bool has_other_files(const char *directory, const char *file)
 bool place_is_own(const char *directory, const char *file, const char *home, uid_t uid)
 {
     struct stat found;
-    if (is_unfit(directory, home) || is_common(directory) || stat(directory, &found) != 0)
+    if (is_unfit(directory, home) || place_is_common(directory) || stat(directory, &found) != 0)
         return false;
     return found.st_uid == uid || (found.st_uid == 0 && !has_other_files(directory, file));
 }

@@ -13,6 +13,10 @@
  * of the system is never its own. home: the directory of the configuration. */
 bool place_is_own(const char *directory, const char *file, const char *home, uid_t uid);
 
+/* Whether others have files or directories in it, too: it is a directory of the system, or many programs use
+ * it. */
+bool place_is_common(const char *directory);
+
 /* The directory below this one that sluice can have instead. The caller frees it. NULL: nobody keeps a
  * queue there. */
 char *place_below(const char *directory, const char *home);

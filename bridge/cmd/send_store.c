@@ -238,9 +238,9 @@ static void store_alone(struct sender *sender, struct send_message *messages, si
     if (config->queue.trust_clock)
         clock_trust();
     struct queue *queue = NULL;
-    cleanup_free char *why = NULL;
+    cleanup_free char *why = owner_store_fault(sender->place->service, sender->place->queue);
     log_init(LOG_LEVEL_WARNING);
-    int error = queue_open(sender->place->queue, &queue, &why);
+    int error = why ? -EPERM : queue_open(sender->place->queue, &queue, &why);
     cleanup_free char *owner = error != 0 && error != -EBUSY ? owner_fault(sender->place->queue) : NULL;
     if (error == 0) {
         store_by_batch(sender, queue, config, messages, count);

@@ -142,15 +142,34 @@ static bool is_at_home(const struct service *service, const char *path)
     return strncmp(path, service->home, bytes) == 0 && (path[bytes] == '/' || path[bytes] == '\0');
 }
 
+/* Whether nobody else may lose a file, or a directory, that gets sluice's group: it is with the configuration, in
+ * a directory of sluice, and its group is root's. */
+static bool may_change_group(const struct service *service, const char *path)
+{
+    struct stat found;
+    return is_at_home(service, path) && !place_is_common(service->home) && stat(path, &found) == 0 &&
+           found.st_gid == 0;
+}
+
+/* A copy for sluice. In its own directory it needs another name. */
+static char *copy_remedy(const struct service *service, const char *path)
+{
+    cleanup_free char *copy = xstrdup(path), *file = shell_word(path);
+    const char *directory = place_is_common(service->home) ? "/etc/sluice" : service->home;
+    bool same = strcmp(dirname(copy), directory) == 0;
+    cleanup_free char *target = same ? xasprintf("%s-for-sluice", path) : xasprintf("%s/", directory);
+    cleanup_free char *word = shell_word(target);
+    return xasprintf("copy it, and name the copy: sudo install %s-m 640 -g %s %s %s",
+                     place_is_common(service->home) ? "-D " : "", service->account.group, file, word);
+}
+
 /* What makes a file readable that is in the way: the file itself, or a directory that it is in. */
 static char *remedy(const struct service *service, const char *path, const char *obstacle)
 {
     struct stat found;
-    cleanup_free char *file = shell_word(path), *what = shell_word(obstacle),
-                      *home = shell_word(service->home);
-    if (!is_at_home(service, obstacle))
-        return xasprintf("copy it, and name the copy: sudo install -m 640 -g %s %s %s/",
-                         service->account.group, file, home);
+    cleanup_free char *what = shell_word(obstacle);
+    if (!may_change_group(service, obstacle))
+        return copy_remedy(service, path);
     const char *mode = stat(obstacle, &found) == 0 && S_ISDIR(found.st_mode) ? "g+rx" : "g+r";
     return xasprintf("sudo chgrp %s %s && sudo chmod %s %s", service->account.group, what, mode, what);
 }
@@ -252,10 +271,9 @@ static const struct sandbox_rule *read_only_rule(const struct service *service, 
 /* How the unit lets the service write to the directory. */
 static char *open_remedy(const char *directory)
 {
-    const char *quote = strpbrk(directory, " \t") ? "\"" : "";
-    return xasprintf(
-        "sudo systemctl edit sluice, and write the two lines [Service] and ReadWritePaths=%s%s%s", quote,
-        directory, quote);
+    cleanup_free char *word = unit_quote(directory);
+    return xasprintf("sudo systemctl edit sluice, and write the two lines [Service] and ReadWritePaths=%s",
+                     word);
 }
 
 char *service_read_only_fault(const struct service *service, const char *directory)

@@ -275,11 +275,30 @@ char *unit_word(const char **text)
     cleanup_free char *word = xcalloc(1, strlen(at) + 1);
     char quote = '\0';
     for (size_t bytes = 0; *at && (quote || !strchr(" \t", *at)); at++) {
-        if (quote ? *at == quote : strchr("\"'", *at) != NULL)
+        if (*at == '\\' && at[1] != '\0')
+            word[bytes++] = *++at;
+        else if (quote ? *at == quote : strchr("\"'", *at) != NULL)
             quote = quote ? '\0' : *at;
         else
             word[bytes++] = *at;
     }
     *text = at;
     return unit_expand(word);
+}
+
+char *unit_quote(const char *text)
+{
+    const char *quote = strpbrk(text, " \t\"'\\") ? "\"" : "";
+    cleanup_buf struct buf word;
+    buf_init(&word, LINE_MOST_BYTES);
+    buf_append_text(&word, quote);
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            buf_append_char(&word, '\\');
+        if (*text == '%')
+            buf_append_char(&word, '%');
+        buf_append_char(&word, *text);
+    }
+    buf_append_text(&word, quote);
+    return xstrdup(buf_text(&word));
 }

@@ -31,7 +31,9 @@ const char *unit_value(const struct unit *unit, const char *key);
  * unit, or on the machine, are not replaced. The caller frees it. */
 char *unit_expand(const char *text);
 /* The next word of a value, expanded and without its quotes, and moves *text past it. NULL: there is none. The
- * caller frees it. Escapes with a backslash are not replaced. */
+ * caller frees it. A backslash makes the next character an ordinary one. */
 char *unit_word(const char **text);
+/* The text as one word of a value. The caller frees it. */
+char *unit_quote(const char *text);
 
 #endif

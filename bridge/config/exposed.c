@@ -32,6 +32,17 @@ struct config_reader exposed_reader(void)
     return (struct config_reader){.user = getuid(), .group = getgid()};
 }
 
+/* The copy is beside it, where the reader can enter. */
+static char *copy_remedy(const char *path, const char *group)
+{
+    cleanup_free char *copy = xasprintf("%s-for-sluice", path), *to = shell_word(copy),
+                      *word = shell_word(path);
+    return xasprintf(
+        "copy it, and name the copy: sudo install -m 640 -g %s %s %s; then, unless others need it, "
+        "sudo chmod o-r %s",
+        group, word, to, word);
+}
+
 void exposed_warn(const char *path, struct config_reader reader)
 {
     struct stat file;
@@ -40,9 +51,12 @@ void exposed_warn(const char *path, struct config_reader reader)
     cleanup_free char *word = shell_word(path);
     const struct group *entry = getgrgid(reader.group);
     cleanup_free char *group = entry ? xstrdup(entry->gr_name) : xasprintf("%u", (unsigned)reader.group);
-    cleanup_free char *remedy =
-        reads_without_others(reader, &file)
-            ? xasprintf("sudo chmod o-r %s", word)
-            : xasprintf("sudo chgrp %s %s && sudo chmod g+r,o-r %s", group, word, word);
+    cleanup_free char *remedy = NULL;
+    if (reads_without_others(reader, &file))
+        remedy = xasprintf("sudo chmod o-r %s", word);
+    else if (file.st_gid == 0)
+        remedy = xasprintf("sudo chgrp %s %s && sudo chmod g+r,o-r %s", group, word, word);
+    else /* its group may need it */
+        remedy = copy_remedy(path, group);
     log_warning(EVENT_SECRET_EXPOSED, "%s: every user of this machine can read it; %s", path, remedy);
 }

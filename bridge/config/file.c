@@ -278,8 +278,8 @@ int config_file_place(const char *path, struct config_place *ret, char **ret_why
     if (error == 0) {
         load_neighbours(parser, path);
         config_finish_socket(parser);
-        ret->queue = xstrdup(parser->config->queue.path);
-        ret->socket = xstrdup(parser->config->daemon.socket);
+        *ret = (struct config_place){.queue = xstrdup(parser->config->queue.path),
+                                     .socket = xstrdup(parser->config->daemon.socket)};
     } else {
         *ret_why = main_file_reason(path, error);
     }

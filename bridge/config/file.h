@@ -47,6 +47,7 @@ struct config *config_file_load_hidden(const char *path, struct config_errors *e
 struct config_place {
     char *queue;
     char *socket;
+    uid_t service; /* the user of the service that has this configuration, if a command found it; 0: none */
 };
 int config_file_place(const char *path, struct config_place *ret, char **ret_why);
 void config_place_done(struct config_place *place);

@@ -88,3 +88,16 @@ def test_a_name_with_a_blank(machine):
     machine.obey(warning(machine.run("sluice check").stderr))
     result = machine.run("sluice check")
     assert result.returncode == 0 and "secret-exposed" not in result.stderr and machine.serves(), result
+
+
+def test_a_file_of_another_group_stays_in_it(machine):
+    machine.file(KEY[1:], "secret\n", 0o644, group=8)
+    machine.configure(backend=f"bearer = @{KEY}")
+    result = machine.run("sluice check")
+    [line] = re.findall(r"^.* warning secret-exposed: .*$", result.stderr, re.M)
+    assert "chgrp" not in line
+    machine.obey(line)
+    assert (machine.root / KEY[1:]).stat().st_gid == 8
+    machine.configure(backend=f"bearer = @{KEY}-for-sluice")
+    result = machine.run("sluice check")
+    assert result.returncode == 0 and "secret-exposed" not in result.stderr and machine.serves(), machine.log

@@ -188,3 +188,41 @@ def test_root_runs_any_other_queue(machine, case):
     setup = BOOTED if case != "container" else BOOTED + "rm -r /run/systemd; "
     result = machine.run(setup + STARTS, CONFIG=config)
     assert result.returncode == 0 and " ready: " in result.stdout, result
+
+
+# -- `path` was edited to a directory of root, and sluice was not restarted
+
+RUNNING = BOOTED + """
+    chown sluice:sluice /run/sluice
+    setpriv --reuid=sluice --regid=sluice --init-groups /var/program run 2>/tmp/log >/tmp/out & pid=$!
+    while kill -0 $pid 2>/dev/null && ! grep -q ' ready: ' /tmp/log; do sleep 0.1; done
+    mkdir -p /mnt/ssd/new
+    sed -i 's#^.queue.#&\\npath = /mnt/ssd/new/queue.db#' /etc/sluice/sluice.conf
+    %s
+    kill $pid
+    wait $pid
+"""
+
+
+@pytest.mark.parametrize("who", ["", f"setpriv --reuid=65534 --regid={USER} --clear-groups "])
+def test_the_running_sluice_is_found(machine, who):
+    """The directory says nothing of its user; the unit does."""
+    result = machine.run(RUNNING % f"{who}/var/program status || echo exit $?")
+    assert "sluice 0.1.0 is running since" in result.stdout, result.stdout + result.stderr
+    assert re.search(r"restart sluice to apply the changes of: .*\[queue\] path", result.stdout)
+
+
+def test_root_sends_to_the_running_sluice(machine):
+    result = machine.run(RUNNING % "/var/program send garden/a/sensor 1; /var/program queue ls; ls /mnt/ssd/new")
+    assert result.returncode == 0 and "garden/a/sensor" in result.stdout, result.stdout + result.stderr
+    assert not list((machine.root / "mnt/ssd/new").iterdir())
+
+
+def test_root_makes_no_queue_that_the_service_cannot_use(machine):
+    machine.configure(queue="path = /mnt/ssd/queue.db")
+    result = machine.run(BOOTED + "/var/program send garden/a/sensor 1 || exit $?")
+    assert result.returncode == 1 and "sudo sluice check reports what to correct" in result.stderr, result
+    assert not list((machine.root / "mnt/ssd").iterdir())
+    machine.edit("[Service]", "User=root")
+    machine.run(BOOTED + "/var/program send garden/a/sensor 1")
+    assert (machine.root / "mnt/ssd/queue.db").exists()

@@ -171,6 +171,57 @@ def test_a_file_of_root_in_the_directory_of_the_configuration(machine, path):
     assert machine.check() == [] and machine.serves()
 
 
+def test_a_key_of_another_group_stays_in_it(machine):
+    """Mosquitto, for example, reads it by its group."""
+    key = machine.root / machine.file("etc/sluice/key", mode=0o640, group=8)[1:]
+    machine.configure(backend="bearer = @/etc/sluice/key")
+    [error] = machine.check()
+    assert "chgrp" not in error
+    machine.obey(error)
+    assert key.stat().st_gid == 8 and not machine.check() == []
+    machine.configure(backend="bearer = @/etc/sluice/key-for-sluice")
+    assert machine.check() == [] and machine.serves(), machine.log
+
+
+@pytest.mark.parametrize("private", [0, 8])
+def test_a_directory_of_the_system_stays_private(machine, private):
+    """The configuration is in /etc itself, so /etc is no directory of sluice."""
+    machine.file("etc/private/key", mode=0o644)
+    (machine.root / "etc/private").chmod(0o700)
+    shutil.chown(machine.root / "etc/private", 0, private)
+    machine.configure(backend="bearer = @/etc/private/key")
+    (machine.root / "etc/sluice/sluice.conf").rename(machine.root / "etc/sluice.conf")
+    machine.edit("[Service]", "ExecStart=", "ExecStart=/var/program run -c /etc/sluice.conf")
+    [error] = machine.check("-c /etc/sluice.conf")[:1]
+    assert "may not enter /etc/private" in error and "chgrp" not in error
+    machine.obey(error)
+    assert (machine.root / "etc/private").stat().st_mode & 0o777 == 0o700
+    text = (machine.root / "etc/sluice.conf").read_text()
+    (machine.root / "etc/sluice.conf").write_text(text.replace("/etc/private/", "/etc/sluice/"))
+    assert machine.check("-c /etc/sluice.conf") == []
+
+
+@pytest.mark.parametrize("name", ["a b", "50%", "%n", 'a "b" c', "a'b", "a\\b", "a\\ b%"])
+def test_a_path_with_special_characters_in_a_unit(machine, name):
+    """systemd.syntax(7), systemd.unit(5): quotes, backslashes and specifiers."""
+    directory = machine.root / "mnt/ssd" / name
+    directory.mkdir()
+    shutil.chown(directory, USER, USER)
+    machine.configure(queue=f"path = /mnt/ssd/{name}/queue.db")
+    [error] = machine.check()
+    [value] = re.findall(r"ReadWritePaths=(.*)$", error)
+    assert value.count("%") % 2 == 0
+    machine.edit("[Service]", f"ReadWritePaths={value}")
+    assert machine.check() == []
+
+
+def test_a_user_that_systemd_makes(machine):
+    """It has the name of the unit, and is not root."""
+    machine.configure()
+    machine.edit("[Service]", "User=", "Group=", "DynamicUser=yes")
+    assert machine.check() == [] and "user sluice" in machine.how
+
+
 def test_a_unit_that_shows_the_home_directories(machine):
     machine.file("home/pi/key", mode=0o644)
     machine.configure(backend="bearer = @/home/pi/key")
