@@ -213,8 +213,13 @@ install_broker_settings() {
 # The example. Where this file made the user of the broker, its name and password are set, also
 # when Mosquitto is installed later.
 first_configuration=''
+configuration_mark=$written/first-configuration # it was written once
 
 install_configuration() {
+    if [ ! -e "$etc/sluice.conf" ] && [ -e "$configuration_mark" ]; then
+        say "kept: no $etc/sluice.conf (deleted here; $shipped/sluice.conf is the example)"
+        return
+    fi
     if [ ! -e "$etc/sluice.conf" ] ||
         { [ -n "$broker_is_ours" ] && cmp -s "$shipped/sluice.conf" "$etc/sluice.conf"; }; then
         first_configuration=yes
@@ -223,6 +228,8 @@ install_configuration() {
         sed -E "$edit" "$shipped/sluice.conf" >"$etc/sluice.conf"
     fi
     own root sluice 0640 "$etc/sluice.conf"
+    mkdir -p "$written"
+    : >"$configuration_mark"
 }
 
 # --- services ---------------------------------------------------------------------------
@@ -269,7 +276,8 @@ report_broker() {
         say "Devices connect to port 1883 as the user 'device'. Their password is in"
     elif [ -n "$result" ]; then
         say "A broker answers at port 1883 that is not this Mosquitto, or has other users (a container?)."
-        say "Set host, port, username and password in sluice.conf for it, or stop it and run this script again."
+        say "Set host, port, username and password in sluice.conf for it, or stop it and start Mosquitto:" \
+            "sudo systemctl restart mosquitto"
         return
     else
         [ -n "$root" ] || say "No broker answers at port 1883 now: see systemctl status mosquitto." \
@@ -317,10 +325,4 @@ remove_broker_settings() {
     if [ -n "$had_drop_in" ] && [ ! -e "$drop_in" ] && manages_services; then
         systemctl try-restart mosquitto.service || true
     fi
-}
-
-# Removes the queue, the configuration and all settings of Mosquitto.
-purge_all() {
-    rm -f "$drop_in" "$mosquitto"/sluice.acl "$mosquitto"/sluice.passwd
-    rm -rf "$etc" "$state"
 }

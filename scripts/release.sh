@@ -7,6 +7,14 @@ debian_mirror() {
         awk '$2 == "main" && $3 == "Debian" && $4 == "Debian" { print $1; exit }'
 }
 
+# The other one of the two that sluice supports.
+other_release() {
+    local VERSION_CODENAME=''
+    # shellcheck source=/dev/null
+    . /etc/os-release
+    if [ "$VERSION_CODENAME" = trixie ]; then echo bookworm; else echo trixie; fi
+}
+
 # Runs COMMAND in the source tree of the system below TREE, whose root is then a mount of its own: the
 # tests mount things. Each process ends with COMMAND.
 enter_system() { # TREE COMMAND...

@@ -12,6 +12,7 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     LOST_SHOWN_MS = 7 * 24 * 3600 * 1000, /* how long it is a problem that messages may be missing */
@@ -317,7 +318,10 @@ static void ask_daemon(struct status_facts *facts, const struct config_place *pl
 {
     int error = client_status(place, &facts->daemon);
     facts->pid = queue_admin_holder(place->queue);
-    facts->moved = error == -ENOENT && client_listens(place->socket);
+    /* Where the queue is in its place, its lock shows whether sluice runs. The socket alone does not: it may
+     * be that of a container, which has another file of this name. */
+    bool runs = facts->pid != 0 || access(place->queue, F_OK) != 0;
+    facts->moved = error == -ENOENT && runs && client_listens(place->socket);
     if (error == 0)
         facts->pid = (pid_t)status_number(facts->daemon, STATUS_PID, facts->pid);
     else if (facts->pid != 0 || error == -EACCES || error == -EPERM || facts->moved)

@@ -195,7 +195,7 @@ def test_upgrade_keeps_queue_passwords_and_changed_files(installed):
     output = installed.install()
     assert {path: (installed / path).read_bytes() for path in changed} == changed
     assert "kept: /etc/mosquitto/conf.d/sluice.conf (changed here" in output
-    assert "What is left to do" not in output
+    assert "What is left to do" not in output and "sudo sluice status" in output
     assert installed.run("sluice --version").strip() == "sluice 0.1.0"
     assert installed.run("sqlite3 -readonly /var/lib/sluice/queue.db 'select count(*) from message'") == "1\n"
 
@@ -211,7 +211,9 @@ def test_an_unchanged_setting_is_upgraded(installed):
 
 def test_uninstall_keeps_queue_and_configuration(installed):
     output = installed.install("--uninstall")
-    assert "kept: /etc/sluice, /var/lib/sluice" in output
+    kept = re.search(r"kept:\n((?:  .*\n)+)To remove these, too: sudo \S+ --uninstall --purge\n", output).group(1)
+    assert kept.split("\n") == ["  /etc/sluice", "  /var/lib/sluice", "  /etc/mosquitto/conf.d/sluice.conf",
+                                "  /etc/mosquitto/sluice.acl", "  /etc/mosquitto/sluice.passwd", "  the user sluice", ""]  # fmt: skip
     assert "kept: /etc/mosquitto/conf.d/sluice.conf (changed here)" in output
     assert FILES & files_below(installed / "usr/local") == set()
     for directory in ("share/sluice", "share/doc/sluice"):
@@ -221,7 +223,10 @@ def test_uninstall_keeps_queue_and_configuration(installed):
 
 
 def test_purge_leaves_nothing(installed):
-    installed.install("--uninstall --purge")
+    """Except a directory in which a disk is mounted. Nothing is said of the group, which goes, too."""
+    output = installed.run(f"mount -t tmpfs none /var/lib/sluice; cd /{SOURCE}; ./scripts/install --uninstall --purge")
+    assert "kept: /var/lib/sluice, which is empty now" in output and "userdel" not in output
+    shutil.rmtree(installed / "var/lib/sluice")  # what the mount hid
     left = installed.run(
         "ls -d /etc/sluice /var/lib/sluice /etc/mosquitto/sluice.* /etc/mosquitto/conf.d/sluice* 2>/dev/null || true;"
         "getent passwd sluice || getent group sluice || true"
@@ -406,6 +411,41 @@ def test_a_package_is_installed_before_and_after_mosquitto(installed, package):
     assert "\nusername = sluice\n" in (installed / "etc/sluice/sluice.conf").read_text()
 
 
+def test_a_package_and_the_script_exclude_each_other(installed, package):
+    """They have one queue, one unit and one user."""
+    (installed / "var/lib/sluice/queue.db").write_text("the queue")
+    for arguments in ("", "--uninstall", "--uninstall --purge"):
+        output = installed.run(f"cd /{SOURCE} && ./scripts/install {arguments}", status=1)
+        assert "apt remove sluice keeps the queue" in output
+    apt(installed, "remove sluice", network=False)
+    installed.install()
+    output = installed.run(f"dpkg -i {package} 2>&1", status=1)
+    assert "sudo scripts/install --uninstall" in output and installed.run("sluice --version") == "sluice 0.1.0\n"
+    installed.run("dpkg --purge sluice 2>&1")  # what was left of the package
+    assert (installed / "var/lib/sluice/queue.db").read_text() == "the queue"
+    installed.install("--uninstall")
+    (installed / "var/lib/sluice/queue.db").unlink()
+    apt(installed, f"install {package}", network=False)
+
+
+def test_mosquitto_that_is_configured_after_sluice_gets_its_settings(installed, package):
+    """One call of dpkg: sluice has its turn first."""
+    installed.run(f"""apt-get -qq download mosquitto; dpkg --purge sluice mosquitto
+                  rm -rf /etc/mosquitto; dpkg --unpack {package} ./mosquitto_*.deb
+                  dpkg --configure sluice mosquitto; rm ./mosquitto_*.deb""")  # fmt: skip
+    assert installed.facts("/etc/mosquitto/sluice.passwd") == "600 mosquitto:mosquitto"
+    assert "\nusername = sluice\n" in (installed / "etc/sluice/sluice.conf").read_text()
+
+
+def test_a_configuration_that_was_deleted_is_not_made_again(installed, package):
+    conf = installed / "etc/sluice/sluice.conf"
+    text = conf.read_text()
+    conf.unlink()
+    output = apt(installed, f"install --reinstall {package}", network=False)
+    assert not conf.exists() and "kept: no /etc/sluice/sluice.conf (deleted here" in output
+    conf.write_text(text)
+
+
 def test_an_upgrade_of_the_package_keeps_what_a_person_changed(installed, package):
     drop_in, acl = installed / "etc/mosquitto/conf.d/sluice.conf", installed / "etc/mosquitto/sluice.acl"
     drop_in.write_text(drop_in.read_text() + "# mine\n")
@@ -432,7 +472,10 @@ def test_a_package_that_is_removed_keeps_the_queue_and_purged_leaves_nothing(ins
     assert (installed / "etc/mosquitto/conf.d/sluice.conf").exists()
     apt(installed, "remove sluice", network=False)
     assert not (installed / "etc/mosquitto/conf.d/sluice.conf").exists()  # nobody changed this one
-    apt(installed, "purge sluice", network=False)
+    (installed / "etc/mosquitto/conf.d/sluice.conf").write_text("# a person's own\n")
+    output = apt(installed, "purge sluice", network=False)
+    assert "kept: /etc/mosquitto/conf.d/sluice.conf (sluice did not write it)" in output
+    (installed / "etc/mosquitto/conf.d/sluice.conf").unlink()
     left = installed.run("find / -xdev -path /root -prune -o -path '*sluice*' -print | grep -v -e ^/home -e ^/var/cache/man -e ^/sluice.log || true")
     assert left == ""
 

@@ -138,6 +138,22 @@ def test_status_of_a_stopped_sluice_says_it(machine):
     assert machine.serves(), machine.log
 
 
+def test_a_sluice_in_a_container_is_another_one(machine):
+    """Its socket has the same name there, and is in the kernel's list, as long as both share the network."""
+    shutil.chown(machine.root / "mnt/ssd", USER, USER)
+    result = machine.run(r"""
+        unshare --mount /bin/sh -euc '
+            mount -t tmpfs none /run; mkdir /run/sluice; chown sluice /run/sluice
+            mount --bind /mnt/ssd /var/lib/sluice
+            exec setpriv --reuid=sluice --regid=sluice --init-groups /var/program run 2>/tmp/log >/tmp/out' & pid=$!
+        while kill -0 $pid 2>/dev/null && ! grep -q " ready: " /tmp/log; do sleep 0.1; done
+        grep -q /run/sluice/sluice.sock /proc/net/unix
+        /var/program status || echo exit $?
+        kill $pid
+        wait $pid""")  # fmt: skip
+    assert "sluice is stopped" in result.stdout and "exit 3" in result.stdout, result.stdout + result.stderr
+
+
 def test_status_does_not_say_it_to_those_who_only_read(machine):
     """A member of the group may not write, and that is right."""
     result = machine.run(f"setpriv --reuid=65534 --regid={USER} --clear-groups /var/program status || exit $?")

@@ -159,7 +159,8 @@ def verdict(judged):
     if shown["Result"] == RESOURCES:
         return RESOURCES
     assert shown["Result"] in ("success", "exit-code", "signal"), shown
-    codes = re.findall(r"status=(\d+)", judged.stdout)
+    fatal = [line for line in judged.stdout.splitlines() if "ignore_errors=yes" not in line]
+    codes = re.findall(r"status=(\d+)", "\n".join(fatal))
     return next((status for status in STATUSES if status.split("/")[0] in codes), None)
 
 
