@@ -132,7 +132,8 @@ is_true() {
 unsafe_settings() {
     local value
     value=$(setting persistence false)
-    is_true "$value" || say "  persistence $value: a restart of Mosquitto loses the messages that wait for sluice; set it to true"
+    is_true "$value" || [ "$(setting plugin_opt_flush_period '')" = 0 ] ||
+        say "  persistence $value: a restart of Mosquitto loses the messages that wait for sluice; set it to true"
     value=$(setting queue_qos0_messages false)
     is_true "$value" || say "  queue_qos0_messages $value: messages of QoS 0 are lost while sluice is stopped; set it to true"
     value=$(setting upgrade_outgoing_qos false)
@@ -166,11 +167,32 @@ install_setting() {
         install -D -m 644 "$1" "$last"
         return 0
     else
-        say "kept: $2 (changed here; compare it with $1)"
+        say "kept: $2 (changed here; compare it with $shipped/mosquitto-$(basename "$2"))"
         return 1
     fi
     install -D -m 644 "$1" "$last"
     return 1
+}
+
+# The plugin of Mosquitto 2.1 that saves each message at once, or nothing.
+persistence_plugin() {
+    local file
+    for file in "$root"/usr/lib/*/mosquitto/mosquitto_persist_sqlite.so; do
+        [ ! -e "$file" ] || printf '%s' "${file#"$root"}"
+    done
+}
+
+# Prints the settings for the Mosquitto that is installed. The plugin cannot read what an earlier
+# Mosquitto has saved, and these messages would be lost: then it is not used.
+broker_settings() {
+    local plugin
+    plugin=$(persistence_plugin)
+    if [ -n "$plugin" ] && { [ ! -e "$root/var/lib/mosquitto/mosquitto.db" ] || grep -qs '^plugin_opt_flush_period' "$drop_in"; }; then
+        sed -e "s#^persistence true#persistence false\nplugin $plugin\nplugin_opt_sync full\nplugin_opt_flush_period 0#" \
+            -e '/^autosave_interval /d' "$shipped/mosquitto-sluice.conf"
+    else
+        cat "$shipped/mosquitto-sluice.conf"
+    fi
 }
 
 broker_changed=''
@@ -192,12 +214,15 @@ install_broker_settings() {
         return
     fi
     make_passwords
+    mkdir -p "$written"
     if install_setting "$shipped/mosquitto-sluice.acl" "$mosquitto/sluice.acl"; then
         broker_changed=yes
     fi
-    if install_setting "$shipped/mosquitto-sluice.conf" "$drop_in"; then
+    broker_settings >"$written/new"
+    if install_setting "$written/new" "$drop_in"; then
         broker_changed=yes
     fi
+    rm "$written/new"
     if mosquitto_reads "$drop_in"; then
         broker_is_ours=yes
     elif [ -e "$drop_in" ]; then

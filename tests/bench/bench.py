@@ -13,6 +13,7 @@
             backend; messages that the backend rejects (batched.py)
   poison    bad messages among good ones, at default settings (bench_poison.py)
   drop      the longest pause of the intake while 100,000 messages are dropped (bench_drop.py)
+  fit       size, memory, wake-ups, instructions and writes, for the oldest Pi (bench_fit.py)
   http      requests on the plain HTTP port, compared with nginx as a proxy (bench_http.py)
 
 A ratio compares two consecutive runs (sluice, bare, sluice, bare ...); the median of the
@@ -34,11 +35,12 @@ import time
 
 import batched as batches
 from bench_drop import drop
+from bench_fit import fit
 from bench_http import http
 from bench_poison import poison
 from receiver import receive
-from rig import (CLIENT_ID, DEADLINE_S, Arrivals, Connection, Rig, WrongRun, cpu_ns, fill, memory_kib, queued,
-                 sockets_of, wait_for)
+from rig import (CLIENT_ID, DEADLINE_S, MB, Arrivals, Connection, Rig, WrongRun, cpu_ns, fill, memory_kib, queued,
+                 sockets_of, steady_memory, wait_for)
 
 BYTES = 120
 DEVICES = 1024  # topics; many more than lanes, as in a real house
@@ -50,7 +52,6 @@ START_COUNT = 1000000
 WEAR_RUNS = ((1, 60), (100, 3000), (1000, 20000))  # messages a second, and how many
 WEAR_DELAYS = ("0s", "1s", "10s")
 PUBACK_BYTES = 4
-MB = 1000 * 1000
 
 
 class Table:
@@ -228,24 +229,6 @@ def delivery(rig, table, rounds):
 
 # -- memory
 
-def steady_memory(pid):
-    """Resident memory, once it has been constant for a second."""
-    last, since = None, 0.0
-
-    def steady():
-        nonlocal last, since
-        now = memory_kib(pid)
-        if now != last:
-            last, since = now, time.monotonic()
-        return time.monotonic() - since > 1
-
-    with contextlib.suppress(WrongRun):
-        wait_for("steady memory", steady, deadline_s=10, poll_s=0.1)
-    print(f"memory: resident {last['VmRSS']} KiB, anonymous {last['RssAnon']}, files {last['RssFile']}; "
-          f"at most {last['VmHWM']}", flush=True)
-    return last["VmRSS"] * 1024 / MB
-
-
 def memory(rig, table, _rounds):
     state = rig.dir / "memory"
     sluice = rig.start_sluice("sluice", state)
@@ -371,7 +354,7 @@ def batched(rig, table, rounds):
 
 MEASUREMENTS = {"intake": intake, "delivery": delivery, "memory": memory, "latency": latency, "wear": wear,
                 "start": start, "batched": batched, "poison": poison, "drop": drop,
-                "http": http}
+                "http": http, "fit": fit}
 
 
 def main():

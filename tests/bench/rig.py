@@ -17,6 +17,7 @@ import tempfile
 import time
 
 DEADLINE_S = 180
+MB = 1000 * 1000
 CLIENT_ID = "sluice-bench"
 ECHO_MODULE = "/usr/lib/nginx/modules/ngx_http_echo_module.so"
 
@@ -53,6 +54,24 @@ def memory_kib(pid):
     """VmRSS and the like, in KiB."""
     text = pathlib.Path(f"/proc/{pid}/status").read_text()
     return {name: int(kib) for name, kib in re.findall(r"^(VmRSS|VmHWM|RssAnon|RssFile):\s+(\d+) kB", text, re.M)}
+
+
+def steady_memory(pid):
+    """Resident memory, once it has been constant for a second."""
+    last, since = None, 0.0
+
+    def steady():
+        nonlocal last, since
+        now = memory_kib(pid)
+        if now != last:
+            last, since = now, time.monotonic()
+        return time.monotonic() - since > 1
+
+    with contextlib.suppress(WrongRun):
+        wait_for("steady memory", steady, deadline_s=10, poll_s=0.1)
+    print(f"memory: resident {last['VmRSS']} KiB, anonymous {last['RssAnon']}, files {last['RssFile']}; "
+          f"at most {last['VmHWM']}", flush=True)
+    return last["VmRSS"] * 1024 / MB
 
 
 class Connection:
@@ -238,9 +257,9 @@ http {{
 
     # -- sluice
 
-    def start_sluice(self, name, state, queue=None, route=None, **backend):
-        """sluice with its queue in `state`, one route for the workload, and more keys of
-        [queue], [route] and [backend]."""
+    def start_sluice(self, name, state, queue=None, route=None, more="", env=None, wrapper=(), **backend):
+        """sluice with its queue in `state`, one route for the workload, more keys of
+        [queue], [route] and [backend], and more sections; started by the command `wrapper`."""
         state.mkdir(exist_ok=True)
         keys = {"url": self.url, "ca_file": self.certificate, **backend}
         conf = state / "sluice.conf"
@@ -250,8 +269,9 @@ http {{
                         + "[backend bench]\n"
                         + "".join(f"{key} = {value}\n" for key, value in keys.items())
                         + "[route bench]\ntopic = bench/#\npath = /collections/reading\n"
-                        + "".join(f"{key} = {value}\n" for key, value in (route or {}).items() if value is not None))
-        return self.start(name, [self.sluice, "run", "-c", conf])
+                        + "".join(f"{key} = {value}\n" for key, value in (route or {}).items() if value is not None)
+                        + more)
+        return self.start(name, [*wrapper, self.sluice, "run", "-c", conf], env=env)
 
     def wait_connected(self, sluice):
         def connected():

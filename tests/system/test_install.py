@@ -325,6 +325,35 @@ def test_a_broker_that_the_demo_disabled_is_enabled(installed, systemd, install_
     assert not (installed / "etc/sluice-demo-disabled.mosquitto").exists()
 
 
+@pytest.mark.parametrize("saved", [False, True])
+def test_the_plugin_of_a_newer_mosquitto_is_used(install_again, installed, saved):
+    """Unless an earlier one has saved messages, which the plugin cannot read. (This Mosquitto has none: the file
+    stands for it.)"""
+    plugin, database = (installed / path for path in ("usr/lib/x86_64-linux-gnu/mosquitto/mosquitto_persist_sqlite.so", "var/lib/mosquitto/mosquitto.db"))
+    plugin.parent.mkdir()
+    plugin.touch()
+    kept = database.read_bytes() if database.exists() else None
+    database.unlink(missing_ok=True)
+    if saved:
+        database.touch()
+    try:
+        output = install_again()
+        settings = (installed / "etc/mosquitto/conf.d/sluice.conf").read_text()
+        assert ("\npersistence false\nplugin /usr/lib/x86_64-linux-gnu/mosquitto/" in settings) is not saved
+        assert ("\nplugin_opt_sync full\nplugin_opt_flush_period 0\n" in settings) is not saved
+        assert ("\npersistence true\nautosave_interval 60\n" in settings) is saved
+        assert "lose messages" not in output
+        if not saved:  # and it stays so, also when the plugin's Mosquitto has run
+            database.touch()
+            assert "kept: /etc/mosquitto" not in installed.install()
+            assert (installed / "etc/mosquitto/conf.d/sluice.conf").read_text() == settings
+    finally:
+        shutil.rmtree(plugin.parent)
+        database.unlink(missing_ok=True)
+        if kept is not None:
+            database.write_bytes(kept)
+
+
 def test_a_missing_include_dir_is_reported(install_again):
     output = install_again("sed -i.bak /^include_dir/d /etc/mosquitto/mosquitto.conf")
     assert "Mosquitto does not read /etc/mosquitto/conf.d/sluice.conf: add this line" in output
